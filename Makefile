@@ -1,0 +1,24 @@
+PYTHON ?= python
+
+.PHONY: install check test test-slow study report
+
+install:
+	$(PYTHON) -m pip install -e '.[test]'
+
+check:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m importlinter.cli lint
+
+test:
+	$(PYTHON) -m pytest
+
+test-slow:
+	$(PYTHON) -m pytest -m 'slow or not slow'
+
+study:
+	$(PYTHON) run_study.py --space w1,label_frac
+
+report:
+	$(PYTHON) -m analysis report study

@@ -1,0 +1,1 @@
+"""Reads results from MLflow and files: tables, curves, the report."""

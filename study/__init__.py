@@ -1,0 +1,1 @@
+"""Decides what to run: arms, search, selection, confirmation, tracking."""

@@ -1,0 +1,1 @@
+"""What one worker executes: data, models, the training loop; knows neither study nor analysis."""

@@ -1,0 +1,1 @@
+"""Tiles, annotation budgets and patches."""
