@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from trainables.errors import DataError
 
 IGNORE_INDEX: Final = 255
 """Mask value of a pixel whose class is unknown; it counts in no loss and in no measure."""
@@ -36,7 +41,11 @@ class TileFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """A data set as found on disk; nothing of it has been decoded yet."""
+    """A data set as found on disk; nothing of it has been decoded yet.
+
+    Raises:
+        DataError: If the fields contradict each other; one line with every contradiction.
+    """
 
     name: str
     bands: tuple[str, ...]
@@ -45,4 +54,116 @@ class DatasetSpec:
     ignore_values: tuple[int, ...] = ()
     exclude_from_mean: tuple[str, ...] = ()
     gsd_m: float | None = None
+    mask_color_tolerance: int = 0
+    """Largest difference per channel between a mask colour and the class colour it stands for."""
     splits: Mapping[str, tuple[TileFiles, ...]]
+
+    def __post_init__(self) -> None:
+        problems = [*_class_problems(self), *_split_problems(self)]
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            problems.append(f"bands must be distinct names, one or more, got {self.bands!r}")
+        if self.gsd_m is not None and not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
+            problems.append(f"gsd_m must be metres per pixel above 0, got {self.gsd_m!r}")
+        if problems:
+            raise DataError(f"{'; '.join(problems)} in data set {self.name!r}")
+
+    @property
+    def has_index_masks(self) -> bool:
+        """Whether masks hold class values (True) or class colours (False)."""
+        return self.classes[0].value is not None
+
+
+def _class_problems(spec: DatasetSpec) -> Iterator[str]:
+    names = [c.name for c in spec.classes]
+    if not 2 <= len(names) < IGNORE_INDEX:
+        yield f"classes must be 2 to {IGNORE_INDEX - 1}, got {len(names)}"
+        return
+    if repeated := _repeated(names):
+        yield f"classes must have distinct names, got {repeated!r} more than once"
+    if unknown := [n for n in spec.exclude_from_mean if n not in names]:
+        yield f"exclude_from_mean must name classes, got {unknown!r}; valid: {', '.join(names)}"
+    valued = sum(c.value is not None for c in spec.classes)
+    if 0 < valued < len(names):
+        yield f"classes must have a value each or none at all, got {valued} of {len(names)}"
+    elif valued:
+        if repeated := _repeated([*(c.value for c in spec.classes), *spec.ignore_values]):
+            yield f"class values and ignore_values must be distinct, got {repeated!r} twice"
+        if spec.ignore_colors:
+            yield "ignore_colors must be empty for index masks; use ignore_values"
+    else:
+        colors = [color_text(c) for c in [*(c.color for c in spec.classes), *spec.ignore_colors]]
+        if repeated := _repeated(colors):
+            yield f"class colours and ignore_colors must be distinct, got {repeated!r} twice"
+        if spec.ignore_values:
+            yield "ignore_values must be empty for colour masks; use ignore_colors"
+
+
+def _split_problems(spec: DatasetSpec) -> Iterator[str]:
+    if set(spec.splits) != set(SPLITS):
+        yield f"splits must be {', '.join(SPLITS)}, got {', '.join(map(str, spec.splits)) or None}"
+    for split, tiles in spec.splits.items():
+        if not tiles:
+            yield f"splits.{split} must hold at least one tile, got none"
+    tile_names = [tile.name for tiles in spec.splits.values() for tile in tiles]
+    for tile in _repeated(tile_names):
+        found = [s for s, tiles in spec.splits.items() for t in tiles if t.name == tile]
+        yield f"splits must hold each tile once, got {tile!r} in {' and '.join(found)}"
+
+
+def _repeated(items: list[Any]) -> list[Any]:
+    return [item for item, count in Counter(items).items() if count > 1]
+
+
+def parse_color(text: object) -> tuple[int, int, int]:
+    """RGB, 0-255 each, of a colour written "#RRGGBB".
+
+    Raises:
+        DataError: If text is anything else.
+    """
+    if not isinstance(text, str) or not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise DataError(f'color must be "#RRGGBB" in quotes, got {text!r}')
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def color_text(color: tuple[int, int, int]) -> str:
+    """A colour, RGB 0-255, written "#RRGGBB"."""
+    return "#{:02X}{:02X}{:02X}".format(*color)
+
+
+def load_dataset(path: Path) -> DatasetSpec:
+    """The data set at a path: its classes, splits and files, every file checked to exist.
+
+    Args:
+        path: A folder with dataset.yaml, a YAML file itself (another split of the same tiles),
+            or an ISPRS Vaihingen / Potsdam folder as downloaded and unpacked.
+
+    Returns:
+        The data set with absolute file paths, tiles of a split sorted by name.
+
+    Raises:
+        DataError: If there is no such data set, or it is incomplete or contradicts itself.
+    """
+    # Both build on the classes of this module, so they are imported late.
+    from trainables.data.dataset_yaml import load_yaml
+    from trainables.data.isprs import load_isprs
+
+    path = Path(path).expanduser().absolute()
+    if path.is_file():
+        return load_yaml(path)
+    if not path.is_dir():
+        raise DataError(f"data must be an existing folder or YAML file, got {str(path)!r}")
+    if (path / "dataset.yaml").is_file():
+        return load_yaml(path / "dataset.yaml")
+    spec = load_isprs(path)
+    if spec is not None:
+        return spec
+    if not any(path.iterdir()):
+        advice = "the folder is empty; put the data there or give another path"
+    elif any(path.rglob("*.zip")):
+        advice = "unpack the zip archives in it, or write a dataset.yaml (docs/data.md)"
+    else:
+        advice = "write a dataset.yaml (docs/data.md) beside the images"
+    raise DataError(
+        "data must be a folder with dataset.yaml or an ISPRS Vaihingen / Potsdam download, "
+        f"got {str(path)!r}; {advice}"
+    )

@@ -1,0 +1,46 @@
+"""Reads single artifact files of a run: straight from disk where they are local."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: str) -> bytes | None:
+    """The content of one artifact.
+
+    Args:
+        client: Client of the tracking store that holds the run.
+        run_id: The run.
+        artifact_uri: Its artifact folder, as the store gives it.
+        name: File name in that folder.
+
+    Returns:
+        The bytes; None if the run has no such file.
+
+    Raises:
+        OSError, MlflowException: If the artifact store cannot be read.
+    """
+    folder = local_folder(artifact_uri)
+    if folder is not None:
+        path = folder / name
+        return path.read_bytes() if path.is_file() else None
+    if name not in {entry.path for entry in client.list_artifacts(run_id)}:
+        return None
+    with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary:
+        return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """The folder behind an artifact URI; None if it is not on this machine's disk."""
+    parsed = urlparse(artifact_uri)
+    if parsed.scheme == "":
+        return Path(artifact_uri)
+    if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
+        return Path(unquote(parsed.path))
+    return None

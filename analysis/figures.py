@@ -1,0 +1,266 @@
+"""The label-scarcity figure: scores over annotation fraction, both models."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.schema import MODELS
+from analysis.scores import SCORE_LABELS
+from analysis.stats import MIN_SEEDS, t_interval
+from analysis.wording import listed, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FIGURE_SCORES = ("mean_f1", "oa")
+INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
+"""Text, hairlines and background; the page replaces them by its own variables."""
+
+DPI = 150
+_TICK_GAP = 0.13
+"""Fractions closer than this in log10 share one tick label, the larger one's."""
+_DODGE = 0.008
+"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScarcityCurve:
+    """One model's curve; arrays over its F annotation fractions, ascending."""
+
+    model: str
+    label_frac: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    """Bounds of the 95 % interval over seeds; NaN with fewer than MIN_SEEDS seeds."""
+    high: NDArray[np.float64]
+    seed_frac: NDArray[np.float64]
+    """Fraction of every single seed, (num_points,)."""
+    seed_score: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScarcityInfo:
+    """All that one panel shows."""
+
+    measure: str
+    curves: tuple[ScarcityCurve, ...]
+    ticks: tuple[float, ...]
+    """Labelled fractions, ascending."""
+    note: str
+    """What the bands are, or why some are missing."""
+
+
+def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
+    """Curves of all models over annotation fraction.
+
+    Args:
+        scores: As from `scores.score_trials`.
+        measure: One of its score columns; trials where it is NaN are left out.
+
+    Returns:
+        Curves in the order of MODELS, without models that have no score.
+    """
+    defined = scores.dropna(subset=[measure])
+    curves, lonely = [], set()
+    for model in MODELS:
+        rows = defined[defined["model"] == model]
+        if rows.empty:
+            continue
+        fracs = np.sort(rows["label_frac"].unique()).astype(np.float64)
+        intervals = [t_interval(rows.loc[rows["label_frac"] == f, measure]) for f in fracs]
+        lonely |= {float(f) for f, i in zip(fracs, intervals, strict=True) if i.num < MIN_SEEDS}
+        curves.append(
+            ScarcityCurve(
+                model=model,
+                label_frac=fracs,
+                mean=np.array([i.mean for i in intervals]),
+                low=np.array([i.low for i in intervals]),
+                high=np.array([i.high for i in intervals]),
+                seed_frac=rows["label_frac"].to_numpy(np.float64),
+                seed_score=rows[measure].to_numpy(np.float64),
+            )
+        )
+    all_fracs = sorted({float(f) for curve in curves for f in curve.label_frac})
+    return ScarcityInfo(
+        measure=measure,
+        curves=tuple(curves),
+        ticks=_spaced(all_fracs),
+        note=_note(sorted(lonely), all_fracs),
+    )
+
+
+def _spaced(fracs: Sequence[float]) -> tuple[float, ...]:
+    kept: list[float] = []
+    for frac in reversed(fracs):
+        if not kept or math.log10(kept[-1] / frac) >= _TICK_GAP:
+            kept.append(frac)
+    return tuple(reversed(kept))
+
+
+def _note(lonely: Sequence[float], fracs: Sequence[float]) -> str:
+    if fracs and len(lonely) == len(fracs):
+        return (
+            "Line: mean; points: seeds. No intervals: "
+            f"they need {MIN_SEEDS} seeds, and no fraction has them for every model."
+        )
+    note = "Line: mean; points: seeds; band: t-based 95 % interval of the mean over seeds."
+    if lonely:
+        where = listed([percent(frac) for frac in lonely])
+        note += f" At {where} a model has fewer than {MIN_SEEDS} seeds, hence no interval there."
+    return note
+
+
+def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
+    """Draws one panel; draws nothing but axes if there is no curve."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    span_low, span_high = _x_limits(info)
+    axes.set_xscale("log")
+    axes.set_xlim(span_low, span_high)
+    dodge = (span_high / span_low) ** _DODGE
+    for index, curve in enumerate(info.curves):
+        style = MODELS[curve.model]
+        shift = dodge ** (2 * index - (len(info.curves) - 1))
+        _draw_interval(curve, axes, style.color)
+        axes.plot(curve.label_frac, curve.mean, color=style.color, linewidth=2.0, zorder=3)
+        axes.scatter(
+            curve.seed_frac * shift,
+            curve.seed_score,
+            s=30,
+            marker=style.marker,
+            color=style.color,
+            edgecolors=PAPER,
+            linewidths=0.8,
+            zorder=4,
+            label=style.label,
+        )
+    axes.xaxis.set_major_locator(FixedLocator(info.ticks))
+    axes.xaxis.set_major_formatter(FixedFormatter([percent(tick) for tick in info.ticks]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.0), min(high, 1.0))
+    axes.set_xlabel("Annotated share of the training pixels (log scale)")
+    axes.set_title(f"Test {SCORE_LABELS[info.measure]}", loc="left")
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str) -> None:
+    """A band where neighbouring fractions have intervals, a bar where one stands alone."""
+    known = ~np.isnan(curve.low)
+    axes.fill_between(
+        curve.label_frac, curve.low, curve.high, where=known, color=color, alpha=0.15, linewidth=0
+    )
+    padded = np.concatenate([[False], known, [False]])
+    alone = known & ~padded[:-2] & ~padded[2:]
+    if alone.any():
+        mean = curve.mean[alone]
+        axes.errorbar(
+            curve.label_frac[alone],
+            mean,
+            yerr=np.stack([mean - curve.low[alone], curve.high[alone] - mean]),
+            color=color,
+            alpha=0.5,
+            linewidth=6.0,
+            fmt="none",
+        )
+
+
+def _x_limits(info: ScarcityInfo) -> tuple[float, float]:
+    fracs = [float(f) for curve in info.curves for f in curve.label_frac] or [0.1, 1.0]
+    margin = max((max(fracs) / min(fracs)) ** 0.06, 1.25)
+    return min(fracs) / margin, max(fracs) * margin
+
+
+def write_label_scarcity(scores: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
+    """Writes label_scarcity.png and .svg, one panel per score of FIGURE_SCORES.
+
+    Args:
+        scores: As from `scores.score_trials`, with at least one row.
+        folder: Made if it does not exist.
+
+    Returns:
+        The paths written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    infos = [label_scarcity_info(scores, measure) for measure in FIGURE_SCORES]
+    paths = (folder / "label_scarcity.png", folder / "label_scarcity.svg")
+    with _style(svg_text="path"):
+        figure = _new_figure(9.6, 4.3)
+        for column, (info, axes) in enumerate(
+            zip(infos, figure.subplots(1, len(infos)), strict=True)
+        ):
+            draw_label_scarcity(info, axes)
+            if column == 0:
+                handles, labels = axes.get_legend_handles_labels()
+                figure.legend(
+                    handles, labels, loc="outside upper left", ncols=2, frameon=False, fontsize=11
+                )
+        figure.supxlabel(infos[0].note, fontsize=8.5, x=0.008, ha="left")
+        figure.savefig(paths[0], dpi=DPI, metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"Date": None})
+    return paths
+
+
+def panel_svg(info: ScarcityInfo) -> str:
+    """One panel as an SVG document whose text is text, without a legend."""
+    content = io.StringIO()
+    with _style(svg_text="none", salt=info.measure):
+        figure = _new_figure(5.0, 3.7)
+        draw_label_scarcity(info, figure.subplots())
+        hidden = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(content, format="svg", transparent=True, metadata=hidden)
+    return content.getvalue()
+
+
+def _new_figure(width_in: float, height_in: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _style(*, svg_text: str, salt: str = "label_scarcity") -> Any:
+    """A context with the project's look; a fixed salt keeps SVG the same bytes every time."""
+    import matplotlib as mpl
+    import seaborn as sns
+
+    look = sns.axes_style(
+        "ticks",
+        {
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.spines.left": False,
+            "ytick.left": False,
+        },
+    )
+    sizes = {
+        "axes.titlesize": 12,
+        "axes.titleweight": "bold",
+        "axes.titlepad": 10,
+        "axes.labelsize": 10,
+        "xtick.labelsize": 10,
+        "ytick.labelsize": 10,
+        "axes.linewidth": 0.8,
+        "font.sans-serif": ["DejaVu Sans"],
+        "svg.fonttype": svg_text,
+        "svg.hashsalt": salt,
+    }
+    return mpl.rc_context({**look, **sizes})

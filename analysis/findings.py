@@ -1,0 +1,149 @@
+"""What may be said of a study, computed from its data: warnings first, then the finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from analysis.schema import MODELS
+from analysis.scores import SCORE_LABELS
+from analysis.stats import MIN_SEEDS, PairedDifference
+from analysis.wording import counted, listed, percent, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.load import StudyRecord
+
+
+def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
+    """What a reader must know before any finding; empty if nothing went wrong."""
+    trials = record.trials
+    confirm = trials[trials["phase"] == "confirm"]
+    search = trials[trials["phase"] == "search"]
+    finished = confirm[confirm["status"] == "finished"]
+    found = []
+    num_open = int((trials["status"] == "running").sum())
+    if record.info.status == "running":
+        found.append("The study has not ended: what follows is a reading in between.")
+    elif record.info.status == "failed":
+        found.append("The study ended with an error: what follows may be incomplete.")
+    if num_open:
+        found.append(f"{_of(num_open, len(trials))} not ended (running, or interrupted).")
+    num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
+    if num_climbing:
+        found.append(
+            f"{_of(num_climbing, len(finished), 'confirmation trial')} not converged: validation "
+            "still climbed when training stopped, so the scores measure training time too."
+        )
+    num_unknown = int(finished["converged"].isna().sum())
+    if num_unknown:
+        found.append(
+            f"For {_of(num_unknown, len(finished), 'confirmation trial', verb=False)} it was not "
+            "recorded whether training converged."
+        )
+    for rows, what in ((confirm, "confirmation trial"), (search, "search trial")):
+        num_failed = int((rows["status"] == "failed").sum())
+        if num_failed:
+            found.append(f"{_of(num_failed, len(rows), what)} failed.")
+    return (*found, *_short_arms(record, scores))
+
+
+def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
+    ending = (" has" if num == 1 else " have") if verb else ""
+    return f"{num} of {counted(total, what)}{ending}"
+
+
+def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
+    """Arms of an ended study with fewer confirmed seeds than were asked for."""
+    asked = record.info.num_seeds_asked
+    if asked is None or record.info.status == "running":
+        return ()
+    short = []
+    arms = record.trials[["label_frac", "model"]].drop_duplicates()
+    for row in arms.sort_values(["label_frac", "model"]).to_dict("records"):
+        same = (scores["model"] == row["model"]) & (scores["label_frac"] == row["label_frac"])
+        if int(same.sum()) < asked:
+            arm = f"{MODELS[row['model']].label} at {percent(row['label_frac'])}"
+            short.append(f"{arm} ({int(same.sum())} of {asked})")
+    return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
+
+
+def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> str:
+    """The one sentence a reader takes home, no stronger than the data.
+
+    Args:
+        scores: As from `scores.score_trials`.
+        differences: U-REC minus U-Net per fraction, of one measure.
+
+    Returns:
+        Plain text; says so where nothing can be said.
+    """
+    models = [model for model in MODELS if (scores["model"] == model).any()]
+    if not models:
+        return "No trial has been confirmed on the test tiles yet, so there is nothing to report."
+    if len(models) == 1:
+        label = MODELS[models[0]].label
+        return (
+            f"Only {label} was confirmed on the test tiles: without the other model, nothing "
+            "can be said about what reconstruction does."
+        )
+    if not any(d.difference.num for d in differences):
+        return (
+            "U-Net and U-REC share no seed at any annotation fraction: their differences cannot "
+            "be paired, and nothing can be said about what reconstruction does."
+        )
+    label = SCORE_LABELS[differences[0].measure]
+    with_interval = [d for d in differences if d.difference.num >= MIN_SEEDS]
+    if not with_interval:
+        seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in differences
+                       if d.difference.num])
+        return (
+            f"No difference can be shown: there are fewer than {MIN_SEEDS} paired seeds at every "
+            f"annotation fraction, too few for an interval. Test {label}, U-REC minus U-Net, came "
+            f"out {seen}."
+        )
+    return _with_intervals(with_interval, len(differences), label)
+
+
+def _with_intervals(known: Sequence[PairedDifference], num_fracs: int, label: str) -> str:
+    higher = [_effect(d) for d in known if d.difference.low > 0.0]
+    lower = [_effect(d) for d in known if d.difference.high < 0.0]
+    open_fracs = [percent(d.label_frac) for d in known if not d.difference.excludes_zero]
+    everywhere = len(known) == num_fracs
+    if not higher and not lower:
+        at = _everywhere(len(known)) if everywhere else f"at {listed(open_fracs)}"
+        text = (
+            f"No difference can be shown: {at}, the 95 % interval of test {label}, U-REC minus "
+            f"U-Net, covers 0 ({_extent(known)})."
+        )
+    else:
+        parts = []
+        if higher:
+            parts.append(f"U-REC scores higher than U-Net in test {label} at {listed(higher)}")
+        if lower:
+            parts.append(f"U-REC scores lower than U-Net in test {label} at {listed(lower)}")
+        text = "; ".join(parts) + "."
+        if open_fracs:
+            text += f" At {listed(open_fracs)} no difference can be shown."
+    if not everywhere:
+        text += f" At the other fractions there are fewer than {MIN_SEEDS} paired seeds."
+    return text
+
+
+def _everywhere(num_fracs: int) -> str:
+    return "at every annotation fraction" if num_fracs > 1 else "at the one fraction measured"
+
+
+def _effect(paired: PairedDifference) -> str:
+    d = paired.difference
+    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {signed(d.low)} to {signed(d.high)})"
+
+
+def _extent(known: Sequence[PairedDifference]) -> str:
+    """The mean differences seen, smallest to largest, or the one with its interval."""
+    if len(known) == 1:
+        d = known[0].difference
+        return f"{signed(d.mean)}, from {signed(d.low)} to {signed(d.high)}"
+    means = sorted(d.difference.mean for d in known)
+    return f"mean differences from {signed(means[0])} to {signed(means[-1])}"

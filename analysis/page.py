@@ -1,0 +1,234 @@
+"""One self-contained HTML page from a study's tables, figures and pictures."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from analysis import wording
+from analysis.figures import FIGURE_SCORES, INK, PAPER, RULE, label_scarcity_info, panel_svg
+from analysis.findings import finding, warnings
+from analysis.schema import MODELS
+from analysis.scores import SCORE_LABELS, undefined_classes
+from analysis.stats import PairedDifference, paired_differences
+from analysis.tables import ConfusionTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.load import StudyRecord
+
+DIFFERENCE_SCORES = ("mean_f1", "oa", "miou")
+_TEMPLATES = Path(__file__).parent / "templates"
+_WIDE_PICTURE = 1.8
+"""Pictures wider than this times their height get a row of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The picture of one confirmation trial, inlined."""
+
+    model: str
+    label_frac: float
+    seed: int
+    width_px: int
+    height_px: int
+    data_uri: str
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it needs the width of the page."""
+        return self.width_px > _WIDE_PICTURE * self.height_px
+
+
+def render_page(
+    record: StudyRecord,
+    *,
+    scores: pd.DataFrame,
+    comparison: pd.DataFrame,
+    confusions: Sequence[ConfusionTable],
+    search: pd.DataFrame,
+) -> str:
+    """The whole report; it asks nothing of any host.
+
+    Args:
+        record: The study.
+        scores: As from `scores.score_trials`.
+        comparison: As from `tables.comparison`.
+        confusions: As from `tables.confusion_tables`.
+        search: As from `tables.search_results`.
+
+    Returns:
+        An HTML document.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "MODELS": MODELS,
+        "SCORE_LABELS": SCORE_LABELS,
+        "rgb": _rgb,
+        **{
+            name: getattr(wording, name)
+            for name in ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
+        },
+    }
+    differences = {m: paired_differences(scores, m) for m in DIFFERENCE_SCORES}
+    infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
+    return environment.get_template("report.html").render(
+        info=record.info,
+        facts=_facts(record),
+        warnings=warnings(record, scores),
+        failures=record.failures,
+        finding=finding(scores, differences["mean_f1"]),
+        panels=[_inline_svg(panel_svg(info), info.measure) for info in infos],
+        figure_note=infos[0].note if infos else "",
+        comparison=comparison.to_dict("records"),
+        has_eroded="oa_eroded_mean" in comparison.columns,
+        differences=_difference_rows(differences),
+        difference_scores=DIFFERENCE_SCORES,
+        confusions=confusions,
+        excluded=_excluded(record),
+        undefined=undefined_classes(record),
+        pictures=_pictures(record, scores),
+        search=search.to_dict("records"),
+        provenance=_provenance(record),
+        notes=record.notes,
+    )
+
+
+def _facts(record: StudyRecord) -> tuple[str, ...]:
+    """The line below the title: data, bands, tiles, runs."""
+    dataset = record.info.document.get("dataset") or {}
+    config = record.info.document.get("config") or {}
+    facts = []
+    if "name" in dataset:
+        facts.append(str(dataset["name"]))
+    if dataset.get("bands"):
+        facts.append(" ".join(str(band) for band in dataset["bands"]))
+    if dataset.get("gsd_m"):
+        facts.append(f"{100 * float(dataset['gsd_m']):g} cm ground sample distance")
+    splits = dataset.get("splits") or {}
+    if splits:
+        sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))
+        facts.append(f"{sizes} tiles to train / validate / test")
+    if "preset" in config:
+        facts.append(f"preset {config['preset']}")
+    facts.append(wording.counted(len(record.trials), "trial"))
+    return tuple(facts)
+
+
+def _excluded(record: StudyRecord) -> tuple[str, ...]:
+    """Classes outside of the means, as the confusion matrices say it."""
+    recorded = next((c.exclude_from_mean for c in record.confusions.values()), None)
+    return record.info.exclude_from_mean if recorded is None else recorded
+
+
+def _difference_rows(
+    differences: Mapping[str, Sequence[PairedDifference]],
+) -> list[dict[str, Any]]:
+    """One row per fraction, its differences of all measures side by side."""
+    rows = []
+    for same_frac in zip(*differences.values(), strict=True):
+        by_measure = {paired.measure: paired.difference for paired in same_frac}
+        num_pairs = max(interval.num for interval in by_measure.values())
+        rows.append(
+            {
+                "label_frac": same_frac[0].label_frac,
+                "num_pairs": num_pairs,
+                "differences": by_measure,
+            }
+        )
+    return rows
+
+
+def _pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
+    """One trial per model at the smallest and the largest fraction, the lowest seed of each."""
+    if scores.empty:
+        return []
+    pictures = []
+    ends = sorted({float(scores["label_frac"].min()), float(scores["label_frac"].max())})
+    for frac in ends:
+        for model in MODELS:
+            rows = scores[(scores["label_frac"] == frac) & (scores["model"] == model)]
+            if rows.empty:
+                continue
+            first = rows.sort_values("seed").iloc[0]
+            content = record.artifact(str(first["trial_key"]), "picture.png")
+            if content is None:
+                continue
+            width_px, height_px = png_size(content)
+            pictures.append(
+                Picture(
+                    model=model,
+                    label_frac=frac,
+                    seed=int(first["seed"]),
+                    width_px=width_px,
+                    height_px=height_px,
+                    data_uri=f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
+                )
+            )
+    return pictures
+
+
+def png_size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG, in px.
+
+    Raises:
+        ValueError: If content is not a PNG.
+    """
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+        raise ValueError(f"picture must be a PNG, got {content[:8]!r}")
+    width_px, height_px = struct.unpack(">II", content[16:24])
+    return int(width_px), int(height_px)
+
+
+def _inline_svg(document: str, measure: str) -> str:
+    """An SVG document as an element of the page, its colours handed to the page's variables."""
+    svg = document[document.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    svg = re.sub(r' (?:xmlns(?::xlink)?|width|height|version)="[^"]*"', "", svg, count=5)
+    variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}
+    variables |= {style.color: f"--{model}" for model, style in MODELS.items()}
+    for color, variable in variables.items():
+        svg = svg.replace(color.lower(), f"var({variable})")
+    # both panels stand in one document: ids must not meet
+    svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{measure}-", svg)
+    label = f"Test {SCORE_LABELS[measure]} over the annotated share of the training pixels"
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def _rgb(color: str) -> str:
+    """'#RRGGBB' as '0 114 178', to which CSS can give an opacity."""
+    return " ".join(str(channel) for channel in bytes.fromhex(color.removeprefix("#")))
+
+
+def _provenance(record: StudyRecord) -> dict[str, str]:
+    """Headings and values of the last section."""
+    provenance = record.info.document.get("provenance") or {}
+    shown = {"Commit": str(provenance.get("commit", "not recorded"))}
+    versions = provenance.get("versions") or {}
+    if versions:
+        shown["Versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if provenance.get("hardware"):
+        shown["Hardware"] = yaml.safe_dump(
+            provenance["hardware"], default_flow_style=True, sort_keys=False, width=1000
+        ).strip("{}\n")
+    if record.info.document:
+        shown["study.yaml"] = yaml.safe_dump(
+            dict(record.info.document), sort_keys=False, allow_unicode=True
+        )
+    return shown

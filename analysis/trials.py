@@ -1,0 +1,129 @@
+"""One MLflow run -> one checked row; all rows -> the table of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.schema import MODELS, PHASES, STATUSES, StudyDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Run
+
+TRIAL_COLUMNS: dict[str, str] = {
+    "trial_key": "str",
+    "phase": "str",
+    "arm": "str",
+    "model": "str",
+    "label_frac": "float64",
+    "seed": "int64",
+    "status": "str",
+    "converged": "boolean",
+    "w1": "float64",
+    "lr": "float64",
+    "select_mean_f1": "float64",
+    "select_step": "float64",
+    "steps": "float64",
+    "reached_frac": "float64",
+    "annotated_px": "float64",
+    "patches_per_s": "float64",
+    "train_s": "float64",
+    "eval_s": "float64",
+    "peak_memory_mib": "float64",
+    "run_id": "str",
+    "artifact_uri": "str",
+}
+"""Columns and dtypes of the table of trials; NaN (or NA) where a run has not recorded one."""
+
+_METRICS = {
+    "select_mean_f1": "select/mean_f1",
+    "select_step": "select/step",
+    "reached_frac": "budget/reached_frac",
+    "annotated_px": "budget/annotated_px",
+    "patches_per_s": "perf/patches_per_s",
+    "train_s": "perf/train_s",
+    "eval_s": "perf/eval_s",
+    "peak_memory_mib": "perf/peak_memory_mib",
+}
+_CONVERGED = {"true": True, "false": False}
+
+
+def trial_row(run: Run) -> dict[str, Any]:
+    """One trial's tags, parameters and last metrics, checked.
+
+    Args:
+        run: A child run that has the tag trial_key.
+
+    Returns:
+        One value per column of TRIAL_COLUMNS. `w1` is NaN for U-Net, which has no
+        reconstruction to weigh, whatever was logged.
+
+    Raises:
+        StudyDataError: If a tag or parameter is missing, unknown or not a number.
+    """
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    key = tags["trial_key"]
+    model = _one_of(tags, "model", tuple(MODELS), key)
+    label_frac = _number(tags, "label_frac", key)
+    if not 0.0 < label_frac <= 1.0:
+        raise StudyDataError(f"label_frac must be in (0, 1], got {label_frac!r} in trial {key}")
+    converged = tags.get("converged")
+    if converged is not None and converged not in _CONVERGED:
+        raise StudyDataError(
+            f"converged must be 'true' or 'false', got {converged!r} in trial {key}"
+        )
+    row: dict[str, Any] = {
+        "trial_key": key,
+        "phase": _one_of(tags, "phase", PHASES, key),
+        "arm": _tag(tags, "arm", key),
+        "model": model,
+        "label_frac": label_frac,
+        "seed": int(_number(tags, "seed", key)),
+        "status": _one_of(tags, "status", STATUSES, key),
+        "converged": None if converged is None else _CONVERGED[converged],
+        "w1": _number(params, "w1", key) if model == "urec" and "w1" in params else float("nan"),
+        "run_id": run.info.run_id,
+        "artifact_uri": run.info.artifact_uri,
+    }
+    for name in ("lr", "steps"):
+        row[name] = _number(params, name, key) if name in params else float("nan")
+    for column, metric in _METRICS.items():
+        row[column] = metrics.get(metric, float("nan"))
+    return row
+
+
+def trials_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """All rows as a table with the dtypes of TRIAL_COLUMNS, in order of trial_key."""
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            column: pd.Series([row[column] for row in rows], dtype=dtype)
+            for column, dtype in TRIAL_COLUMNS.items()
+        }
+    )
+    return frame.sort_values("trial_key", ignore_index=True)
+
+
+def _tag(tags: Mapping[str, str], name: str, key: str) -> str:
+    if name not in tags:
+        raise StudyDataError(f"tag {name} must be set, got none in trial {key}")
+    return tags[name]
+
+
+def _one_of(tags: Mapping[str, str], name: str, allowed: tuple[str, ...], key: str) -> str:
+    value = _tag(tags, name, key)
+    if value not in allowed:
+        raise StudyDataError(
+            f"{name} must be one of {list(allowed)}, got {value!r} in trial {key}"
+        )
+    return value
+
+
+def _number(values: Mapping[str, str], name: str, key: str) -> float:
+    text = _tag(values, name, key)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise StudyDataError(f"{name} must be a number, got {text!r} in trial {key}") from error

@@ -1,0 +1,47 @@
+"""Numbers as a reader sees them: fractions, scores, differences, counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+MISSING = "–"
+"""Stands where nothing was measured."""
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage, such as '2 %' or '0.5 %', with a no-break space."""
+    return f"{100.0 * fraction:.4g}\N{NO-BREAK SPACE}%"
+
+
+def score(value: float) -> str:
+    """A score in [0, 1] with three digits; MISSING for NaN."""
+    return MISSING if math.isnan(value) else f"{value:.3f}"
+
+
+def mean_and_sd(mean: float, sd: float) -> str:
+    """Such as '0.712 ± 0.013'; without '±' for one seed (sd NaN); MISSING without a mean."""
+    return score(mean) if math.isnan(sd) else f"{score(mean)} ± {sd:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, three digits and a true minus; MISSING for NaN."""
+    if math.isnan(value):
+        return MISSING
+    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "0.000" if text[1:] == "0.000" else text
+
+
+def setting(value: float) -> str:
+    """A hyperparameter with at most three significant digits; MISSING for NaN."""
+    return MISSING if math.isnan(value) else f"{value:.3g}"
+
+
+def counted(num: int, singular: str, plural: str | None = None) -> str:
+    """Such as '1 trial' or '3 trials'."""
+    return f"{num} {singular if num == 1 else plural or singular + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Such as 'a', 'a and b', 'a, b and c'."""
+    return " and ".join(parts) if len(parts) < 3 else f"{', '.join(parts[:-1])} and {parts[-1]}"

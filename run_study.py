@@ -1,0 +1,41 @@
+"""The command: parse, run, report."""
+
+from __future__ import annotations
+
+import sys
+
+from study.cli import parse_arguments
+from trainables.errors import ConfigError, DataError
+
+
+def main(arguments: list[str]) -> int:
+    """Run a study; 0 = all trials finished, 1 = some failed, 2 = refused before the start."""
+    try:
+        config, dry_run = parse_arguments(arguments)
+        if dry_run:
+            from study.plan import plan_text
+
+            print(plan_text(config))
+            return 0
+        from study.runner import run_study
+
+        outcome = run_study(config)
+    except (ConfigError, DataError) as error:
+        print(f"run_study.py: {error}", file=sys.stderr)
+        return 2
+    from analysis.report import make_report
+    from analysis.tables import comparison_text
+
+    report = make_report(
+        outcome.name, tracking_uri=outcome.tracking_uri, out=outcome.folder / "report"
+    )
+    print(comparison_text(report.comparison))
+    if outcome.num_failed:
+        print(f"{outcome.num_failed} of {outcome.num_trials} trials failed; see their traceback.txt")
+    print(f"report  {report.index}")
+    print(f"browse  mlflow ui --backend-store-uri {outcome.tracking_uri}")
+    return 1 if outcome.num_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

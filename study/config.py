@@ -1,0 +1,275 @@
+"""The configuration of a study, frozen and checked when built, and the presets."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from study.space import Varied, parse_space
+from trainables.config import MODELS, TrainingConfig, training_fields
+from trainables.errors import ConfigError
+
+SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
+PRUNERS: Final = ("none",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A scale of training."""
+
+    training: TrainingConfig
+    trials: int
+    """Search trials per arm."""
+    seeds: int
+    """Confirmation repeats per arm."""
+
+
+_SMALL: Final = TrainingConfig(
+    width=8,
+    downsample=4,
+    patch_px=64,
+    sampling="random",
+    augment=True,
+    batch_size=8,
+    steps=160,
+    epochs=None,
+    lr=3e-3,
+    schedule="cosine",
+    warmup_steps=10,
+    ema_decay=0.95,
+    num_validations=9,
+    infer_window_px=256,
+    infer_step_px=192,
+)
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "smoke": Preset(
+        training=replace(
+            _SMALL, width=4, batch_size=4, steps=12, warmup_steps=2, num_validations=3
+        ),
+        trials=2,
+        seeds=2,
+    ),
+    "demo": Preset(training=_SMALL, trials=3, seeds=3),
+    "compact": Preset(
+        training=replace(
+            _SMALL,
+            downsample=2,
+            patch_px=128,
+            steps=3000,
+            warmup_steps=100,
+            ema_decay=0.99,
+            num_validations=30,
+            infer_step_px=128,
+        ),
+        trials=8,
+        seeds=5,
+    ),
+    "paper": Preset(training=TrainingConfig(), trials=10, seeds=5),
+}
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_ANSWER_CHANGING: Final = ("space", "data", "models", "trials", "seeds", "sampler", "pruner", "seed")
+"""Fields, besides those of training, that a continued study must not change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Everything a study is told."""
+
+    space: str = "w1,label_frac"
+    """What varies; see `study.space`."""
+    data: str | None = None
+    """Folder or YAML file of a data set; None for the built-in scenes."""
+    models: tuple[str, ...] = MODELS
+    preset: str = "demo"
+    """Scale of training, from which every field of `training` not given otherwise comes."""
+    trials: int
+    """Search trials per arm."""
+    seeds: int
+    """Confirmation repeats per arm."""
+    sampler: str = "tpe"
+    pruner: str = "none"
+    workers: int = 0
+    """Workers per trial; 0 = in the trial's own process."""
+    gpus: float = 0.0
+    """GPUs per worker; fractions share a card."""
+    cpus: float = 1.0
+    """CPUs per worker."""
+    concurrent: int | None = None
+    """Trials at once at most; None for as many as the resources allow."""
+    address: str | None = None
+    storage: str | None = None
+    tracking_uri: str | None = None
+    """MLflow server or database; None for MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""
+    name: str
+    output: str = "studies"
+    """Folder of all studies; this one writes to `<output>/<name>`."""
+    seed: int = 0
+    """Seed of the search trials; confirmation takes the numbers after it."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Check every field; raise `ConfigError` on the first that breaks its rule."""
+        _check_name(self.name)
+        _check_choice("--preset", self.preset, tuple(PRESETS))
+        _check_choice("--sampler", self.sampler, SAMPLERS)
+        if self.pruner == "asha":
+            raise ConfigError("--pruner must be none, got 'asha'; pruning is not available yet")
+        _check_choice("--pruner", self.pruner, PRUNERS)
+        for model in self.models:
+            _check_choice("--models", model, MODELS)
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise ConfigError(
+                f"--models must name different models, got {','.join(self.models)!r}"
+            )
+        for name, low in (("trials", 1), ("seeds", 1), ("seed", 0), ("concurrent", 1)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ConfigError(f"--{name} must be at least {low}, got {value!r}")
+        for name in ("cpus", "gpus"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
+                raise ConfigError(f"--{name} must be a positive number, got {value!r}")
+        _refuse_not_yet(self)
+        self._check_grid()
+
+    @cached_property
+    def varied(self) -> tuple[Varied, ...]:
+        """`space`, read."""
+        return parse_space(self.space)
+
+    @property
+    def folder(self) -> Path:
+        """Where the study writes."""
+        return Path(self.output) / self.name
+
+    def to_plain(self) -> dict[str, Any]:
+        """Flat dictionary that `--config` reads back: options and training fields together."""
+        plain = {name: getattr(self, name) for name in option_fields()}
+        plain["space"] = ",".join(one.text for one in self.varied)
+        plain["models"] = list(self.models)
+        return plain | asdict(self.training)
+
+    def changes(self, earlier: Mapping[str, Any]) -> list[str]:
+        """What a study under the same name may not change and this one does.
+
+        Args:
+            earlier: `to_plain` of the configuration the study was begun with.
+
+        Returns:
+            One text per changed field, `field: before -> now`.
+        """
+        now = self.to_plain()
+        return [
+            f"{name}: {earlier.get(name)} -> {now[name]}"
+            for name in (*_ANSWER_CHANGING, *training_fields())
+            if earlier.get(name) != now[name]
+        ]
+
+    def _check_grid(self) -> None:
+        ranges = [one.name for one in self.varied if one.levels is None]
+        if self.sampler == "grid" and ranges:
+            raise ConfigError(
+                f"--sampler grid must have levels for every searched parameter, got a range for "
+                f"{', '.join(ranges)}; write --space {ranges[0]}=A/B/C"
+            )
+
+
+def option_fields() -> tuple[str, ...]:
+    """Names of the fields of `StudyConfig` apart from those of training."""
+    return tuple(one.name for one in fields(StudyConfig) if one.name != "training")
+
+
+def build_config(given: Mapping[str, Any]) -> StudyConfig:
+    """Complete what a person gave with the preset's values.
+
+    Args:
+        given: Options and training fields by name; None counts as not given.
+
+    Raises:
+        ConfigError: For an unknown name or a value that breaks its rule.
+    """
+    known = (*option_fields(), *training_fields())
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"configuration must use the keys {', '.join(known)}, got {', '.join(unknown)}"
+        )
+    chosen = {name: value for name, value in given.items() if value is not None}
+    _check_types(chosen)
+    preset_name = chosen.get("preset", "demo")
+    _check_choice("--preset", preset_name, tuple(PRESETS))
+    preset = PRESETS[preset_name]
+    overrides = {name: chosen.pop(name) for name in training_fields() if name in chosen}
+    if "steps" in overrides and "epochs" not in overrides:
+        overrides["epochs"] = None
+    chosen.setdefault("trials", preset.trials)
+    chosen.setdefault("seeds", preset.seeds)
+    chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
+    if "models" in chosen:
+        chosen["models"] = tuple(chosen["models"])
+    return StudyConfig(**chosen, training=replace(preset.training, **overrides))
+
+
+def _default_name(preset: str, data: str | None) -> str:
+    """`demo`, or `demo-dubai` for the data in a folder or file of that name."""
+    if data is None:
+        return preset
+    words = re.sub(r"[^A-Za-z0-9]+", "-", Path(data).resolve().stem).strip("-")
+    return f"{preset}-{words}" if words else preset
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"--name must be letters, digits, '.', '_' and '-', beginning with a letter or digit, "
+            f"got {name!r}; the folder to write to is set by --output"
+        )
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{option} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_types(chosen: Mapping[str, Any]) -> None:
+    """Refuse an option of the wrong type, as a YAML file may bring it."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("space", "data", "preset", "sampler", "pruner", "name"), (str,)),
+        **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
+        **dict.fromkeys(("trials", "seeds", "seed", "workers", "concurrent"), (int,)),
+        **dict.fromkeys(("gpus", "cpus"), (int, float)),
+        "models": (list, tuple),
+    }
+    for name, value in chosen.items():
+        kind = kinds.get(name)
+        if kind and (not isinstance(value, kind) or isinstance(value, bool)):
+            words = " or ".join(one.__name__ for one in kind)
+            raise ConfigError(f"{name} must be of type {words}, got {value!r}")
+
+
+def _refuse_not_yet(config: StudyConfig) -> None:
+    """Refuse what the words of the command line promise and this version does not do."""
+    if config.workers != 0:
+        raise ConfigError(
+            f"--workers must be 0 (a trial trains in its own process), got {config.workers}; "
+            "worker groups are not available yet"
+        )
+    if config.address is not None:
+        raise ConfigError(
+            f"--address must be left out, got {config.address!r}; joining a running cluster is "
+            "not available yet"
+        )
+    if config.storage is not None:
+        raise ConfigError(
+            f"--storage must be left out, got {config.storage!r}; trial state goes to --output "
+            "for now"
+        )
+

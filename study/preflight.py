@@ -1,0 +1,147 @@
+"""Checked before any trial: data, resources, disk, and that nobody else runs the study."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from study.config import StudyConfig
+from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec, load_dataset
+from trainables.data.synthetic import write_scenes
+from trainables.data.tiles import read_tiles
+from trainables.data.tileset import TileSet, pack_tiles
+from trainables.errors import ConfigError, DataError
+
+SCENES_SEED: Final = 0
+_SCENES_FOLDER: Final = "_scenes"
+"""Under the output folder; no study can have this name, since names begin with a letter or digit."""
+_CHECKPOINT_COPIES: Final = 5
+"""Weights, two moments of Adam, weight average and best weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyData:
+    """A data set, decoded."""
+
+    spec: DatasetSpec
+    tiles: Mapping[str, TileSet]
+    """By split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """What one machine can run at once."""
+
+    num_cpus: int
+    num_gpus: int
+    concurrent: int
+    """Trials at once."""
+
+
+def find_slots(config: StudyConfig) -> Slots:
+    """Count the trials that fit at once.
+
+    Raises:
+        ConfigError: If not even one fits.
+    """
+    import torch
+
+    num_cpus = len(os.sched_getaffinity(0))
+    num_gpus = torch.cuda.device_count()
+    for name, wanted, available in (
+        ("cpus", config.cpus, num_cpus),
+        ("gpus", config.gpus, num_gpus),
+    ):
+        if wanted > available:
+            raise ConfigError(
+                f"--{name} must be at most the {available} of this machine, got {wanted:g}"
+            )
+    fits = int(num_cpus / config.cpus)
+    if config.gpus > 0:
+        fits = min(fits, int(num_gpus / config.gpus))
+    return Slots(
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        concurrent=min(fits, config.concurrent or fits),
+    )
+
+
+def find_dataset(config: StudyConfig) -> DatasetSpec:
+    """The data set that `--data` names; the built-in scenes, written if need be, without it.
+
+    Raises:
+        DataError: If it cannot be used; nothing has been written then.
+    """
+    if config.data is not None:
+        return load_dataset(Path(config.data))
+    folder = Path(config.output) / _SCENES_FOLDER
+    return load_dataset(write_scenes(folder / f"seed{SCENES_SEED}", seed=SCENES_SEED))
+
+
+def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
+    """Decode all tiles.
+
+    Raises:
+        DataError: Listing everything that is wrong with them.
+    """
+    tiles = {}
+    for split in SPLITS:
+        held = read_tiles(spec, split, downsample=config.training.downsample)
+        tiles[split] = pack_tiles(held)
+        if not np.any(tiles[split].masks != IGNORE_INDEX):
+            raise DataError(
+                f"{split} tiles must hold labelled pixels, got none in {', '.join(tile.name for tile in held)}"
+            )
+    return StudyData(spec=spec, tiles=tiles)
+
+
+def check_disk(config: StudyConfig, concurrent: int, num_confirm: int) -> None:
+    """Refuse a study whose checkpoints cannot fit.
+
+    Raises:
+        ConfigError: With what it needs and what is free.
+    """
+    folder = Path(config.output).resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free_mib = shutil.disk_usage(folder).free / 2**20
+    needed_mib = required_disk_mib(config, concurrent, num_confirm)
+    if needed_mib > free_mib:
+        raise ConfigError(
+            f"--output must have {needed_mib:.0f} MiB free for checkpoints, got {free_mib:.0f} MiB "
+            f"at {folder}; choose another folder"
+        )
+
+
+def required_disk_mib(config: StudyConfig, concurrent: int, num_confirm: int) -> float:
+    """Checkpoints of the running trials and weights of the confirmed ones, U-REC's size for all."""
+    published_mib, published_width = 25_062_729 * 4 / 2**20, 32
+    weights_mib = published_mib * (config.training.width / published_width) ** 2
+    return weights_mib * (_CHECKPOINT_COPIES * concurrent + num_confirm)
+
+
+@contextmanager
+def lock_study(folder: Path) -> Iterator[None]:
+    """Hold the study's folder for this process.
+
+    Raises:
+        ConfigError: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"--name must be of a study that is not running, got {folder.name!r}, which another "
+                "process runs; wait for it or choose another name"
+            ) from None
+        yield

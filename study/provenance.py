@@ -1,0 +1,117 @@
+"""What a reviewer needs to repeat a study: versions, machine, data, budgets, configuration."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from study.config import StudyConfig
+from trainables.data.annotation import Budget
+from trainables.data.spec import DatasetSpec
+from trainables.data.tileset import TileSet
+from trainables.files import write_atomically
+
+_PACKAGES: Final = (
+    "urec-study", "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
+    "seaborn",
+)  # fmt: skip
+
+
+def study_manifest(
+    config: StudyConfig,
+    spec: DatasetSpec,
+    tiles: Mapping[str, TileSet],
+    budgets: Iterable[Budget],
+) -> dict[str, Any]:
+    """Content of `study.yaml`: `config`, `dataset`, `budgets` and `provenance`."""
+    return {
+        "config": config.to_plain(),
+        "dataset": {
+            "name": spec.name,
+            "bands": list(spec.bands),
+            "gsd_m": spec.gsd_m,
+            "classes": [
+                {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
+                for one in spec.classes
+            ],
+            "exclude_from_mean": list(spec.exclude_from_mean),
+            "splits": {split: list(held.names) for split, held in tiles.items()},
+            "checksums": {split: held.checksum for split, held in tiles.items()},
+        },
+        "budgets": [
+            {
+                "seed": budget.seed,
+                "fraction_asked": budget.fraction_asked,
+                "fraction_reached": budget.fraction_reached,
+                "annotated_px": budget.annotated_px,
+                "class_px": list(budget.class_px),
+                "checksum": budget.checksum,
+            }
+            for budget in budgets
+        ],
+        "provenance": {
+            "commit": _commit(),
+            "versions": {name: _version(name) for name in _PACKAGES},
+            "python": platform.python_version(),
+            "hardware": _hardware(),
+        },
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write `study.yaml`, whole or not at all."""
+    write_atomically(path, yaml.safe_dump(dict(manifest), sort_keys=False).encode())
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Content of `study.yaml`, or None where the study has not begun."""
+    if not path.exists():
+        return None
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    return manifest
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of this code, with `+changes` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(here), *words], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "provenance.py") is None:
+        return None
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}+changes" if commit and git("status", "--porcelain", "-uno") else commit
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "memory_mib": pages * page_bytes // 2**20,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }

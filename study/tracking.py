@@ -1,0 +1,213 @@
+"""The record of a study in MLflow; the driver alone writes it.
+
+One parent run per study, one child run per trial, each trial once: a trial that was interrupted
+starts its run anew and hands over all its rows again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from ray.tune import Callback
+
+from study.arms import arm_name
+from trainables.config import TrialConfig
+from trainables.trial import CONFUSION, PICTURE, RESULT, read_result
+
+TRACEBACK: Final = "traceback.txt"
+_BATCH: Final = 1000
+"""Metrics that MLflow takes in one call."""
+
+
+class StudyRecord:
+    """Writes one study to MLflow."""
+
+    def __init__(self, tracking_uri: str, name: str) -> None:
+        """Connect, and create the experiment where it is missing.
+
+        Raises:
+            MlflowException: If the server or database cannot be reached or written.
+        """
+        self._client = MlflowClient(tracking_uri=tracking_uri)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        self._experiment_id: str = (
+            experiment.experiment_id if experiment else self._client.create_experiment(name)
+        )
+        self._name = name
+        self._parent_id = ""
+        self._run_ids: dict[str, str] = {}
+
+    def open(self, manifest: Path, params: Mapping[str, Any]) -> None:
+        """Begin or take up the parent run.
+
+        Args:
+            manifest: `study.yaml`.
+            params: What the study was told, shown as parameters.
+        """
+        found = self._search("tags.phase = 'study'")
+        if found:
+            self._parent_id = found[0].info.run_id
+            self._client.update_run(self._parent_id, status="RUNNING")
+            self._client.set_tag(self._parent_id, "status", "running")
+        else:
+            tags = {"phase": "study", "study": self._name, "status": "running"}
+            tags[MLFLOW_RUN_NAME] = self._name
+            run = self._client.create_run(self._experiment_id, tags=tags)
+            self._parent_id = run.info.run_id
+            entries = [Param(name, str(value)[:6000]) for name, value in params.items()]
+            self._client.log_batch(self._parent_id, params=entries)
+        self._client.log_artifact(self._parent_id, str(manifest))
+        for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"):
+            if run.info.status == "FINISHED":
+                self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            else:
+                self._client.delete_run(run.info.run_id)
+
+    def begin_trial(self, trial: TrialConfig) -> None:
+        """Create the child run."""
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self._parent_id,
+            MLFLOW_RUN_NAME: trial.key,
+            "trial_key": trial.key,
+            "phase": trial.phase,
+            "arm": arm_name(trial.model, trial.label_frac),
+            "model": trial.model,
+            "label_frac": repr(trial.label_frac),
+            "seed": str(trial.seed),
+            "status": "running",
+        }
+        run = self._client.create_run(self._experiment_id, tags=tags)
+        self._run_ids[trial.key] = run.info.run_id
+        fields = trial.to_plain()["training"] | {
+            "model": trial.model,
+            "label_frac": trial.label_frac,
+            "seed": trial.seed,
+        }
+        entries = [Param(name, str(value)) for name, value in fields.items()]
+        self._client.log_batch(run.info.run_id, params=entries)
+
+    def log_rows(self, key: str, rows: Sequence[Mapping[str, float]]) -> None:
+        """Append to the curves of a trial."""
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(name, value, now, int(row["step"]))
+            for row in rows
+            for name, value in row.items()
+            if name != "step"
+        ]
+        for first in range(0, len(metrics), _BATCH):
+            self._client.log_batch(self._run_ids[key], metrics=metrics[first : first + _BATCH])
+
+    def finish_trial(self, key: str, folder: Path, record: Mapping[str, Any]) -> None:
+        """Write the final measures and artifacts of a trial and end its run.
+
+        Args:
+            key: The trial.
+            folder: Where it wrote.
+            record: Its result record.
+        """
+        run_id = self._run_ids[key]
+        for name in (CONFUSION, PICTURE, RESULT):
+            if (folder / name).exists():
+                self._client.log_artifact(run_id, str(folder / name))
+        step, now = record["trial"]["training"]["steps"], int(time.time() * 1000)
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, now, step) for name, value in record["metrics"].items()],
+            tags=[
+                RunTag("status", "finished"),
+                RunTag("converged", json.dumps(record["converged"])),
+            ],
+        )
+        self._client.set_terminated(run_id, status="FINISHED")
+
+    def fail_trial(self, key: str, traceback: str) -> None:
+        """End a trial's run as failed, with the traceback as artifact."""
+        run_id = self._run_ids[key]
+        self._client.log_text(run_id, traceback, TRACEBACK)
+        self._client.set_tag(run_id, "status", "failed")
+        self._client.set_terminated(run_id, status="FAILED")
+
+    def add_missing(self, trial: TrialConfig, folder: Path, record: Mapping[str, Any]) -> None:
+        """Record a finished trial whose run never arrived or was cut off."""
+        if trial.key in self._run_ids:
+            return
+        self.begin_trial(trial)
+        self.log_rows(trial.key, record["history"])
+        self.finish_trial(trial.key, folder, record)
+
+    def close(self, status: str) -> None:
+        """End the parent run: `finished` or `failed`."""
+        self._client.set_tag(self._parent_id, "status", status)
+        self._client.set_terminated(self._parent_id, status=status.upper())
+
+    def attach_report(self, folder: Path) -> None:
+        """Put the report beside the study's runs."""
+        self._client.log_artifacts(self._parent_id, str(folder), "report")
+
+    def _search(self, condition: str) -> list[Run]:
+        found: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment_id],
+                filter_string=condition,
+                run_view_type=ViewType.ACTIVE_ONLY,
+                max_results=1000,
+                page_token=token,
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+
+class TrackingCallback(Callback):  # type: ignore[misc]
+    """Carries what Ray Tune sees into the record."""
+
+    def __init__(self, record: StudyRecord) -> None:
+        """Write to `record`."""
+        self._record = record
+        self._begun: set[str] = set()
+        self.num_failed = 0
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Begin the run; Tune may start a trial more than once."""
+        told = TrialConfig.from_plain(trial.config["trial"])
+        if told.key not in self._begun:
+            self._begun.add(told.key)
+            self._record.begin_trial(told)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Log the rows of a validation."""
+        self._record.log_rows(trial.config["trial"]["key"], result.get("rows") or ())
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """End the run with what the trial left on disk."""
+        folder = Path(trial.config["folder"])
+        record = read_result(folder)
+        if record is None:
+            raise RuntimeError(f"a complete trial must have left {RESULT}, got none in {folder}")
+        self._record.finish_trial(trial.config["trial"]["key"], folder, record)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """End the run as failed and keep the traceback beside the trial's files."""
+        self.num_failed += 1
+        error = trial.get_error()
+        text = str(error) if error is not None else "the trial's process ended without an error"
+        folder = Path(trial.config["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TRACEBACK).write_text(text)
+        self._record.fail_trial(trial.config["trial"]["key"], text)

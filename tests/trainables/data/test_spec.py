@@ -1,0 +1,320 @@
+"""Data sets found on disk: dataset.yaml, ISPRS layouts, and every way they can be wrong."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from trainables.data.spec import ClassSpec, DatasetSpec, TileFiles, load_dataset, parse_color
+from trainables.errors import DataError
+
+COLOR_YAML = """\
+name: tiny
+bands: [red, green, blue]
+images: images/{tile}.tif
+masks: masks/{tile}.png
+classes:
+  - {name: land, color: "#8429F6"}
+  - {name: water, color: "#E2A929"}
+ignore_colors: ["#000000"]
+exclude_from_mean: [water]
+gsd_m: 0.5
+splits: {train: [a_*], val: [b_1], test: ["c_?"]}
+"""
+TILES = ("a_1", "a_2", "b_1", "c_1")
+
+
+def write_folder(folder: Path, text: str = COLOR_YAML) -> Path:
+    """A folder in the layout of COLOR_YAML; loading never opens the tiles, so they are empty."""
+    for kind, suffix in (("images", "tif"), ("masks", "png")):
+        (folder / kind).mkdir(parents=True)
+        for tile in TILES:
+            (folder / kind / f"{tile}.{suffix}").touch()
+    (folder / "dataset.yaml").write_text(text)
+    return folder
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def names_of(spec: DatasetSpec) -> dict[str, list[str]]:
+    return {split: [tile.name for tile in tiles] for split, tiles in spec.splits.items()}
+
+
+def error_of(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load_dataset(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_yaml_fields_and_files(tmp_path):
+    spec = load_dataset(write_folder(tmp_path))
+    assert spec.name == "tiny"
+    assert spec.bands == ("red", "green", "blue")
+    assert spec.classes == (
+        ClassSpec(name="land", color=(0x84, 0x29, 0xF6)),
+        ClassSpec(name="water", color=(0xE2, 0xA9, 0x29)),
+    )
+    assert spec.ignore_colors == ((0, 0, 0),)
+    assert spec.exclude_from_mean == ("water",)
+    assert spec.gsd_m == 0.5
+    assert not spec.has_index_masks
+    assert names_of(spec) == {"train": ["a_1", "a_2"], "val": ["b_1"], "test": ["c_1"]}
+    assert spec.splits["val"] == (
+        TileFiles(name="b_1", image=tmp_path / "images/b_1.tif", mask=tmp_path / "masks/b_1.png"),
+    )
+
+
+def test_a_second_yaml_is_another_split_of_the_same_tiles(tmp_path):
+    write_folder(tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text(COLOR_YAML.replace("train: [a_*], val: [b_1]", "train: [b_1], val: [a_*]"))
+    assert names_of(load_dataset(other))["train"] == ["b_1"]
+    assert names_of(load_dataset(tmp_path))["train"] == ["a_1", "a_2"]
+
+
+def test_paths_are_absolute_whatever_the_working_directory(tmp_path, monkeypatch):
+    write_folder(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset(Path("data")) == load_dataset(tmp_path / "data")
+
+
+def test_tile_name_may_occur_twice_in_a_pattern(tmp_path):
+    text = COLOR_YAML.replace("images/{tile}.tif", "by_tile/{tile}/{tile}.tif")
+    write_folder(tmp_path, text)
+    touch(tmp_path, *(f"by_tile/{t}/{t}.tif" for t in TILES), "by_tile/a_3/other.tif")
+    assert names_of(load_dataset(tmp_path))["train"] == ["a_1", "a_2"]
+
+
+def test_eroded_masks_are_found_and_their_absence_is_listed(tmp_path):
+    write_folder(tmp_path, COLOR_YAML + "eroded_masks: eroded/{tile}.png\n")
+    touch(tmp_path, *(f"eroded/{tile}.png" for tile in TILES))
+    assert load_dataset(tmp_path).splits["test"][0].eroded_mask == tmp_path / "eroded/c_1.png"
+    (tmp_path / "eroded/c_1.png").unlink()
+    assert re.search(r"eroded_masks must exist .* 1 of 4 missing: .*c_1\.png", error_of(tmp_path))
+
+
+def test_index_classes_get_a_fixed_palette_where_color_is_absent(tmp_path):
+    text = re.sub('color: "#8429F6"', "value: 4", COLOR_YAML)
+    text = re.sub('color: "#E2A929"', 'value: 7, color: "#102030"', text)
+    text = text.replace('ignore_colors: ["#000000"]', "ignore_values: [255]")
+    spec = load_dataset(write_folder(tmp_path, text))
+    assert spec.has_index_masks
+    assert [c.value for c in spec.classes] == [4, 7]
+    assert spec.classes[1].color == (0x10, 0x20, 0x30)
+    assert all(0 <= channel <= 255 for channel in spec.classes[0].color)
+    assert spec.ignore_values == (255,)
+    assert load_dataset(tmp_path) == spec
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("gsd_m: 0.5", "gsd: 0.5", r"keys must be known, got 'gsd' in .*yaml; valid: name, bands"),
+        ("name: tiny\n", "", r"name must be given, got nothing in .*dataset.yaml"),
+        ("name: tiny", "name: 7", r"name must be text, got 7 in .*; put it in quotes"),
+        ("[red, green, blue]", "red", r"bands must be a list, got 'red' in"),
+        ("[red, green, blue]", "[red, red]", r"bands must be distinct names.*dataset.yaml"),
+        ("{tile}.tif", "x.tif", r"images must contain \{tile\}, got 'images/x.tif' in"),
+        ("images/{tile}.tif", "'{tile}.jpg'", r"images must match .* '\{tile\}.jpg' in .*no such"),
+        ("images/{tile}", "top/{tile}", r"looked in .*/top, a folder that does not exist"),
+        ("{tile}.png", "{tile}.tif", r"masks must exist for every tile, got none for .* 3 more"),
+        ('"#8429F6"', "red", r"classes\[0\].color: color must be \"#RRGGBB\" in quotes, got 'red'"),
+        ('color: "#8429F6"', "hue: 3", r"classes\[0\] must have a name and .* valid keys: name"),
+        (', color: "#8429F6"', "", r"classes\[0\] must have a color or a value"),
+        ('color: "#8429F6"', "value: 1", r"classes must have a value each or none at all, got 1"),
+        ('color: "#8429F6"', "value: x", r"classes\[0\].value must be a whole number, got 'x'"),
+        ("#8429F6", "#E2A929", r"colours .* must be distinct, got \['#E2A929'\] twice"),
+        ("#000000", "#E2A929", r"colours and ignore_colors must be distinct"),
+        ("name: land", "name: water", r"distinct names, got \['water'\] more than once"),
+        ("name: land", "name: no", r"classes\[0\].name must be text, got False"),
+        ("[water]", "[ice]", r"exclude_from_mean must name classes, got \['ice'\]; valid: land"),
+        ("ignore_colors: [", "ignore_values: [1]\n#", r"ignore_values must be empty for colour"),
+        ("gsd_m: 0.5", "gsd_m: -1", r"gsd_m must be metres per pixel above 0, got -1.0"),
+        ("gsd_m: 0.5", "gsd_m: 9 cm", r"gsd_m must be a number, got '9 cm' in"),
+        ("val: [b_1]", "val: [b_1, z*]", r"no tile for 'z\*' \(val\) in .*among the 4 tiles.*a_1"),
+        ("val: [b_1]", "val: []", r"splits.val must hold at least one tile"),
+        ("val: [b_1]", "val: [a_2]", r"each tile once, got 'a_2' in train and val"),
+        ("val: [b_1], ", "", r"splits must be train, val, test, got 'train, test' in"),
+        ("val: [b_1]", "dev: [b_1]", r"splits must be train, val, test, got 'train, dev, test'"),
+        ("val: [b_1]", "val: [1]", r"splits.val must be text, got 1 in"),
+        ("images/{tile}.tif", "{tile}.tif", r"valid YAML, got: .*; put text with \{ \}, # or :"),
+        ("name: tiny", "name: {", r"dataset must be valid YAML, got: .*line .* in .*dataset.yaml"),
+    ],
+)
+def test_yaml_mistakes_are_named(tmp_path, old, new, expected):
+    assert old in COLOR_YAML
+    message = error_of(write_folder(tmp_path, COLOR_YAML.replace(old, new, 1)))
+    assert re.search(expected, message), message
+    assert "dataset.yaml" in message
+
+
+def test_single_missing_masks_are_listed_by_name(tmp_path):
+    write_folder(tmp_path)
+    for tile in ("a_2", "c_1"):
+        (tmp_path / f"masks/{tile}.png").unlink()
+    message = error_of(tmp_path)
+    assert "2 of 4 missing" in message
+    assert f"{tmp_path}/masks/a_2.png, {tmp_path}/masks/c_1.png" in message
+
+
+def test_path_that_is_no_data_set(tmp_path):
+    assert "must be an existing folder or YAML file" in error_of(tmp_path / "absent")
+    assert "the folder is empty" in error_of(tmp_path)
+    touch(tmp_path, "a.jpg")
+    assert "write a dataset.yaml" in error_of(tmp_path)
+    touch(tmp_path, "Potsdam/2_Ortho_RGB.zip")
+    assert "unpack the zip archives" in error_of(tmp_path)
+
+
+def test_empty_yaml(tmp_path):
+    touch(tmp_path, "dataset.yaml")
+    assert "dataset must be YAML fields, got NoneType" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "is_valid"), [(1, False), (2, True), (254, True), (255, False)]
+)
+def test_number_of_classes(num_classes, is_valid):
+    tile = TileFiles(name="t", image=Path("i"), mask=Path("m"))
+    fields = {
+        "name": "many",
+        "bands": ("red",),
+        "classes": tuple(
+            ClassSpec(name=f"c{i}", color=(0, 0, 0), value=i) for i in range(num_classes)
+        ),
+        "splits": {s: (dataclasses.replace(tile, name=s),) for s in ("train", "val", "test")},
+    }
+    if is_valid:
+        assert len(DatasetSpec(**fields).classes) == num_classes
+    else:
+        with pytest.raises(DataError, match=f"classes must be 2 to 254, got {num_classes}"):
+            DatasetSpec(**fields)
+
+
+@pytest.mark.parametrize("text", ["#12345", "123456", "#12345G", "#1234567", None, 0])
+def test_parse_color_refuses(text):
+    with pytest.raises(DataError, match="#RRGGBB"):
+        parse_color(text)
+
+
+VAIHINGEN_AREAS = (1, 3, 15, 2, 38)
+
+
+def write_vaihingen(folder: Path, areas=VAIHINGEN_AREAS) -> Path:
+    for n in areas:
+        touch(
+            folder,
+            f"ISPRS/top/top_mosaic_09cm_area{n}.tif",
+            f"ISPRS/gts_for_participants/top_mosaic_09cm_area{n}.tif",
+            f"ISPRS/gts_eroded_for_participants/top_mosaic_09cm_area{n}_noBoundary.tif",
+        )
+    return folder
+
+
+def test_vaihingen_as_downloaded(tmp_path):
+    spec = load_dataset(write_vaihingen(tmp_path))
+    assert spec.name == "vaihingen"
+    assert spec.bands == ("near_infrared", "red", "green")
+    assert spec.gsd_m == 0.09
+    assert [c.name for c in spec.classes][:2] == ["impervious_surfaces", "building"]
+    assert [c.color for c in spec.classes][4:] == [(255, 255, 0), (255, 0, 0)]
+    assert spec.exclude_from_mean == ("clutter",)
+    assert spec.ignore_colors == ((0, 0, 0),)
+    assert names_of(spec) == {
+        "train": ["area1", "area3"],
+        "val": ["area15"],
+        "test": ["area2", "area38"],
+    }
+    file = "top_mosaic_09cm_area15"
+    assert spec.splits["val"][0] == TileFiles(
+        name="area15",
+        image=tmp_path / f"ISPRS/top/{file}.tif",
+        mask=tmp_path / f"ISPRS/gts_for_participants/{file}.tif",
+        eroded_mask=tmp_path / f"ISPRS/gts_eroded_for_participants/{file}_noBoundary.tif",
+    )
+
+
+def test_vaihingen_split_of_the_paper_holds_33_areas(tmp_path):
+    areas = [*range(1, 9), *range(10, 18), *range(20, 25), *range(26, 36), 37, 38]
+    spec = load_dataset(write_vaihingen(tmp_path, areas))
+    sizes = {split: len(tiles) for split, tiles in spec.splits.items()}
+    assert sizes == {"train": 14, "val": 2, "test": 17}
+
+
+def test_complete_reference_wins_over_the_one_for_participants(tmp_path):
+    write_vaihingen(tmp_path)
+    complete = "ISPRS_semantic_labeling_Vaihingen_ground_truth_COMPLETE"
+    touch(tmp_path, f"{complete}/top_mosaic_09cm_area1.tif")
+    assert load_dataset(tmp_path).splits["train"][0].mask.parent.name == complete
+    touch(tmp_path, "copy/top_mosaic_09cm_area3.tif")
+    assert "files must be there once, got ISPRS/gts_for_participants/top" in error_of(tmp_path)
+
+
+def test_vaihingen_mistakes(tmp_path):
+    write_vaihingen(tmp_path / "no_val", areas=(1, 2))
+    message = error_of(tmp_path / "no_val")
+    assert "got none for val" in message
+    assert "val needs one of area15 area17" in message
+
+    write_vaihingen(tmp_path / "unknown", areas=(*VAIHINGEN_AREAS, 99))
+    assert "must be of the vaihingen benchmark, got area99" in error_of(tmp_path / "unknown")
+
+    touch(write_vaihingen(tmp_path / "gap"), "ISPRS/top/top_mosaic_09cm_area4.tif")
+    assert "got none for top_mosaic_09cm_area4.tif" in error_of(tmp_path / "gap")
+
+    touch(tmp_path / "masks_only", "gts/top_mosaic_09cm_area4.tif")
+    assert "got references only" in error_of(tmp_path / "masks_only")
+
+
+def write_potsdam(folder: Path, tiles, composites=("RGB",)) -> Path:
+    for t in tiles:
+        touch(folder, f"5_Labels_all/top_potsdam_{t}_label.tif")
+        touch(folder, f"5_Labels_all_noBoundary/top_potsdam_{t}_label_noBoundary.tif")
+        touch(folder, *(f"Ortho_{c}/top_potsdam_{t}_{c}.tif" for c in composites))
+    return folder
+
+
+POTSDAM_TRAIN = [
+    *(f"{row}_{column}" for row in (2, 3, 4, 5) for column in (10, 11, 12)),
+    *(f"{row}_{column}" for row in (6, 7) for column in range(7, 13)),
+]
+POTSDAM_TEST = [
+    *("2_13", "2_14", "3_13", "3_14", "4_13", "4_14", "4_15"),
+    *("5_13", "5_14", "5_15", "6_13", "6_14", "6_15", "7_13"),
+]
+
+
+def test_potsdam_as_downloaded(tmp_path):
+    spec = load_dataset(write_potsdam(tmp_path, POTSDAM_TRAIN + POTSDAM_TEST, ("RGB", "IRRG")))
+    names = names_of(spec)
+    assert spec.name == "potsdam"
+    assert spec.bands == ("red", "green", "blue")
+    assert spec.gsd_m == 0.05
+    assert names["val"] == ["2_12", "4_12", "6_12"]
+    assert sorted(names["train"] + names["val"]) == sorted(POTSDAM_TRAIN)
+    assert names["test"] == POTSDAM_TEST
+    assert spec.splits["test"][0] == TileFiles(
+        name="2_13",
+        image=tmp_path / "Ortho_RGB/top_potsdam_2_13_RGB.tif",
+        mask=tmp_path / "5_Labels_all/top_potsdam_2_13_label.tif",
+        eroded_mask=tmp_path / "5_Labels_all_noBoundary/top_potsdam_2_13_label_noBoundary.tif",
+    )
+
+
+def test_potsdam_infrared_composite(tmp_path):
+    spec = load_dataset(write_potsdam(tmp_path, ("2_10", "2_12", "2_13"), ("IRRG",)))
+    assert spec.bands == ("near_infrared", "red", "green")
+    assert spec.splits["val"][0].eroded_mask is not None
+
+
+def test_both_benchmarks_below_one_folder_are_refused(tmp_path):
+    write_potsdam(write_vaihingen(tmp_path), ("2_10", "2_12", "2_13"))
+    assert "must be one ISPRS benchmark" in error_of(tmp_path)

@@ -1,0 +1,386 @@
+"""Tiles decoded from tiny files of every supported kind, and from the Dubai imagery."""
+
+import os
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+
+from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles, load_dataset
+from trainables.data.tiles import Tile, read_tiles, tiles_checksum
+from trainables.errors import DataError
+
+LAND, WATER = (132, 41, 246), (226, 169, 41)
+COLORS = np.array([LAND, WATER, (0, 0, 0)], dtype=np.uint8)
+INDICES = np.array([[0, 1, 2], [1, 1, 0]])
+EXPECTED = np.array([[0, 1, IGNORE_INDEX], [1, 1, 0]], dtype=np.uint8)
+COLOR_CLASSES = (ClassSpec(name="land", color=LAND), ClassSpec(name="water", color=WATER))
+INDEX_CLASSES = (
+    ClassSpec(name="land", color=LAND, value=4),
+    ClassSpec(name="water", color=WATER, value=300),
+)
+
+
+def write_raster(file: Path, bands: np.ndarray, **options) -> Path:
+    """A GeoTIFF without georeference, bands (bands, H, W)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = bands.shape
+    profile = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(file, "w", driver="GTiff", **profile, **options) as target:
+            target.write(bands)
+    return file
+
+
+def image_of(height: int = 2, width: int = 3, num_bands: int = 3) -> np.ndarray:
+    return np.arange(num_bands * height * width, dtype=np.uint8).reshape(num_bands, height, width)
+
+
+def color_bands(indices: np.ndarray = INDICES) -> np.ndarray:
+    return np.moveaxis(COLORS[indices], -1, 0)
+
+
+def spec_of(
+    tiles: list[TileFiles], classes=COLOR_CLASSES, ignore_values=(), tolerance=0
+) -> DatasetSpec:
+    other = TileFiles(name="other", image=Path("absent"), mask=Path("absent"))
+    is_index = classes[0].value is not None
+    return DatasetSpec(
+        name="tiny",
+        bands=("red", "green", "blue"),
+        classes=classes,
+        ignore_colors=() if is_index else ((0, 0, 0),),
+        ignore_values=ignore_values,
+        mask_color_tolerance=tolerance,
+        splits={
+            "train": tuple(tiles),
+            "val": (other,),
+            "test": (TileFiles(name="last", image=other.image, mask=other.mask),),
+        },
+    )
+
+
+def tile_of(folder: Path, mask: Path, image: np.ndarray | None = None, name="t") -> TileFiles:
+    file = write_raster(folder / f"{name}_image.tif", image_of() if image is None else image)
+    return TileFiles(name=name, image=file, mask=mask)
+
+
+def read_one(spec: DatasetSpec, **options) -> Tile:
+    (tile,) = read_tiles(spec, "train", **options)
+    return tile
+
+
+def error_of(spec: DatasetSpec, **options) -> str:
+    with pytest.raises(DataError) as caught:
+        read_tiles(spec, "train", **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_rgb_mask_image_and_flags(tmp_path):
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
+    tile = read_one(spec_of([files]))
+    assert tile.name == "t"
+    np.testing.assert_array_equal(tile.image, image_of())
+    np.testing.assert_array_equal(tile.mask, EXPECTED)
+    assert tile.eroded_mask is None
+    for array in (tile.image, tile.mask):
+        assert array.dtype == np.uint8
+        assert array.flags.c_contiguous
+        assert not array.flags.writeable
+
+
+def test_rgba_mask_ignores_alpha(tmp_path):
+    alpha = np.full((1, 2, 3), 7, dtype=np.uint8)
+    mask = write_raster(tmp_path / "m.tif", np.concatenate([color_bands(), alpha]))
+    np.testing.assert_array_equal(read_one(spec_of([tile_of(tmp_path, mask)])).mask, EXPECTED)
+
+
+def test_palette_mask_is_expanded(tmp_path):
+    # Palette indices differ from class indices on purpose: 0 is water.
+    picture = Image.fromarray(np.array([1, 0, 5], dtype=np.uint8)[INDICES], mode="P")
+    picture.putpalette([*WATER, *LAND, *([9] * 9), 0, 0, 0])
+    picture.save(tmp_path / "m.png")
+    files = tile_of(tmp_path, tmp_path / "m.png")
+    np.testing.assert_array_equal(read_one(spec_of([files])).mask, EXPECTED)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_index_mask(tmp_path, dtype):
+    values = np.array([4, 300, 9], dtype=dtype)[INDICES]
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", values[None]))
+    tile = read_one(spec_of([files], INDEX_CLASSES, ignore_values=(9,)))
+    np.testing.assert_array_equal(tile.mask, EXPECTED)
+
+
+def test_index_mask_with_a_display_palette_is_read_by_value(tmp_path):
+    picture = Image.fromarray(np.array([0, 1, 2], dtype=np.uint8)[INDICES], mode="P")
+    picture.putpalette([*WATER, *LAND, 0, 0, 0])
+    picture.save(tmp_path / "m.png")
+    classes = tuple(
+        ClassSpec(name=c.name, color=c.color, value=i) for i, c in enumerate(INDEX_CLASSES)
+    )
+    spec = spec_of([tile_of(tmp_path, tmp_path / "m.png")], classes, ignore_values=(2,))
+    np.testing.assert_array_equal(read_one(spec).mask, EXPECTED)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_eroded_mask_and_alpha_of_the_image(tmp_path):
+    alpha = np.full((1, 2, 3), 255, dtype=np.uint8)
+    alpha[0, 1, 0] = 0
+    image = write_raster(
+        tmp_path / "i.tif", np.concatenate([image_of(), alpha]), photometric="RGB", alpha="YES"
+    )
+    with rasterio.open(image) as source:
+        assert source.colorinterp[3] == ColorInterp.alpha
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    eroded = write_raster(tmp_path / "e.tif", color_bands(np.where(INDICES == 1, 2, INDICES)))
+    tile = read_one(spec_of([TileFiles(name="t", image=image, mask=mask, eroded_mask=eroded)]))
+    np.testing.assert_array_equal(tile.image, image_of())
+    np.testing.assert_array_equal(tile.mask, [[0, 1, 255], [255, 1, 0]])
+    np.testing.assert_array_equal(tile.eroded_mask, [[0, 255, 255], [255, 255, 0]])
+
+
+def test_downsample_by_hand(tmp_path):
+    # 5 x 5 px, d = 2: two blocks each way, the last row and column drop.
+    band = np.zeros((5, 5), dtype=np.uint8)
+    band[0:2, 0:2] = [[1, 2], [3, 4]]  # 2.5 -> 3
+    band[0:2, 2:4] = [[1, 1], [1, 2]]  # 1.25 -> 1
+    band[2:4, 0:2] = 255
+    band[2:4, 2:4] = [[0, 0], [0, 3]]  # 0.75 -> 1
+    indices = np.zeros((5, 5), dtype=int)
+    indices[1, 1], indices[1, 3], indices[3, 1] = 1, 2, 1
+    mask = write_raster(tmp_path / "m.tif", color_bands(indices))
+    files = tile_of(tmp_path, mask, np.stack([band, band, 2 * (band // 2)]))
+    tile = read_one(spec_of([files]), downsample=2)
+    np.testing.assert_array_equal(tile.image[0], [[3, 1], [255, 1]])
+    np.testing.assert_array_equal(tile.image[2], [[2, 1], [254, 1]])
+    np.testing.assert_array_equal(tile.mask, [[1, 255], [1, 0]])
+    assert tile.mask.flags.c_contiguous
+    assert not tile.image.flags.writeable
+
+
+@pytest.mark.parametrize("size_px", [1, 3, 4])
+def test_downsample_against_plain_loops(tmp_path, size_px):
+    rng = np.random.default_rng(7)
+    image = rng.integers(0, 256, (3, 13, 10), dtype=np.uint8)
+    indices = rng.integers(0, 3, (13, 10))
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands(indices)), image)
+    tile = read_one(spec_of([files]), downsample=size_px)
+    rows, columns = 13 // size_px, 10 // size_px
+    assert tile.image.shape == (3, rows, columns)
+    for r in range(rows):
+        for c in range(columns):
+            top, left = r * size_px, c * size_px
+            block = image[:, top : top + size_px, left : left + size_px].astype(float)
+            expected = np.floor(block.mean(axis=(1, 2)) + 0.5)
+            np.testing.assert_array_equal(tile.image[:, r, c], expected)
+            index = indices[top + size_px // 2, left + size_px // 2]
+            assert tile.mask[r, c] == (IGNORE_INDEX if index == 2 else index)
+
+
+def test_unknown_colour_is_named_counted_and_located(tmp_path):
+    bands = color_bands()
+    bands[:, 0, 2] = bands[:, 1, 1] = (1, 2, 255)
+    mask = write_raster(tmp_path / "m.tif", bands)
+    message = error_of(spec_of([tile_of(tmp_path, mask)]))
+    assert "got #0102FF (2 px, first at row 0, column 2) in" in message
+    assert str(mask) in message
+    assert "add to classes or ignore_colors" in message
+
+
+def test_many_unknown_values_are_shortened(tmp_path):
+    values = np.array([[4, 300, 10], [12, 11, 11]], dtype=np.uint16)
+    message = error_of(
+        spec_of([tile_of(tmp_path, write_raster(tmp_path / "m.tif", values[None]))], INDEX_CLASSES)
+    )
+    assert "got 11 (2 px, first at row 1, column 1), 10 (1 px, first at row 0" in message
+    values[0] = [5, 6, 7]
+    message = error_of(
+        spec_of([tile_of(tmp_path, write_raster(tmp_path / "m.tif", values[None]))], INDEX_CLASSES)
+    )
+    assert " and 2 more in " in message
+
+
+def test_impure_colours_within_the_tolerance(tmp_path):
+    bands = color_bands()
+    bands[:, 0, 0] = np.array(LAND) - (30, -30, 5)
+    bands[:, 1, 0] = np.array(WATER) - (0, 3, 0)
+    bands[:, 0, 2] = (9, 30, 2)
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", bands))
+    np.testing.assert_array_equal(read_one(spec_of([files], tolerance=30)).mask, EXPECTED)
+    message = error_of(spec_of([files], tolerance=29))
+    assert "#091E02 (1 px, first at row 0, column 2)" in message
+    assert "and" not in message.split("got")[1].split(" in ")[0]
+
+
+def test_potsdam_references_with_impure_colours_are_not_refused_or_lost(tmp_path):
+    # As distributed: 6_7 has cars in (252, 255, 0), 4_12 was compressed with loss.
+    impure = np.array([[(252, 255, 0), (9, 222, 221), (225, 227, 227), (0, 0, 0)]], dtype=np.uint8)
+    for name in ("6_7", "2_12", "2_13"):
+        write_raster(tmp_path / f"top_potsdam_{name}_RGB.tif", image_of(1, 4))
+        mask = np.moveaxis(impure, -1, 0)
+        write_raster(tmp_path / f"top_potsdam_{name}_label.tif", mask)
+    spec = load_dataset(tmp_path)
+    np.testing.assert_array_equal(read_one(spec).mask, [[4, 2, 0, IGNORE_INDEX]])
+    mask[:, 0, 1] = (120, 255, 255)
+    write_raster(tmp_path / "top_potsdam_6_7_label.tif", mask)
+    assert "got #78FFFF (1 px, first at row 0, column 1)" in error_of(spec)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (image_of().astype(np.uint16), "image must be uint8, got uint16 in"),
+        (image_of(num_bands=1), "image must have the 3 bands red, green, blue, got 1 in"),
+        (image_of(num_bands=5), "got 5 in"),
+        (image_of(width=4), "mask must have the size of its image, got 3 x 2 px for 4 x 2 px in"),
+    ],
+)
+def test_image_mistakes(tmp_path, image, expected):
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    assert expected in error_of(spec_of([tile_of(tmp_path, mask, image)]))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_fourth_band_that_is_not_alpha_is_refused(tmp_path):
+    image = write_raster(tmp_path / "i.tif", image_of(num_bands=4), photometric="MINISBLACK")
+    with rasterio.open(image, "r+") as target:
+        target.colorinterp = [ColorInterp.gray] + [ColorInterp.undefined] * 3
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    assert "got 4 in" in error_of(spec_of([TileFiles(name="t", image=image, mask=mask)]))
+
+
+def test_mask_of_the_other_kind_is_refused(tmp_path):
+    values = write_raster(tmp_path / "v.tif", INDICES[None].astype(np.uint8))
+    colors = write_raster(tmp_path / "c.tif", color_bands())
+    assert "mask must be RGB, RGBA or have a palette, got 1 bands of uint8" in error_of(
+        spec_of([tile_of(tmp_path, values)])
+    )
+    assert "mask must have 1 band of whole numbers, got 3 of uint8" in error_of(
+        spec_of([tile_of(tmp_path, colors)], INDEX_CLASSES)
+    )
+
+
+def test_problems_of_all_tiles_and_files_come_together(tmp_path):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"no raster")
+    mask = write_raster(tmp_path / "m.tif", color_bands() + np.uint8(1))
+    tiles = [TileFiles(name=f"t{i}", image=broken, mask=mask) for i in range(6)]
+    message = error_of(spec_of(tiles))
+    assert message.count("file must be a readable raster") == 5
+    assert message.count("mask colours must be") == 5
+    assert message.endswith("; and 2 more")
+
+
+def test_tile_smaller_than_a_block(tmp_path):
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
+    assert "at most the size of a tile, got 3 for 3 x 2 px in" in error_of(
+        spec_of([files]), downsample=3
+    )
+
+
+@pytest.mark.parametrize("options", [{"downsample": 0}, {"num_threads": 0}, {"split": "dev"}])
+def test_arguments_out_of_range(tmp_path, options):
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
+        read_tiles(spec_of([files]), **({"split": "train"} | options))
+
+
+def test_no_warning_about_georeference(tmp_path):
+    files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_tiles(spec_of([files]), "train")
+
+
+def test_order_and_number_of_threads_change_nothing(tmp_path):
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    spec = spec_of([tile_of(tmp_path, mask, image_of() + np.uint8(i), f"t{i}") for i in range(5)])
+    tiles = read_tiles(spec, "train", num_threads=3)
+    assert [tile.name for tile in tiles] == [f"t{i}" for i in range(5)]
+    checksum = tiles_checksum(read_tiles(spec, "train", num_threads=1))
+    assert tiles_checksum(tiles) == checksum
+    assert tiles_checksum(reversed(tiles)) == checksum
+    assert tiles_checksum(pickle.loads(pickle.dumps(tiles))) == checksum  # noqa: S301
+
+
+def test_checksum_depends_on_content():
+    def checksum(name="a", image=0, mask=0, shape=(2, 3), eroded=None):
+        return tiles_checksum(
+            [
+                Tile(
+                    name=name,
+                    image=np.full((3, *shape), image, dtype=np.uint8),
+                    mask=np.full(shape, mask, dtype=np.uint8),
+                    eroded_mask=None if eroded is None else np.full(shape, eroded, dtype=np.uint8),
+                )
+            ]
+        )
+
+    checksums = {
+        checksum(),
+        checksum(name="b"),
+        checksum(image=1),
+        checksum(mask=1),
+        checksum(shape=(3, 2)),
+        checksum(eroded=0),
+        checksum(eroded=1),
+        tiles_checksum([]),
+    }
+    assert len(checksums) == 8
+    assert all(len(c) == 64 for c in checksums)
+    assert checksum() == checksum()
+
+
+@pytest.fixture(scope="module")
+def dubai() -> Path:
+    repository = Path(__file__).parents[3]
+    default = repository.parent / "shared/data/dubai"
+    folder = Path(os.environ.get("UREC_STUDY_DATA", default))
+    if not (folder / "dataset.yaml").is_file():
+        pytest.skip(f"no Dubai imagery in {folder}; set UREC_STUDY_DATA to its folder")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["dataset.yaml", "dataset-within-area.yaml"])
+def test_dubai_splits(dubai, name):
+    spec = load_dataset(dubai / name)
+    sizes = {split: len(tiles) for split, tiles in spec.splits.items()}
+    assert sizes in ({"train": 45, "val": 18, "test": 9}, {"train": 40, "val": 8, "test": 24})
+
+
+def test_dubai_palette_mask_counts_equal_pillow(dubai):
+    spec = load_dataset(dubai)
+    files = next(t for t in spec.splits["train"] if t.name == "tile2_part001")
+    splits = {split: (tiles[0],) for split, tiles in spec.splits.items()} | {"train": (files,)}
+    tile = read_one(
+        DatasetSpec(
+            name="part",
+            bands=spec.bands,
+            classes=spec.classes,
+            ignore_colors=spec.ignore_colors,
+            splits=splits,
+        )
+    )
+    with Image.open(files.mask) as picture:
+        assert picture.mode == "P"
+        counts = {color: count for count, color in picture.convert("RGB").getcolors()}
+    assert sum(counts.values()) == tile.mask.size
+    for index, of_class in enumerate(spec.classes):
+        assert np.count_nonzero(tile.mask == index) == counts.get(of_class.color, 0)
+    assert np.count_nonzero(tile.mask == IGNORE_INDEX) == counts.get((0, 0, 0), 0)
+
+
+def test_dubai_reads_quarter_size(dubai):
+    tiles = read_tiles(load_dataset(dubai), "val", downsample=4)
+    assert len(tiles) == 18
+    assert {tile.image.shape[1:] == tile.mask.shape for tile in tiles} == {True}
+    assert all(set(np.unique(tile.mask)) <= {0, 1, 2, 3, 4, 5, IGNORE_INDEX} for tile in tiles)

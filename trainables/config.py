@@ -1,0 +1,154 @@
+"""What one trial is told to do: frozen, checked when built, plain data on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from trainables.errors import ConfigError
+
+Model = Literal["urec", "unet"]
+Phase = Literal["search", "confirm"]
+
+MODELS: Final[tuple[str, ...]] = get_args(Model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Settings of a training run; the defaults are the paper's and its authors' code's."""
+
+    width: int = 32
+    """Channels of the first encoder stage; the other stages have 2, 4, 8 and 16 times as many."""
+    downsample: int = 1
+    """Tiles are reduced by this factor when read; a pixel below is a pixel after reduction."""
+    patch_px: int = 256
+    """Side of a training patch."""
+    sampling: Literal["random", "grid"] = "grid"
+    """Patches at random positions, or from the grid of step `stride_px`, shuffled every epoch."""
+    stride_px: int = 64
+    """Step of the patch grid; it also defines what an epoch is."""
+    augment: bool = False
+    """Turn and flip patches at random (the eight symmetries of the square)."""
+    batch_size: int = 14
+    """Annotated patches per optimiser step."""
+    steps: int = 98_600
+    """Optimiser steps, the same for every annotation fraction and model."""
+    epochs: int | None = 100
+    """Where given, `steps` becomes epochs x grid patches / batch size when the study is planned."""
+    lr: float = 1e-4
+    """Learning rate of Adam at its highest."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rate after warm-up: flat, or down to 0 along a half cosine."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises linearly."""
+    ema_decay: float = 0.0
+    """Decay of the exponential moving average of weights that is validated and kept; 0 = off."""
+    w1: float = 0.1
+    """Weight of the reconstruction term, equation 3; U-Net has none and ignores it."""
+    reconstruct_on: Literal["all", "annotated"] = "all"
+    """Pixels of the L1 term: every training pixel, or those of the annotation budget alone."""
+    num_validations: int = 100
+    """Validations over a run, evenly spaced, the last at the last step."""
+    infer_window_px: int = 256
+    """Side of the windows at validation, test and prediction."""
+    infer_step_px: int = 128
+    """Step of those windows; logits are added where they overlap."""
+    select_by: Literal["mean_f1", "miou", "oa"] = "mean_f1"
+    """Validation measure that chooses the weights of a trial and the hyperparameters of an arm."""
+    plateau_tolerance: float = 0.01
+    """Rise of the selected measure over the last third of a run that still counts as flat."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of forward and backward; weights and losses stay float32."""
+
+    def __post_init__(self) -> None:
+        """Check every field; raise `ConfigError` on the first that breaks its rule."""
+        _check_types(self)
+        for name in ("width", "downsample", "patch_px", "stride_px", "batch_size", "steps",
+                     "num_validations", "infer_window_px", "infer_step_px"):  # fmt: skip
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "epochs", self.epochs is None or self.epochs >= 1, "at least 1 or null")
+        _require(self, "patch_px", self.patch_px >= 32, "at least 32")
+        _require(self, "lr", 0 < self.lr <= 1, "in (0, 1]")
+        _require(self, "w1", 0 <= self.w1 < 1, "in [0, 1)")
+        _require(self, "ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
+        _require(self, "warmup_steps", 0 <= self.warmup_steps < self.steps, "in [0, steps)")
+        _require(self, "plateau_tolerance", self.plateau_tolerance >= 0, "at least 0")
+        _require(
+            self,
+            "num_validations",
+            self.num_validations <= self.steps,
+            f"at most the number of steps ({self.steps})",
+        )
+        _require(
+            self,
+            "infer_step_px",
+            self.infer_step_px <= self.infer_window_px,
+            f"at most infer_window_px ({self.infer_window_px})",
+        )
+
+    def validation_steps(self) -> tuple[int, ...]:
+        """Steps after which the model is validated, ascending; the last is `steps`."""
+        return tuple(
+            (i + 1) * self.steps // self.num_validations for i in range(self.num_validations)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One training run."""
+
+    key: str
+    """Unique in the study and readable: `confirm-urec-f0.10-s2`."""
+    phase: Phase
+    model: Model
+    label_frac: float
+    """Annotated / labelled pixels of the training tiles, in (0, 1]."""
+    seed: int
+    """One draw of everything random: budget, weights, patch order, augmentation."""
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        """Check every field; raise `ConfigError` on the first that breaks its rule."""
+        if self.model not in MODELS:
+            raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}")
+        if not 0 < self.label_frac <= 1:
+            raise ConfigError(f"label_frac must be in (0, 1], got {self.label_frac!r}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must be at least 0, got {self.seed!r}")
+
+    def to_plain(self) -> dict[str, Any]:
+        """Nested dictionary of numbers and strings, for Ray, YAML and JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TrialConfig:
+        """Inverse of `to_plain`."""
+        return cls(**{**plain, "training": TrainingConfig(**plain["training"])})
+
+
+def training_fields() -> tuple[str, ...]:
+    """Names of the fields of `TrainingConfig`, in their order."""
+    return tuple(field.name for field in fields(TrainingConfig))
+
+
+def _require(config: TrainingConfig, name: str, holds: bool, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} must be {rule}, got {getattr(config, name)!r}")
+
+
+def _check_types(config: TrainingConfig) -> None:
+    """Refuse a value of another type than its field's, as a YAML file may bring it."""
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal:
+            choices = get_args(hint)
+            if value not in choices:
+                raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+            continue
+        allowed: tuple[type, ...] = get_args(hint) or (hint,)
+        if float in allowed:
+            allowed = (*allowed, int)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            names = " or ".join(kind.__name__ for kind in get_args(hint) or (hint,))
+            raise ConfigError(f"{name} must be of type {names}, got {value!r}")

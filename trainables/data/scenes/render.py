@@ -1,0 +1,162 @@
+"""One scene from start to end: plan, paint, plant, park, expose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.scenes.canvas import (
+    CAR,
+    IMPERVIOUS,
+    LOW_VEGETATION,
+    TREE,
+    Canvas,
+)
+from trainables.data.scenes.conditions import draw_conditions
+from trainables.data.scenes.districts import BLOCK_MIX, PAINTERS
+from trainables.data.scenes.layout import (
+    BLOCK_LIMITS,
+    GSD_M,
+    Plan,
+    Pose,
+    Street,
+    draw_frame,
+    draw_plan,
+)
+from trainables.data.scenes.light import expose
+from trainables.data.scenes.noise import draw_noise_bank
+from trainables.data.scenes.plots import Spots
+from trainables.data.scenes.streets import paint_pavement, paint_streets
+from trainables.data.scenes.things import paint_car
+from trainables.data.scenes.vegetation import SPECIES, paint_crown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generators:
+    """One random generator per purpose."""
+
+    layout: np.random.Generator
+    noise: np.random.Generator
+    blocks: np.random.Generator
+    cars: np.random.Generator
+    trees: np.random.Generator
+    sensor: np.random.Generator
+
+
+def draw_generators(seed: int, area: int, version: int) -> Generators:
+    """Independent generators for a tile."""
+    children = np.random.SeedSequence([version, seed, area]).spawn(6)
+    layout, noise, blocks, cars, trees, sensor = (np.random.default_rng(c) for c in children)
+    return Generators(
+        layout=layout, noise=noise, blocks=blocks, cars=cars, trees=trees, sensor=sensor
+    )
+
+
+def paint_scene(
+    kind: str, generators: Generators, *, height_px: int, width_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Picture (3, H, W) and class indices (H, W), both uint8, of a tile of the given kind."""
+    canvas = _blank_canvas(kind, generators, height_px=height_px, width_px=width_px)
+    reach_m = 0.5 * GSD_M * float(np.hypot(height_px, width_px)) + 22.0
+    plan = draw_plan(canvas.frame, reach_m, BLOCK_LIMITS[kind], generators.layout)
+    paint_streets(canvas, plan, generators.blocks)
+    spots = Spots()
+    _paint_blocks(canvas, plan, spots, generators.blocks)
+    for street in plan.streets:
+        spots.cars.extend(_kerb_spots(canvas, street, generators.cars))
+    _park_cars(canvas, spots, generators.cars)
+    _plant_trees(canvas, plan, spots, generators.trees)
+    return expose(canvas, generators.sensor), canvas.mask
+
+
+def _blank_canvas(kind: str, generators: Generators, *, height_px: int, width_px: int) -> Canvas:
+    conditions = draw_conditions(kind, generators.layout)
+    frame = draw_frame(height_px, width_px, generators.layout)
+    u, v = frame.to_uv(np.arange(width_px)[None, :], np.arange(height_px)[:, None])
+    shape = (height_px, width_px)
+    return Canvas(
+        reflectance=np.zeros((3, *shape), dtype=np.float32),
+        height=np.zeros(shape, dtype=np.float32),
+        shade=np.ones(shape, dtype=np.float32),
+        mask=np.zeros(shape, dtype=np.uint8),
+        u=u,
+        v=v,
+        frame=frame,
+        noise=draw_noise_bank(height_px, width_px, generators.noise),
+        conditions=conditions,
+    )
+
+
+def _paint_blocks(canvas: Canvas, plan: Plan, spots: Spots, rng: np.random.Generator) -> None:
+    mix = BLOCK_MIX[canvas.conditions.kind]
+    names, shares = list(mix), list(mix.values())
+    for block in plan.blocks:
+        if canvas.window_of(block).is_empty:
+            continue
+        inner = paint_pavement(canvas, block, float(rng.uniform(1.1, 2.2)), rng)
+        PAINTERS[names[rng.choice(len(names), p=shares)]](canvas, inner, spots, rng)
+
+
+def _kerb_spots(canvas: Canvas, street: Street, rng: np.random.Generator) -> list[Pose]:
+    """Where cars stand at the kerb or drive on their lane."""
+    rect = street.rect
+    middle = (rect.v0 + rect.v1) / 2 if street.along_u else (rect.u0 + rect.u1) / 2
+    begin, end = (rect.u0, rect.u1) if street.along_u else (rect.v0, rect.v1)
+    spots = []
+    for side in (-1.0, 1.0):
+        at = begin + float(rng.uniform(4, 8))
+        while at < end - 4:
+            at += float(rng.uniform(5.3, 8.0))
+            offset = side * (street.half_width - 1.15 + float(rng.normal(0, 0.12)))
+            if rng.random() < 0.15:
+                offset = side * street.half_width * 0.45
+            turn = float(rng.normal(0, 0.03)) + (np.pi if side > 0 else 0.0)
+            u, v = (at, middle + offset) if street.along_u else (middle + offset, at)
+            spots.append(canvas.frame.pose(u, v, turn + (0.0 if street.along_u else np.pi / 2)))
+    return spots
+
+
+def _park_cars(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> None:
+    """Fills spots in random order until the tile's share of cars is reached."""
+    rows, columns = canvas.mask.shape
+    # Trees hide some cars later.
+    wanted = 1.25 * canvas.conditions.car_share * canvas.mask.size
+    taken = 0
+    for index in rng.permutation(len(spots.cars)):
+        pose = spots.cars[index]
+        if taken >= wanted:
+            return
+        x, y = int(pose.x), int(pose.y)
+        if not (0 <= x < columns and 0 <= y < rows) or canvas.height[y, x] > 0.3:
+            continue
+        reach = canvas.window_about(pose, 2.6).slices
+        if np.any(canvas.mask[reach] == CAR) and rng.random() < 0.0:
+            continue
+        turn = np.pi if rng.random() < 0.3 else 0.0
+        taken += paint_car(canvas, pose.moved(float(rng.normal(0, 0.2)), 0.0, turn), rng)
+
+
+def _plant_trees(canvas: Canvas, plan: Plan, spots: Spots, rng: np.random.Generator) -> None:
+    """Plants until the tile's share of crowns is reached."""
+    rows, columns = canvas.mask.shape
+    wanted = canvas.conditions.tree_share * canvas.mask.size
+    fashion = rng.dirichlet(np.full(len(SPECIES), 0.8))
+    likes = np.zeros(6)
+    likes[LOW_VEGETATION], likes[IMPERVIOUS], likes[TREE] = 1.0, 0.10, 0.3
+    planned = [spots.trees[i] for i in rng.permutation(len(spots.trees))]
+    grown = 0
+    for attempt in range(1500):
+        if grown >= wanted:
+            return
+        if attempt < len(planned):
+            pose = planned[attempt]
+        else:
+            pose = Pose(x=float(rng.uniform(-30, columns + 30)), y=float(rng.uniform(-30, rows + 30)), angle=0)
+        x, y = (int(np.clip(pose.x, 0, columns - 1)), int(np.clip(pose.y, 0, rows - 1)))
+        if rng.random() > likes[canvas.mask[y, x]]:
+            continue
+        species = SPECIES[rng.choice(len(SPECIES), p=fashion)]
+        radius = float(np.clip(rng.lognormal(0.85, 0.42), 1.0, 5.6))
+        grown += paint_crown(canvas, pose, radius, species, rng)

@@ -1,0 +1,47 @@
+"""Scores of a network over the tiles of a split: one integer confusion matrix per tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config import TrainingConfig
+from trainables.data.tileset import TileSet
+from trainables.inference import evaluate_tile
+
+
+def evaluate_tiles(
+    model: nn.Module,
+    tiles: TileSet,
+    training: TrainingConfig,
+    num_classes: int,
+    device: torch.device,
+) -> Iterator[dict[str, Tensor]]:
+    """Confusion matrices of every tile, in the order of the set.
+
+    Args:
+        model: U-Net or U-REC; left in evaluation mode.
+        tiles: The split.
+        training: For the inference window, its step and the batch size.
+        num_classes: K.
+        device: Where the network is.
+
+    Yields:
+        `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
+    """
+    for tile in tiles:
+        references = {"full": tile.mask}
+        if tile.eroded_mask is not None:
+            references["eroded"] = tile.eroded_mask
+        yield evaluate_tile(
+            model,
+            tile.image,
+            references,
+            num_classes,
+            window_px=training.infer_window_px,
+            step_px=training.infer_step_px,
+            batch_size=training.batch_size,
+            device=device,
+        )

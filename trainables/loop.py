@@ -1,0 +1,320 @@
+"""The training loop: torch alone, neither Ray nor MLflow.
+
+Its complete state is one file; a run that was interrupted goes on from it to the result of an
+undisturbed one (bitwise on CPU), since patches and augmentation follow from seed and step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.config import TrainingConfig, TrialConfig
+from trainables.data.positions import GridPositions, Positions, RandomPositions
+from trainables.data.sampler import Batch, PatchSampler
+from trainables.data.spec import IGNORE_INDEX
+from trainables.data.tileset import TileSet
+from trainables.evaluation import evaluate_tiles
+from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
+from trainables.metrics import summarise
+from trainables.models.build import build_model
+from trainables.seeds import torch_generator
+
+Row = dict[str, float]
+"""Measurements after one step: `step`, and `split/name` for each measure."""
+
+_ROWS_PER_RUN = 40
+_VALIDATION_MEASURES = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a trial learns from and is selected by; test tiles are no part of it."""
+
+    train: TileSet
+    labels: NDArray[np.uint8]
+    """Masks of the training tiles with `IGNORE_INDEX` outside the budget (P,)."""
+    val: TileSet
+    class_names: tuple[str, ...]
+    exclude_from_mean: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class LoopState:
+    """Everything that a continued run needs."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    averaged: AveragedModel | None
+    step: int = 0
+    best_step: int = 0
+    best_score: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[Row] = field(default_factory=list)
+    train_s: float = 0.0
+    eval_s: float = 0.0
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is validated and kept: the weight average where there is one."""
+        return self.model if self.averaged is None else self.averaged.module
+
+    def save(self, path: Path) -> None:
+        """Write the complete state, whole or not at all."""
+        plain = {name: getattr(self, name) for name in _PLAIN_STATE}
+        save_checkpoint(
+            path,
+            plain
+            | {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            },
+        )
+
+    def restore(self, path: Path, device: torch.device) -> None:
+        """Take over a saved state; nothing happens where there is none."""
+        saved = load_checkpoint(path, device)
+        if saved is None:
+            return
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(saved["averaged"])
+        for name in _PLAIN_STATE:
+            setattr(self, name, saved[name])
+
+
+_PLAIN_STATE = (
+    "step",
+    "best_step",
+    "best_score",
+    "best_weights",
+    "history",
+    "train_s",
+    "eval_s",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A trained network and how it came to be."""
+
+    model: nn.Module
+    """With the weights of the best validation, in evaluation mode."""
+    best_score: float
+    best_step: int
+    converged: bool
+    """Whether validation was flat at the end; see `has_converged`."""
+    history: list[Row]
+    train_s: float
+    eval_s: float
+
+
+def train(
+    config: TrialConfig,
+    data: TrainingData,
+    *,
+    device: torch.device,
+    checkpoint: Path,
+    report: Callable[[int, Sequence[Row]], None],
+) -> TrainResult:
+    """Train one network, from its checkpoint where there is one.
+
+    Args:
+        config: The trial.
+        data: Training and validation tiles with the annotation budget applied.
+        device: Where to train.
+        checkpoint: File of the complete state, rewritten at every validation.
+        report: Called after every validation, when the checkpoint is on disk, with the step and
+            the rows since the last call; a continued run starts with the rows before its step.
+
+    Returns:
+        The network at its best validation.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+    """
+    training = config.training
+    state = _new_state(config, data, device)
+    state.restore(checkpoint, device)
+    sampler = _build_sampler(config, data, device)
+    validations = frozenset(training.validation_steps())
+    row_every = max(1, training.steps // _ROWS_PER_RUN)
+    num_reported, terms, since_row = 0, _Terms(), state.step
+    start = time.perf_counter()
+    while state.step < training.steps:
+        terms.add(_optimise(state, sampler.draw(state.step), config))
+        state.step += 1
+        at_validation = state.step in validations
+        if at_validation or state.step - since_row >= row_every:
+            state.history.append({"step": state.step, **terms.mean(state.step)})
+            state.history[-1]["train/lr"] = learning_rate(training, state.step - 1)
+            terms, since_row = _Terms(), state.step
+        if at_validation:
+            state.train_s += time.perf_counter() - start
+            _validate(state, config, data, device)
+            state.save(checkpoint)
+            report(state.step, state.history[num_reported:])
+            num_reported = len(state.history)
+            start = time.perf_counter()
+    state.evaluated.load_state_dict(state.best_weights)
+    score = f"val/{training.select_by}"
+    return TrainResult(
+        model=state.evaluated.eval(),
+        best_score=state.best_score,
+        best_step=state.best_step,
+        converged=has_converged(
+            [row[score] for row in state.history if score in row], training.plateau_tolerance
+        ),
+        history=state.history,
+        train_s=state.train_s,
+        eval_s=state.eval_s,
+    )
+
+
+def learning_rate(training: TrainingConfig, step: int) -> float:
+    """Learning rate of the step with this index, counted from 0."""
+    warmup = training.warmup_steps
+    if step < warmup:
+        return training.lr * (step + 1) / warmup
+    if training.schedule == "constant":
+        return training.lr
+    progress = (step - warmup) / (training.steps - warmup)
+    return training.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def has_converged(scores: Sequence[float], tolerance: float) -> bool:
+    """Whether the best score of the last third exceeds the best before by at most `tolerance`.
+
+    Args:
+        scores: The selected measure at every validation, in order.
+        tolerance: Rise that still counts as flat.
+
+    Returns:
+        False also for fewer than three validations, which cannot show a plateau.
+    """
+    if len(scores) < 3:
+        return False
+    before = len(scores) - len(scores) // 3
+    return max(scores[before:]) - max(scores[:before]) <= tolerance
+
+
+class _Terms:
+    """Loss terms of the steps since the last row, summed on the device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._num = 0
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        for name, term in terms.items():
+            value = term.detach().to(torch.float64)
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._num += 1
+
+    def mean(self, step: int) -> Row:
+        row = {f"train/{name}": float(total) / self._num for name, total in self._sums.items()}
+        if not all(math.isfinite(value) for value in row.values()):
+            raise FloatingPointError(f"loss must be finite, got {row} at step {step}; lower lr")
+        return row
+
+
+def _new_state(config: TrialConfig, data: TrainingData, device: torch.device) -> LoopState:
+    training = config.training
+    model = build_model(
+        config.model,
+        num_channels=data.train.images.shape[0],
+        num_classes=len(data.class_names),
+        width=training.width,
+        generator=torch_generator(config.seed, "weights"),
+    )
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = None
+    if training.ema_decay > 0:
+        average = get_ema_multi_avg_fn(training.ema_decay)
+        averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
+    return LoopState(model=model, optimizer=optimizer, averaged=averaged)
+
+
+def _build_sampler(config: TrialConfig, data: TrainingData, device: torch.device) -> PatchSampler:
+    training = config.training
+    where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
+    positions: Positions
+    if training.sampling == "grid":
+        where["stride_px"] = training.stride_px
+        positions = GridPositions(data.train, data.labels, **where)
+    else:
+        positions = RandomPositions(data.train, data.labels, **where)
+    uses_all = config.model == "urec" and training.reconstruct_on == "all"
+    return PatchSampler(
+        data.train,
+        data.labels,
+        positions,
+        patch_px=training.patch_px,
+        num_annotated=training.batch_size,
+        num_anywhere=training.batch_size if uses_all else 0,
+        augment=training.augment,
+        seed=config.seed,
+        device=device,
+    )
+
+
+def _optimise(state: LoopState, batch: Batch, config: TrialConfig) -> dict[str, Tensor]:
+    """One optimiser step; returns the loss and its terms."""
+    training = config.training
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(training, state.step)
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    state.model.train()
+    bf16 = training.precision == "bf16"
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+        if config.model == "urec":
+            out = state.model(images, num_segment=len(batch.masks))
+            logits, reconstruction = out.logits, out.reconstruction
+        else:
+            logits, reconstruction = state.model(images), None
+    terms = {"loss_seg": segmentation_loss(logits, batch.masks)}
+    if reconstruction is None:
+        loss = terms["loss_seg"]
+    else:
+        annotated_only = training.reconstruct_on == "annotated"
+        valid = batch.masks != IGNORE_INDEX if annotated_only else batch.inside
+        terms["loss_rec"] = reconstruction_loss(reconstruction, images, valid)
+        loss = urec_loss(training.w1, terms["loss_rec"], terms["loss_seg"])
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    if state.averaged is not None:
+        state.averaged.update_parameters(state.model)
+    return {"loss": loss, **terms}
+
+
+def _validate(
+    state: LoopState, config: TrialConfig, data: TrainingData, device: torch.device
+) -> None:
+    """Score the validation tiles and keep the weights where they are the best so far."""
+    start = time.perf_counter()
+    training = config.training
+    matrices = evaluate_tiles(state.evaluated, data.val, training, len(data.class_names), device)
+    confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0)
+    scores = summarise(confusion, data.class_names, data.exclude_from_mean)
+    state.history[-1].update({f"val/{name}": scores[name] for name in _VALIDATION_MEASURES})
+    score = scores[training.select_by]
+    if score > state.best_score:
+        weights = state.evaluated.state_dict()
+        state.best_score, state.best_step = score, state.step
+        state.best_weights = {name: value.detach().clone() for name, value in weights.items()}
+    state.eval_s += time.perf_counter() - start

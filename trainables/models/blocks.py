@@ -1,0 +1,157 @@
+"""The parts U-Net and U-REC are built from: encoder, bottom and the two decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NUM_BLOCKS: Final = (2, 2, 3, 3, 3)
+"""3x3 conv blocks in each of the five encoder stages."""
+
+STRIDE_PX: Final = 2 ** len(NUM_BLOCKS)
+"""Heights and widths must be a multiple of this inside the network (five max-poolings)."""
+
+
+class ConvBlock(nn.Sequential):
+    """3x3 convolution (with bias), batch normalisation, ReLU; keeps height and width."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+def chain(channels: Sequence[int]) -> nn.Sequential:
+    """Conv blocks one after another: `channels` (a, b, c) gives a block a-b and a block b-c."""
+    return nn.Sequential(*(ConvBlock(a, b) for a, b in pairwise(channels)))
+
+
+class Encoder(nn.Module):
+    """Five stages of conv blocks, each followed by 2x2 max-pooling, then one bottom block."""
+
+    def __init__(self, num_channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        inputs = (num_channels, *widths[:-1])
+        self.stages = nn.ModuleList(
+            chain((before, *[width] * num_blocks))
+            for before, width, num_blocks in zip(inputs, widths, NUM_BLOCKS, strict=True)
+        )
+        self.bottom = ConvBlock(widths[-1], widths[-1])
+
+    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Encode images.
+
+        Args:
+            images: (N, C, H, W), float; H and W multiples of `STRIDE_PX`.
+
+        Returns:
+            The output of each stage before its pooling, finest first, the i-th (from 0) of
+            shape (N, widths[i], H / 2**i, W / 2**i); and the bottom,
+            (N, widths[-1], H / 32, W / 32).
+        """
+        features = []
+        x = images
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+            x = F.max_pool2d(x, kernel_size=2)
+        return features, self.bottom(x)
+
+
+class SegmentationDecoder(nn.Module):
+    """Five upsamplings, each joined with the encoder stage of that size, then a 1x1 conv.
+
+    A decoder stage is an entry block, which takes the concatenation, followed by refinement
+    blocks. The refinements are what U-REC's reconstruction shares; all attributes are ordered
+    coarsest stage first.
+    """
+
+    def __init__(self, widths: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        w1, w2, w3, w4, w5 = widths
+        self.entries = nn.ModuleList(ConvBlock(2 * width, width) for width in (w5, w4, w3, w2, w1))
+        self.refinements = nn.ModuleList(
+            (
+                chain((w5, w5, w4, w4)),
+                chain((w4, w4, w3, w3)),
+                chain((w3, w3, w2, w2)),
+                chain((w2, w1, w1)),
+                nn.Identity(),  # the final stage has an entry block alone
+            )
+        )
+        self.head = nn.Conv2d(w1, num_classes, kernel_size=1)
+
+    def forward(self, features: Sequence[Tensor], bottom: Tensor) -> Tensor:
+        """Class scores (N, K, H, W) from what `Encoder.forward` returned."""
+        x = bottom
+        for entry, refine, skip in zip(
+            self.entries, self.refinements, reversed(features), strict=True
+        ):
+            x = refine(entry(torch.cat((upsample(x), skip), dim=1)))
+        logits: Tensor = self.head(x)
+        return logits
+
+
+class ReconstructionDecoder(nn.Module):
+    """U-REC's second decoder: no skips, and every block but the entries is borrowed.
+
+    It owns its entry blocks and its 1x1 conv only. The refinements are passed to `forward`
+    instead of being registered here a second time, so that every tensor has one name in the
+    state dict (averaging weights by name would otherwise treat shared ones twice).
+    """
+
+    def __init__(self, widths: Sequence[int], num_channels: int) -> None:
+        super().__init__()
+        self.entries = nn.ModuleList(ConvBlock(width, width) for width in reversed(widths))
+        self.head = nn.Conv2d(widths[0], num_channels, kernel_size=1)
+
+    def forward(self, bottom: Tensor, refinements: nn.ModuleList) -> Tensor:
+        """Reconstruct the image.
+
+        The head is linear (no sigmoid, as published): values may leave [0, 1].
+
+        Args:
+            bottom: (N, widths[-1], H / 32, W / 32), from `Encoder.forward`.
+            refinements: `SegmentationDecoder.refinements`, shared with that decoder.
+
+        Returns:
+            (N, C, H, W), on the scale of the images that were encoded.
+        """
+        x = bottom
+        for entry, refine in zip(self.entries, refinements, strict=True):
+            x = refine(entry(upsample(x)))
+        reconstruction: Tensor = self.head(x)
+        return reconstruction
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Twice the height and width, bilinear, corners aligned as in the authors' code."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def pad_to_stride(images: Tensor) -> Tensor:
+    """Repeat the last row and column until H and W are multiples of `STRIDE_PX`.
+
+    Args:
+        images: (N, C, H, W), float; any H and W from 1. Replication, unlike reflection, also
+            works where the padding is larger than the image.
+
+    Returns:
+        (N, C, H', W'); `images` itself where nothing is missing.
+    """
+    height, width = images.shape[-2:]
+    missing = (0, -width % STRIDE_PX, 0, -height % STRIDE_PX)
+    return F.pad(images, missing, mode="replicate") if any(missing) else images
+
+
+def crop_to(x: Tensor, images: Tensor) -> Tensor:
+    """The top left part of `x` (N, K, H', W') that has the height and width of `images`."""
+    height, width = images.shape[-2:]
+    return x[..., :height, :width]

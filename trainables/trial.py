@@ -1,0 +1,154 @@
+"""What Ray runs for one trial, in the trial's own process."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+import torch
+from ray import tune
+
+from trainables.config import TrialConfig
+from trainables.data.annotation import Budget, annotated_masks
+from trainables.data.tileset import TileSet
+from trainables.evaluation import evaluate_tiles
+from trainables.files import write_atomically
+from trainables.loop import Row, TrainingData, TrainResult, train
+from trainables.metrics import summarise
+from trainables.picture import trial_picture
+
+CHECKPOINT: Final = "checkpoint.pt"
+WEIGHTS: Final = "weights.pt"
+RESULT: Final = "result.json"
+CONFUSION: Final = "confusion.json"
+PICTURE: Final = "picture.png"
+
+
+def run_trial(handed: dict[str, Any]) -> None:
+    """Train, evaluate and record one trial; the function Ray Tune calls.
+
+    Everything is on disk before the last report, since code after it may never run.
+
+    Args:
+        handed: All that the trial gets: `trial` (`TrialConfig.to_plain`), `tiles` (object
+            references of `TileSet` by split; `test` for confirmation trials alone), `budget`
+            (object reference of `Budget.to_plain`), `classes` (name and RGB color each),
+            `exclude_from_mean`, `folder` (where to write) and `cpus` (threads to use).
+    """
+    config = TrialConfig.from_plain(handed["trial"])
+    folder = Path(handed["folder"])
+    torch.set_num_threads(max(1, int(handed["cpus"])))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    tiles: dict[str, TileSet] = {split: ray.get(ref) for split, ref in handed["tiles"].items()}
+    budget = Budget.from_plain(ray.get(handed["budget"]))
+    data = TrainingData(
+        train=tiles["train"],
+        labels=annotated_masks(tiles["train"], budget),
+        val=tiles["val"],
+        class_names=tuple(entry["name"] for entry in handed["classes"]),
+        exclude_from_mean=tuple(handed["exclude_from_mean"]),
+    )
+
+    def report(step: int, rows: Sequence[Row]) -> None:
+        score = rows[-1][f"val/{config.training.select_by}"]
+        tune.report({"step": step, "rows": list(rows), "score": score, "finished": False})
+
+    checkpoint = folder / CHECKPOINT
+    result = train(config, data, device=device, checkpoint=checkpoint, report=report)
+    metrics = _measures(config, result, budget, device)
+    if "test" in tiles:
+        metrics |= _test(result, config, data, tiles["test"], device, folder)
+    shown = tiles["test" if "test" in tiles else "val"].tile(0)
+    colors = [tuple(entry["color"]) for entry in handed["classes"]]
+    picture = trial_picture(result.model, shown, colors, config.training, device)
+    write_atomically(folder / PICTURE, picture)
+    torch.save(result.model.state_dict(), folder / WEIGHTS)
+    record = {
+        "trial": config.to_plain(),
+        "score": result.best_score,
+        "converged": result.converged,
+        "metrics": metrics,
+        "history": result.history,
+    }
+    write_atomically(folder / RESULT, json.dumps(record).encode())
+    checkpoint.unlink()
+    tune.report(
+        {
+            "step": config.training.steps,
+            "rows": [],
+            "score": result.best_score,
+            "finished": True,
+        }
+    )
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished trial, or None where it has not finished."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
+
+
+def _measures(
+    config: TrialConfig, result: TrainResult, budget: Budget, device: torch.device
+) -> dict[str, float]:
+    """Measures of the run as a whole, apart from the test tiles."""
+    patches = config.training.steps * config.training.batch_size
+    if device.type == "cuda":
+        peak_mib = torch.cuda.max_memory_allocated() / 2**20
+    else:  # of the process, which may have run other trials before
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        f"select/{config.training.select_by}": result.best_score,
+        "select/step": result.best_step,
+        "perf/patches_per_s": patches / result.train_s,
+        "perf/train_s": result.train_s,
+        "perf/eval_s": result.eval_s,
+        "perf/peak_memory_mib": peak_mib,
+        "budget/reached_frac": budget.fraction_reached,
+        "budget/annotated_px": budget.annotated_px,
+    }
+
+
+def _test(
+    result: TrainResult,
+    config: TrialConfig,
+    data: TrainingData,
+    tiles: TileSet,
+    device: torch.device,
+    folder: Path,
+) -> dict[str, float]:
+    """Score the test tiles, once, and keep the matrix of each."""
+    num_classes = len(data.class_names)
+    matrices = list(evaluate_tiles(result.model, tiles, config.training, num_classes, device))
+    record = {
+        "schema": 1,
+        "split": "test",
+        "classes": data.class_names,
+        "exclude_from_mean": data.exclude_from_mean,
+        "tiles": [
+            {"name": name, "eroded": None}
+            | {reference: matrix.tolist() for reference, matrix in tile.items()}
+            for name, tile in zip(tiles.names, matrices, strict=True)
+        ],
+    }
+    write_atomically(folder / CONFUSION, json.dumps(record).encode())
+    scores: dict[str, float] = {}
+    for reference, split in (("full", "test"), ("eroded", "test_eroded")):
+        if all(reference in tile for tile in matrices):
+            pooled = torch.stack([tile[reference] for tile in matrices]).sum(dim=0)
+            scores |= _named(split, summarise(pooled, data.class_names, data.exclude_from_mean))
+    return scores
+
+
+def _named(split: str, scores: Mapping[str, float]) -> dict[str, float]:
+    """`split/name` of every measure that is defined: an absent class has none."""
+    return {f"{split}/{name}": value for name, value in scores.items() if value == value}
