@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     )
     print(comparison_text(report.comparison))
     if outcome.num_failed:
-        print(f"{outcome.num_failed} of {outcome.num_trials} trials failed; see their traceback.txt")
+        print(
+            f"{outcome.num_failed} of {outcome.num_trials} trials failed; see their traceback.txt"
+        )
     print(f"report  {report.index}")
     print(f"browse  mlflow ui --backend-store-uri {outcome.tracking_uri}")
     return 1 if outcome.num_failed else 0

@@ -1,13 +1,11 @@
-"""The label-scarcity figure: scores over annotation fraction, both models."""
+"""One panel of the label-scarcity figure: what it shows, and the drawing of it."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +18,10 @@ from analysis.wording import listed, percent
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-FIGURE_SCORES = ("mean_f1", "oa")
 INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
 """Text, hairlines and background; the page replaces them by its own variables."""
 
-DPI = 150
 _TICK_GAP = 0.13
 """Fractions closer than this in log10 share one tick label, the larger one's."""
 _DODGE = 0.008
@@ -170,8 +165,8 @@ def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str) -> None:
             mean,
             yerr=np.stack([mean - curve.low[alone], curve.high[alone] - mean]),
             color=color,
-            alpha=0.5,
-            linewidth=6.0,
+            alpha=0.3,
+            linewidth=5.0,
             fmt="none",
         )
 
@@ -180,87 +175,3 @@ def _x_limits(info: ScarcityInfo) -> tuple[float, float]:
     fracs = [float(f) for curve in info.curves for f in curve.label_frac] or [0.1, 1.0]
     margin = max((max(fracs) / min(fracs)) ** 0.06, 1.25)
     return min(fracs) / margin, max(fracs) * margin
-
-
-def write_label_scarcity(scores: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
-    """Writes label_scarcity.png and .svg, one panel per score of FIGURE_SCORES.
-
-    Args:
-        scores: As from `scores.score_trials`, with at least one row.
-        folder: Made if it does not exist.
-
-    Returns:
-        The paths written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    infos = [label_scarcity_info(scores, measure) for measure in FIGURE_SCORES]
-    paths = (folder / "label_scarcity.png", folder / "label_scarcity.svg")
-    with _style(svg_text="path"):
-        figure = _new_figure(9.6, 4.3)
-        for column, (info, axes) in enumerate(
-            zip(infos, figure.subplots(1, len(infos)), strict=True)
-        ):
-            draw_label_scarcity(info, axes)
-            if column == 0:
-                handles, labels = axes.get_legend_handles_labels()
-                figure.legend(
-                    handles, labels, loc="outside upper left", ncols=2, frameon=False, fontsize=11
-                )
-        figure.supxlabel(infos[0].note, fontsize=8.5, x=0.008, ha="left")
-        figure.savefig(paths[0], dpi=DPI, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None})
-    return paths
-
-
-def panel_svg(info: ScarcityInfo) -> str:
-    """One panel as an SVG document whose text is text, without a legend."""
-    content = io.StringIO()
-    with _style(svg_text="none", salt=info.measure):
-        figure = _new_figure(5.0, 3.7)
-        draw_label_scarcity(info, figure.subplots())
-        hidden = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(content, format="svg", transparent=True, metadata=hidden)
-    return content.getvalue()
-
-
-def _new_figure(width_in: float, height_in: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _style(*, svg_text: str, salt: str = "label_scarcity") -> Any:
-    """A context with the project's look; a fixed salt keeps SVG the same bytes every time."""
-    import matplotlib as mpl
-    import seaborn as sns
-
-    look = sns.axes_style(
-        "ticks",
-        {
-            "axes.edgecolor": INK,
-            "axes.labelcolor": INK,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "axes.spines.left": False,
-            "ytick.left": False,
-        },
-    )
-    sizes = {
-        "axes.titlesize": 12,
-        "axes.titleweight": "bold",
-        "axes.titlepad": 10,
-        "axes.labelsize": 10,
-        "xtick.labelsize": 10,
-        "ytick.labelsize": 10,
-        "axes.linewidth": 0.8,
-        "font.sans-serif": ["DejaVu Sans"],
-        "svg.fonttype": svg_text,
-        "svg.hashsalt": salt,
-    }
-    return mpl.rc_context({**look, **sizes})

@@ -96,8 +96,8 @@ def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> st
     label = SCORE_LABELS[differences[0].measure]
     with_interval = [d for d in differences if d.difference.num >= MIN_SEEDS]
     if not with_interval:
-        seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in differences
-                       if d.difference.num])
+        paired = [d for d in differences if d.difference.num]
+        seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
         return (
             f"No difference can be shown: there are fewer than {MIN_SEEDS} paired seeds at every "
             f"annotation fraction, too few for an interval. Test {label}, U-REC minus U-Net, came "
@@ -137,7 +137,8 @@ def _everywhere(num_fracs: int) -> str:
 
 def _effect(paired: PairedDifference) -> str:
     d = paired.difference
-    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {signed(d.low)} to {signed(d.high)})"
+    interval = f"95 % interval {signed(d.low)} to {signed(d.high)}"
+    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval})"
 
 
 def _extent(known: Sequence[PairedDifference]) -> str:

@@ -201,9 +201,7 @@ def _newest_attempts(runs: list[Run], notes: list[str]) -> dict[str, Run]:
     if num_foreign:
         notes.append(f"{num_foreign} run(s) without a trial_key are not part of the study.")
     return {
-        key: max(
-            tried, key=lambda r: (r.data.tags.get("status") == "finished", r.info.start_time)
-        )
+        key: max(tried, key=lambda r: (r.data.tags.get("status") == "finished", r.info.start_time))
         for key, tried in attempts.items()
     }
 

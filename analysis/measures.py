@@ -153,4 +153,5 @@ def _ratio(part: NDArray[np.float64] | float, whole: NDArray[np.float64] | float
         np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
     )
     out = np.full(part_array.shape, np.nan)
-    return np.divide(part_array, whole_array, out=out, where=whole_array != 0)
+    np.divide(part_array, whole_array, out=out, where=whole_array != 0)
+    return out

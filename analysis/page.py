@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from analysis import wording
-from analysis.figures import FIGURE_SCORES, INK, PAPER, RULE, label_scarcity_info, panel_svg
+from analysis.figure_files import FIGURE_SCORES, panel_svg
+from analysis.figures import INK, PAPER, RULE, label_scarcity_info
 from analysis.findings import finding, warnings
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS, undefined_classes
-from analysis.stats import PairedDifference, paired_differences
+from analysis.stats import MIN_SEEDS, PairedDifference, paired_differences
 from analysis.tables import ConfusionTable
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def render_page(
         },
     }
     differences = {m: paired_differences(scores, m) for m in DIFFERENCE_SCORES}
+    pictures = _pictures(record, scores)
     infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
     return environment.get_template("report.html").render(
         info=record.info,
@@ -99,11 +101,13 @@ def render_page(
         comparison=comparison.to_dict("records"),
         has_eroded="oa_eroded_mean" in comparison.columns,
         differences=_difference_rows(differences),
+        num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
         difference_scores=DIFFERENCE_SCORES,
         confusions=confusions,
         excluded=_excluded(record),
         undefined=undefined_classes(record),
-        pictures=_pictures(record, scores),
+        pictures=pictures,
+        widest_px=max((picture.width_px for picture in pictures), default=0),
         search=search.to_dict("records"),
         provenance=_provenance(record),
         notes=record.notes,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.figures import write_label_scarcity
+from analysis.figure_files import write_label_scarcity
 from analysis.load import StudyRecord, load_study
 from analysis.page import render_page
 from analysis.scores import score_trials

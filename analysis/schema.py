@@ -99,7 +99,8 @@ class TrialConfusion:
         eroded = [tile.eroded for tile in self.tiles if tile.eroded is not None]
         if not eroded or len(eroded) < len(self.tiles):
             return None
-        return np.sum(eroded, axis=0, dtype=np.int64)
+        total: Confusion = np.stack(eroded).sum(axis=0)
+        return total
 
 
 def parse_confusion(document: Mapping[str, Any], *, where: str) -> TrialConfusion:

@@ -72,9 +72,7 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
         if confusion is None:
             continue
         row: dict[str, Any] = {c: trial[c] for c in ("trial_key", "model", "label_frac", "seed")}
-        row |= score_confusion(
-            confusion.pooled(), confusion.classes, confusion.exclude_from_mean
-        )
+        row |= score_confusion(confusion.pooled(), confusion.classes, confusion.exclude_from_mean)
         eroded = confusion.pooled_eroded()
         eroded_scores = (
             dict.fromkeys(SCORE_LABELS, math.nan)

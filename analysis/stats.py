@@ -98,7 +98,7 @@ def paired_differences(scores: pd.DataFrame, measure: str) -> tuple[PairedDiffer
     shared_fracs = set.intersection(*({frac for frac, _ in s} for s in by_model.values()))
     differences = []
     for frac in sorted(shared_fracs):
-        pairs = sorted(key for key in by_model["urec"] if key[0] == frac and key in by_model["unet"])
+        pairs = sorted(key for key in by_model["urec"].keys() & by_model["unet"] if key[0] == frac)
         deltas = [by_model["urec"][key] - by_model["unet"][key] for key in pairs]
         differences.append(
             PairedDifference(label_frac=frac, measure=measure, difference=t_interval(deltas))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Rows = list[list[str]]
 
 _SETTINGS = ("label_frac", "w1", "lr", "reached_frac_mean")
-_LATEX = {"\\": r"\textbackslash{}", "–": "--", "±": r"$\pm$", "\N{NO-BREAK SPACE}": "~"}
+_LATEX = {"\\": r"\textbackslash{}", "\N{EN DASH}": "--", "±": r"$\pm$", "\N{NO-BREAK SPACE}": "~"}
 _LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 _LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -35,7 +35,7 @@ def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
     machine = [
         list(frame.columns),
         *(
-            [_cell(column, value) for column, value in row.items()]
+            [_cell(str(column), value) for column, value in row.items()]
             for row in frame.to_dict("records")
         ),
     ]

@@ -131,7 +131,7 @@ def confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[Confusi
         frac = float(measured["label_frac"].max())
         largest = measured[measured["label_frac"] == frac]
         confusions = [record.confusions[key] for key in largest["trial_key"]]
-        counts = np.sum([c.pooled() for c in confusions], axis=0, dtype=np.int64)
+        counts: Confusion = np.stack([c.pooled() for c in confusions]).sum(axis=0)
         tables.append(
             ConfusionTable(
                 model=model,

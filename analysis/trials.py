@@ -115,9 +115,7 @@ def _tag(tags: Mapping[str, str], name: str, key: str) -> str:
 def _one_of(tags: Mapping[str, str], name: str, allowed: tuple[str, ...], key: str) -> str:
     value = _tag(tags, name, key)
     if value not in allowed:
-        raise StudyDataError(
-            f"{name} must be one of {list(allowed)}, got {value!r} in trial {key}"
-        )
+        raise StudyDataError(f"{name} must be one of {list(allowed)}, got {value!r} in trial {key}")
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 """Stands where nothing was measured."""
 
 

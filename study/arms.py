@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from study.config import StudyConfig
 from study.space import PARAMETERS, Varied
@@ -60,7 +61,7 @@ def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
 
 
 def search_trial(
-    config: StudyConfig, arm: Arm, number: int, values: Mapping[str, float]
+    config: StudyConfig, arm: Arm, number: int, values: Mapping[str, Any]
 ) -> TrialConfig:
     """A trial that tries hyperparameters; all of a study share one seed.
 
@@ -81,7 +82,7 @@ def search_trial(
 
 
 def confirm_trial(
-    config: StudyConfig, arm: Arm, seed: int, values: Mapping[str, float]
+    config: StudyConfig, arm: Arm, seed: int, values: Mapping[str, Any]
 ) -> TrialConfig:
     """A trial that repeats the chosen hyperparameters with a fresh seed."""
     return TrialConfig(

@@ -50,7 +50,13 @@ _SMALL: Final = TrainingConfig(
 PRESETS: Final[Mapping[str, Preset]] = {
     "smoke": Preset(
         training=replace(
-            _SMALL, width=4, batch_size=4, steps=12, warmup_steps=2, num_validations=3
+            _SMALL,
+            batch_size=4,
+            steps=24,
+            lr=1e-2,
+            warmup_steps=2,
+            ema_decay=0.0,
+            num_validations=3,
         ),
         trials=2,
         seeds=2,
@@ -75,7 +81,16 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-_ANSWER_CHANGING: Final = ("space", "data", "models", "trials", "seeds", "sampler", "pruner", "seed")
+_ANSWER_CHANGING: Final = (
+    "space",
+    "data",
+    "models",
+    "trials",
+    "seeds",
+    "sampler",
+    "pruner",
+    "seed",
+)
 """Fields, besides those of training, that a continued study must not change."""
 
 
@@ -126,9 +141,7 @@ class StudyConfig:
         for model in self.models:
             _check_choice("--models", model, MODELS)
         if not self.models or len(set(self.models)) < len(self.models):
-            raise ConfigError(
-                f"--models must name different models, got {','.join(self.models)!r}"
-            )
+            raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
         for name, low in (("trials", 1), ("seeds", 1), ("seed", 0), ("concurrent", 1)):
             value = getattr(self, name)
             if value is not None and value < low:
@@ -272,4 +285,3 @@ def _refuse_not_yet(config: StudyConfig) -> None:
             f"--storage must be left out, got {config.storage!r}; trial state goes to --output "
             "for now"
         )
-

@@ -13,7 +13,9 @@ def plan_text(config: StudyConfig) -> str:
     lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
-        lines.append(f"  {arm.name:<12} {arm.num_search} search + {config.seeds} confirm ({searched})")
+        lines.append(
+            f"  {arm.name:<12} {arm.num_search} search + {config.seeds} confirm ({searched})"
+        )
     training = config.training
     work = f"{training.steps} steps" if training.epochs is None else f"{training.epochs} epochs"
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)

@@ -22,7 +22,7 @@ from trainables.errors import ConfigError, DataError
 
 SCENES_SEED: Final = 0
 _SCENES_FOLDER: Final = "_scenes"
-"""Under the output folder; no study can have this name, since names begin with a letter or digit."""
+"""Under the output folder; no study can be named so: names begin with a letter or digit."""
 _CHECKPOINT_COPIES: Final = 5
 """Weights, two moments of Adam, weight average and best weights."""
 
@@ -97,9 +97,8 @@ def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
         held = read_tiles(spec, split, downsample=config.training.downsample)
         tiles[split] = pack_tiles(held)
         if not np.any(tiles[split].masks != IGNORE_INDEX):
-            raise DataError(
-                f"{split} tiles must hold labelled pixels, got none in {', '.join(tile.name for tile in held)}"
-            )
+            names = ", ".join(tile.name for tile in held)
+            raise DataError(f"{split} tiles must hold labelled pixels, got none in {names}")
     return StudyData(spec=spec, tiles=tiles)
 
 
@@ -141,7 +140,7 @@ def lock_study(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
-                f"--name must be of a study that is not running, got {folder.name!r}, which another "
-                "process runs; wait for it or choose another name"
+                f"--name must be of a study that is not running, got {folder.name!r}, which "
+                "another process runs; wait for it or choose another name"
             ) from None
         yield

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from ray.tune import Callback
 
 
-class ProgressCallback(Callback):  # type: ignore[misc]
+class ProgressCallback(Callback):
     """Rewrites one line on a terminal; elsewhere writes a line now and then."""
 
     _EVERY_S = 10.0

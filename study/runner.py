@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+import optuna
+import ray
+from ray import tune
 
-from study.arms import Arm, confirm_seeds, confirm_trial, num_trials, plan_arms
+from study.arms import Arm, num_trials, plan_arms
 from study.config import StudyConfig
 from study.preflight import (
     Slots,
@@ -22,14 +25,17 @@ from study.preflight import (
     lock_study,
     read_data,
 )
-from study.provenance import read_manifest, study_manifest, write_manifest
+from study.preparation import MANIFEST, Budgets, prepare, resolve_steps
+from study.progress import ProgressCallback
+from study.searcher import ArmSearch, StudySearcher
+from study.tracking import StudyRecord, TrackingCallback
 from trainables.config import TrialConfig
-from trainables.data.annotation import Budget, draw_budget, read_budget, write_budget
-from trainables.data.positions import patch_grid
-from trainables.errors import ConfigError, DataError
+from trainables.trial import read_result, run_trial
 
-MANIFEST: Final = "study.yaml"
 DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
+
+HandOut = Callable[[TrialConfig], dict[str, Any]]
+"""Turns a trial into everything its process is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,170 +64,118 @@ def run_study(config: StudyConfig) -> StudyOutcome:
     config = resolve_steps(config, data)
     with lock_study(config.folder):
         budgets = prepare(config, arms, data)
-        return _run(config, arms, data, budgets, slots)
+        _say("starting Ray and MLflow")
+        _start_ray(slots)
+        try:
+            return _run_trials(config, arms, _hand_out(config, data, budgets), slots)
+        finally:
+            ray.shutdown()
 
 
-def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
-    """Replace epochs by optimiser steps: epochs x patches of the grid / batch size."""
-    training = config.training
-    if training.epochs is None:
-        return config
-    patches = len(patch_grid(data.tiles["train"], training.patch_px, training.stride_px))
-    steps = training.epochs * -(-patches // training.batch_size)
-    return replace(config, training=replace(training, steps=steps))
+def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut:
+    """Put tiles and budgets where every trial of the machine shares them."""
+    tiles = {split: ray.put(held) for split, held in data.tiles.items()}
+    drawn = {key: ray.put(budget.to_plain()) for key, budget in budgets.items()}
+    classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
+
+    def hand_out(trial: TrialConfig) -> dict[str, Any]:
+        # A search trial is not handed the test tiles: it cannot read them.
+        splits = ("train", "val", "test") if trial.phase == "confirm" else ("train", "val")
+        return {
+            "trial": trial.to_plain(),
+            "tiles": {split: tiles[split] for split in splits},
+            "budget": drawn[trial.seed, trial.label_frac],
+            "classes": classes,
+            "exclude_from_mean": list(data.spec.exclude_from_mean),
+            "folder": str(_trials_folder(config) / trial.key),
+            "cpus": config.cpus,
+        }
+
+    return hand_out
 
 
-def prepare(
-    config: StudyConfig, arms: tuple[Arm, ...], data: StudyData
-) -> dict[tuple[int, float], Budget]:
-    """Write `study.yaml` and the budgets, or verify those of an earlier run under this name.
-
-    Returns:
-        Budgets by seed and annotation fraction.
-
-    Raises:
-        ConfigError: If the configuration changed under an old name.
-        DataError: If tiles or budgets changed under an old name.
-    """
-    folder = config.folder
-    earlier = read_manifest(folder / MANIFEST)
-    if earlier is not None:
-        _refuse_changes(config, data, earlier)
-    budgets = {}
-    for seed in (config.seed, *confirm_seeds(config)):
-        for fraction in sorted({arm.label_frac for arm in arms}):
-            budget = draw_budget(
-                data.tiles["train"],
-                fraction=fraction,
-                seed=seed,
-                block_px=config.training.patch_px,
-                num_classes=len(data.spec.classes),
-            )
-            path = folder / "budgets" / f"s{seed}-f{fraction:g}.json"
-            if not path.exists():
-                write_budget(path, budget)
-            elif read_budget(path) != budget:
-                raise DataError(f"{path} must be the budget of these tiles, got another one")
-            budgets[seed, fraction] = budget
-    if earlier is None:
-        manifest = study_manifest(config, data.spec, data.tiles, budgets.values())
-        write_manifest(folder / MANIFEST, manifest)
-    return budgets
-
-
-def _refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
-    changes = config.changes(earlier["config"])
-    changes += [
-        f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
-        for split, before in earlier["dataset"]["checksums"].items()
-        if data.tiles[split].checksum != before
-    ]
-    if changes:
-        raise ConfigError(
-            f"--name must be new when the study changes, got {config.name!r}, which was begun with "
-            f"other settings ({'; '.join(changes)}); choose another --name"
-        )
-
-
-def _run(
-    config: StudyConfig,
-    arms: tuple[Arm, ...],
-    data: StudyData,
-    budgets: Mapping[tuple[int, float], Budget],
-    slots: Slots,
+def _run_trials(
+    config: StudyConfig, arms: tuple[Arm, ...], hand_out: HandOut, slots: Slots
 ) -> StudyOutcome:
-    _quieten_ray()
-    import ray
-    from ray import tune
-
-    from study.progress import ProgressCallback
-    from study.searcher import ArmSearch, StudySearcher
-    from study.tracking import StudyRecord, TrackingCallback
-    from trainables.trial import read_result, run_trial
-
-    trials_folder = (config.folder / "trials").resolve()
-
-    def finished(key: str) -> float | None:
-        record = read_result(trials_folder / key)
-        return None if record is None else float(record["score"])
-
-    _say("starting Ray and MLflow")
-    ray.init(
-        num_cpus=slots.num_cpus,
-        num_gpus=slots.num_gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    try:
-        refs = {split: ray.put(held) for split, held in data.tiles.items()}
-        budget_refs = {key: ray.put(held.to_plain()) for key, held in budgets.items()}
-
-        def hand_out(trial: TrialConfig) -> dict[str, Any]:
-            """All that a trial gets: a search trial is not handed the test tiles."""
-            splits = ("train", "val", "test") if trial.phase == "confirm" else ("train", "val")
-            return {
-                "trial": trial.to_plain(),
-                "tiles": {split: refs[split] for split in splits},
-                "budget": budget_refs[trial.seed, trial.label_frac],
-                "classes": [{"name": c.name, "color": list(c.color)} for c in data.spec.classes],
-                "exclude_from_mean": list(data.spec.exclude_from_mean),
-                "folder": str(trials_folder / trial.key),
-                "cpus": config.cpus,
-            }
-
-        uri = config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        record = StudyRecord(uri, config.name)
-        record.open(config.folder / MANIFEST, config.to_plain())
-        for path in sorted(trials_folder.glob("*/result.json")):
-            done = read_result(path.parent)
-            if done is not None:
-                record.add_missing(TrialConfig.from_plain(done["trial"]), path.parent, done)
-        storage = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
-        searches = [ArmSearch(config, arm, storage, finished) for arm in arms]
-        num_all = num_trials(config, arms)
-        num_left = sum(search.num_left for search in searches)
-        tracking = TrackingCallback(record)
-        if num_left:
-            progress = ProgressCallback(num_all, num_all - num_left)
-            tuner = tune.Tuner(
-                tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": config.gpus}),
-                tune_config=tune.TuneConfig(
-                    search_alg=StudySearcher(searches, hand_out),
-                    num_samples=num_left,
-                    max_concurrent_trials=slots.concurrent,
-                    reuse_actors=True,
-                    trial_dirname_creator=lambda trial: trial.config["trial"]["key"],
-                ),
-                run_config=tune.RunConfig(
-                    name="tune",
-                    storage_path=str(config.folder.resolve()),
-                    callbacks=[tracking, progress],
-                    verbose=0,
-                ),
-            )
-            tuner.fit()
-            progress.close()
-        failed = tracking.num_failed
-        record.close("failed" if failed else "finished")
-    finally:
-        ray.shutdown()
+    """Open the records, take up what is done and run the rest."""
+    uri = config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    record = StudyRecord(uri, config.name)
+    record.open(config.folder / MANIFEST, config.to_plain())
+    for folder in sorted(_trials_folder(config).glob("*")):
+        done = read_result(folder)
+        if done is not None:
+            record.add_missing(TrialConfig.from_plain(done["trial"]), folder, done)
+    searches = _open_searches(config, arms)
+    num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
+    tracking = TrackingCallback(record)
+    if num_left:
+        progress = ProgressCallback(num_all, num_all - num_left)
+        _tune(config, StudySearcher(searches, hand_out), num_left, slots, [tracking, progress])
+        progress.close()
+    record.close("failed" if tracking.num_failed else "finished")
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
         tracking_uri=uri,
         num_trials=num_all,
-        num_failed=failed,
+        num_failed=tracking.num_failed,
     )
 
 
-def _quieten_ray() -> None:
-    """Leave the terminal to the live line; what Ray and Tune would print is in their logs."""
+def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
+    def finished(key: str) -> float | None:
+        record = read_result(_trials_folder(config) / key)
+        return None if record is None else float(record["score"])
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    database = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
+    return [ArmSearch(config, arm, database, finished) for arm in arms]
+
+
+def _tune(
+    config: StudyConfig,
+    searcher: StudySearcher,
+    num_left: int,
+    slots: Slots,
+    callbacks: list[tune.Callback],
+) -> None:
+    tuner = tune.Tuner(
+        tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": config.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=num_left,
+            max_concurrent_trials=slots.concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(config.folder.resolve()),
+            callbacks=callbacks,
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+def _start_ray(slots: Slots) -> None:
+    """Start Ray on this machine and leave the terminal to the live line."""
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    ray.init(
+        num_cpus=slots.num_cpus,
+        num_gpus=slots.num_gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
+def _trials_folder(config: StudyConfig) -> Path:
+    return (config.folder / "trials").resolve()
 
 
 def _say(text: str) -> None:

@@ -126,7 +126,7 @@ class ArmSearch:
         return confirm_trial(self._config, self.arm, seed, {}).key
 
 
-class StudySearcher(Searcher):  # type: ignore[misc]
+class StudySearcher(Searcher):
     """Ray Tune's view of the arms."""
 
     def __init__(
@@ -143,7 +143,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._hand_out = hand_out
         self._running: dict[str, tuple[ArmSearch, str]] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         """What the next process is given; None = not yet; FINISHED = nothing is left."""
         for search in self._searches:
             trial = search.next_trial()

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from ray.tune import Callback
@@ -172,7 +171,7 @@ class StudyRecord:
                 return found
 
 
-class TrackingCallback(Callback):  # type: ignore[misc]
+class TrackingCallback(Callback):
     """Carries what Ray Tune sees into the record."""
 
     def __init__(self, record: StudyRecord) -> None:

@@ -22,7 +22,7 @@ def evaluate_tiles(
     """Confusion matrices of every tile, in the order of the set.
 
     Args:
-        model: U-Net or U-REC; left in evaluation mode.
+        model: U-Net or U-REC; its training or evaluation mode is left as it was.
         tiles: The split.
         training: For the inference window, its step and the batch size.
         num_classes: K.

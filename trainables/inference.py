@@ -119,8 +119,9 @@ def evaluate_tile(
 
     Raises:
         ValueError: As in `predict_logits`; if a reference does not fit the image, if it or the
-            model has a class beyond num_classes, or if a logit is not finite.
+            model has a class beyond num_classes.
         TypeError: As in `predict_logits`.
+        FloatingPointError: If a logit is not finite.
     """
     for name, reference in references.items():
         if tuple(reference.shape) != tuple(image.shape[1:]):
@@ -132,7 +133,7 @@ def evaluate_tile(
         model, image, window_px=window_px, step_px=step_px, batch_size=batch_size, device=device
     )
     if not logits.isfinite().all():  # argmax would make class 0 or another of it
-        raise ValueError("logits must be finite, got NaN or infinity; the training has diverged")
+        raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
     prediction = logits.argmax(dim=0)
     return {
         name: confusion_matrix(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.checkpoint import LoopState, Row
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.positions import GridPositions, Positions, RandomPositions
 from trainables.data.sampler import Batch, PatchSampler
@@ -30,9 +30,6 @@ from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.metrics import summarise
 from trainables.models.build import build_model
 from trainables.seeds import torch_generator
-
-Row = dict[str, float]
-"""Measurements after one step: `step`, and `split/name` for each measure."""
 
 _ROWS_PER_RUN = 40
 _VALIDATION_MEASURES = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
@@ -48,63 +45,6 @@ class TrainingData:
     val: TileSet
     class_names: tuple[str, ...]
     exclude_from_mean: tuple[str, ...]
-
-
-@dataclass(kw_only=True)
-class LoopState:
-    """Everything that a continued run needs."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    averaged: AveragedModel | None
-    step: int = 0
-    best_step: int = 0
-    best_score: float = -math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    history: list[Row] = field(default_factory=list)
-    train_s: float = 0.0
-    eval_s: float = 0.0
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """The network that is validated and kept: the weight average where there is one."""
-        return self.model if self.averaged is None else self.averaged.module
-
-    def save(self, path: Path) -> None:
-        """Write the complete state, whole or not at all."""
-        plain = {name: getattr(self, name) for name in _PLAIN_STATE}
-        save_checkpoint(
-            path,
-            plain
-            | {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "averaged": None if self.averaged is None else self.averaged.state_dict(),
-            },
-        )
-
-    def restore(self, path: Path, device: torch.device) -> None:
-        """Take over a saved state; nothing happens where there is none."""
-        saved = load_checkpoint(path, device)
-        if saved is None:
-            return
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(saved["averaged"])
-        for name in _PLAIN_STATE:
-            setattr(self, name, saved[name])
-
-
-_PLAIN_STATE = (
-    "step",
-    "best_step",
-    "best_score",
-    "best_weights",
-    "history",
-    "train_s",
-    "eval_s",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +183,7 @@ def _new_state(config: TrialConfig, data: TrainingData, device: torch.device) ->
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = None
     if training.ema_decay > 0:
-        average = get_ema_multi_avg_fn(training.ema_decay)
+        average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)

@@ -61,7 +61,8 @@ def trial_picture(
 def _as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """First three bands, or the only one three times (H, W, 3)."""
     bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
-    return np.moveaxis(bands, 0, -1)
+    rgb: NDArray[np.uint8] = np.moveaxis(bands, 0, -1)
+    return rgb
 
 
 def _as_colors(
@@ -69,7 +70,8 @@ def _as_colors(
 ) -> NDArray[np.uint8]:
     table = np.zeros((IGNORE_INDEX + 1, 3), dtype=np.uint8)
     table[: len(colors)] = colors
-    return table[mask]
+    colored: NDArray[np.uint8] = table[mask]
+    return colored
 
 
 def _side_by_side(panels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -12,12 +12,13 @@ import ray
 import torch
 from ray import tune
 
+from trainables.checkpoint import Row
 from trainables.config import TrialConfig
 from trainables.data.annotation import Budget, annotated_masks
 from trainables.data.tileset import TileSet
 from trainables.evaluation import evaluate_tiles
 from trainables.files import write_atomically
-from trainables.loop import Row, TrainingData, TrainResult, train
+from trainables.loop import TrainingData, TrainResult, train
 from trainables.metrics import summarise
 from trainables.picture import trial_picture
 

@@ -8,19 +8,17 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import Affine
-from scipy import ndimage
 
 from trainables.data.scenes.conditions import KINDS
-from trainables.data.scenes.layout import GSD_M
+from trainables.data.scenes.georeference import tile_shape, tile_transform, write_geotiff
 from trainables.data.scenes.render import draw_generators, paint_scene
 
 SCENES_VERSION: Final = 1
@@ -75,8 +73,8 @@ def render_scene(seed: int, area: int, *, height_px: int, width_px: int) -> Scen
     Args:
         seed: Seed of the whole set of scenes, >= 0.
         area: Area number, >= 0.
-        height_px: Rows, >= 64.
-        width_px: Columns, >= 64.
+        height_px: Rows, >= 32.
+        width_px: Columns, >= 32.
 
     Returns:
         The scene of (height_px, width_px), 9 cm pixels.
@@ -86,9 +84,9 @@ def render_scene(seed: int, area: int, *, height_px: int, width_px: int) -> Scen
     """
     if seed < 0 or area < 0:
         raise ValueError(f"seed and area must be >= 0, got {seed!r} and {area!r}")
-    if min(height_px, width_px) < 64:
+    if min(height_px, width_px) < 32:
         raise ValueError(
-            f"height_px and width_px must be >= 64, got {height_px!r} and {width_px!r}"
+            f"height_px and width_px must be >= 32, got {height_px!r} and {width_px!r}"
         )
     generators = draw_generators(seed, area, SCENES_VERSION)
     image, mask = paint_scene(
@@ -108,52 +106,27 @@ def erode_reference(mask: NDArray[np.uint8], radius_px: int = 3) -> NDArray[np.u
     Returns:
         (H, W), uint8: the class index, or 255 near a border.
     """
-    reach = np.arange(-radius_px, radius_px + 1)
-    disc = reach[:, None] ** 2 + reach[None, :] ** 2 <= radius_px**2
-    lowest = ndimage.minimum_filter(mask, footprint=disc, mode="nearest")
-    highest = ndimage.maximum_filter(mask, footprint=disc, mode="nearest")
-    return np.where(lowest == highest, mask, np.uint8(IGNORED)).astype(np.uint8)
-
-
-def tile_shape(area: int, size_px: int) -> tuple[int, int]:
-    """(rows, columns) of a tile: size_px plus or minus up to 1/16, by area number."""
-    step = size_px // 32
-    return size_px + (area * 7 % 5 - 2) * step, size_px + (area * 11 % 5 - 2) * step
-
-
-def _tile_transform(area: int, size_px: int) -> Affine:
-    """Tiles lie side by side on a grid of six columns, near Vaihingen an der Enz."""
-    pitch = np.ceil(size_px * 17 / 16 * GSD_M) + 20.0
-    east = 496_900.0 + (area % 6) * pitch
-    north = 5_420_200.0 - (area // 6) * pitch
-    return Affine(GSD_M, 0.0, east, 0.0, -GSD_M, north)
-
-
-def _write_tiff(path: Path, bands: NDArray[np.uint8], transform: Affine) -> None:
-    count, height, width = bands.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=count,
-        height=height,
-        width=width,
-        dtype="uint8",
-        crs="EPSG:32632",
-        transform=transform,
-        compress="deflate",
-        zlevel=1,
-        photometric="RGB",
-    ) as file:
-        file.write(bands)
+    height, width = mask.shape
+    near_border = np.zeros(mask.shape, dtype=bool)
+    for dy in range(radius_px + 1):
+        for dx in range(-radius_px, radius_px + 1):
+            # Half of the disc: each comparison marks both of its pixels.
+            if dy * dy + dx * dx > radius_px**2 or (dy == 0 and dx <= 0):
+                continue
+            here = slice(0, height - dy), slice(max(0, -dx), min(width, width - dx))
+            there = slice(dy, height), slice(max(0, dx), min(width, width + dx))
+            differs = mask[here] != mask[there]
+            near_border[here] |= differs
+            near_border[there] |= differs
+    return np.where(near_border, np.uint8(IGNORED), mask)
 
 
 def _write_tile(folder: Path, seed: int, area: int, size_px: int) -> None:
     height_px, width_px = tile_shape(area, size_px)
     scene = render_scene(seed, area, height_px=height_px, width_px=width_px)
-    transform = _tile_transform(area, size_px)
+    transform = tile_transform(area, size_px)
     name = f"top_mosaic_09cm_area{area}"
-    _write_tiff(folder / "top" / f"{name}.tif", scene.image, transform)
+    write_geotiff(folder / "top" / f"{name}.tif", scene.image, transform)
     palette = np.zeros((256, 3), dtype=np.uint8)
     palette[: len(CLASS_COLORS)] = CLASS_COLORS
     for subfolder, stem, mask in (
@@ -161,33 +134,57 @@ def _write_tile(folder: Path, seed: int, area: int, size_px: int) -> None:
         ("gts_eroded_for_participants", f"{name}_noBoundary", erode_reference(scene.mask)),
     ):
         colours = np.ascontiguousarray(palette[mask].transpose(2, 0, 1))
-        _write_tiff(folder / subfolder / f"{stem}.tif", colours, transform)
+        write_geotiff(folder / subfolder / f"{stem}.tif", colours, transform)
+
+
+def _write_tiles(
+    folder: Path, seed: int, areas: Sequence[int], size_px: int, num_processes: int
+) -> None:
+    if num_processes == 1:
+        for area in areas:
+            _write_tile(folder, seed, area, size_px)
+        return
+    context = get_context("forkserver" if os.name == "posix" else "spawn")
+    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+        futures = [pool.submit(_write_tile, folder, seed, area, size_px) for area in areas]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _is_complete(folder: Path, record: Mapping[str, object]) -> bool:
-    path = folder / _RECORD
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == record
+    try:
+        found: object = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found == record
 
 
 def _move_into_place(written: Path, folder: Path, record: Mapping[str, object]) -> None:
-    """Renames the finished folder; another process may have been faster, or old scenes lie there."""
-    for _ in range(5):
+    """Renames the finished folder; another process may have been faster."""
+    for _ in range(10):
         try:
             written.rename(folder)
             return
         except OSError:
             if _is_complete(folder, record):
                 return
-            if folder.exists() and not (folder / _RECORD).is_file() and any(folder.iterdir()):
-                raise
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            try:
-                folder.rename(old / folder.name)
-            except FileNotFoundError:
-                continue
-            finally:
-                shutil.rmtree(old, ignore_errors=True)
-    raise OSError(f"{folder} could not be replaced; remove it and try again")
+            _refuse_other_files(folder)
+        # Scenes of other settings lie there: move them aside, so that the name is free.
+        aside = tempfile.TemporaryDirectory(prefix=f".{folder.name}-old-", dir=folder.parent)
+        with aside, suppress(FileNotFoundError):
+            folder.rename(Path(aside.name) / folder.name)
+    raise OSError(f"{folder} keeps being written by others; wait for them, then try again")
+
+
+def _refuse_other_files(folder: Path) -> None:
+    if not folder.exists() or (folder / _RECORD).is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise OSError(f"{folder} must be new or hold scenes, but holds other files; move them")
 
 
 def write_scenes(
@@ -223,22 +220,14 @@ def write_scenes(
     }
     if _is_complete(folder, record):
         return folder
+    _refuse_other_files(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name in ("top", "gts_for_participants", "gts_eroded_for_participants"):
             (written / name).mkdir()
         numbers = sorted({area for group in areas.values() for area in group})
-        if num_processes == 1:
-            for area in numbers:
-                _write_tile(written, seed, area, size_px)
-        else:
-            context = get_context("forkserver" if os.name == "posix" else "spawn")
-            with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
-                for future in [
-                    pool.submit(_write_tile, written, seed, area, size_px) for area in numbers
-                ]:
-                    future.result()
+        _write_tiles(written, seed, numbers, size_px, num_processes)
         (written / _RECORD).write_text(json.dumps(record), encoding="utf-8")
         written.chmod(0o755)
         _move_into_place(written, folder, record)

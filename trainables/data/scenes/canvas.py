@@ -94,16 +94,15 @@ class Canvas:
 def local_axes(window: Window, pose: Pose) -> tuple[FloatArray, FloatArray]:
     """Metres along and across a pose for the pixels of a window, (h, w) each."""
     cos, sin = np.float32(np.cos(pose.angle)), np.float32(np.sin(pose.angle))
-    gsd = np.float32(GSD_M)
     dx = ((np.arange(window.x0, window.x1) - pose.x) * GSD_M).astype(np.float32)[None, :]
     dy = ((np.arange(window.y0, window.y1) - pose.y) * GSD_M).astype(np.float32)[:, None]
-    del gsd
     return dx * cos + dy * sin, dy * cos - dx * sin
 
 
 def coverage(inside_m: FloatArray) -> FloatArray:
     """Share of a pixel that is covered, from its signed distance to the edge in metres."""
-    return np.clip(inside_m * np.float32(1.0 / GSD_M) + np.float32(0.5), 0.0, 1.0)
+    share: FloatArray = np.clip(inside_m * np.float32(1.0 / GSD_M) + np.float32(0.5), 0.0, 1.0)
+    return share
 
 
 def rect_distance(canvas: Canvas, window: Window, rect: Rect, corner_m: float = 0.0) -> FloatArray:
@@ -113,7 +112,7 @@ def rect_distance(canvas: Canvas, window: Window, rect: Rect, corner_m: float = 
     dv = np.abs(canvas.v[rows, columns] - np.float32((rect.v0 + rect.v1) / 2))
     in_u = np.float32(rect.width / 2) - du
     in_v = np.float32(rect.depth / 2) - dv
-    inside = np.minimum(in_u, in_v)
+    inside: FloatArray = np.minimum(in_u, in_v)
     if corner_m > 0:
         corner = np.float32(corner_m)
         near = (in_u < corner) & (in_v < corner)
@@ -132,7 +131,7 @@ def paint_rect(
     ragged_m: float = 0.0,
     strength: float = 1.0,
 ) -> None:
-    """Covers a rectangle of the frame with a surface; ragged_m frays its edge."""
+    """Covers the bare ground of a rectangle of the frame; ragged_m frays its edge."""
     window = canvas.window_of(rect)
     if window.is_empty:
         return
@@ -140,7 +139,9 @@ def paint_rect(
     if ragged_m > 0:
         inside += ragged_m * canvas.noise.sample("patch", window, rng)
     texture = surface_texture(surface, canvas.noise, window, rng)
-    canvas.blend(window, coverage(inside) * np.float32(strength), texture, class_index=class_index)
+    ground = canvas.height[window.slices] < np.float32(0.3)
+    alpha = coverage(inside) * np.float32(strength) * ground
+    canvas.blend(window, alpha, texture, class_index=class_index)
 
 
 def paint_box(

@@ -44,6 +44,9 @@ class Conditions:
     car_share: float
     """Share of the tile under cars, 0-1."""
 
+    clutter_share: float
+    """Share of the tile under things of the clutter class, 0-1."""
+
     @property
     def sun_slope(self) -> float:
         """Height lost per horizontal distance along a ray of the sun."""
@@ -54,7 +57,7 @@ TREE_SHARES: Final = {
     "suburb": 0.25,
     "old town": 0.13,
     "terraces": 0.23,
-    "apartments": 0.29,
+    "apartments": 0.27,
     "industry": 0.17,
     "edge": 0.30,
 }
@@ -66,7 +69,7 @@ def draw_conditions(kind: str, rng: np.random.Generator) -> Conditions:
     """Conditions of one tile of the given kind."""
     azimuth = np.deg2rad(rng.uniform(115.0, 245.0))
     haze = float(rng.uniform(0.004, 0.022))
-    shade = float(rng.uniform(0.16, 0.27))
+    shade = float(rng.uniform(0.18, 0.31))
     gain = rng.uniform(0.92, 1.14) * rng.uniform(0.94, 1.06, 3)
     return Conditions(
         kind=kind,
@@ -82,5 +85,6 @@ def draw_conditions(kind: str, rng: np.random.Generator) -> Conditions:
         dryness=float(rng.beta(1.5, 2.5)),
         roof_weights=tuple(float(w) for w in rng.dirichlet(np.full(NUM_ROOF_FAMILIES, 0.9))),
         tree_share=float(np.clip(TREE_SHARES[kind] + rng.normal(0.0, 0.03), 0.05, 0.42)),
-        car_share=float(rng.uniform(0.008, 0.017)),
+        car_share=float(rng.uniform(0.008, 0.016)),
+        clutter_share=float(min(rng.gamma(4.0, 0.0018), 0.009)),
     )

@@ -89,7 +89,7 @@ class Frame:
         """Pixel positions (x, y) of metres (u, v): the inverse of `to_uv`."""
         goal_u, goal_v = np.asarray(u, dtype=np.float64), np.asarray(v, dtype=np.float64)
         flat_u, flat_v = goal_u, goal_v
-        for _ in range(8):
+        for _ in range(5):
             bend_u, bend_v = self._bends(flat_u, flat_v)
             flat_u, flat_v = goal_u - bend_u, goal_v - bend_v
         cos, sin = np.cos(self.angle), np.sin(self.angle)
@@ -131,12 +131,12 @@ class Plan:
 
 
 BLOCK_LIMITS: Final = {
-    "suburb": (84.0, 56.0),
-    "old town": (62.0, 46.0),
-    "terraces": (76.0, 54.0),
-    "apartments": (95.0, 66.0),
+    "suburb": (100.0, 64.0),
+    "old town": (78.0, 56.0),
+    "terraces": (95.0, 60.0),
+    "apartments": (110.0, 76.0),
     "industry": (110.0, 76.0),
-    "edge": (92.0, 66.0),
+    "edge": (105.0, 74.0),
 }
 """Longest and second longest side that a block may have before it is cut, metres."""
 
@@ -160,7 +160,8 @@ def draw_plan(
     """Cuts the square of half side reach_m into blocks by streets, larger streets first."""
     streets: list[Street] = []
     blocks: list[Rect] = []
-    pending = [(Rect(u0=-reach_m, v0=-reach_m, u1=reach_m, v1=reach_m), 0)]
+    left, right, top, bottom = reach_m + rng.uniform(0.0, 50.0, 4)
+    pending = [(Rect(u0=-left, v0=-top, u1=right, v1=bottom), 0)]
     while pending:
         rect, level = pending.pop()
         cut_u = rect.width >= rect.depth
@@ -170,7 +171,7 @@ def draw_plan(
             continue
         if long <= limits[0]:
             cut_u = rect.width > limits[1] if rect.depth <= limits[1] else cut_u
-        half = float(rng.uniform(2.9, 3.9) if level < 2 else rng.uniform(2.2, 3.1))
+        half = float(rng.uniform(2.5, 3.4) if level < 2 else rng.uniform(1.9, 2.6))
         share = float(rng.uniform(0.38, 0.62))
         middle = rect.u0 + share * rect.width if cut_u else rect.v0 + share * rect.depth
         low, high, street = _cut(rect, cut_u=cut_u, middle=middle, half=half)

@@ -18,7 +18,7 @@ from trainables.data.scenes.noise import FloatArray, value_noise
 SHADOW_STEPS: Final = 8
 """Doublings of the shadow search: it reaches 2 ** steps pixels."""
 
-TONE_EXPONENT: Final = 0.72
+TONE_EXPONENT: Final = 0.76
 """Grey value = 255 * radiance ** exponent."""
 
 
@@ -45,6 +45,8 @@ def _shifted(field: FloatArray, count: int, conditions: Conditions) -> FloatArra
     dy = round(count * conditions.sun_south)
     height, width = field.shape
     result = np.zeros_like(field)
+    if abs(dx) >= width or abs(dy) >= height:
+        return result
     rows_to = slice(max(0, -dy), min(height, height - dy))
     rows_from = slice(max(0, dy), min(height, height + dy))
     columns_to = slice(max(0, -dx), min(width, width - dx))
@@ -58,27 +60,30 @@ def open_sky(height: FloatArray) -> FloatArray:
     small = np.ascontiguousarray(height[::2, ::2])
     around = 0.6 * ndimage.gaussian_filter(small, 5.0) + 0.4 * ndimage.gaussian_filter(small, 16.0)
     image = Image.fromarray(around).resize(height.shape[::-1], Image.Resampling.BILINEAR)
-    return 1.0 / (1.0 + 0.22 * np.clip(np.asarray(image, dtype=np.float32) - height, 0.0, None))
+    above = np.clip(np.asarray(image, dtype=np.float32) - height, 0.0, None)
+    return np.asarray(1.0 / (1.0 + 0.22 * above), dtype=np.float32)
 
 
 def expose(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The picture (3, H, W), uint8, as the sensor sees the canvas."""
     conditions = canvas.conditions
-    below = ndimage.gaussian_filter(cast_shadows(canvas.height, conditions), 0.7)
+    below = ndimage.gaussian_filter(cast_shadows(canvas.height, conditions), 0.9)
     sun = 1.0 - np.clip(below / np.float32(0.35) + np.float32(0.15), 0.0, 1.0)
     sun *= canvas.shade
     sky = open_sky(canvas.height)
     shape = canvas.mask.shape
-    illumination = 1.0 + 0.05 * value_noise(shape, 420.0, rng) + 0.02 * canvas.noise.sweep[
-        : shape[0], : shape[1]
-    ]
+    illumination = (
+        1.0
+        + 0.05 * value_noise(shape, 420.0, rng)
+        + 0.02 * canvas.noise.sweep[: shape[0], : shape[1]]
+    )
     bands = []
     for band in range(3):
         ambient = conditions.ambient[band]
         light = (1.0 - ambient) * sun + ambient * sky
         radiance = canvas.reflectance[band] * light * illumination + conditions.haze
         radiance = ndimage.gaussian_filter(radiance, conditions.psf_px)
-        grey = 255.0 * np.clip(1.12 * conditions.gain[band] * radiance, 0.0, 1.2) ** TONE_EXPONENT
+        grey = 255.0 * np.clip(1.42 * conditions.gain[band] * radiance, 0.0, 1.2) ** TONE_EXPONENT
         spread = conditions.noise * (0.6 + grey / 255.0)
         bands.append(grey + spread * rng.standard_normal(shape, dtype=np.float32))
     picture = np.clip(np.stack(bands, axis=-1) + 0.5, 0.0, 255.0).astype(np.uint8)

@@ -49,7 +49,7 @@ def surface_texture(
 def jittered(spectrum: Spectrum, amount: float, rng: np.random.Generator) -> Spectrum:
     """The colour made lighter or darker and a little tinted, by about `amount` (relative)."""
     values = np.asarray(spectrum) * np.exp(rng.normal(0.0, amount))
-    values = values * np.exp(rng.normal(0.0, 0.3 * amount, 3))
+    values = values * np.exp(rng.normal(0.0, min(0.3 * amount, 0.05), 3))
     return (float(values[0]), float(values[1]), float(values[2]))
 
 
@@ -66,29 +66,30 @@ PAVINGS: Final[tuple[Spectrum, ...]] = (
     (0.240, 0.225, 0.205),
 )
 ROOF_FAMILIES: Final[tuple[Spectrum, ...]] = (
-    (0.400, 0.345, 0.205),
-    (0.330, 0.262, 0.180),
+    (0.395, 0.340, 0.245),
+    (0.330, 0.270, 0.205),
     (0.225, 0.200, 0.158),
     (0.300, 0.305, 0.295),
     (0.140, 0.150, 0.155),
-    (0.290, 0.270, 0.205),
-    (0.460, 0.400, 0.270),
+    (0.290, 0.275, 0.235),
+    (0.450, 0.385, 0.300),
 )
 FLAT_ROOFS: Final[tuple[Spectrum, ...]] = (
     (0.210, 0.222, 0.222),
     (0.330, 0.328, 0.305),
     (0.265, 0.280, 0.280),
-    (0.560, 0.580, 0.570),
+    (0.470, 0.490, 0.485),
     (0.390, 0.370, 0.330),
     (0.160, 0.168, 0.170),
 )
 LAWNS: Final[tuple[Spectrum, ...]] = (
-    (0.530, 0.135, 0.165),
-    (0.470, 0.165, 0.180),
-    (0.590, 0.160, 0.190),
-    (0.430, 0.140, 0.150),
+    (0.480, 0.155, 0.180),
+    (0.440, 0.190, 0.200),
+    (0.530, 0.180, 0.205),
+    (0.390, 0.150, 0.160),
+    (0.460, 0.225, 0.225),
 )
-DRY_GRASS: Final[Spectrum] = (0.430, 0.300, 0.270)
+DRY_GRASS: Final[Spectrum] = (0.450, 0.250, 0.240)
 SOIL: Final[Spectrum] = (0.300, 0.250, 0.205)
 GREEN_ROOF: Final[Spectrum] = (0.390, 0.225, 0.215)
 
@@ -110,7 +111,7 @@ def draw_paving(rng: np.random.Generator) -> Surface:
 def draw_lawn(conditions: Conditions, rng: np.random.Generator) -> Surface:
     """Grass: mown, rough, or dry in patches, as the season of the tile has it."""
     nir, red, green = jittered(LAWNS[rng.integers(len(LAWNS))], 0.09, rng)
-    dry = float(np.clip(rng.normal(conditions.dryness * 0.8, 0.22), 0.0, 0.95))
+    dry = float(np.clip(rng.normal(conditions.dryness * 0.65, 0.2), 0.0, 0.95))
     rough = float(rng.uniform(0.5, 1.4))
     return Surface(
         spectrum=(nir * conditions.vigour, red, green),
@@ -136,7 +137,7 @@ def draw_flat_roof(conditions: Conditions, rng: np.random.Generator) -> Surface:
             stain=0.1,
         )
     spectrum = jittered(FLAT_ROOFS[rng.choice(6, p=(0.27, 0.25, 0.2, 0.08, 0.12, 0.08))], 0.1, rng)
-    return Surface(spectrum=spectrum, grain=0.05, speckle=0.03, patch=0.04, stain=0.07)
+    return Surface(spectrum=spectrum, grain=0.035, speckle=0.02, patch=0.04, stain=0.07)
 
 
 def draw_pitched_roof(conditions: Conditions, rng: np.random.Generator) -> Surface:
@@ -148,7 +149,7 @@ def draw_pitched_roof(conditions: Conditions, rng: np.random.Generator) -> Surfa
         spectrum=spectrum,
         other=jittered((0.26, 0.21, 0.175), 0.1, rng) if rng.random() < 0.35 else None,
         other_share=0.25 * age,
-        grain=0.06,
+        grain=0.035,
         speckle=0.04 * age,
         patch=0.03 * age,
         stain=0.05 * age,

@@ -104,7 +104,8 @@ def _lobe_field(cell_px: float, rng: np.random.Generator) -> FloatArray:
     count = int((size / cell_px) ** 2 * 1.3)
     far[rng.integers(0, size, count), rng.integers(0, size, count)] = False
     distance = ndimage.distance_transform_edt(far).astype(np.float32)
-    return np.asarray(np.clip(1.0 - (distance / (0.8 * cell_px)) ** 2, 0.0, 1.0), dtype=np.float32)
+    bumps = np.clip(1.0 - (distance / (0.85 * cell_px)) ** 2, 0.0, 1.0)
+    return np.asarray(ndimage.gaussian_filter(bumps, 0.08 * cell_px), dtype=np.float32)
 
 
 def _standardised(field: FloatArray) -> FloatArray:

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.data.scenes.buildings import RoofKind, Wing, paint_building, roof_surface
+from trainables.data.scenes.buildings import paint_building, roof_surface
 from trainables.data.scenes.canvas import IMPERVIOUS, LOW_VEGETATION, Canvas, paint_rect
 from trainables.data.scenes.layout import Pose, Rect
 from trainables.data.scenes.materials import SOIL, Surface, draw_lawn, draw_paving, jittered
-from trainables.data.scenes.things import paint_pool, paint_trampoline
+from trainables.data.scenes.roofs import RoofKind, Wing
 from trainables.data.scenes.vegetation import paint_bush, paint_hedge
 
 Side = Literal["u0", "u1", "v0", "v1"]
@@ -58,10 +58,11 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Spots:
-    """Places that later steps fill: where cars may stand and where trees like to grow."""
+    """Places that later steps fill: for cars, for trees, for things of the clutter class."""
 
     cars: list[Pose] = field(default_factory=list)
     trees: list[Pose] = field(default_factory=list)
+    things: list[Pose] = field(default_factory=list)
 
 
 def draw_house_roof(rng: np.random.Generator) -> RoofKind:
@@ -99,8 +100,8 @@ def paint_house_plot(canvas: Canvas, plot: Plot, spots: Spots, rng: np.random.Ge
     width, depth = plot.width, plot.depth
     paint_rect(canvas, plot.rect, draw_lawn(canvas.conditions, rng), LOW_VEGETATION, rng)
     setback = float(rng.uniform(2.0, 5.5))
-    house_w = float(np.clip(rng.uniform(0.56, 0.82) * width, 7.0, 17.0))
-    house_d = float(np.clip(rng.uniform(8.5, 13.0), 7.0, max(7.5, 0.55 * depth)))
+    house_w = float(np.clip(rng.uniform(0.55, 0.80) * width, 7.5, 16.5))
+    house_d = float(np.clip(rng.uniform(9.5, 14.0), 7.0, max(7.5, 0.5 * depth)))
     free = width - house_w
     left = float(rng.uniform(0.12, 0.5)) * free if free < 5 else float(rng.uniform(1.0, 2.0))
     mirror = rng.random() < 0.5
@@ -115,7 +116,9 @@ def paint_house_plot(canvas: Canvas, plot: Plot, spots: Spots, rng: np.random.Ge
         paint_rect(canvas, drive, draw_paving(rng), IMPERVIOUS, rng)
         spots.cars.append(plot.pose(canvas, drive_s, max(2.8, drive_t - 2.6), np.pi / 2))
         if rng.random() < 0.72:
-            _paint_garage(canvas, plot.pose(canvas, drive_s, drive_t + 2.9, np.pi / 2), drive_w, rng)
+            _paint_garage(
+                canvas, plot.pose(canvas, drive_s, drive_t + 2.9, np.pi / 2), drive_w, rng
+            )
     roof = draw_house_roof(rng)
     turned = rng.random() < 0.35 and 0.7 < house_w / house_d < 1.4
     pose = plot.pose(
@@ -144,23 +147,25 @@ def _paint_yard(
     rng: np.random.Generator,
 ) -> None:
     """Paved front, path to the door, terrace behind, a paved rim around the house."""
-    if rng.random() < 0.34:
+    if rng.random() < 0.10:
         front = plot.part(0.2, 0.0, plot.width - 0.2, setback + 2.0)
         paint_rect(canvas, front, draw_paving(rng), IMPERVIOUS, rng)
     else:
         at = house_s + float(rng.uniform(-0.3, 0.3)) * house_w
         path = plot.part(at - 0.7, 0.0, at + 0.7, setback + 1.0)
         paint_rect(canvas, path, draw_paving(rng), IMPERVIOUS, rng)
-    rim = float(rng.uniform(0.4, 1.3))
+    rim = float(rng.uniform(0.2, 0.7))
     around = plot.part(
-        house_s - house_w / 2 - rim, setback - rim, house_s + house_w / 2 + rim,
+        house_s - house_w / 2 - rim,
+        setback - rim,
+        house_s + house_w / 2 + rim,
         setback + house_d + rim,
     )
     paint_rect(canvas, around, draw_paving(rng), IMPERVIOUS, rng)
     back = setback + house_d
-    half = float(rng.uniform(0.25, 0.5)) * house_w
+    half = float(rng.uniform(0.2, 0.42)) * house_w
     shift = float(rng.uniform(-0.2, 0.2)) * house_w
-    deep = float(rng.uniform(2.5, 5.5))
+    deep = float(rng.uniform(2.0, 4.2))
     terrace = plot.part(house_s + shift - half, back - 0.5, house_s + shift + half, back + deep)
     paint_rect(canvas, terrace, draw_paving(rng), IMPERVIOUS, rng, corner_m=0.4)
 
@@ -176,7 +181,9 @@ def paint_garden(
     for _ in range(int(rng.integers(0, 3))):
         s, t = rng.uniform(0.5, width - 2.5), rng.uniform(start_t, depth - 1.5)
         bed = plot.part(s, t, s + rng.uniform(1.5, 4.0), t + rng.uniform(1.0, 2.5))
-        soil = Surface(spectrum=jittered(SOIL, 0.12, rng), other=(0.46, 0.13, 0.15), other_share=0.5)
+        soil = Surface(
+            spectrum=jittered(SOIL, 0.12, rng), other=(0.46, 0.13, 0.15), other_share=0.5
+        )
         paint_rect(canvas, bed, soil, LOW_VEGETATION, rng, corner_m=0.5, ragged_m=0.15)
     if rng.random() < 0.35:
         path_s = rng.uniform(1.0, width - 1.0)
@@ -187,16 +194,16 @@ def paint_garden(
         roof: RoofKind = "flat" if rng.random() < 0.4 else "gable"
         size = (float(rng.uniform(2.4, 4.5)), float(rng.uniform(2.2, 3.2)))
         shed = Wing(
-            pose=plot.pose(canvas, corner, depth - 2.2), length=size[0], width=size[1],
-            eaves=2.1, roof=roof, pitch=0.4,
+            pose=plot.pose(canvas, corner, depth - 2.2),
+            length=size[0],
+            width=size[1],
+            eaves=2.1,
+            roof=roof,
+            pitch=0.4,
         )
         paint_building(canvas, (shed,), roof_surface(canvas, roof, rng), rng)
-    middle = plot.pose(canvas, width * rng.uniform(0.3, 0.7), (start_t + depth) / 2)
-    chance = rng.random()
-    if chance < 0.05 and room > 7 and width > 9:
-        paint_pool(canvas, middle, rng)
-    elif chance < 0.13 and room > 6:
-        paint_trampoline(canvas, middle, rng)
+    if room > 5:
+        spots.things.append(plot.pose(canvas, width * rng.uniform(0.3, 0.7), (start_t + depth) / 2))
     for _ in range(int(rng.poisson(min(room * width / 30.0, 7.0)))):
         s = float(rng.choice((rng.uniform(0.3, 1.6), width - rng.uniform(0.3, 1.6))))
         s = s if rng.random() < 0.7 else float(rng.uniform(0.5, width - 0.5))

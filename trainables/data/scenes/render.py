@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.scenes.blocks import BLOCK_MIX, PAINTERS
 from trainables.data.scenes.canvas import (
     CAR,
+    CLUTTER,
     IMPERVIOUS,
     LOW_VEGETATION,
     TREE,
     Canvas,
 )
 from trainables.data.scenes.conditions import draw_conditions
-from trainables.data.scenes.districts import BLOCK_MIX, PAINTERS
 from trainables.data.scenes.layout import (
     BLOCK_LIMITS,
     GSD_M,
@@ -29,7 +30,7 @@ from trainables.data.scenes.light import expose
 from trainables.data.scenes.noise import draw_noise_bank
 from trainables.data.scenes.plots import Spots
 from trainables.data.scenes.streets import paint_pavement, paint_streets
-from trainables.data.scenes.things import paint_car
+from trainables.data.scenes.things import GARDEN_THINGS, YARD_THINGS, paint_car
 from trainables.data.scenes.vegetation import SPECIES, paint_crown
 
 
@@ -66,8 +67,9 @@ def paint_scene(
     _paint_blocks(canvas, plan, spots, generators.blocks)
     for street in plan.streets:
         spots.cars.extend(_kerb_spots(canvas, street, generators.cars))
+    _place_clutter(canvas, spots, generators.cars)
     _park_cars(canvas, spots, generators.cars)
-    _plant_trees(canvas, plan, spots, generators.trees)
+    _plant_trees(canvas, spots, generators.trees)
     return expose(canvas, generators.sensor), canvas.mask
 
 
@@ -95,7 +97,7 @@ def _paint_blocks(canvas: Canvas, plan: Plan, spots: Spots, rng: np.random.Gener
     for block in plan.blocks:
         if canvas.window_of(block).is_empty:
             continue
-        inner = paint_pavement(canvas, block, float(rng.uniform(1.1, 2.2)), rng)
+        inner = paint_pavement(canvas, block, float(rng.uniform(0.9, 1.8)), rng)
         PAINTERS[names[rng.choice(len(names), p=shares)]](canvas, inner, spots, rng)
 
 
@@ -118,11 +120,27 @@ def _kerb_spots(canvas: Canvas, street: Street, rng: np.random.Generator) -> lis
     return spots
 
 
+def _place_clutter(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> None:
+    """Puts rare things on free spots until the tile's share of clutter is reached."""
+    rows, columns = canvas.mask.shape
+    wanted = canvas.conditions.clutter_share * canvas.mask.size
+    for index in rng.permutation(len(spots.things)):
+        pose = spots.things[index]
+        x, y = int(pose.x), int(pose.y)
+        if not (0 <= x < columns and 0 <= y < rows) or canvas.height[y, x] > 0.3:
+            continue
+        on_grass = canvas.mask[y, x] == LOW_VEGETATION
+        choice = GARDEN_THINGS if on_grass else YARD_THINGS
+        choice[int(rng.integers(len(choice)))](canvas, pose, rng)
+        if np.count_nonzero(canvas.mask == CLUTTER) >= wanted:
+            return
+
+
 def _park_cars(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> None:
     """Fills spots in random order until the tile's share of cars is reached."""
     rows, columns = canvas.mask.shape
     # Trees hide some cars later.
-    wanted = 1.25 * canvas.conditions.car_share * canvas.mask.size
+    wanted = 1.1 * canvas.conditions.car_share * canvas.mask.size
     taken = 0
     for index in rng.permutation(len(spots.cars)):
         pose = spots.cars[index]
@@ -131,32 +149,36 @@ def _park_cars(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> None:
         x, y = int(pose.x), int(pose.y)
         if not (0 <= x < columns and 0 <= y < rows) or canvas.height[y, x] > 0.3:
             continue
-        reach = canvas.window_about(pose, 2.6).slices
-        if np.any(canvas.mask[reach] == CAR) and rng.random() < 0.0:
+        if np.any(canvas.mask[canvas.window_about(pose, 0.9).slices] == CAR):
             continue
         turn = np.pi if rng.random() < 0.3 else 0.0
         taken += paint_car(canvas, pose.moved(float(rng.normal(0, 0.2)), 0.0, turn), rng)
 
 
-def _plant_trees(canvas: Canvas, plan: Plan, spots: Spots, rng: np.random.Generator) -> None:
+def _plant_trees(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> None:
     """Plants until the tile's share of crowns is reached."""
     rows, columns = canvas.mask.shape
     wanted = canvas.conditions.tree_share * canvas.mask.size
     fashion = rng.dirichlet(np.full(len(SPECIES), 0.8))
     likes = np.zeros(6)
-    likes[LOW_VEGETATION], likes[IMPERVIOUS], likes[TREE] = 1.0, 0.10, 0.3
+    likes[LOW_VEGETATION], likes[IMPERVIOUS], likes[TREE] = 1.0, 0.24, 0.3
+    thickness = canvas.noise.sample("sweep", canvas.window(0, columns, 0, rows), rng)
+    typical = float(rng.uniform(0.72, 1.08))
     planned = [spots.trees[i] for i in rng.permutation(len(spots.trees))]
     grown = 0
-    for attempt in range(1500):
+    for attempt in range(2500):
         if grown >= wanted:
             return
         if attempt < len(planned):
             pose = planned[attempt]
         else:
-            pose = Pose(x=float(rng.uniform(-30, columns + 30)), y=float(rng.uniform(-30, rows + 30)), angle=0)
-        x, y = (int(np.clip(pose.x, 0, columns - 1)), int(np.clip(pose.y, 0, rows - 1)))
-        if rng.random() > likes[canvas.mask[y, x]]:
+            x, y = rng.uniform(-30, columns + 30), rng.uniform(-30, rows + 30)
+            pose = Pose(x=float(x), y=float(y), angle=0.0)
+        column, row = int(np.clip(pose.x, 0, columns - 1)), int(np.clip(pose.y, 0, rows - 1))
+        # Trees stand in groups: some gardens are full of them, others open.
+        density = np.clip(0.45 + 0.7 * thickness[row, column], 0.0, 1.0)
+        if rng.random() > likes[canvas.mask[row, column]] * density:
             continue
         species = SPECIES[rng.choice(len(SPECIES), p=fashion)]
-        radius = float(np.clip(rng.lognormal(0.85, 0.42), 1.0, 5.6))
+        radius = float(np.clip(rng.lognormal(typical, 0.42), 1.0, 5.8))
         grown += paint_crown(canvas, pose, radius, species, rng)

@@ -39,6 +39,8 @@ def paint_streets(canvas: Canvas, plan: Plan, rng: np.random.Generator) -> None:
         _paint_patches(canvas, street, surface, rng)
         if street.level < 2 and rng.random() < 0.6:
             _paint_dashes(canvas, street)
+        if street.level < 3 and rng.random() < 0.35:
+            _paint_zebra(canvas, street, rng)
 
 
 def _longer(rect: Rect, street: Street, by: float) -> Rect:
@@ -89,6 +91,19 @@ def _paint_patches(
         paint_box(canvas, place, (0.7, 0.7), iron, class_index=None, corner_m=0.34, strength=0.7)
 
 
+def _paint_zebra(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+    """A crossing: bars along the traffic, side by side."""
+    rect = street.rect
+    begin, end = (rect.u0, rect.u1) if street.along_u else (rect.v0, rect.v1)
+    at = float(rng.uniform(begin + 5.0, max(begin + 6.0, end - 5.0)))
+    middle = (rect.v0 + rect.v1) / 2 if street.along_u else (rect.u0 + rect.u1) / 2
+    for offset in np.arange(-street.half_width + 0.5, street.half_width - 0.3, 1.0):
+        u, v = (at, middle + offset) if street.along_u else (middle + offset, at)
+        bar = canvas.frame.pose(u, v, 0.0 if street.along_u else np.pi / 2)
+        worn = float(rng.uniform(0.5, 0.9))
+        paint_box(canvas, bar, (3.2, 0.5), PAINT, class_index=None, strength=worn)
+
+
 def _paint_dashes(canvas: Canvas, street: Street) -> None:
     rect = street.rect
     window = canvas.window_of(rect)
@@ -96,8 +111,8 @@ def _paint_dashes(canvas: Canvas, street: Street) -> None:
         return
     rows, columns = window.slices
     u, v = canvas.u[rows, columns], canvas.v[rows, columns]
-    along, across = (u, v - (rect.v0 + rect.v1) / 2) if street.along_u else (
-        v, u - (rect.u0 + rect.u1) / 2
+    along, across = (
+        (u, v - (rect.v0 + rect.v1) / 2) if street.along_u else (v, u - (rect.u0 + rect.u1) / 2)
     )
     inside = rect_distance(canvas, window, rect) > 0
     # Dashes of 3 m every 9 m.

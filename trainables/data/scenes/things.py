@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -64,25 +65,32 @@ def paint_car(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> int:
 
 def paint_pool(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     """A pool with its rim: water is dark in the near infrared."""
-    length, width = float(rng.uniform(3.5, 7.5)), float(rng.uniform(2.8, 4.0))
+    length, width = float(rng.uniform(3.2, 6.5)), float(rng.uniform(2.4, 3.6))
     corner = float(rng.choice((0.1, width / 2 - 0.05)))
     rim = jittered((0.42, 0.43, 0.41), 0.1, rng)
     paint_box(canvas, pose, (length + 0.8, width + 0.8), rim, class_index=CLUTTER, corner_m=corner)
-    water = jittered((0.05, 0.22, 0.36), 0.2, rng)
+    water = jittered((0.07, 0.22, 0.31), 0.3, rng)
     paint_box(canvas, pose, (length, width), water, class_index=CLUTTER, corner_m=corner)
 
 
 def paint_container(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     """A shipping or waste container."""
     colours: tuple[Spectrum, ...] = (
-        (0.40, 0.22, 0.09), (0.20, 0.10, 0.20), (0.33, 0.34, 0.34), (0.22, 0.28, 0.16),
+        (0.40, 0.22, 0.09),
+        (0.20, 0.10, 0.20),
+        (0.33, 0.34, 0.34),
+        (0.22, 0.28, 0.16),
     )
     length = float(rng.choice((3.2, 6.0, 6.0)))
     colour = jittered(colours[rng.integers(4)], 0.2, rng)
     paint_box(canvas, pose, (length, 2.4), colour, class_index=CLUTTER, height_m=2.3)
     for offset in np.arange(-length / 2 + 0.5, length / 2, 0.9):
         paint_box(
-            canvas, pose.moved(offset, 0.0), (0.12, 2.3), jittered(colour, 0.2, rng), class_index=None
+            canvas,
+            pose.moved(offset, 0.0),
+            (0.12, 2.3),
+            jittered(colour, 0.2, rng),
+            class_index=None,
         )
 
 
@@ -103,19 +111,70 @@ def paint_stack(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
         colour = jittered((0.42, 0.36, 0.27), 0.4, rng)
         size = (float(rng.uniform(0.8, 3.2)), float(rng.uniform(0.7, 1.5)))
         paint_box(
-            canvas, place, size, colour, class_index=CLUTTER, height_m=float(rng.uniform(0.3, 1.2)),
+            canvas,
+            place,
+            size,
+            colour,
+            class_index=CLUTTER,
+            height_m=float(rng.uniform(0.3, 1.2)),
         )
 
 
 def paint_trampoline(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     """A round trampoline with a coloured rim."""
-    size = float(rng.uniform(2.6, 3.8))
+    size = float(rng.uniform(2.3, 3.4))
     rim = jittered((0.30, 0.26, 0.34), 0.3, rng)
     paint_box(
         canvas, pose, (size, size), rim, class_index=CLUTTER, corner_m=size / 2 - 0.02, height_m=0.8
     )
     inner = size - 0.7
     paint_box(
-        canvas, pose, (inner, inner), (0.07, 0.07, 0.075), class_index=CLUTTER,
-        corner_m=inner / 2 - 0.02, height_m=0.8,
+        canvas,
+        pose,
+        (inner, inner),
+        (0.07, 0.07, 0.075),
+        class_index=CLUTTER,
+        corner_m=inner / 2 - 0.02,
+        height_m=0.8,
     )
+
+
+def paint_site(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
+    """A small building site: bare soil with material on it."""
+    size = (float(rng.uniform(5.0, 8.5)), float(rng.uniform(3.5, 5.5)))
+    soil = jittered((0.37, 0.31, 0.24), 0.12, rng)
+    paint_box(canvas, pose, size, soil, class_index=CLUTTER, corner_m=1.2, height_m=0.0)
+    for _ in range(5):
+        at = pose.moved(
+            float(rng.uniform(-0.4, 0.4)) * size[0], float(rng.uniform(-0.4, 0.4)) * size[1]
+        )
+        tone = jittered(soil, 0.25, rng)
+        wide = float(rng.uniform(1.0, 2.4))
+        paint_box(
+            canvas,
+            at,
+            (wide, wide),
+            tone,
+            class_index=None,
+            corner_m=wide / 2 - 0.05,
+            raise_m=float(rng.uniform(0.1, 0.6)),
+        )
+    paint_stack(canvas, pose, rng)
+
+
+PaintThing = Callable[[Canvas, Pose, np.random.Generator], None]
+
+GARDEN_THINGS: Final[tuple[PaintThing, ...]] = (
+    paint_pool,
+    paint_trampoline,
+    paint_trampoline,
+    paint_stack,
+    paint_site,
+)
+YARD_THINGS: Final[tuple[PaintThing, ...]] = (
+    paint_container,
+    paint_stack,
+    paint_bins,
+    paint_bins,
+    paint_site,
+)

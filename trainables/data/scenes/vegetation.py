@@ -31,30 +31,98 @@ class Species:
 
 
 SPECIES: Final[tuple[Species, ...]] = (
-    Species(spectrum=(0.400, 0.075, 0.105), lobe=2, height_ratio=2.1, dome=0.5, roughness=1.3, outline=0.15),
-    Species(spectrum=(0.490, 0.110, 0.140), lobe=1, height_ratio=2.0, dome=0.5, roughness=0.8, outline=0.11),
-    Species(spectrum=(0.330, 0.070, 0.092), lobe=2, height_ratio=2.4, dome=0.6, roughness=1.0, outline=0.13),
-    Species(spectrum=(0.235, 0.058, 0.078), lobe=0, height_ratio=3.8, dome=0.95, roughness=0.5, outline=0.09),
-    Species(spectrum=(0.540, 0.170, 0.180), lobe=1, height_ratio=1.7, dome=0.5, roughness=0.7, outline=0.17),
-    Species(spectrum=(0.340, 0.125, 0.115), lobe=1, height_ratio=1.9, dome=0.55, roughness=0.9, outline=0.14),
+    Species(
+        spectrum=(0.330, 0.092, 0.115),
+        lobe=2,
+        height_ratio=2.1,
+        dome=0.5,
+        roughness=1.3,
+        outline=0.15,
+    ),
+    Species(
+        spectrum=(0.410, 0.130, 0.150),
+        lobe=1,
+        height_ratio=2.0,
+        dome=0.5,
+        roughness=0.8,
+        outline=0.11,
+    ),
+    Species(
+        spectrum=(0.265, 0.082, 0.100),
+        lobe=2,
+        height_ratio=2.4,
+        dome=0.6,
+        roughness=1.0,
+        outline=0.13,
+    ),
+    Species(
+        spectrum=(0.205, 0.072, 0.090),
+        lobe=0,
+        height_ratio=3.8,
+        dome=0.95,
+        roughness=0.5,
+        outline=0.09,
+    ),
+    Species(
+        spectrum=(0.450, 0.190, 0.195),
+        lobe=1,
+        height_ratio=1.7,
+        dome=0.5,
+        roughness=0.7,
+        outline=0.17,
+    ),
+    Species(
+        spectrum=(0.290, 0.145, 0.130),
+        lobe=1,
+        height_ratio=1.9,
+        dome=0.55,
+        roughness=0.9,
+        outline=0.14,
+    ),
 )
 """Dark broadleaf, light broadleaf, dense dark, conifer, fruit tree, copper or sparse."""
 
 
-def _outline(window: Window, pose: Pose, radius_m: float, species: Species, rng: np.random.Generator) -> tuple[FloatArray, ...]:
+def _outline(
+    window: Window, pose: Pose, radius_m: float, species: Species, rng: np.random.Generator
+) -> tuple[FloatArray, ...]:
     """Distance from the centre (m) and the crown radius in that direction (m), (h, w) each."""
     dx = ((np.arange(window.x0, window.x1) - pose.x) * GSD_M).astype(np.float32)[None, :]
     dy = ((np.arange(window.y0, window.y1) - pose.y) * GSD_M).astype(np.float32)[:, None]
     distance = np.sqrt(dx * dx + dy * dy) + np.float32(1e-3)
     steps = np.linspace(-np.pi, np.pi, 97)
     ring = np.zeros_like(steps)
-    for order in range(2, 8):
-        ring += rng.normal(0.0, species.outline / order**0.6) * np.cos(order * steps + rng.uniform(0, 6.3))
-    # arctan2 is read from a table of the outline: index = angle.
-    angle = np.arctan2(dy, dx)
-    index = ((angle + np.float32(np.pi)) * np.float32(96 / (2 * np.pi))).astype(np.int32)
+    for order in range(2, 7):
+        ring += rng.normal(0.0, 1.3 * species.outline / order) * np.cos(
+            order * steps + rng.uniform(0, 6.3)
+        )
+    # The outline is a table over the angle, read with linear interpolation.
+    position = (np.arctan2(dy, dx) + np.float32(np.pi)) * np.float32(96 / (2 * np.pi))
+    index = np.minimum(position.astype(np.int32), 95)
     table = (radius_m * np.clip(1.0 + ring, 0.55, 1.45)).astype(np.float32)
-    return distance, table[index]
+    step = np.diff(table)
+    return distance, table[index] + step[index] * (position - index)
+
+
+def _crown_body(
+    canvas: Canvas,
+    window: Window,
+    pose: Pose,
+    radius_m: float,
+    species: Species,
+    top_m: float,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Metres inside the outline, height in metres and leaf clumps in 0-1, (h, w) each."""
+    distance, radius = _outline(window, pose, radius_m, species, rng)
+    lump = np.float32(min(0.11 * radius_m, 0.45)) * canvas.noise.sample("stain", window, rng)
+    lump += np.float32(min(0.06 * radius_m, 0.2)) * canvas.noise.sample("patch", window, rng)
+    distance = np.maximum(distance - lump, np.float32(1e-3))
+    clumps = _leaf_clumps(canvas, window, species, radius_m, rng)
+    profile = np.clip(1.0 - (distance / radius) ** 2, 0.0, 1.0) ** np.float32(species.dome)
+    height = np.float32(0.45 * top_m) + np.float32(0.55 * top_m) * profile
+    height += np.float32(species.roughness) * (clumps - np.float32(0.5)) + np.float32(0.8) * lump
+    return radius - distance, height, clumps
 
 
 def paint_crown(
@@ -69,34 +137,40 @@ def paint_crown(
 ) -> int:
     """Paints one crown over whatever is lower; returns the pixels newly of the class."""
     window = canvas.window_about(pose, 1.4 * radius_m)
-    if window.is_empty or window.height < 3 or window.width < 3:
+    if window.height < 3 or window.width < 3:
         return 0
     rows, columns = window.slices
-    distance, radius = _outline(window, pose, radius_m, species, rng)
-    lobes = canvas.noise.sample_lobes(species.lobe, window.height, window.width, rng)
-    if radius_m > 2.2:
-        coarse = canvas.noise.sample_lobes(2, window.height, window.width, rng)
-        lobes = np.float32(0.6) * lobes + np.float32(0.4) * coarse
-    inside = radius - distance
     top = top_m if top_m is not None else species.height_ratio * radius_m
-    profile = np.clip(1.0 - (distance / radius) ** 2, 0.0, 1.0) ** np.float32(species.dome)
-    height = np.float32(0.45 * top) + np.float32(0.55 * top) * profile
-    height += np.float32(species.roughness) * (lobes - np.float32(0.5))
-    fray = np.float32(min(0.9, 0.3 * radius_m))
-    alpha = coverage(inside + fray * (lobes - np.float32(0.45)) - np.float32(0.06))
+    inside, height, clumps = _crown_body(canvas, window, pose, radius_m, species, top, rng)
+    speckle = canvas.noise.sample("speckle", window, rng)
+    height += np.float32(0.08) * speckle
     higher = height > canvas.height[rows, columns]
-    alpha *= higher
-    shade = _crown_shade(canvas, height)
-    depth = np.float32(0.52) + np.float32(0.62) * lobes
-    colour = np.asarray(jittered(species.spectrum, 0.11, rng), dtype=np.float32)
+    fray = np.float32(min(0.9, 0.28 * radius_m)) * (clumps - np.float32(0.45))
+    fray += np.float32(0.12) * speckle - np.float32(0.05)
+    colour = np.asarray(jittered(species.spectrum, 0.13, rng), dtype=np.float32)
     colour[0] *= canvas.conditions.vigour
-    leaf = 1.0 + 0.10 * canvas.noise.sample("grain", window, rng)
-    texture = colour[:, None, None] * (depth * leaf)
+    leaf = 1.0 + 0.15 * canvas.noise.sample("grain", window, rng) + 0.08 * speckle
+    leaf += 0.06 * canvas.noise.sample("patch", window, rng)
+    texture = colour[:, None, None] * ((0.46 + 0.78 * clumps) * leaf)
+    alpha = coverage(inside + fray) * higher
     before = int(np.count_nonzero(canvas.mask[rows, columns] == class_index))
-    canvas.blend(window, alpha, texture, height=height, shade=shade)
+    canvas.blend(window, alpha, texture, height=height, shade=_crown_shade(canvas, height))
     # The reference outline is drawn by a person: smoother than the leaves.
     canvas.mask[rows, columns][(inside > 0.05) & higher] = class_index
     return int(np.count_nonzero(canvas.mask[rows, columns] == class_index)) - before
+
+
+def _leaf_clumps(
+    canvas: Canvas, window: Window, species: Species, radius_m: float, rng: np.random.Generator
+) -> FloatArray:
+    """Leaf clumps of two sizes in [0, 1], (h, w)."""
+    size = (window.height, window.width)
+    fine = canvas.noise.sample_lobes(species.lobe, *size, rng)
+    other = canvas.noise.sample_lobes(2 if radius_m > 2.0 else 1, *size, rng)
+    smallest = canvas.noise.sample_lobes(0, *size, rng)
+    share = np.float32(rng.uniform(0.3, 0.5))
+    clumps: FloatArray = share * fine + (np.float32(0.8) - share) * other
+    return clumps + np.float32(0.2) * smallest
 
 
 def _crown_shade(canvas: Canvas, height: FloatArray) -> FloatArray:

@@ -1,0 +1,234 @@
+"""Studies in a small MLflow store, as the study's driver writes them."""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+from PIL import Image
+
+CLASSES = ("impervious_surfaces", "building", "low_vegetation", "tree", "car", "clutter")
+COLORS = ("#FFFFFF", "#0000FF", "#00FFFF", "#00FF00", "#FFFF00", "#FF0000")
+SHARES = (0.30, 0.25, 0.22, 0.20, 0.02, 0.01)
+
+
+@dataclass
+class FakeStudy:
+    """Writes one study: parent run first, then trials as a test asks for them."""
+
+    client: MlflowClient
+    name: str
+    status: str = "finished"
+    classes: tuple[str, ...] = CLASSES
+    exclude: tuple[str, ...] = ("clutter",)
+    seeds: int = 3
+    with_document: bool = True
+    experiment_id: str = field(init=False)
+    parent_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.experiment_id = self.client.create_experiment(self.name)
+        tags = {"phase": "study", "study": self.name, "status": self.status}
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
+        self.parent_id = run.info.run_id
+        if self.with_document:
+            text = yaml.safe_dump(self.document(), sort_keys=False)
+            self.client.log_text(self.parent_id, text, "study.yaml")
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "config": {
+                "name": self.name, "preset": "demo", "models": ["urec", "unet"],
+                "seeds": self.seeds, "trials": 2,
+            },
+            "dataset": {
+                "name": "Vaihingen", "bands": ["IR", "R", "G"],
+                "classes": [
+                    {"name": n, "color": c} for n, c in zip(self.classes, COLORS, strict=False)
+                ],
+                "exclude_from_mean": list(self.exclude), "gsd_m": 0.09,
+                "splits": {"train": ["area1", "area3"], "val": ["area7"],
+                           "test": ["area15", "area17"]},
+                "checksums": {"area1": "9f2c"},
+            },
+            "provenance": {
+                "commit": "0123abc", "versions": {"torch": "2.12.0", "mlflow": "3.17.2"},
+                "hardware": {"cpus": 2, "gpus": []},
+            },
+        }  # fmt: skip
+
+    def trial(
+        self,
+        phase: str,
+        model: str,
+        frac: float,
+        number: int,
+        *,
+        status: str = "finished",
+        converged: bool | None = True,
+        metrics: dict[str, float] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> str:
+        """One child run without its artifacts; returns the run id."""
+        arm = f"{model}-f{frac:.2f}"
+        key = f"{phase}-{arm}-{f's{number}' if phase == 'confirm' else f't{number:03d}'}"
+        tags = {
+            "mlflow.parentRunId": self.parent_id, "phase": phase, "arm": arm, "model": model,
+            "label_frac": str(frac), "seed": str(number), "status": status, "trial_key": key,
+        }  # fmt: skip
+        if status == "finished" and converged is not None:
+            tags["converged"] = str(converged).lower()
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=key)
+        values = {"budget/reached_frac": frac * 1.01, "budget/annotated_px": 1e6 * frac}
+        values |= metrics or {}
+        named = {"lr": "0.001", "w1": "0.1", "steps": "400"} | (params or {})
+        self.client.log_batch(
+            run.info.run_id,
+            metrics=[
+                *(Metric("train/loss", 1.0 / (s + 1), 1_700_000_000_000, s) for s in range(3)),
+                *(Metric(k, v, 1_700_000_000_000, 400) for k, v in values.items()),
+            ],
+            params=[Param(k, v) for k, v in named.items()],
+            tags=[RunTag("mlflow.note.content", key)],
+        )
+        run_id: str = run.info.run_id
+        if status == "failed":
+            self.client.log_text(
+                run_id, "Traceback (most recent call last):\n  ...\nRuntimeError: out of memory\n",
+                "traceback.txt",
+            )  # fmt: skip
+        return run_id
+
+    def confirm(
+        self,
+        model: str,
+        frac: float,
+        seed: int,
+        counts: Iterable[np.ndarray],
+        *,
+        eroded: Iterable[np.ndarray | None] | None = None,
+        converged: bool | None = True,
+        picture: bytes | None = None,
+    ) -> str:
+        """A finished confirmation trial with one confusion matrix per tile."""
+        run_id = self.trial("confirm", model, frac, seed, converged=converged)
+        tiles = list(counts)
+        eroded_tiles = [None] * len(tiles) if eroded is None else list(eroded)
+        document = {
+            "schema": 1, "split": "test", "classes": list(self.classes),
+            "exclude_from_mean": list(self.exclude),
+            "tiles": [
+                {"name": f"area{15 + 2 * i}", "full": full.tolist(),
+                 "eroded": None if part is None else part.tolist()}
+                for i, (full, part) in enumerate(zip(tiles, eroded_tiles, strict=True))
+            ],
+        }  # fmt: skip
+        self.client.log_text(run_id, json.dumps(document), "confusion.json")
+        if picture is not None:
+            local = Path(self.client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+            local.mkdir(parents=True, exist_ok=True)
+            (local / "picture.png").write_bytes(picture)
+        return run_id
+
+
+def confusion_counts(
+    skill: float, generator: np.random.Generator, *, num_classes: int = 6, num_px: int = 200_000
+) -> np.ndarray:
+    """Counts (K, K) of a fake model that is right about `skill` of the time."""
+    shares = np.array(SHARES[:num_classes]) / sum(SHARES[:num_classes])
+    rows = []
+    for index, share in enumerate(shares):
+        right = np.clip(skill * (0.6 if share < 0.05 else 1.0), 0.0, 1.0)
+        chances = (1.0 - right) * np.delete(shares, index) / np.delete(shares, index).sum()
+        row = np.insert(chances, index, right)
+        rows.append(generator.multinomial(int(num_px * share), row / row.sum()))
+    return np.array(rows, dtype=np.int64)
+
+
+def png(width_px: int, height_px: int, generator: np.random.Generator) -> bytes:
+    """A picture of coloured blocks: image, reference, prediction side by side."""
+    rows, columns = max(height_px // 16, 1), max(width_px // 16, 1)
+    blocks = generator.integers(0, 255, (rows, columns, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(blocks).resize((width_px, height_px), 0).save(content, "PNG")
+    return content.getvalue()
+
+
+def fill_full_study(study: FakeStudy) -> None:
+    """Two models, two fractions, three seeds, eroded references, one search trial per arm."""
+    generator = np.random.default_rng(7)
+    for frac, base in ((0.02, 0.70), (1.0, 0.85)):
+        for model, gain in (("urec", 0.04 if frac < 0.1 else 0.0), ("unet", 0.0)):
+            study.trial(
+                "search", model, frac, 0,
+                metrics={"select/mean_f1": base + gain}, params={"lr": "0.003"},
+            )  # fmt: skip
+            for seed in range(3):
+                noise = np.random.default_rng(seed).normal(0.0, 0.02)
+                counts = [confusion_counts(base + gain + noise, generator) for _ in range(2)]
+                study.confirm(
+                    model, frac, seed, counts, eroded=[c // 2 for c in counts],
+                    picture=png(480, 160, generator),
+                )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Tracking URI of an MLflow database that holds every study of these tests."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+    original = client.create_experiment
+
+    def create_beside_the_database(name: str) -> str:
+        return original(name, artifact_location=(folder / "artifacts" / name).as_uri())
+
+    client.create_experiment = create_beside_the_database  # type: ignore[method-assign]
+    fill_full_study(FakeStudy(client, "full"))
+    fill_edge_studies(client)
+    return uri
+
+
+def fill_edge_studies(client: MlflowClient) -> None:
+    """One small study per thing that can be missing or wrong."""
+    generator = np.random.default_rng(3)
+
+    def counts(skill: float = 0.8, num_classes: int = 6) -> list[np.ndarray]:
+        return [confusion_counts(skill, generator, num_classes=num_classes)]
+
+    one_seed = FakeStudy(client, "one-seed", seeds=1)
+    for model in ("unet", "urec"):
+        one_seed.confirm(model, 0.1, 0, counts())
+
+    FakeStudy(client, "empty", status="running")
+
+    searching = FakeStudy(client, "searching", status="running", with_document=False)
+    searching.trial("search", "urec", 0.1, 0, metrics={"select/mean_f1": 0.5})
+    searching.trial("search", "urec", 0.1, 1, status="running")
+
+    one_model = FakeStudy(client, "one-model")
+    one_model.confirm("unet", 0.1, 0, counts(), converged=None)
+
+    broken = FakeStudy(client, "broken", status="failed", seeds=2)
+    for seed in range(2):
+        broken.confirm("unet", 0.1, seed, counts(), converged=seed == 0)
+        broken.trial("confirm", "urec", 0.1, seed, status="failed")
+    broken.trial("confirm", "unet", 0.1, 0, status="failed")  # an earlier attempt came through
+    client.create_run(broken.experiment_id, run_name="somebody's own run")
+
+    absent = FakeStudy(client, "absent-class", seeds=1)
+    without_car = counts()[0]
+    without_car[4, :] = without_car[:, 4] = 0
+    absent.confirm("unet", 1.0, 0, [without_car, without_car], eroded=[without_car, None])
+
+    wrong = FakeStudy(client, "wrong-shape", seeds=1)
+    wrong.confirm("unet", 1.0, 0, [np.ones((2, 3), dtype=np.int64)])
+
+    FakeStudy(client, "wrong-model").trial("confirm", "segnet", 1.0, 0)

@@ -1,0 +1,75 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figure_files import panel_svg, write_label_scarcity
+from analysis.figures import label_scarcity_info
+from analysis.load import load_study
+from analysis.schema import MODELS
+from analysis.scores import score_trials
+from analysis.stats import t_interval
+
+
+def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["model", "label_frac", "seed", "mean_f1"])
+    return frame.assign(oa=frame["mean_f1"])
+
+
+def test_curves_hold_means_intervals_and_every_seed(store: str) -> None:
+    frame = score_trials(load_study("full", store))
+    info = label_scarcity_info(frame, "mean_f1")
+    assert [curve.model for curve in info.curves] == ["unet", "urec"]
+    urec = info.curves[1]
+    np.testing.assert_array_equal(urec.label_frac, [0.02, 1.0])
+    assert len(urec.seed_score) == 6
+    first = frame[(frame["model"] == "urec") & (frame["label_frac"] == 0.02)]["mean_f1"]
+    interval = t_interval(first)
+    assert (urec.mean[0], urec.low[0], urec.high[0]) == pytest.approx(
+        (interval.mean, interval.low, interval.high)
+    )
+    assert "t-based 95 % interval" in info.note
+
+
+def test_too_few_seeds_have_points_and_a_reason_but_no_band() -> None:
+    info = label_scarcity_info(scores(("unet", 0.1, 0, 0.5), ("unet", 0.1, 1, 0.6)), "mean_f1")
+    assert np.isnan(info.curves[0].low).all()
+    assert "they need 3 seeds" in info.note
+
+
+def test_fraction_short_of_seeds_is_named() -> None:
+    rows = [("unet", 0.1, s, 0.5 + s / 100) for s in range(3)] + [("unet", 1.0, 0, 0.6)]
+    info = label_scarcity_info(scores(*rows), "mean_f1")
+    assert "At 100\N{NO-BREAK SPACE}% a model has fewer than 3 seeds" in info.note
+
+
+def test_labels_of_close_fractions_do_not_collide() -> None:
+    rows = [("unet", frac, 0, 0.5) for frac in (0.01, 0.9, 0.95, 1.0)]
+    assert label_scarcity_info(scores(*rows), "mean_f1").ticks == (0.01, 1.0)
+
+
+def test_nan_scores_are_not_drawn() -> None:
+    frame = scores(("unet", 0.1, 0, float("nan")), ("urec", 0.1, 0, 0.5))
+    assert [c.model for c in label_scarcity_info(frame, "mean_f1").curves] == ["urec"]
+
+
+def test_files_are_pictures_and_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
+    frame = score_trials(load_study("full", store))
+    first = [p.read_bytes() for p in write_label_scarcity(frame, tmp_path / "a")]
+    again = [p.read_bytes() for p in write_label_scarcity(frame, tmp_path / "b")]
+    assert first[0].startswith(b"\x89PNG")
+    assert first == again
+
+
+def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
+    svg = panel_svg(label_scarcity_info(score_trials(load_study("full", store)), "oa"))
+    for style in MODELS.values():
+        assert style.color.lower() in svg
+    assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
+
+
+def test_one_fraction_of_one_model_can_be_drawn() -> None:
+    rows = [("urec", 0.1, s, 0.5 + s / 50) for s in range(3)]
+    assert "<svg" in panel_svg(label_scarcity_info(scores(*rows), "mean_f1"))

@@ -1,0 +1,127 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.artifacts import local_folder
+from analysis.load import UnknownStudyError, known_studies, load_study, resolve_tracking_uri
+from analysis.schema import StudyDataError
+from analysis.trials import TRIAL_COLUMNS
+
+
+def test_every_run_becomes_one_checked_row(store: str) -> None:
+    record = load_study("full", store)
+    assert list(record.trials.columns) == list(TRIAL_COLUMNS)
+    assert (record.trials["phase"] == "confirm").sum() == 12
+    assert (record.trials["phase"] == "search").sum() == 4
+    assert record.trials["trial_key"].is_monotonic_increasing
+    row = record.trials.set_index("trial_key").loc["confirm-urec-f0.02-s1"]
+    assert (row["model"], row["label_frac"], row["seed"]) == ("urec", 0.02, 1)
+    assert row["w1"] == 0.1
+    assert row["reached_frac"] == pytest.approx(0.0202)
+    assert set(record.confusions) == {k for k in record.trials["trial_key"] if k[0] == "c"}
+    assert record.notes == ()
+
+
+def test_classes_and_configuration_come_from_study_yaml(store: str) -> None:
+    info = load_study("full", store).info
+    assert info.classes[1].name == "building"
+    assert info.classes[1].color == "#0000FF"
+    assert info.num_seeds_asked == 3
+    assert info.document["provenance"]["commit"] == "0123abc"
+
+
+def test_unet_has_no_reconstruction_weight_whatever_was_logged(store: str) -> None:
+    trials = load_study("full", store).trials
+    assert trials.loc[trials["model"] == "unet", "w1"].isna().all()
+
+
+def test_artifacts_of_a_trial_are_read_on_demand(store: str) -> None:
+    record = load_study("full", store)
+    picture = record.artifact("confirm-unet-f0.02-s0", "picture.png")
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+    assert record.artifact("confirm-unet-f0.02-s0", "nothing.txt") is None
+    with pytest.raises(KeyError):
+        record.artifact("confirm-unet-f0.02-s9", "picture.png")
+
+
+def test_finished_attempt_stands_for_a_trial_and_the_rest_is_told(store: str) -> None:
+    record = load_study("broken", store)
+    row = record.trials.set_index("trial_key").loc["confirm-unet-f0.10-s0"]
+    assert row["status"] == "finished"
+    assert record.notes == (
+        "1 earlier attempt(s) at a trial were replaced by later ones.",
+        "1 run(s) without a trial_key are not part of the study.",
+    )
+    assert record.failures == {
+        f"confirm-urec-f0.10-s{seed}": "RuntimeError: out of memory" for seed in range(2)
+    }
+
+
+def test_study_without_runs_or_document_still_loads(store: str) -> None:
+    assert load_study("empty", store).trials.empty
+    searching = load_study("searching", store)
+    assert searching.info.classes == ()
+    assert "no study.yaml" in searching.notes[0]
+
+
+def test_unknown_study_lists_the_known_ones(store: str) -> None:
+    with pytest.raises(UnknownStudyError, match=r"got 'ful'; known studies: .*full") as caught:
+        load_study("ful", store)
+    assert "Default" not in caught.value.known
+    assert caught.value.known == known_studies(store)
+    with pytest.raises(UnknownStudyError):
+        load_study("Default", store)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("wrong-shape", r"shape \(6, 6\), got \(2, 3\) in tile area15"), ("wrong-model", "segnet")],
+)
+def test_broken_contract_names_the_trial(store: str, name: str, message: str) -> None:
+    with pytest.raises(StudyDataError, match=message):
+        load_study(name, store)
+
+
+def test_missing_database_is_named_and_not_created(tmp_path: Path) -> None:
+    missing = tmp_path / "mlflow.db"
+    with pytest.raises(StudyDataError, match="must name an existing MLflow database"):
+        load_study("full", f"sqlite:///{missing}")
+    assert not missing.exists()
+
+
+def test_tracking_uri_given_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker")
+    assert resolve_tracking_uri(None) == "http://tracker"
+    assert resolve_tracking_uri("http://other") == "http://other"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").touch()
+    assert resolve_tracking_uri(None) == "sqlite:///mlflow.db"
+
+
+def test_artifact_folders_on_this_disk() -> None:
+    assert local_folder("file:///a%20b/c") == Path("/a b/c")
+    assert local_folder("/a/b") == Path("/a/b")
+    assert local_folder("mlflow-artifacts:/0/1") is None
+    assert local_folder("s3://bucket/key") is None
+
+
+def test_importing_load_is_quick() -> None:
+    heavy = ("mlflow", "matplotlib", "seaborn", "pandas", "scipy", "torch", "ray")
+    code = f"import sys, analysis.load; print([m for m in {heavy!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_confusion_counts_survive_the_store(store: str) -> None:
+    record = load_study("full", store)
+    confusion = record.confusions["confirm-unet-f1.00-s0"]
+    assert confusion.pooled().dtype == np.int64
+    assert len(confusion.tiles) == 2
+    assert confusion.pooled().sum() == sum(tile.full.sum() for tile in confusion.tiles)

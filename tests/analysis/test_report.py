@@ -1,0 +1,180 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.report import make_curves, make_report, make_tables
+
+VOID = {"meta", "link", "img", "br", "use"}
+
+
+class PageCheck(HTMLParser):
+    """Collects what a page would ask for, its ids, and tags left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "action") and value:
+                self.asked.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def check(html: str) -> PageCheck:
+    page = PageCheck()
+    page.feed(html)
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(scope="module")
+def full_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    paths = make_report("full", store, tmp_path_factory.mktemp("report"))
+    assert paths.index is not None
+    return paths.index.read_text()
+
+
+def test_report_writes_every_file(store: str, tmp_path: Path) -> None:
+    paths = make_report("full", store, tmp_path)
+    names = {str(path.relative_to(tmp_path)) for path in paths.files}
+    tables = ("comparison", "confusion_unet", "confusion_urec")
+    assert names == {
+        "index.html", "figures/label_scarcity.png", "figures/label_scarcity.svg",
+        *(f"tables/{table}.{suffix}" for table in tables for suffix in ("csv", "md", "tex")),
+    }  # fmt: skip
+    assert all(path.is_file() for path in paths.files)
+    assert len(paths.comparison) == 4
+
+
+def test_page_asks_nothing_of_any_host(full_page: str) -> None:
+    page = check(full_page)
+    assert all(url.startswith(("data:", "#")) for url in page.asked)
+    assert not re.search(r"https?://|@import|url\((?!#)", full_page)
+
+
+def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
+    page = check(full_page)
+    assert len(page.ids) == len(set(page.ids))
+    used = {url[1:] for url in page.asked if url.startswith("#")}
+    used |= set(re.findall(r"url\(#([^)]+)\)", full_page))
+    assert used <= set(page.ids)
+
+
+def test_page_holds_all_its_parts(full_page: str) -> None:
+    for heading in (
+        "Score over annotation", "Comparison", "paired by seed", "Confusion by class",
+        "What the maps look like", "Search", "Provenance",
+    ):  # fmt: skip
+        assert heading in full_page
+    assert full_page.count("data:image/png;base64,") == 4
+    assert full_page.count("<svg") == 2
+    assert "background:#00FFFF" in full_page
+    assert "commit: 0123abc" in full_page
+    assert "Before the finding" not in full_page
+
+
+def test_curves_follow_the_page_from_light_to_dark(full_page: str) -> None:
+    svg = full_page[full_page.index("<svg") : full_page.rindex("</svg>")]
+    assert "var(--urec)" in svg
+    assert "var(--ink)" in svg
+    assert not re.search(r"#[0-9a-f]{6}", svg)
+
+
+def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_page: str) -> None:
+    paths = make_report("full", store, tmp_path)
+    assert paths.index is not None
+    assert paths.index.read_text() == full_page
+
+
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        ("empty", "No trial has been recorded yet"),
+        ("searching", "nothing to report"),
+        ("one-seed", "fewer than 3 paired seeds"),
+        ("one-model", "Only U-Net was confirmed"),
+        ("broken", "RuntimeError: out of memory"),
+        ("absent-class", "car: in neither reference nor prediction"),
+    ],
+)
+def test_page_says_what_is_missing(store: str, tmp_path: Path, study: str, said: str) -> None:
+    paths = make_report(study, store, tmp_path)
+    assert paths.index is not None
+    html = paths.index.read_text()
+    check(html)
+    assert said in html
+    assert ">nan" not in html
+
+
+def test_warning_stands_before_the_finding(store: str, tmp_path: Path) -> None:
+    paths = make_report("broken", store, tmp_path)
+    assert paths.index is not None
+    html = paths.index.read_text()
+    assert html.index("not converged") < html.index('class="finding"')
+
+
+def test_tables_and_curves_write_only_theirs(store: str, tmp_path: Path) -> None:
+    make_tables("full", store, tmp_path / "t")
+    assert [p.name for p in (tmp_path / "t").iterdir()] == ["tables"]
+    make_curves("full", store, tmp_path / "c")
+    assert [p.name for p in (tmp_path / "c").iterdir()] == ["figures"]
+
+
+def test_default_folder_is_the_studys(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["tables", "one-seed", "--tracking-uri", store]) == 0
+    assert (tmp_path / "studies/one-seed/report/tables/comparison.csv").is_file()
+
+
+def test_command_prints_the_comparison_and_the_path(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["report", "full", "--tracking-uri", store, "--out", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "mean F1" in out
+    assert out.endswith(f"{tmp_path / 'index.html'}\n")
+
+
+def test_unknown_study_is_one_line_and_code_2(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["report", "fulll", "--tracking-uri", store, "--out", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "known studies: " in err
+    assert "one-seed" in err
+
+
+@pytest.mark.parametrize("arguments", [["export", "full"], ["report"], ["report", "a", "--x"]])
+def test_anything_else_is_refused_in_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert err.count("\n") == 1
+
+
+def test_nothing_to_draw_is_said(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curves", "empty", "--tracking-uri", store, "--out", str(tmp_path)]) == 1
+    assert "no confirmed trial yet" in capsys.readouterr().err

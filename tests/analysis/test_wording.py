@@ -1,0 +1,18 @@
+import math
+
+from analysis import wording
+
+
+def test_numbers_as_a_reader_sees_them() -> None:
+    assert wording.percent(0.02) == "2\N{NO-BREAK SPACE}%"
+    assert wording.percent(0.07) == "7\N{NO-BREAK SPACE}%"
+    assert wording.percent(0.005) == "0.5\N{NO-BREAK SPACE}%"
+    assert wording.mean_and_sd(0.7123, 0.0131) == "0.712 ± 0.013"
+    assert wording.mean_and_sd(0.7123, math.nan) == "0.712"
+    assert wording.mean_and_sd(math.nan, math.nan) == wording.MISSING
+    assert wording.signed(-0.0213) == "\N{MINUS SIGN}0.021"
+    assert wording.signed(-0.0001) == "0.000"
+    assert wording.setting(0.00031) == "0.00031"
+    assert wording.counted(1, "seed") == "1 seed"
+    assert wording.counted(2, "seed") == "2 seeds"
+    assert wording.listed(["a", "b", "c"]) == "a, b and c"
