@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
@@ -32,7 +35,7 @@ def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: st
         return path.read_bytes() if path.is_file() else None
     if name not in {entry.path for entry in client.list_artifacts(run_id)}:
         return None
-    with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
         return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
 
 
@@ -44,3 +47,18 @@ def local_folder(artifact_uri: str) -> Path | None:
     if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
         return Path(unquote(parsed.path))
     return None
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """MLflow would draw one bar per file, and takes this setting from the environment alone."""
+    name = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

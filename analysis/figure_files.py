@@ -48,7 +48,7 @@ def write_label_scarcity(scores: pd.DataFrame, folder: Path) -> tuple[Path, ...]
                     fontsize=11,
                     handletextpad=0.1,
                     columnspacing=1.2,
-                    borderpad=0.1,
+                    borderpad=0.4,
                 )
         figure.supxlabel(infos[0].note, fontsize=8.5, x=0.008, ha="left")
         figure.savefig(paths[0], dpi=DPI, metadata={"Software": None})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS
-from analysis.stats import MIN_SEEDS, t_interval
+from analysis.stats import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.wording import listed, percent
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
 
 _TICK_GAP = 0.13
 """Fractions closer than this in log10 share one tick label, the larger one's."""
-_DODGE = 0.008
-"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap."""
+_DODGE, _DODGE_ALONE = 0.010, 0.06
+"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap; the
+second where there is but one fraction, hence room."""
+_MIN_SPAN = 0.1
+"""Least height of the score axis: a smaller one would make noise look like an effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +106,16 @@ def _spaced(fracs: Sequence[float]) -> tuple[float, ...]:
 
 
 def _note(lonely: Sequence[float], fracs: Sequence[float]) -> str:
+    mean, spread = ("Dash", "bar") if len(fracs) == 1 else ("Line", "band")
     if fracs and len(lonely) == len(fracs):
         return (
-            "Line: mean; points: seeds. No intervals: "
+            f"{mean}: mean; points: seeds. No intervals: "
             f"they need {MIN_SEEDS} seeds, and no fraction has them for every model."
         )
-    note = "Line: mean; points: seeds; band: t-based 95 % interval of the mean over seeds."
+    note = (
+        f"{mean}: mean; points: seeds; {spread}: t-based {percent(CONFIDENCE)} interval of the "
+        "mean over seeds."
+    )
     if lonely:
         where = listed([percent(frac) for frac in lonely])
         note += f" At {where} a model has fewer than {MIN_SEEDS} seeds, hence no interval there."
@@ -122,12 +129,16 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
     span_low, span_high = _x_limits(info)
     axes.set_xscale("log")
     axes.set_xlim(span_low, span_high)
-    dodge = (span_high / span_low) ** _DODGE
+    is_alone = len({f for curve in info.curves for f in curve.label_frac.tolist()}) == 1
+    dodge = (span_high / span_low) ** (_DODGE_ALONE if is_alone else _DODGE)
     for index, curve in enumerate(info.curves):
         style = MODELS[curve.model]
         shift = dodge ** (2 * index - (len(info.curves) - 1))
-        _draw_interval(curve, axes, style.color)
-        axes.plot(curve.label_frac, curve.mean, color=style.color, linewidth=2.0, zorder=3)
+        _draw_interval(curve, axes, style.color, shift)
+        if is_alone:
+            axes.plot(curve.label_frac * shift, curve.mean, "_", color=style.color, markersize=26)
+        else:
+            axes.plot(curve.label_frac, curve.mean, color=style.color, linewidth=2.0, zorder=3)
         axes.scatter(
             curve.seed_frac * shift,
             curve.seed_score,
@@ -142,15 +153,14 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
     axes.xaxis.set_major_locator(FixedLocator(info.ticks))
     axes.xaxis.set_major_formatter(FixedFormatter([percent(tick) for tick in info.ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, 0.0), min(high, 1.0))
+    axes.set_ylim(_y_limits(*axes.get_ylim()))
     axes.set_xlabel("Annotated share of the training pixels (log scale)")
     axes.set_title(f"Test {SCORE_LABELS[info.measure]}", loc="left")
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str) -> None:
+def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str, shift: float) -> None:
     """A band where neighbouring fractions have intervals, a bar where one stands alone."""
     known = ~np.isnan(curve.low)
     axes.fill_between(
@@ -161,7 +171,7 @@ def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str) -> None:
     if alone.any():
         mean = curve.mean[alone]
         axes.errorbar(
-            curve.label_frac[alone],
+            curve.label_frac[alone] * shift,
             mean,
             yerr=np.stack([mean - curve.low[alone], curve.high[alone] - mean]),
             color=color,
@@ -169,6 +179,13 @@ def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str) -> None:
             linewidth=5.0,
             fmt="none",
         )
+
+
+def _y_limits(low: float, high: float) -> tuple[float, float]:
+    """Limits of the score axis: at least _MIN_SPAN high, inside [0, 1]."""
+    missing = max(_MIN_SPAN - (high - low), 0.0)
+    low, high = max(low - missing / 2, 0.0), min(high + missing / 2, 1.0)
+    return min(low, 1.0 - _MIN_SPAN), max(high, _MIN_SPAN)
 
 
 def _x_limits(info: ScarcityInfo) -> tuple[float, float]:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS
-from analysis.stats import MIN_SEEDS, PairedDifference
+from analysis.stats import CONFIDENCE, MIN_SEEDS, PairedDifference
 from analysis.wording import counted, listed, percent, signed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.load import StudyRecord
+
+_LEVEL = percent(CONFIDENCE)
 
 
 def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
@@ -27,7 +29,7 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     if record.info.status == "running":
         found.append("The study has not ended: what follows is a reading in between.")
     elif record.info.status == "failed":
-        found.append("The study ended with an error: what follows may be incomplete.")
+        found.append("The study ended with failures: what follows may be incomplete.")
     if num_open:
         found.append(f"{_of(num_open, len(trials))} not ended (running, or interrupted).")
     num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
@@ -103,18 +105,18 @@ def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> st
             f"annotation fraction, too few for an interval. Test {label}, U-REC minus U-Net, came "
             f"out {seen}."
         )
-    return _with_intervals(with_interval, len(differences), label)
+    few = [percent(d.label_frac) for d in differences if d.difference.num < MIN_SEEDS]
+    return _with_intervals(with_interval, few, label)
 
 
-def _with_intervals(known: Sequence[PairedDifference], num_fracs: int, label: str) -> str:
+def _with_intervals(known: Sequence[PairedDifference], few: Sequence[str], label: str) -> str:
     higher = [_effect(d) for d in known if d.difference.low > 0.0]
     lower = [_effect(d) for d in known if d.difference.high < 0.0]
     open_fracs = [percent(d.label_frac) for d in known if not d.difference.excludes_zero]
-    everywhere = len(known) == num_fracs
     if not higher and not lower:
-        at = _everywhere(len(known)) if everywhere else f"at {listed(open_fracs)}"
+        at = _everywhere(len(known)) if not few else f"at {listed(open_fracs)}"
         text = (
-            f"No difference can be shown: {at}, the 95 % interval of test {label}, U-REC minus "
+            f"No difference can be shown: {at}, the {_LEVEL} interval of test {label}, U-REC minus "
             f"U-Net, covers 0 ({_extent(known)})."
         )
     else:
@@ -126,8 +128,8 @@ def _with_intervals(known: Sequence[PairedDifference], num_fracs: int, label: st
         text = "; ".join(parts) + "."
         if open_fracs:
             text += f" At {listed(open_fracs)} no difference can be shown."
-    if not everywhere:
-        text += f" At the other fractions there are fewer than {MIN_SEEDS} paired seeds."
+    if few:
+        text += f" At {listed(few)} there are fewer than {MIN_SEEDS} paired seeds."
     return text
 
 
@@ -137,7 +139,7 @@ def _everywhere(num_fracs: int) -> str:
 
 def _effect(paired: PairedDifference) -> str:
     d = paired.difference
-    interval = f"95 % interval {signed(d.low)} to {signed(d.high)}"
+    interval = f"{_LEVEL} interval {signed(d.low)} to {signed(d.high)}"
     return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval})"
 
 
@@ -145,6 +147,6 @@ def _extent(known: Sequence[PairedDifference]) -> str:
     """The mean differences seen, smallest to largest, or the one with its interval."""
     if len(known) == 1:
         d = known[0].difference
-        return f"{signed(d.mean)}, from {signed(d.low)} to {signed(d.high)}"
+        return f"mean difference {signed(d.mean)}, interval {signed(d.low)} to {signed(d.high)}"
     means = sorted(d.difference.mean for d in known)
     return f"mean differences from {signed(means[0])} to {signed(means[-1])}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.figure_files import FIGURE_SCORES, panel_svg
 from analysis.figures import INK, PAPER, RULE, label_scarcity_info
 from analysis.findings import finding, warnings
+from analysis.pictures import trial_pictures
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS, undefined_classes
 from analysis.stats import MIN_SEEDS, PairedDifference, paired_differences
@@ -23,30 +22,12 @@ from analysis.tables import ConfusionTable
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
 
     from analysis.load import StudyRecord
 
 DIFFERENCE_SCORES = ("mean_f1", "oa", "miou")
 _TEMPLATES = Path(__file__).parent / "templates"
-_WIDE_PICTURE = 1.8
-"""Pictures wider than this times their height get a row of their own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """The picture of one confirmation trial, inlined."""
-
-    model: str
-    label_frac: float
-    seed: int
-    width_px: int
-    height_px: int
-    data_uri: str
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether it needs the width of the page."""
-        return self.width_px > _WIDE_PICTURE * self.height_px
 
 
 def render_page(
@@ -69,12 +50,46 @@ def render_page(
     Returns:
         An HTML document.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    differences = {m: paired_differences(scores, m) for m in DIFFERENCE_SCORES}
+    pictures = trial_pictures(record, scores)
+    infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            info=record.info,
+            facts=_facts(record),
+            warnings=warnings(record, scores),
+            failures=record.failures,
+            finding=_unbroken(finding(scores, differences["mean_f1"])),
+            panels=[_inline_svg(panel_svg(info), info.measure) for info in infos],
+            drawn_models=[curve.model for curve in infos[0].curves] if infos else [],
+            figure_note=infos[0].note if infos else "",
+            comparison=comparison.to_dict("records"),
+            has_eroded="oa_eroded_mean" in comparison.columns,
+            differences=_difference_rows(differences),
+            num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
+            difference_scores=DIFFERENCE_SCORES,
+            confusions=confusions,
+            excluded=_excluded(record),
+            undefined=undefined_classes(record),
+            pictures=pictures,
+            widest_px=max((picture.width_px for picture in pictures), default=0),
+            search=search.to_dict("records"),
+            provenance=_provenance(record),
+            notes=record.notes,
+        )
+    )
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+
+def _environment() -> Environment:
+    """Templates that escape what they are given and refuse names they were not given."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -87,31 +102,7 @@ def render_page(
             for name in ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
         },
     }
-    differences = {m: paired_differences(scores, m) for m in DIFFERENCE_SCORES}
-    pictures = _pictures(record, scores)
-    infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
-    return environment.get_template("report.html").render(
-        info=record.info,
-        facts=_facts(record),
-        warnings=warnings(record, scores),
-        failures=record.failures,
-        finding=finding(scores, differences["mean_f1"]),
-        panels=[_inline_svg(panel_svg(info), info.measure) for info in infos],
-        figure_note=infos[0].note if infos else "",
-        comparison=comparison.to_dict("records"),
-        has_eroded="oa_eroded_mean" in comparison.columns,
-        differences=_difference_rows(differences),
-        num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
-        difference_scores=DIFFERENCE_SCORES,
-        confusions=confusions,
-        excluded=_excluded(record),
-        undefined=undefined_classes(record),
-        pictures=pictures,
-        widest_px=max((picture.width_px for picture in pictures), default=0),
-        search=search.to_dict("records"),
-        provenance=_provenance(record),
-        notes=record.notes,
-    )
+    return environment
 
 
 def _facts(record: StudyRecord) -> tuple[str, ...]:
@@ -159,47 +150,6 @@ def _difference_rows(
     return rows
 
 
-def _pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
-    """One trial per model at the smallest and the largest fraction, the lowest seed of each."""
-    if scores.empty:
-        return []
-    pictures = []
-    ends = sorted({float(scores["label_frac"].min()), float(scores["label_frac"].max())})
-    for frac in ends:
-        for model in MODELS:
-            rows = scores[(scores["label_frac"] == frac) & (scores["model"] == model)]
-            if rows.empty:
-                continue
-            first = rows.sort_values("seed").iloc[0]
-            content = record.artifact(str(first["trial_key"]), "picture.png")
-            if content is None:
-                continue
-            width_px, height_px = png_size(content)
-            pictures.append(
-                Picture(
-                    model=model,
-                    label_frac=frac,
-                    seed=int(first["seed"]),
-                    width_px=width_px,
-                    height_px=height_px,
-                    data_uri=f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
-                )
-            )
-    return pictures
-
-
-def png_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, in px.
-
-    Raises:
-        ValueError: If content is not a PNG.
-    """
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
-        raise ValueError(f"picture must be a PNG, got {content[:8]!r}")
-    width_px, height_px = struct.unpack(">II", content[16:24])
-    return int(width_px), int(height_px)
-
-
 def _inline_svg(document: str, measure: str) -> str:
     """An SVG document as an element of the page, its colours handed to the page's variables."""
     svg = document[document.index("<svg") :]
@@ -213,6 +163,12 @@ def _inline_svg(document: str, measure: str) -> str:
     svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{measure}-", svg)
     label = f"Test {SCORE_LABELS[measure]} over the annotated share of the training pixels"
     return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def _unbroken(text: str) -> Markup:
+    """Text whose model names keep their hyphen on one line."""
+    names = "|".join(re.escape(style.label) for style in MODELS.values())
+    return Markup(re.sub(names, r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def _rgb(color: str) -> str:

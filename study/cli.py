@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from study.config import PRESETS, PRUNERS, SAMPLERS, StudyConfig, build_config
+from study.config import PRUNERS, SAMPLERS, StudyConfig, build_config
+from study.presets import PRESETS
 from study.space import PARAMETERS
 from trainables.config import MODELS
 from trainables.errors import ConfigError
@@ -69,7 +70,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--space", help=f"what varies, of {', '.join(PARAMETERS)}: by name, as levels "
-        "label_frac=0.02/0.1/1 or as a range w1=0.01..0.5 (default w1,label_frac)")  # fmt: skip
+        "label_frac=0.01/0.1/1 or as a range w1=0.01..0.5 (default w1,label_frac)")  # fmt: skip
     add("--data", help="folder with dataset.yaml, such a file, or ISPRS Vaihingen / Potsdam as "
         "downloaded (default: built-in scenes)")  # fmt: skip
     add("--models", help=f"default {','.join(MODELS)}")

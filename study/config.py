@@ -1,4 +1,4 @@
-"""The configuration of a study, frozen and checked when built, and the presets."""
+"""The configuration of a study, frozen and checked when built."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from study.presets import PRESETS
 from study.space import Varied, parse_space
 from trainables.config import MODELS, TrainingConfig, training_fields
 from trainables.errors import ConfigError
@@ -17,67 +18,6 @@ from trainables.errors import ConfigError
 SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
 PRUNERS: Final = ("none",)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A scale of training."""
-
-    training: TrainingConfig
-    trials: int
-    """Search trials per arm."""
-    seeds: int
-    """Confirmation repeats per arm."""
-
-
-_SMALL: Final = TrainingConfig(
-    width=8,
-    downsample=4,
-    patch_px=64,
-    sampling="random",
-    augment=True,
-    batch_size=8,
-    steps=160,
-    epochs=None,
-    lr=3e-3,
-    schedule="cosine",
-    warmup_steps=10,
-    ema_decay=0.95,
-    num_validations=9,
-    infer_window_px=256,
-    infer_step_px=192,
-)
-
-PRESETS: Final[Mapping[str, Preset]] = {
-    "smoke": Preset(
-        training=replace(
-            _SMALL,
-            batch_size=4,
-            steps=24,
-            lr=1e-2,
-            warmup_steps=2,
-            ema_decay=0.0,
-            num_validations=3,
-        ),
-        trials=2,
-        seeds=2,
-    ),
-    "demo": Preset(training=_SMALL, trials=3, seeds=3),
-    "compact": Preset(
-        training=replace(
-            _SMALL,
-            downsample=2,
-            patch_px=128,
-            steps=3000,
-            warmup_steps=100,
-            ema_decay=0.99,
-            num_validations=30,
-            infer_step_px=128,
-        ),
-        trials=8,
-        seeds=5,
-    ),
-    "paper": Preset(training=TrainingConfig(), trials=10, seeds=5),
-}
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

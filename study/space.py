@@ -56,7 +56,7 @@ PARAMETERS: Final = {
             rule="in (0, 1]",
             holds=lambda value: 0 < value <= 1,
             models=("urec", "unet"),
-            levels=(0.02, 0.1, 1.0),
+            levels=(0.01, 0.1, 1.0),
         ),
     )
 }
@@ -83,7 +83,7 @@ def parse_space(text: str) -> tuple[Varied, ...]:
     """Read `--space`.
 
     Args:
-        text: Comma-separated parameters, each by name (`w1`), as levels (`label_frac=0.02/0.1/1`)
+        text: Comma-separated parameters, each by name (`w1`), as levels (`label_frac=0.01/0.1/1`)
             or as a range (`w1=0.01..0.5`).
 
     Raises:
@@ -121,7 +121,7 @@ def _parse_range(parameter: Parameter, domain: str) -> Varied:
     if parameter.is_factor:
         raise ConfigError(
             f"{parameter.name} must be given as levels, got the range {domain!r} in --space; "
-            f"write {parameter.name}=0.02/0.1/1"
+            f"write {parameter.name}=0.01/0.1/1"
         )
     ends = domain.split("..")
     if len(ends) != 2:

@@ -30,7 +30,7 @@ def test_curves_hold_means_intervals_and_every_seed(store: str) -> None:
     assert (urec.mean[0], urec.low[0], urec.high[0]) == pytest.approx(
         (interval.mean, interval.low, interval.high)
     )
-    assert "t-based 95 % interval" in info.note
+    assert "t-based 95\N{NO-BREAK SPACE}% interval" in info.note
 
 
 def test_too_few_seeds_have_points_and_a_reason_but_no_band() -> None:
@@ -68,6 +68,20 @@ def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
     for style in MODELS.values():
         assert style.color.lower() in svg
     assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
+
+
+def test_score_axis_never_magnifies_noise() -> None:
+    from matplotlib.figure import Figure
+
+    from analysis.figures import draw_label_scarcity
+
+    for score in (0.0, 0.5, 1.0):
+        axes = Figure().subplots()
+        rows = [("unet", 0.1, 0, score), ("urec", 0.1, 0, score - 0.001 if score else 0.001)]
+        draw_label_scarcity(label_scarcity_info(scores(*rows), "mean_f1"), axes)
+        low, high = axes.get_ylim()
+        assert high - low == pytest.approx(0.1)
+        assert 0.0 <= low <= score <= high <= 1.0
 
 
 def test_one_fraction_of_one_model_can_be_drawn() -> None:

@@ -45,7 +45,7 @@ def test_two_pairs_are_too_few_to_show_anything() -> None:
 def test_fraction_without_enough_pairs_is_not_passed_over() -> None:
     text = say({0.1: [0.05, 0.05, 0.051], 1.0: [0.01]})
     assert "at 10 %" in text
-    assert text.endswith("At the other fractions there are fewer than 3 paired seeds.")
+    assert text.endswith("At 100 % there are fewer than 3 paired seeds.")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_clean_study_has_no_warning(store: str) -> None:
 def test_warnings_count_what_went_wrong(store: str) -> None:
     record = load_study("broken", store)
     found = " ".join(warnings(record, score_trials(record)))
-    assert "The study ended with an error" in found
+    assert "The study ended with failures" in found
     assert "1 of 2 confirmation trials has not converged" in found
     assert "2 of 4 confirmation trials have failed" in found
     assert "Fewer seeds than asked for: U-REC at 10\N{NO-BREAK SPACE}% (0 of 2)" in found

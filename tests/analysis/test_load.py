@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.artifacts import local_folder
 from analysis.load import UnknownStudyError, known_studies, load_study, resolve_tracking_uri
 from analysis.schema import StudyDataError
 from analysis.trials import TRIAL_COLUMNS
@@ -103,13 +102,6 @@ def test_tracking_uri_given_comes_before_the_environment(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mlflow.db").touch()
     assert resolve_tracking_uri(None) == "sqlite:///mlflow.db"
-
-
-def test_artifact_folders_on_this_disk() -> None:
-    assert local_folder("file:///a%20b/c") == Path("/a b/c")
-    assert local_folder("/a/b") == Path("/a/b")
-    assert local_folder("mlflow-artifacts:/0/1") is None
-    assert local_folder("s3://bucket/key") is None
 
 
 def test_importing_load_is_quick() -> None:

@@ -105,7 +105,7 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
         ("empty", "No trial has been recorded yet"),
         ("searching", "nothing to report"),
         ("one-seed", "fewer than 3 paired seeds"),
-        ("one-model", "Only U-Net was confirmed"),
+        ("one-model", "without the other model, nothing"),
         ("broken", "RuntimeError: out of memory"),
         ("absent-class", "car: in neither reference nor prediction"),
     ],

@@ -32,6 +32,6 @@ BLOCK_MIX: Final[Mapping[str, Mapping[str, float]]] = {
     "terraces": {"terraces": 0.62, "houses": 0.30, "park": 0.08},
     "apartments": {"slabs": 0.68, "houses": 0.18, "park": 0.08, "halls": 0.06},
     "industry": {"halls": 0.80, "houses": 0.08, "field": 0.06, "slabs": 0.06},
-    "edge": {"houses": 0.60, "field": 0.22, "park": 0.08, "terraces": 0.10},
+    "edge": {"houses": 0.66, "field": 0.18, "park": 0.06, "terraces": 0.10},
 }
 """How often each painter is taken for a block, by kind of tile; rows sum to 1."""

@@ -86,5 +86,5 @@ def draw_conditions(kind: str, rng: np.random.Generator) -> Conditions:
         roof_weights=tuple(float(w) for w in rng.dirichlet(np.full(NUM_ROOF_FAMILIES, 0.9))),
         tree_share=float(np.clip(TREE_SHARES[kind] + rng.normal(0.0, 0.03), 0.05, 0.42)),
         car_share=float(rng.uniform(0.008, 0.016)),
-        clutter_share=float(min(rng.gamma(4.0, 0.0018), 0.009)),
+        clutter_share=float(min(rng.gamma(4.0, 0.0024), 0.0105)),
     )

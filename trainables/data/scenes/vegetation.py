@@ -149,9 +149,9 @@ def paint_crown(
     fray += np.float32(0.12) * speckle - np.float32(0.05)
     colour = np.asarray(jittered(species.spectrum, 0.13, rng), dtype=np.float32)
     colour[0] *= canvas.conditions.vigour
-    leaf = 1.0 + 0.15 * canvas.noise.sample("grain", window, rng) + 0.08 * speckle
+    leaf = 1.0 + 0.19 * canvas.noise.sample("grain", window, rng) + 0.13 * speckle
     leaf += 0.06 * canvas.noise.sample("patch", window, rng)
-    texture = colour[:, None, None] * ((0.46 + 0.78 * clumps) * leaf)
+    texture = colour[:, None, None] * ((0.42 + 0.86 * clumps) * leaf)
     alpha = coverage(inside + fray) * higher
     before = int(np.count_nonzero(canvas.mask[rows, columns] == class_index))
     canvas.blend(window, alpha, texture, height=height, shade=_crown_shade(canvas, height))
@@ -169,8 +169,8 @@ def _leaf_clumps(
     other = canvas.noise.sample_lobes(2 if radius_m > 2.0 else 1, *size, rng)
     smallest = canvas.noise.sample_lobes(0, *size, rng)
     share = np.float32(rng.uniform(0.3, 0.5))
-    clumps: FloatArray = share * fine + (np.float32(0.8) - share) * other
-    return clumps + np.float32(0.2) * smallest
+    clumps: FloatArray = share * fine + (np.float32(0.74) - share) * other
+    return clumps + np.float32(0.26) * smallest
 
 
 def _crown_shade(canvas: Canvas, height: FloatArray) -> FloatArray:

@@ -1,0 +1,76 @@
+"""The pictures of a few confirmation trials, ready to stand in a page."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.schema import MODELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.load import StudyRecord
+
+_WIDE_PICTURE = 1.8
+"""Pictures wider than this times their height get a row of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The picture of one confirmation trial, inlined."""
+
+    model: str
+    label_frac: float
+    seed: int
+    width_px: int
+    height_px: int
+    data_uri: str
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it needs the width of the page."""
+        return self.width_px > _WIDE_PICTURE * self.height_px
+
+
+def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
+    """One trial per model at the smallest and the largest fraction, the lowest seed of each."""
+    if scores.empty:
+        return []
+    pictures = []
+    ends = sorted({float(scores["label_frac"].min()), float(scores["label_frac"].max())})
+    for frac in ends:
+        for model in MODELS:
+            rows = scores[(scores["label_frac"] == frac) & (scores["model"] == model)]
+            if rows.empty:
+                continue
+            first = rows.sort_values("seed").iloc[0]
+            content = record.artifact(str(first["trial_key"]), "picture.png")
+            if content is None:
+                continue
+            width_px, height_px = png_size(content)
+            pictures.append(
+                Picture(
+                    model=model,
+                    label_frac=frac,
+                    seed=int(first["seed"]),
+                    width_px=width_px,
+                    height_px=height_px,
+                    data_uri=f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
+                )
+            )
+    return pictures
+
+
+def png_size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG, in px.
+
+    Raises:
+        ValueError: If content is not a PNG.
+    """
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+        raise ValueError(f"picture must be a PNG, got {content[:8]!r}")
+    width_px, height_px = struct.unpack(">II", content[16:24])
+    return int(width_px), int(height_px)
