@@ -9,7 +9,7 @@ from trainables.errors import ConfigError, DataError
 
 
 def main(arguments: list[str]) -> int:
-    """Run a study; 0 = all trials finished, 1 = some failed, 2 = refused before the start."""
+    """Run a study; 0 = all trials finished, 1 = some failed, 2 = refused, 130 = stopped."""
     try:
         config, dry_run = parse_arguments(arguments)
         if dry_run:
@@ -23,6 +23,9 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, DataError) as error:
         print(f"run_study.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
+        return 130
     from analysis.report import make_report
     from analysis.tables import comparison_text
 

@@ -115,7 +115,9 @@ def _facts(record: StudyRecord) -> tuple[str, ...]:
     if dataset.get("bands"):
         facts.append(" ".join(str(band) for band in dataset["bands"]))
     if dataset.get("gsd_m"):
-        facts.append(f"{100 * float(dataset['gsd_m']):g} cm ground sample distance")
+        reduced = int(config.get("downsample", 1))
+        sampled = f"{100 * float(dataset['gsd_m']):g} cm ground sample distance"
+        facts.append(sampled + (f", reduced {reduced} times" if reduced > 1 else ""))
     splits = dataset.get("splits") or {}
     if splits:
         sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))

@@ -10,8 +10,8 @@ MISSING = "\N{EN DASH}"
 
 
 def percent(fraction: float) -> str:
-    """A fraction as a percentage, such as '2 %' or '0.5 %', with a no-break space."""
-    return f"{100.0 * fraction:.4g}\N{NO-BREAK SPACE}%"
+    """A fraction as a percentage of three digits, such as "2 %" or "0.5 %", not to be broken."""
+    return f"{100.0 * fraction:.3g}\N{NO-BREAK SPACE}%"
 
 
 def score(value: float) -> str:

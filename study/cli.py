@@ -50,12 +50,12 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"--config must be a file that can be read, got {str(path)!r} ({error.strerror})"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or no such date
         raise ConfigError(
             f"--config must be YAML, got {' '.join(str(error).split())} in {path}"
         ) from None
     if isinstance(content, dict) and "provenance" in content:
-        content = content["config"]
+        content = content.get("config")
     if not isinstance(content, dict):
         raise ConfigError(f"--config must hold `key: value` lines, got {content!r} in {path}")
     return content

@@ -152,9 +152,8 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
     known = (*option_fields(), *training_fields())
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigError(
-            f"configuration must use the keys {', '.join(known)}, got {', '.join(unknown)}"
-        )
+        got = ", ".join(map(str, unknown))
+        raise ConfigError(f"configuration must use the keys {', '.join(known)}, got {got}")
     chosen = {name: value for name, value in given.items() if value is not None}
     _check_types(chosen)
     preset_name = chosen.get("preset", "demo")

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +83,9 @@ def find_dataset(config: StudyConfig) -> DatasetSpec:
     if config.data is not None:
         return load_dataset(Path(config.data))
     folder = Path(config.output) / _SCENES_FOLDER
-    return load_dataset(write_scenes(folder / f"seed{SCENES_SEED}", seed=SCENES_SEED))
+    scenes = load_dataset(write_scenes(folder / f"seed{SCENES_SEED}", seed=SCENES_SEED))
+    # Their files lie as Vaihingen's do; a report must not take them for it.
+    return replace(scenes, name="built-in scenes")
 
 
 def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
@@ -102,15 +104,21 @@ def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
     return StudyData(spec=spec, tiles=tiles)
 
 
-def check_disk(config: StudyConfig, concurrent: int, num_confirm: int) -> None:
-    """Refuse a study whose checkpoints cannot fit.
+def check_output(config: StudyConfig, concurrent: int, num_confirm: int) -> None:
+    """Refuse a study that cannot write, or whose checkpoints cannot fit.
 
     Raises:
-        ConfigError: With what it needs and what is free.
+        ConfigError: With the folder, what the study needs and what is free.
     """
-    folder = Path(config.output).resolve()
+    folder = config.folder.resolve()
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        problem = "no permission at" if folder.is_dir() else "no folder:"
+        raise ConfigError(
+            f"--output must be a folder that can be written, got {config.output!r} ({problem} "
+            f"{folder}); choose another folder"
+        )
     free_mib = shutil.disk_usage(folder).free / 2**20
     needed_mib = required_disk_mib(config, concurrent, num_confirm)
     if needed_mib > free_mib:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from study.arms import Arm, confirm_seeds
+from study.arms import Arm, confirm_seeds, fraction_text
 from study.config import StudyConfig
 from study.preflight import StudyData
 from study.provenance import read_manifest, study_manifest, write_manifest
@@ -54,7 +54,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
                 block_px=config.training.patch_px,
                 num_classes=len(data.spec.classes),
             )
-            path = folder / "budgets" / f"s{seed}-f{fraction:g}.json"
+            path = folder / "budgets" / f"s{seed}-f{fraction_text(fraction)}.json"
             if not path.exists():
                 write_budget(path, budget)
             elif read_budget(path) != budget:

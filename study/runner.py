@@ -19,7 +19,7 @@ from study.config import StudyConfig
 from study.preflight import (
     Slots,
     StudyData,
-    check_disk,
+    check_output,
     find_dataset,
     find_slots,
     lock_study,
@@ -28,7 +28,7 @@ from study.preflight import (
 from study.preparation import MANIFEST, Budgets, prepare, resolve_steps
 from study.progress import ProgressCallback
 from study.searcher import ArmSearch, StudySearcher
-from study.tracking import StudyRecord, TrackingCallback
+from study.tracking import StudyRecord, TrackingCallback, check_store
 from trainables.config import TrialConfig
 from trainables.trial import read_result, run_trial
 
@@ -55,13 +55,19 @@ def run_study(config: StudyConfig) -> StudyOutcome:
     Raises:
         ConfigError: For options that cannot be used, before anything is written.
         DataError: For data that cannot be used, before anything is written.
+        KeyboardInterrupt: If it was stopped before its end.
     """
     slots = find_slots(config)
     arms = plan_arms(config)
-    check_disk(config, slots.concurrent, len(arms) * config.seeds)
-    _say("reading tiles" if config.data else "reading the built-in scenes")
-    data = read_data(config, find_dataset(config))
+    check_output(config, slots.concurrent, len(arms) * config.seeds)
+    if config.data is None:
+        _say("reading the built-in scenes")
+    spec = find_dataset(config)
+    if config.data is not None:
+        _say("reading tiles")
+    data = read_data(config, spec)
     config = resolve_steps(config, data)
+    check_store(_tracking_uri(config))
     with lock_study(config.folder):
         budgets = prepare(config, arms, data)
         _say("starting Ray and MLflow")
@@ -98,7 +104,7 @@ def _run_trials(
     config: StudyConfig, arms: tuple[Arm, ...], hand_out: HandOut, slots: Slots
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
-    uri = config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    uri = _tracking_uri(config)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     record = StudyRecord(uri, config.name)
     record.open(config.folder / MANIFEST, config.to_plain())
@@ -108,18 +114,20 @@ def _run_trials(
             record.add_missing(TrialConfig.from_plain(done["trial"]), folder, done)
     searches = _open_searches(config, arms)
     num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
-    tracking = TrackingCallback(record)
     if num_left:
         progress = ProgressCallback(num_all, num_all - num_left)
-        _tune(config, StudySearcher(searches, hand_out), num_left, slots, [tracking, progress])
+        searcher = StudySearcher(searches, hand_out)
+        _tune(config, searcher, num_left, slots, [TrackingCallback(record), progress])
         progress.close()
-    record.close("failed" if tracking.num_failed else "finished")
+        if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
+            raise KeyboardInterrupt
+    record.close(record.num_failed)
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
         tracking_uri=uri,
         num_trials=num_all,
-        num_failed=tracking.num_failed,
+        num_failed=record.num_failed,
     )
 
 
@@ -172,6 +180,10 @@ def _start_ray(slots: Slots) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+
+
+def _tracking_uri(config: StudyConfig) -> str:
+    return config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
 
 
 def _trials_folder(config: StudyConfig) -> Path:

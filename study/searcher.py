@@ -6,10 +6,12 @@ in Optuna's database and in the trial folders, so a study continues from what th
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
@@ -47,12 +49,12 @@ class ArmSearch:
             storage=storage,
             study_name=arm.name,
             direction="maximize",
-            sampler=_build_sampler(config, arm),
             load_if_exists=True,
         )
         self._distributions = {one.name: _distribution(one) for one in arm.searched}
-        if not self._optuna_study.get_trials(deepcopy=False) and arm.searched:
-            self._optuna_study.enqueue_trial(_defaults(config, arm))
+        num_known = len(self._optuna_study.get_trials(deepcopy=False))
+        for values in _tried_first(config, arm)[num_known:]:
+            self._optuna_study.enqueue_trial(values)
         self._interrupted: deque[int] = deque()
         self._num_asked = 0
         self._take_up(finished)
@@ -71,6 +73,8 @@ class ArmSearch:
         if self._interrupted:
             return self._search_trial(self._interrupted.popleft())
         if self._num_asked < self.arm.num_search:
+            # Seeded for each trial: a continued search draws what an undisturbed one would have.
+            self._optuna_study.sampler = _build_sampler(self._config, self._num_asked)
             self._num_asked += 1
             return self._search_trial(self._optuna_study.ask(self._distributions).number)
         if self._running or not self._seeds:
@@ -143,6 +147,11 @@ class StudySearcher(Searcher):
         self._hand_out = hand_out
         self._running: dict[str, tuple[ArmSearch, str]] = {}
 
+    @property
+    def is_done(self) -> bool:
+        """Whether every trial has been started and has ended."""
+        return not self._running and not any(search.num_left for search in self._searches)
+
     def suggest(  # type: ignore[override]
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
@@ -169,6 +178,20 @@ class StudySearcher(Searcher):
         """Nothing, for the same reason."""
 
 
+def _tried_first(config: StudyConfig, arm: Arm) -> list[dict[str, float]]:
+    """What is tried before a sampler chooses: the defaults, or the whole grid from them on."""
+    if not arm.searched:
+        return []
+    defaults = _defaults(config, arm)
+    if config.sampler != "grid":
+        return [defaults]
+    # Not by Optuna's GridSampler: it tries defaults given beforehand twice and leaves out a point.
+    names = [one.name for one in arm.searched]
+    points = itertools.product(*(one.levels or () for one in arm.searched))
+    grid = [dict(zip(names, point, strict=True)) for point in points]
+    return sorted(grid, key=lambda values: values != defaults)
+
+
 def _defaults(config: StudyConfig, arm: Arm) -> dict[str, float]:
     """The preset's own values, tried first; the nearest level or end where they lie outside."""
     values = {}
@@ -187,17 +210,16 @@ def _distribution(one: Varied) -> optuna.distributions.BaseDistribution:
     return optuna.distributions.FloatDistribution(one.low, one.high, log=True)
 
 
-def _build_sampler(config: StudyConfig, arm: Arm) -> optuna.samplers.BaseSampler:
+def _build_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler of the search trial with this number."""
     samplers = optuna.samplers
-    if config.sampler == "grid":
-        return samplers.GridSampler(
-            {one.name: list(one.levels or ()) for one in arm.searched}, seed=config.seed
-        )
     kinds = {
+        "grid": samplers.RandomSampler,  # never draws: the whole grid is tried first
         "tpe": samplers.TPESampler,
         "random": samplers.RandomSampler,
         "qmc": samplers.QMCSampler,
         "gp": samplers.GPSampler,
     }
-    sampler: optuna.samplers.BaseSampler = kinds[config.sampler](seed=config.seed)
+    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    sampler: optuna.samplers.BaseSampler = kinds[config.sampler](seed=seed)
     return sampler

@@ -75,8 +75,8 @@ class Varied:
     def text(self) -> str:
         """As `--space` would spell it, with nothing left to a default."""
         if self.levels is not None:
-            return f"{self.name}={'/'.join(f'{level:g}' for level in self.levels)}"
-        return f"{self.name}={self.low:g}..{self.high:g}"
+            return f"{self.name}={'/'.join(_number_text(level) for level in self.levels)}"
+        return f"{self.name}={_number_text(self.low)}..{_number_text(self.high)}"
 
 
 def parse_space(text: str) -> tuple[Varied, ...]:
@@ -96,6 +96,11 @@ def parse_space(text: str) -> tuple[Varied, ...]:
         if names.count(name) > 1:
             raise ConfigError(f"--space must name each parameter once, got {name!r} twice")
     return varied
+
+
+def _number_text(value: float) -> str:
+    """Shortest text that reads back as the same number: 1.0 -> `1`."""
+    return repr(value).removesuffix(".0")
 
 
 def _parse_one(text: str) -> Varied:

@@ -1,29 +1,47 @@
 """The record of a study in MLflow; the driver alone writes it.
 
 One parent run per study, one child run per trial, each trial once: a trial that was interrupted
-starts its run anew and hands over all its rows again.
+or failed starts its run anew and hands over all its rows again.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from ray.tune import Callback
 
 from study.arms import arm_name
 from trainables.config import TrialConfig
+from trainables.errors import ConfigError
 from trainables.trial import CONFUSION, PICTURE, RESULT, read_result
 
 TRACEBACK: Final = "traceback.txt"
 _BATCH: Final = 1000
 """Metrics that MLflow takes in one call."""
+
+
+def check_store(tracking_uri: str) -> None:
+    """Refuse a store that MLflow cannot open; a database gets its tables.
+
+    Raises:
+        ConfigError: With MLflow's own words.
+    """
+    try:
+        MlflowClient(tracking_uri=tracking_uri).search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        raise ConfigError(
+            "--tracking-uri (or MLFLOW_TRACKING_URI) must be an MLflow server or database, got "
+            f"{tracking_uri!r}: {' '.join(str(error).split())}"
+        ) from None
 
 
 class StudyRecord:
@@ -45,6 +63,12 @@ class StudyRecord:
         self._name = name
         self._parent_id = ""
         self._run_ids: dict[str, str] = {}
+        self._failed: set[str] = set()
+
+    @property
+    def num_failed(self) -> int:
+        """Trials whose run ended as failed, in this or an earlier run of the study."""
+        return len(self._failed)
 
     def open(self, manifest: Path, params: Mapping[str, Any]) -> None:
         """Begin or take up the parent run.
@@ -67,13 +91,19 @@ class StudyRecord:
             self._client.log_batch(self._parent_id, params=entries)
         self._client.log_artifact(self._parent_id, str(manifest))
         for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"):
-            if run.info.status == "FINISHED":
-                self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            key = run.data.tags["trial_key"]
+            if run.info.status in ("FINISHED", "FAILED") and key not in self._run_ids:
+                self._run_ids[key] = run.info.run_id
+                if run.info.status == "FAILED":
+                    self._failed.add(key)
             else:
                 self._client.delete_run(run.info.run_id)
 
     def begin_trial(self, trial: TrialConfig) -> None:
-        """Create the child run."""
+        """Create the child run; an earlier one of this trial goes."""
+        if trial.key in self._run_ids:
+            self._client.delete_run(self._run_ids[trial.key])
+            self._failed.discard(trial.key)
         tags = {
             MLFLOW_PARENT_RUN_ID: self._parent_id,
             MLFLOW_RUN_NAME: trial.key,
@@ -96,13 +126,13 @@ class StudyRecord:
         self._client.log_batch(run.info.run_id, params=entries)
 
     def log_rows(self, key: str, rows: Sequence[Mapping[str, float]]) -> None:
-        """Append to the curves of a trial."""
+        """Append to the curves of a trial; a measure that is not defined (NaN) has no point."""
         now = int(time.time() * 1000)
         metrics = [
             Metric(name, value, now, int(row["step"]))
             for row in rows
             for name, value in row.items()
-            if name != "step"
+            if name != "step" and not math.isnan(value)
         ]
         for first in range(0, len(metrics), _BATCH):
             self._client.log_batch(self._run_ids[key], metrics=metrics[first : first + _BATCH])
@@ -122,7 +152,11 @@ class StudyRecord:
         step, now = record["trial"]["training"]["steps"], int(time.time() * 1000)
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, now, step) for name, value in record["metrics"].items()],
+            metrics=[
+                Metric(name, value, now, step)
+                for name, value in record["metrics"].items()
+                if not math.isnan(value)
+            ],
             tags=[
                 RunTag("status", "finished"),
                 RunTag("converged", json.dumps(record["converged"])),
@@ -132,6 +166,7 @@ class StudyRecord:
 
     def fail_trial(self, key: str, traceback: str) -> None:
         """End a trial's run as failed, with the traceback as artifact."""
+        self._failed.add(key)
         run_id = self._run_ids[key]
         self._client.log_text(run_id, traceback, TRACEBACK)
         self._client.set_tag(run_id, "status", "failed")
@@ -139,16 +174,17 @@ class StudyRecord:
 
     def add_missing(self, trial: TrialConfig, folder: Path, record: Mapping[str, Any]) -> None:
         """Record a finished trial whose run never arrived or was cut off."""
-        if trial.key in self._run_ids:
+        if trial.key in self._run_ids and trial.key not in self._failed:
             return
         self.begin_trial(trial)
         self.log_rows(trial.key, record["history"])
         self.finish_trial(trial.key, folder, record)
 
-    def close(self, status: str) -> None:
-        """End the parent run: `finished` or `failed`."""
-        self._client.set_tag(self._parent_id, "status", status)
-        self._client.set_terminated(self._parent_id, status=status.upper())
+    def close(self, num_failed: int) -> None:
+        """End the parent run; a study with failed trials has finished and says how many."""
+        self._client.set_tag(self._parent_id, "status", "finished")
+        self._client.set_tag(self._parent_id, "num_failed", num_failed)
+        self._client.set_terminated(self._parent_id, status="FINISHED")
 
     def attach_report(self, folder: Path) -> None:
         """Put the report beside the study's runs."""
@@ -178,14 +214,10 @@ class TrackingCallback(Callback):
         """Write to `record`."""
         self._record = record
         self._begun: set[str] = set()
-        self.num_failed = 0
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begin the run; Tune may start a trial more than once."""
-        told = TrialConfig.from_plain(trial.config["trial"])
-        if told.key not in self._begun:
-            self._begun.add(told.key)
-            self._record.begin_trial(told)
+        self._begin(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -203,10 +235,16 @@ class TrackingCallback(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End the run as failed and keep the traceback beside the trial's files."""
-        self.num_failed += 1
+        self._begin(trial)  # whose process may never have come up
         error = trial.get_error()
         text = str(error) if error is not None else "the trial's process ended without an error"
         folder = Path(trial.config["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TRACEBACK).write_text(text)
         self._record.fail_trial(trial.config["trial"]["key"], text)
+
+    def _begin(self, trial: Any) -> None:
+        told = TrialConfig.from_plain(trial.config["trial"])
+        if told.key not in self._begun:
+            self._begun.add(told.key)
+            self._record.begin_trial(told)

@@ -110,8 +110,7 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
-        if self.model not in MODELS:
-            raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}")
+        _check_types(self)
         if not 0 < self.label_frac <= 1:
             raise ConfigError(f"label_frac must be in (0, 1], got {self.label_frac!r}")
         if self.seed < 0:
@@ -137,7 +136,7 @@ def _require(config: TrainingConfig, name: str, holds: bool, rule: str) -> None:
         raise ConfigError(f"{name} must be {rule}, got {getattr(config, name)!r}")
 
 
-def _check_types(config: TrainingConfig) -> None:
+def _check_types(config: TrainingConfig | TrialConfig) -> None:
     """Refuse a value of another type than its field's, as a YAML file may bring it."""
     for name, hint in get_type_hints(type(config)).items():
         value = getattr(config, name)

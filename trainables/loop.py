@@ -25,6 +25,7 @@ from trainables.data.positions import GridPositions, Positions, RandomPositions
 from trainables.data.sampler import Batch, PatchSampler
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import TileSet
+from trainables.errors import DataError
 from trainables.evaluation import evaluate_tiles
 from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.metrics import summarise
@@ -85,6 +86,7 @@ def train(
 
     Raises:
         FloatingPointError: If the loss is not finite.
+        DataError: If the validation tiles do not define the measure that selects.
     """
     training = config.training
     state = _new_state(config, data, device)
@@ -109,6 +111,8 @@ def train(
             report(state.step, state.history[num_reported:])
             num_reported = len(state.history)
             start = time.perf_counter()
+    if num_reported < len(state.history):  # it was interrupted between the last step and here
+        report(state.step, state.history[num_reported:])
     state.evaluated.load_state_dict(state.best_weights)
     score = f"val/{training.select_by}"
     return TrainResult(
@@ -253,6 +257,11 @@ def _validate(
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)
     state.history[-1].update({f"val/{name}": scores[name] for name in _VALIDATION_MEASURES})
     score = scores[training.select_by]
+    if math.isnan(score):
+        raise DataError(
+            f"val/{training.select_by} must be a number, got NaN at step {state.step}; validation "
+            "tiles must hold labelled pixels of a class that is not excluded from the mean"
+        )
     if score > state.best_score:
         weights = state.evaluated.state_dict()
         state.best_score, state.best_step = score, state.step

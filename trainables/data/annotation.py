@@ -162,10 +162,10 @@ def read_budget(path: Path) -> Budget:
     """
     try:
         return Budget.from_plain(json.loads(path.read_text()))
-    except (json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} must be a budget manifest, got {error}") from error
     except DataError as error:
         raise DataError(f"{error} [in {path}]") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} must be a budget manifest, got {error}") from error
 
 
 def _blocks(tiles: TileSet, block_px: int) -> Iterator[tuple[tuple[str, int, int], int]]:

@@ -1,0 +1,209 @@
+"""The command line: what wins over what, and every bad input as one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.cli import parse_arguments
+from study.presets import PRESETS
+from trainables.errors import ConfigError
+
+COMMAND = Path(__file__).parents[2] / "run_study.py"
+
+
+def test_without_arguments():
+    config, dry_run = parse_arguments([])
+    assert (config.name, config.preset, dry_run) == ("demo", "demo", False)
+
+
+def test_every_option():
+    config, dry_run = parse_arguments(
+        [
+            "--space",
+            "lr",
+            "--data",
+            "d",
+            "--models",
+            "unet",
+            "--preset",
+            "smoke",
+            "--trials",
+            "5",
+            "--seeds",
+            "6",
+            "--sampler",
+            "random",
+            "--pruner",
+            "none",
+            "--workers",
+            "0",
+            "--gpus",
+            "0.5",
+            "--cpus",
+            "2",
+            "--concurrent",
+            "3",
+            "--tracking-uri",
+            "sqlite:///x.db",
+            "--name",
+            "n",
+            "--output",
+            "o",
+            "--dry-run",
+        ]
+    )
+    assert dry_run
+    assert (config.space, config.data, config.models, config.preset) == (
+        "lr", "d", ("unet",), "smoke",
+    )  # fmt: skip
+    assert (config.trials, config.seeds, config.sampler, config.pruner) == (5, 6, "random", "none")
+    assert (config.gpus, config.cpus, config.concurrent) == (0.5, 2.0, 3)
+    assert (config.tracking_uri, config.name, config.output) == ("sqlite:///x.db", "n", "o")
+
+
+def test_command_line_over_file_over_preset(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("preset: smoke\ntrials: 7\nseeds: 8\nlr: 0.25\nmodels: [unet]\n")
+    config, _ = parse_arguments(["--config", str(file), "--seeds", "9"])
+    assert (config.trials, config.seeds, config.models) == (7, 9, ("unet",))
+    assert config.training.lr == 0.25
+    assert config.training.width == PRESETS["smoke"].training.width
+    config, _ = parse_arguments(["--config", str(file), "--models", "urec, unet"])
+    assert config.models == ("urec", "unet")
+    config, _ = parse_arguments(["--config", str(file), "--preset", "paper"])
+    assert config.training.width == PRESETS["paper"].training.width
+    assert (config.training.lr, config.trials) == (0.25, 7)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_study_yaml_reads_back_as_the_same_study(tmp_path, preset):
+    config, _ = parse_arguments(
+        ["--preset", preset, "--space", "w1=0.01..0.5,label_frac=0.1/1", "--name", "a"]
+    )
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({"config": config.to_plain(), "provenance": {}}))
+    assert parse_arguments(["--config", str(file)])[0] == config
+    renamed, _ = parse_arguments(["--config", str(file), "--name", "b"])
+    assert renamed.name == "b"
+    assert renamed.changes(config.to_plain()) == []
+
+
+BAD_FILES = {
+    "key.yaml": b"lerning_rate: 0.1\n",
+    "broken.yaml": b"space: [w1\nname: x\n",
+    "tab.yaml": b"space:\n\t- w1\n",
+    "list.yaml": b"- space\n",
+    "empty.yaml": b"",
+    "latin.yaml": b"name: caf\xe9\n",
+    "date.yaml": b"name: 2024-13-45\n",
+    "number.yaml": b"1: 2\n",
+    "study.yaml": b"provenance: {}\n",
+    "text.yaml": b"trials: many\n",
+}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, write_dataset) -> Path:
+    """A folder with everything that bad inputs name."""
+    folder = tmp_path / "cwd"
+    (folder / "empty").mkdir(parents=True)
+    write_dataset(folder / "no_masks", masks=False)
+    for name, content in BAD_FILES.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "missing.yaml"], "got 'missing.yaml'"),
+        (["--config", "empty"], "got 'empty' (Is a directory)"),
+        (["--config", "key.yaml"], "got lerning_rate"),
+        (["--config", "broken.yaml"], "must be YAML"),
+        (["--config", "tab.yaml"], "must be YAML"),
+        (["--config", "list.yaml"], "must hold `key: value` lines, got ['space']"),
+        (["--config", "empty.yaml"], "must hold `key: value` lines, got None"),
+        (["--config", "latin.yaml"], "must be YAML"),
+        (["--config", "date.yaml"], "must be YAML"),
+        (["--config", "number.yaml"], "got 1"),
+        (["--config", "study.yaml"], "must hold `key: value` lines, got None"),
+        (["--config", "text.yaml"], "trials must be of type int"),
+        (["--trials", "many"], "--trials: invalid int value"),
+        (["--seeds", "-1"], "--seeds must be at least 1"),
+        (["--trial", "3"], "unrecognized arguments: --trial 3"),
+        (["--name"], "--name: expected one argument"),
+        (["--models", "urec,"], "--models must be one of"),
+        (["unet"], "unrecognized arguments: unet"),
+    ],
+)
+def test_refused_in_one_line(inputs, monkeypatch, arguments, said):
+    monkeypatch.chdir(inputs)
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments(arguments)
+    message = str(caught.value)
+    assert said in message
+    assert "\n" not in message
+
+
+def listing(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    return subprocess.run(
+        [sys.executable, str(COMMAND), *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--space", "w2"], "'w2'"),
+        (["--space", "w1=1.2"], "w1 must be in [0, 1), got 1.2"),
+        (["--space", "label_frac=0"], "label_frac must be in (0, 1], got 0"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--data", "empty"], "the folder is empty"),
+        (["--data", "no_masks"], "masks must exist for every tile"),
+        (["--name", "a/b"], "--name must be"),
+        (["--lr", "0.1"], "unrecognized arguments: --lr 0.1"),
+        (["--config", "missing.yaml"], "--config must be a file"),
+        (["--config", "key.yaml"], "lerning_rate"),
+        (["--config", "broken.yaml"], "--config must be YAML"),
+        (["--preset", "nope"], "--preset must be one of"),
+        (["--workers", "2"], "not available yet"),
+        (["--cpus", "9999"], "--cpus must be at most"),
+        (["--output", "key.yaml"], "--output must be"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(inputs, arguments, said):
+    before = listing(inputs)
+    done = run_command(inputs, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("run_study.py: ")
+    assert said in line
+    assert "Traceback" not in line
+    assert listing(inputs) == before
+
+
+def test_dry_run_writes_nothing(inputs):
+    before = listing(inputs)
+    done = run_command(inputs, "--dry-run", "--space", "w1,label_frac=0.1/1")
+    assert done.returncode == 0
+    assert "urec-f0.10" in done.stdout
+    assert done.stderr == ""
+    assert listing(inputs) == before
+
+
+def test_help_names_every_option(inputs):
+    done = run_command(inputs, "--help")
+    assert done.returncode == 0
+    for option in ("--space", "--data", "--tracking-uri", "--dry-run", "--concurrent"):
+        assert option in done.stdout

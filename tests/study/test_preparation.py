@@ -1,0 +1,127 @@
+"""What is fixed before the first trial: steps, budgets, study.yaml."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from study.arms import plan_arms
+from study.preflight import StudyData, find_dataset, read_data
+from study.preparation import MANIFEST, prepare, resolve_steps
+from trainables.data.tileset import pack_tiles
+from trainables.errors import ConfigError, DataError
+
+SPACE = "w1,label_frac=0.25/0.5"
+
+
+def read(config) -> StudyData:
+    return read_data(config, find_dataset(config))
+
+
+def files(config) -> dict[str, bytes]:
+    folder = config.folder
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_epochs_become_steps(make_config):
+    # Rows 0 16 32 48, columns 0 16 32 48 64 of a tile of 80 x 96: 4 x 5 patches, in 4 tiles.
+    config = make_config(epochs=3, stride_px=16, batch_size=7)
+    assert resolve_steps(config, read(config)).training.steps == 3 * 12
+    assert resolve_steps(config, read(config)).training.epochs == 3
+
+
+def test_steps_stay_without_epochs(make_config):
+    config = make_config(steps=11)
+    assert resolve_steps(config, read(config)) == config
+
+
+def test_steps_that_contradict_other_fields_are_refused(make_config):
+    config = make_config(epochs=1, steps=5000, num_validations=2000)
+    with pytest.raises(ConfigError, match="num_validations must be at most"):
+        resolve_steps(config, read(config))
+
+
+def test_writes_budgets_and_manifest(make_config):
+    config = make_config(space=SPACE, seeds=2, seed=5)
+    data = read(config)
+    budgets = prepare(config, plan_arms(config), data)
+    assert set(budgets) == {(s, f) for s in (5, 6, 7) for f in (0.25, 0.5)}
+    for (seed, fraction), budget in budgets.items():
+        assert (budget.seed, budget.fraction_asked) == (seed, fraction)
+        assert budget.block_px == config.training.patch_px
+    for seed in (5, 6, 7):
+        small, large = budgets[seed, 0.25], budgets[seed, 0.5]
+        assert set(small.blocks) < set(large.blocks)
+    written = files(config)
+    assert sorted(written) == sorted(
+        [MANIFEST, *(f"budgets/s{s}-f{f}.json" for s in (5, 6, 7) for f in ("0.25", "0.50"))]
+    )
+    manifest = yaml.safe_load(written[MANIFEST])
+    assert manifest["config"] == config.to_plain()
+    assert {b["checksum"] for b in manifest["budgets"]} == {b.checksum for b in budgets.values()}
+
+
+def test_close_fractions_have_their_own_budget_files(make_config):
+    """`:g` gave both the same file, and the second was refused as changed."""
+    config = make_config(space="label_frac=0.5000001/0.5000002", seeds=1)
+    assert len(prepare(config, plan_arms(config), read(config))) == 4
+    assert len(list((config.folder / "budgets").iterdir())) == 4
+
+
+def test_again_it_verifies_and_writes_nothing(make_config):
+    config = make_config(space=SPACE)
+    first = prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    again = make_config(space=SPACE, concurrent=1, cpus=0.5)
+    assert prepare(again, plan_arms(again), read(again)) == first
+    assert files(config) == before
+
+
+def test_changed_field_is_refused_by_name(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    other = make_config(space=SPACE, lr=0.0625, seeds=9)
+    with pytest.raises(ConfigError) as caught:
+        prepare(other, plan_arms(other), read(other))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"lr: {config.training.lr} -> 0.0625" in message
+    assert f"seeds: {config.seeds} -> 9" in message
+    assert "steps" not in message
+    assert "choose another --name" in message
+    assert files(config) == before
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_changed_tiles_are_refused(make_config, split):
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, plan_arms(config), data)
+    tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles[split]]
+    tiles[0].image[0, 0, 0] ^= 1
+    other = StudyData(spec=data.spec, tiles={**data.tiles, split: pack_tiles(tiles)})
+    with pytest.raises(ConfigError, match=f"{split} tiles: "):
+        prepare(config, plan_arms(config), other)
+
+
+def test_changed_budget_is_refused(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    path = config.folder / "budgets" / "s1-f0.50.json"
+    content = json.loads(path.read_text())
+    content["blocks"] = content["blocks"][::-1]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"s1-f0\.50"):
+        prepare(config, plan_arms(config), read(config))
+
+
+def test_missing_budget_is_drawn_again_the_same(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    (config.folder / "budgets" / "s1-f0.25.json").unlink()
+    prepare(config, plan_arms(config), read(config))
+    assert files(config) == before

@@ -1,0 +1,140 @@
+"""A whole study, from the command to the table; the one test with Ray."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from study import runner
+from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
+from study.preflight import find_dataset, read_data
+from study.preparation import prepare
+from trainables.data.annotation import Budget
+
+COMMAND = Path(__file__).parents[2] / "run_study.py"
+
+
+@pytest.fixture
+def handed(make_config, monkeypatch):
+    """A study, its data and what `_hand_out` gives to a trial, without Ray."""
+    monkeypatch.setattr(runner.ray, "put", lambda held: held)
+    config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
+    data = read_data(config, find_dataset(config))
+    budgets = prepare(config, plan_arms(config), data)
+    return config, data, runner._hand_out(config, data, budgets)
+
+
+def test_search_trial_is_not_handed_the_test_tiles(handed):
+    config, data, hand_out = handed
+    for arm in plan_arms(config):
+        given = hand_out(search_trial(config, arm, 0, {}))
+        assert given["tiles"] == {"train": data.tiles["train"], "val": data.tiles["val"]}
+        held = [given[name] for name in ("trial", "budget", "classes", "folder")]
+        assert "c1" not in str(held), "nor their names"
+
+
+def test_confirmation_is_handed_the_test_tiles(handed):
+    config, data, hand_out = handed
+    given = hand_out(confirm_trial(config, plan_arms(config)[0], 1, {}))
+    assert given["tiles"] == data.tiles
+
+
+def test_trial_is_handed_the_budget_of_its_seed_and_fraction(handed):
+    config, _, hand_out = handed
+    drawn = set()
+    for arm in plan_arms(config):
+        for seed in confirm_seeds(config):
+            trial = confirm_trial(config, arm, seed, {})
+            given = hand_out(trial)
+            budget = Budget.from_plain(given["budget"])
+            assert (budget.seed, budget.fraction_asked) == (trial.seed, trial.label_frac)
+            assert given["trial"] == trial.to_plain()
+            assert given["folder"] == str((config.folder / "trials" / trial.key).resolve())
+            assert given["cpus"] == 0.5
+            drawn.add(budget.checksum)
+    # Paired: two fractions x the seeds, the same for both models.
+    assert len(drawn) == 2 * config.seeds
+    search = hand_out(search_trial(config, plan_arms(config)[0], 0, {}))
+    assert Budget.from_plain(search["budget"]).seed == config.seed
+
+
+def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    return subprocess.run(
+        [sys.executable, str(COMMAND), *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+
+
+def active_runs(cwd: Path) -> dict[str, str]:
+    """Run id by trial key; each key once."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{cwd / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("whole")
+    runs = list(client.search_runs([experiment.experiment_id]))
+    parents = [run for run in runs if run.data.tags["phase"] == "study"]
+    children = [run for run in runs if run.data.tags["phase"] != "study"]
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    assert {run.info.status for run in children} == {"FINISHED"}
+    found = {run.data.tags["trial_key"]: run.info.run_id for run in children}
+    assert len(found) == len(children)
+    return found
+
+
+def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, tmp_path):
+    file = tmp_path / "tiny.yaml"
+    options = {
+        "data": str(tiny_folder), "name": "whole", "models": ["urec", "unet"],
+        "space": "w1=0.05/0.3,label_frac=0.5/1", "trials": 2, "seeds": 2,
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump({**tiny_training, **options}))
+    folder = tmp_path / "studies" / "whole"
+    done = run_command(tmp_path, "--config", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "report" in done.stdout
+
+    keys = {
+        f"{phase}-{model}-f{fraction}-{number}"
+        for fraction in ("0.50", "1.00")
+        for phase, model, numbers in (
+            ("search", "urec", ("t000", "t001")),
+            ("search", "unet", ("t000",)),
+            ("confirm", "urec", ("s1", "s2")),
+            ("confirm", "unet", ("s1", "s2")),
+        )
+        for number in numbers
+    }
+    first = active_runs(tmp_path)
+    assert set(first) == keys
+    assert {path.name for path in (folder / "trials").iterdir()} == keys
+    for key in keys:
+        left = {path.name for path in (folder / "trials" / key).iterdir()}
+        assert "result.json" in left
+        assert "checkpoint.pt" not in left
+        assert ("confusion.json" in left) == key.startswith("confirm")
+    assert len(list((folder / "budgets").iterdir())) == 3 * 2
+    assert yaml.safe_load((folder / "study.yaml").read_text())["config"]["name"] == "whole"
+    (table,) = folder.rglob("comparison.csv")
+    rows = list(csv.DictReader(table.open()))
+    assert [(float(row["label_frac"]), row["model"]) for row in rows] == [
+        (0.5, "unet"), (0.5, "urec"), (1.0, "unet"), (1.0, "urec"),
+    ]  # fmt: skip
+    assert {row["num_seeds"] for row in rows} == {"2"}
+
+    before = table.read_bytes()
+    done = run_command(tmp_path, "--config", str(folder / "study.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert active_runs(tmp_path) == first
+    assert table.read_bytes() == before
+
+    done = run_command(tmp_path, "--config", str(file), "--seeds", "3")
+    assert done.returncode == 2
+    assert "seeds: 2 -> 3" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert active_runs(tmp_path) == first
+    assert table.read_bytes() == before

@@ -1,0 +1,314 @@
+"""Search and confirmation of an arm, without Ray, on an SQLite file; then Tune's view of it."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from study.arms import confirm_seeds, plan_arms
+from study.config import StudyConfig, build_config
+from study.searcher import ArmSearch, StudySearcher
+from trainables.config import TrialConfig
+
+Scores = Callable[[TrialConfig], float | None]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'optuna.db'}"
+
+
+def study(**given: object) -> StudyConfig:
+    given = {"space": "w1,label_frac=1", "w1": 0.1, **given}
+    return build_config({"name": "s", "trials": 4, "seeds": 2, **given})
+
+
+def open_search(
+    config: StudyConfig, storage: str, done: Mapping[str, float] | None = None, arm: int = 0
+) -> ArmSearch:
+    """The search of one arm, whose trials in `done` have left their result."""
+    return ArmSearch(config, plan_arms(config)[arm], storage, (done or {}).get)
+
+
+def run_all(search: ArmSearch, score: Scores) -> list[TrialConfig]:
+    """All trials of an arm, one after the other, as Tune would ask for them."""
+    trials = []
+    while (trial := search.next_trial()) is not None:
+        trials.append(trial)
+        search.complete(trial.key, score(trial))
+    return trials
+
+
+def by_w1(trial: TrialConfig) -> float:
+    return 1 - abs(trial.training.w1 - 0.2)
+
+
+def in_database(config: StudyConfig, storage: str, arm: int = 0) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=plan_arms(config)[arm].name, storage=storage).get_trials()
+
+
+def test_search_then_confirmation(storage):
+    config = study()
+    search = open_search(config, storage)
+    assert search.num_left == 4 + 2
+    trials = run_all(search, by_w1)
+    assert [trial.key for trial in trials] == [
+        "search-urec-f1.00-t000",
+        "search-urec-f1.00-t001",
+        "search-urec-f1.00-t002",
+        "search-urec-f1.00-t003",
+        "confirm-urec-f1.00-s1",
+        "confirm-urec-f1.00-s2",
+    ]
+    assert search.num_left == 0
+    best = max(trials[:4], key=by_w1)
+    assert [trial.training for trial in trials[4:]] == [best.training] * 2
+    assert [trial.state for trial in in_database(config, storage)] == [TrialState.COMPLETE] * 4
+    assert [trial.value for trial in in_database(config, storage)] == [*map(by_w1, trials[:4])]
+
+
+def test_every_arm_gets_the_same_number_of_trials(storage):
+    config = study(space="lr,w1,label_frac=0.1/1")
+    numbers = [len(run_all(open_search(config, storage, arm=arm), by_w1)) for arm in range(4)]
+    assert numbers == [6, 6, 6, 6]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_every_sampler_tries_the_defaults_first_and_once(storage, sampler):
+    config = study(sampler=sampler, space="w1=0.01..0.5,lr=0.001..0.1,label_frac=1", lr=0.01)
+    trials = run_all(open_search(config, storage), by_w1)[:4]
+    tried = [(trial.training.w1, trial.training.lr) for trial in trials]
+    assert tried[0] == (0.1, 0.01)
+    assert len(set(tried)) == 4
+    assert all(0.01 <= w1 <= 0.5 and 0.001 <= lr <= 0.1 for w1, lr in tried)
+
+
+def test_gp_goes_beyond_its_random_start(storage):
+    config = study(sampler="gp", trials=12)
+    trials = run_all(open_search(config, storage), by_w1)
+    assert len({trial.training.w1 for trial in trials[:12]}) == 12
+
+
+@pytest.mark.parametrize("default", [0.1, 0.3, 0.17])
+def test_grid_tries_every_point_once_from_the_defaults_on(storage, default):
+    """Optuna's own grid sampler tried the enqueued defaults twice and left out the first point."""
+    config = study(
+        sampler="grid", space="w1=0.1/0.2/0.3,lr=0.001/0.01,label_frac=1", w1=default, lr=0.01
+    )
+    search = open_search(config, storage)
+    assert search.num_left == 6 + 2
+    trials = run_all(search, by_w1)
+    tried = [(trial.training.w1, trial.training.lr) for trial in trials[:6]]
+    nearest = min((0.1, 0.2, 0.3), key=lambda level: abs(level - default))
+    assert tried[0] == (nearest, 0.01)
+    assert sorted(tried) == sorted(itertools.product((0.1, 0.2, 0.3), (0.001, 0.01)))
+    assert [trial.phase for trial in trials[6:]] == ["confirm"] * 2
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
+def test_continued_search_draws_what_an_undisturbed_one_would(tmp_path, sampler):
+    """A sampler that began its random stream anew after a restart repeated its own values."""
+    levels = {"space": "w1=0.1/0.2/0.3/0.4/0.45,label_frac=1"} if sampler == "grid" else {}
+    config = study(sampler=sampler, trials=5, **levels)
+    undisturbed = run_all(open_search(config, f"sqlite:///{tmp_path / 'a.db'}"), by_w1)
+    continued = []
+    for _ in range(5):
+        search = open_search(config, f"sqlite:///{tmp_path / 'b.db'}")
+        trial = search.next_trial()
+        assert trial is not None
+        search.complete(trial.key, by_w1(trial))
+        continued.append(trial)
+    assert continued == undisturbed[:5]
+    assert len({trial.training.w1 for trial in continued}) == 5
+
+
+def test_defaults_are_not_tried_again_after_reopening(storage):
+    config = study(trials=3)
+    first = open_search(config, storage).next_trial()
+    assert first is not None
+    open_search(config, storage)  # asked for nothing
+    trials = run_all(open_search(config, storage), by_w1)
+    assert [trial.training.w1 for trial in trials[:3]].count(0.1) == 1
+    assert len(in_database(config, storage)) == 3
+
+
+def test_defaults_outside_the_domain_move_to_its_edge(storage):
+    config = study(w1=0.9, lr=0.04, space="w1=0.01..0.5,lr=0.01/0.03/0.1,label_frac=1")
+    trial = open_search(config, storage).next_trial()
+    assert trial is not None
+    assert (trial.training.w1, trial.training.lr) == (0.5, 0.03)
+
+
+def test_arm_with_nothing_to_search(storage):
+    config = study()
+    search = open_search(config, storage, arm=1)
+    assert search.num_left == 1 + 2
+    trials = run_all(search, lambda trial: 0.5)
+    assert [trial.phase for trial in trials] == ["search", "confirm", "confirm"]
+    assert {trial.training for trial in trials} == {config.training}
+
+
+def test_confirmation_waits_for_every_search_trial(storage):
+    search = open_search(study(trials=2), storage)
+    first, second = search.next_trial(), search.next_trial()
+    assert first is not None
+    assert second is not None
+    assert search.next_trial() is None
+    search.complete(second.key, 0.9)
+    assert search.next_trial() is None
+    search.complete(first.key, 0.1)
+    confirmed = search.next_trial()
+    assert confirmed is not None
+    assert confirmed.training == second.training
+    search.complete(confirmed.key, 0.99)
+    assert len(in_database(study(), storage)) == 2, "confirmation is none of Optuna's business"
+
+
+def test_earliest_of_equals_is_chosen(storage):
+    trials = run_all(open_search(study(), storage), lambda trial: 0.5)
+    assert trials[-1].training.w1 == trials[0].training.w1 == 0.1
+
+
+def test_failed_trial_is_never_complete_nor_chosen(storage):
+    config = study()
+    trials = run_all(
+        open_search(config, storage),
+        lambda trial: None if trial.key.endswith("t000") else by_w1(trial),
+    )
+    states = [trial.state for trial in in_database(config, storage)]
+    assert states == [TrialState.FAIL, *[TrialState.COMPLETE] * 3]
+    assert len(trials) == 6, "a failed trial is not replaced"
+    assert trials[-1].training == max(trials[1:4], key=by_w1).training
+
+
+def test_without_a_search_result_nothing_is_confirmed(storage):
+    config = study()
+    search = open_search(config, storage)
+    trials = run_all(search, lambda trial: None)
+    assert [trial.phase for trial in trials] == ["search"] * 4
+    assert search.num_left == 0
+    assert search.chosen_values() is None
+    again = open_search(config, storage)
+    assert again.next_trial() is None
+    assert again.num_left == 0
+
+
+def test_interrupted_trial_comes_again_with_its_values(storage):
+    config = study()
+    before = open_search(config, storage)
+    first, second, third = (before.next_trial() for _ in range(3))
+    assert first is not None
+    before.complete(first.key, 0.5)
+    search = open_search(config, storage, {first.key: 0.5})
+    assert search.num_left == 3 + 2
+    assert (search.next_trial(), search.next_trial()) == (second, third)
+    rest = run_all(search, by_w1)
+    assert [trial.key for trial in rest] == ["search-urec-f1.00-t003"], "second and third still run"
+    assert second is not None
+    assert third is not None
+    search.complete(second.key, 0.6)
+    search.complete(third.key, 0.7)
+    assert [trial.phase for trial in run_all(search, by_w1)] == ["confirm"] * 2
+    assert len(in_database(config, storage)) == 4
+
+
+def test_interrupted_trial_whose_result_is_on_disk_is_told(storage):
+    config = study(trials=2)
+    before = open_search(config, storage)
+    first, second = before.next_trial(), before.next_trial()
+    assert first is not None
+    assert second is not None
+    before.complete(second.key, 0.1)
+    search = open_search(config, storage, {first.key: 0.75, second.key: 0.1})
+    assert search.num_left == 2
+    told = in_database(config, storage)[0]
+    assert (told.state, told.value) == (TrialState.COMPLETE, 0.75)
+    trial = search.next_trial()
+    assert trial is not None
+    assert (trial.phase, trial.training) == ("confirm", first.training)
+
+
+def test_finished_confirmation_is_not_repeated(storage):
+    config = study()
+    run_all(open_search(config, storage), by_w1)
+    search = open_search(config, storage, {"confirm-urec-f1.00-s1": 0.5})
+    assert search.num_left == 1
+    assert [trial.key for trial in run_all(search, by_w1)] == ["confirm-urec-f1.00-s2"]
+
+
+def test_arms_do_not_see_each_other(storage):
+    config = study(space="w1,label_frac=0.1/1")
+    run_all(open_search(config, storage, arm=0), by_w1)
+    assert open_search(config, storage, arm=2).num_left == 4 + 2
+
+
+def make_searcher(config: StudyConfig, storage: str) -> StudySearcher:
+    searches = [ArmSearch(config, arm, storage, lambda key: None) for arm in plan_arms(config)]
+    return StudySearcher(searches, lambda trial: {"trial": trial.to_plain()})
+
+
+def key_of(suggested: object) -> str:
+    assert isinstance(suggested, dict)
+    return str(suggested["trial"]["key"])
+
+
+DONE = {"finished": True, "score": 0.5}
+
+
+def test_finished_only_when_nothing_is_left(storage):
+    config = study(models=["unet"])
+    searcher = make_searcher(config, storage)
+    assert not searcher.is_done
+    assert key_of(searcher.suggest("a")) == "search-unet-f1.00-t000"
+    assert searcher.suggest("b") is None
+    assert searcher.suggest("b") is None
+    searcher.on_trial_complete("a", DONE)
+    assert [key_of(searcher.suggest(name)) for name in "bc"] == [
+        f"confirm-unet-f1.00-s{seed}" for seed in confirm_seeds(config)
+    ]
+    assert searcher.suggest("d") is None, "the others still run"
+    searcher.on_trial_complete("b", DONE)
+    assert not searcher.is_done
+    searcher.on_trial_complete("c", error=True)
+    assert searcher.suggest("d") == Searcher.FINISHED
+    assert searcher.is_done
+
+
+def test_no_arm_waits_for_another(storage):
+    searcher = make_searcher(study(space="w1,label_frac=1", trials=1), storage)
+    assert key_of(searcher.suggest("a")) == "search-urec-f1.00-t000"
+    assert key_of(searcher.suggest("b")) == "search-unet-f1.00-t000"
+    assert searcher.suggest("c") is None
+    searcher.on_trial_complete("b", DONE)
+    assert key_of(searcher.suggest("c")) == "confirm-unet-f1.00-s1"
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        (None, False),
+        ({"finished": False, "score": 0.9}, False),
+        ({"score": 0.9}, False),
+        (DONE, True),
+        (None, True),
+    ],
+)
+def test_trial_without_its_last_report_has_failed(storage, result, error):
+    config = study(models=["unet"])
+    searcher = make_searcher(config, storage)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result, error=error)
+    assert [trial.state for trial in in_database(config, storage)] == [TrialState.FAIL]
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert searcher.is_done

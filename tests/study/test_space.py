@@ -1,0 +1,137 @@
+"""`--space`: what it reads, and everything it refuses."""
+
+import pytest
+
+from study.space import PARAMETERS, Varied, parse_space
+from trainables.errors import ConfigError
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_space(text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "--space" in message, "where"
+    assert " must " in message, "what to do"
+    return message
+
+
+def test_a_name_has_its_own_domain():
+    w1, lr, label_frac = parse_space("w1,lr,label_frac")
+    assert (w1.name, w1.levels) == ("w1", None)
+    assert (w1.low, w1.high) == (PARAMETERS["w1"].low, PARAMETERS["w1"].high)
+    assert (lr.low, lr.high) == (PARAMETERS["lr"].low, PARAMETERS["lr"].high)
+    assert label_frac.levels == PARAMETERS["label_frac"].levels
+
+
+def test_defaults_lie_in_their_domain():
+    for parameter in PARAMETERS.values():
+        values = (parameter.low, parameter.high) if parameter.levels is None else parameter.levels
+        assert all(parameter.holds(value) for value in values)
+
+
+def test_levels_are_sorted_numbers():
+    assert parse_space("label_frac=1/0.02/1e-1") == (
+        Varied(name="label_frac", levels=(0.02, 0.1, 1.0)),
+    )
+    assert parse_space("w1=0") == (Varied(name="w1", levels=(0.0,)),)
+
+
+def test_ranges():
+    assert parse_space("w1=0.01..0.5") == (Varied(name="w1", levels=None, low=0.01, high=0.5),)
+    assert parse_space("lr=1e-4..1") == (Varied(name="lr", levels=None, low=1e-4, high=1.0),)
+
+
+def test_spaces_around_everything_are_allowed():
+    assert parse_space(" w1 = 0.1 / 0.3 , label_frac = 1 ") == parse_space(
+        "w1=0.1/0.3,label_frac=1"
+    )
+    assert parse_space("w1 = 0.01 .. 0.5") == parse_space("w1=0.01..0.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "w1,lr,label_frac",
+        "w1=0/0.25,label_frac=0.005/0.1/1",
+        "lr=1e-05..0.01",
+        # Six digits, as `:g` writes, would make the two levels of each one:
+        "label_frac=0.1234567/0.1234568",
+        "w1=0.10000001..0.30000001",
+    ],
+)
+def test_text_reads_back_as_the_same(text):
+    varied = parse_space(text)
+    assert parse_space(",".join(one.text for one in varied)) == varied
+
+
+def test_text_is_what_a_person_would_write():
+    assert [one.text for one in parse_space("label_frac=1/0.02,w1=0.01..0.5")] == [
+        "label_frac=0.02/1",
+        "w1=0.01..0.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("w2", "'w2'"),
+        ("w1,dropout", "'dropout'"),
+        ("", "got ''"),
+        ("w1,", "got ''"),
+        (",", "got ''"),
+        ("W1", "'W1'"),
+        ("w1 label_frac", "'w1 label_frac'"),
+    ],
+)
+def test_unknown_names_list_the_known_ones(text, said):
+    message = error_of(text)
+    assert said in message
+    assert all(name in message for name in PARAMETERS)
+
+
+@pytest.mark.parametrize("text", ["w1,w1", "w1=0.1,lr,w1=0.2", "label_frac,label_frac=1"])
+def test_a_repeated_name_is_refused(text):
+    assert "twice" in error_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("w1=1.2", "w1", "1.2"),
+        ("w1=1", "w1", "1"),
+        ("w1=-0.1", "w1", "-0.1"),
+        ("w1=nan", "w1", "nan"),
+        ("lr=0", "lr", "0"),
+        ("lr=1e-4..2", "lr", "2"),
+        ("lr=inf", "lr", "inf"),
+        ("label_frac=0", "label_frac", "0"),
+        ("label_frac=0.1/1.5", "label_frac", "1.5"),
+        ("label_frac=-1", "label_frac", "-1"),
+    ],
+)
+def test_values_outside_the_domain_are_refused(text, name, value):
+    message = error_of(text)
+    assert message.startswith(f"{name} must be {PARAMETERS[name].rule}, got {value} ")
+
+
+@pytest.mark.parametrize("text", ["w1=a", "w1=", "w1=0.1/", "w1=0.1//0.2", "w1=0.1..", "w1=0,1"])
+def test_what_is_not_a_number_is_refused(text):
+    assert "must be a number" in error_of(text) or "must name" in error_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["w1=0.5..0.01", "w1=0.1..0.1", "w1=0..0.5", "w1=0.1..0.2..0.3", "w1=0.1...0.3"]
+)
+def test_ranges_that_are_none_are_refused(text):
+    assert "range" in error_of(text) or "number" in error_of(text)
+
+
+def test_a_factor_is_never_searched():
+    message = error_of("label_frac=0.01..1")
+    assert "label_frac must be given as levels" in message
+    assert "write label_frac=" in message
+
+
+def test_repeated_levels_are_refused():
+    assert "label_frac must differ" in error_of("label_frac=0.1/0.10/1")

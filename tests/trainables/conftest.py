@@ -1,0 +1,76 @@
+"""Small random tiles, packed, for the tests of the data room and of the training loop."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.data.spec import IGNORE_INDEX
+from trainables.data.tiles import Tile
+from trainables.data.tileset import TileSet, pack_tiles
+
+SIZES = ((70, 45), (20, 90), (64, 64))
+"""Unequal tiles; the second is lower than the patches of most tests."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tests share the machine with others, and tiny networks gain nothing from more threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def random_tiles() -> Callable[..., TileSet]:
+    """Factory of packed random tiles named t0, t1, …, where a share of pixels is not labelled."""
+
+    def make(
+        sizes: Sequence[tuple[int, int]] = SIZES,
+        *,
+        num_bands: int = 3,
+        num_classes: int = 3,
+        unlabelled: float = 0.2,
+        seed: int = 0,
+        eroded: bool = False,
+    ) -> TileSet:
+        generator = np.random.default_rng(seed)
+        tiles = []
+        for index, (height, width) in enumerate(sizes):
+            mask = generator.integers(0, num_classes, (height, width), dtype=np.uint8)
+            mask[generator.random(mask.shape) < unlabelled] = IGNORE_INDEX
+            tiles.append(
+                Tile(
+                    name=f"t{index}",
+                    image=generator.integers(0, 256, (num_bands, height, width), dtype=np.uint8),
+                    mask=mask,
+                    eroded_mask=_without_border(mask) if eroded else None,
+                )
+            )
+        return pack_tiles(tiles)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def address_tiles() -> Callable[..., TileSet]:
+    """Factory of tiles whose three bands spell the packed index of the pixel, base 256.
+
+    Whatever is cut from them says where it comes from.
+    """
+
+    def make(masks: Sequence[np.ndarray]) -> TileSet:
+        tiles, start = [], 0
+        for index, mask in enumerate(masks):
+            address = np.arange(start, start + mask.size).reshape(mask.shape)
+            bands = np.stack([address // 65536, address // 256 % 256, address % 256])
+            tiles.append(Tile(name=f"t{index}", image=bands.astype(np.uint8), mask=mask))
+            start += mask.size
+        return pack_tiles(tiles)
+
+    return make
+
+
+def _without_border(mask: np.ndarray) -> np.ndarray:
+    eroded = np.full_like(mask, IGNORE_INDEX)
+    eroded[1:-1, 1:-1] = mask[1:-1, 1:-1]
+    return eroded

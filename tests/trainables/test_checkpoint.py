@@ -1,0 +1,144 @@
+import math
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from trainables.checkpoint import LoopState
+
+CPU = torch.device("cpu")
+
+
+def _state(seed=0, averaged=True):
+    """A tiny network with everything a checkpoint must keep: buffers, moments, an average."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=generator))
+    average = None
+    if averaged:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    return LoopState(
+        model=model, optimizer=torch.optim.Adam(model.parameters(), lr=0.1), averaged=average
+    )
+
+
+def _advance(state, num=3):
+    for _ in range(num):
+        images = torch.rand(2, 2, 4, 4, generator=torch.Generator().manual_seed(state.step))
+        state.optimizer.zero_grad()
+        state.model(images).square().sum().backward()
+        state.optimizer.step()
+        if state.averaged is not None:
+            state.averaged.update_parameters(state.model)
+        state.step += 1
+    return state
+
+
+def _tensors(state):
+    found = [*state.model.state_dict().values()]
+    if state.averaged is not None:
+        found += state.averaged.state_dict().values()
+    for moments in state.optimizer.state_dict()["state"].values():
+        found += moments.values()
+    return found
+
+
+def _same(one, other):
+    pairs = list(zip(_tensors(one), _tensors(other), strict=True))
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_restored_state_goes_on_like_the_saved_one(tmp_path, averaged):
+    path = tmp_path / "checkpoint.pt"
+    saved = _advance(_state(averaged=averaged))
+    saved.save(path)
+    restored = _state(seed=1, averaged=averaged)
+    restored.restore(path, CPU)
+    assert _same(saved, restored)
+    assert _same(_advance(saved), _advance(restored))
+
+
+def test_plain_values_are_restored(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    saved = _advance(_state())
+    saved.best_step, saved.best_score = 2, 0.1 + 0.2
+    saved.best_weights = {"0.weight": torch.tensor([1.5])}
+    saved.history = [{"step": 1, "train/loss": 0.5}, {"step": 3, "val/kappa": math.nan}]
+    saved.train_s, saved.eval_s = 1.25, 0.5
+    saved.save(path)
+    restored = _state(seed=1)
+    restored.restore(path, CPU)
+    assert (restored.step, restored.best_step, restored.best_score) == (3, 2, 0.1 + 0.2)
+    assert restored.best_weights["0.weight"].tolist() == [1.5]
+    assert restored.history[0] == {"step": 1, "train/loss": 0.5}
+    assert math.isnan(restored.history[1]["val/kappa"])
+    assert (restored.train_s, restored.eval_s) == (1.25, 0.5)
+
+
+def test_a_state_without_validation_is_restored(tmp_path):
+    _state().save(tmp_path / "checkpoint.pt")
+    restored = _state()
+    restored.restore(tmp_path / "checkpoint.pt", CPU)
+    assert (restored.best_score, restored.best_weights, restored.history) == (-math.inf, {}, [])
+
+
+def test_nothing_happens_without_a_file(tmp_path):
+    state, untouched = _state(), _state()
+    state.restore(tmp_path / "absent.pt", CPU)
+    assert _same(state, untouched)
+    assert state.step == 0
+
+
+def test_the_evaluated_network_is_the_average_where_there_is_one():
+    with_average, without = _state(), _state(averaged=False)
+    assert with_average.evaluated is with_average.averaged.module
+    assert without.evaluated is without.model
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_failed_write_keeps_the_older_checkpoint(tmp_path, monkeypatch, failing):
+    path = tmp_path / "checkpoint.pt"
+    state = _advance(_state(), 1)
+    state.save(path)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(OSError, match="No space left"):
+        _advance(state).save(path)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+    restored = _state()
+    restored.restore(path, CPU)
+    assert restored.step == 1
+
+
+class _Trap:
+    """Unpickling this would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_from_elsewhere_runs_no_code(tmp_path):
+    sprung = tmp_path / "sprung"
+    torch.save({"model": _Trap(sprung)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(pickle.UnpicklingError):
+        _state().restore(tmp_path / "checkpoint.pt", CPU)
+    assert not sprung.exists()
+    torch.load(tmp_path / "checkpoint.pt", weights_only=False)
+    assert sprung.exists()  # so the trap works
