@@ -17,6 +17,10 @@ def main(arguments: list[str]) -> int:
 
             print(plan_text(config))
             return 0
+        from study.preflight import find_dataset
+
+        if config.data is not None:
+            find_dataset(config)  # refused before Ray and MLflow, which take seconds to import
         from study.runner import run_study
 
         outcome = run_study(config)

@@ -67,15 +67,12 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         _say("reading tiles")
     data = read_data(config, spec)
     config = resolve_steps(config, data)
+    _say("opening MLflow")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     check_store(_tracking_uri(config))
     with lock_study(config.folder):
         budgets = prepare(config, arms, data)
-        _say("starting Ray and MLflow")
-        _start_ray(slots)
-        try:
-            return _run_trials(config, arms, _hand_out(config, data, budgets), slots)
-        finally:
-            ray.shutdown()
+        return _run_trials(config, arms, data, budgets, slots)
 
 
 def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut:
@@ -101,11 +98,10 @@ def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut
 
 
 def _run_trials(
-    config: StudyConfig, arms: tuple[Arm, ...], hand_out: HandOut, slots: Slots
+    config: StudyConfig, arms: tuple[Arm, ...], data: StudyData, budgets: Budgets, slots: Slots
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
     uri = _tracking_uri(config)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     record = StudyRecord(uri, config.name)
     record.open(config.folder / MANIFEST, config.to_plain())
     for folder in sorted(_trials_folder(config).glob("*")):
@@ -115,10 +111,15 @@ def _run_trials(
     searches = _open_searches(config, arms)
     num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
     if num_left:
-        progress = ProgressCallback(num_all, num_all - num_left)
-        searcher = StudySearcher(searches, hand_out)
-        _tune(config, searcher, num_left, slots, [TrackingCallback(record), progress])
-        progress.close()
+        _say("starting Ray")
+        _start_ray(slots)
+        try:
+            progress = ProgressCallback(num_all, num_all - num_left)
+            searcher = StudySearcher(searches, _hand_out(config, data, budgets))
+            _tune(config, searcher, num_left, slots, [TrackingCallback(record), progress])
+            progress.close()
+        finally:
+            ray.shutdown()
         if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
             raise KeyboardInterrupt
     record.close(record.num_failed)
@@ -169,6 +170,8 @@ def _tune(
 
 def _start_ray(slots: Slots) -> None:
     """Start Ray on this machine and leave the terminal to the live line."""
+    # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

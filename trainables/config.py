@@ -69,6 +69,12 @@ class TrainingConfig:
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         _require(self, "epochs", self.epochs is None or self.epochs >= 1, "at least 1 or null")
         _require(self, "patch_px", self.patch_px >= 32, "at least 32")
+        _require(
+            self,
+            "stride_px",
+            self.sampling == "random" or self.stride_px <= self.patch_px,
+            f"at most patch_px ({self.patch_px}), or pixels lie in no patch",
+        )
         _require(self, "lr", 0 < self.lr <= 1, "in (0, 1]")
         _require(self, "w1", 0 <= self.w1 < 1, "in [0, 1)")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.checkpoint import LoopState, Row
-from trainables.config import TrainingConfig, TrialConfig
+from trainables.config import TrialConfig
 from trainables.data.positions import GridPositions, Positions, RandomPositions
 from trainables.data.sampler import Batch, PatchSampler
 from trainables.data.spec import IGNORE_INDEX
@@ -30,6 +30,7 @@ from trainables.evaluation import evaluate_tiles
 from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.metrics import summarise
 from trainables.models.build import build_model
+from trainables.schedule import has_converged, learning_rate
 from trainables.seeds import torch_generator
 
 _ROWS_PER_RUN = 40
@@ -70,6 +71,7 @@ def train(
     device: torch.device,
     checkpoint: Path,
     report: Callable[[int, Sequence[Row]], None],
+    checkpoint_every_s: float = 0.0,
 ) -> TrainResult:
     """Train one network, from its checkpoint where there is one.
 
@@ -77,9 +79,11 @@ def train(
         config: The trial.
         data: Training and validation tiles with the annotation budget applied.
         device: Where to train.
-        checkpoint: File of the complete state, rewritten at every validation.
-        report: Called after every validation, when the checkpoint is on disk, with the step and
-            the rows since the last call; a continued run starts with the rows before its step.
+        checkpoint: File of the complete state, rewritten after a validation.
+        report: Called after every validation with the step and the rows since the last call; a
+            continued run starts with the rows before its step.
+        checkpoint_every_s: Seconds that the work at risk must have taken before it is saved; a
+            checkpoint of a short trial costs more than training again would.
 
     Returns:
         The network at its best validation.
@@ -95,7 +99,7 @@ def train(
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
     num_reported, terms, since_row = 0, _Terms(), state.step
-    start = time.perf_counter()
+    start = saved = time.perf_counter()
     while state.step < training.steps:
         terms.add(_optimise(state, sampler.draw(state.step), config))
         state.step += 1
@@ -107,7 +111,9 @@ def train(
         if at_validation:
             state.train_s += time.perf_counter() - start
             _validate(state, config, data, device)
-            state.save(checkpoint)
+            if time.perf_counter() - saved >= checkpoint_every_s:
+                state.save(checkpoint)
+                saved = time.perf_counter()
             report(state.step, state.history[num_reported:])
             num_reported = len(state.history)
             start = time.perf_counter()
@@ -126,33 +132,6 @@ def train(
         train_s=state.train_s,
         eval_s=state.eval_s,
     )
-
-
-def learning_rate(training: TrainingConfig, step: int) -> float:
-    """Learning rate of the step with this index, counted from 0."""
-    warmup = training.warmup_steps
-    if step < warmup:
-        return training.lr * (step + 1) / warmup
-    if training.schedule == "constant":
-        return training.lr
-    progress = (step - warmup) / (training.steps - warmup)
-    return training.lr * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def has_converged(scores: Sequence[float], tolerance: float) -> bool:
-    """Whether the best score of the last third exceeds the best before by at most `tolerance`.
-
-    Args:
-        scores: The selected measure at every validation, in order.
-        tolerance: Rise that still counts as flat.
-
-    Returns:
-        False also for fewer than three validations, which cannot show a plateau.
-    """
-    if len(scores) < 3:
-        return False
-    before = len(scores) - len(scores) // 3
-    return max(scores[before:]) - max(scores[:before]) <= tolerance
 
 
 class _Terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 from collections.abc import Mapping, Sequence
@@ -15,18 +16,20 @@ from ray import tune
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
 from trainables.data.annotation import Budget, annotated_masks
+from trainables.data.spec import ClassSpec
 from trainables.data.tileset import TileSet
 from trainables.evaluation import evaluate_tiles
 from trainables.files import write_atomically
 from trainables.loop import TrainingData, TrainResult, train
 from trainables.metrics import summarise
+from trainables.model_file import MODEL_FILE, TrainedModel
 from trainables.picture import trial_picture
 
 CHECKPOINT: Final = "checkpoint.pt"
-WEIGHTS: Final = "weights.pt"
 RESULT: Final = "result.json"
 CONFUSION: Final = "confusion.json"
 PICTURE: Final = "picture.png"
+_CHECKPOINT_EVERY_S: Final = 20.0
 
 
 def run_trial(handed: dict[str, Any]) -> None:
@@ -38,8 +41,10 @@ def run_trial(handed: dict[str, Any]) -> None:
         handed: All that the trial gets: `trial` (`TrialConfig.to_plain`), `tiles` (object
             references of `TileSet` by split; `test` for confirmation trials alone), `budget`
             (object reference of `Budget.to_plain`), `classes` (name and RGB color each),
-            `exclude_from_mean`, `folder` (where to write) and `cpus` (threads to use).
+            `exclude_from_mean`, `folder` (where to write) and `cpus` (threads to use); `bands`
+            (names of the image bands) and `study` (its name) go into the model file.
     """
+    gc.collect()  # An actor runs many trials: what the last one left in cycles goes now.
     config = TrialConfig.from_plain(handed["trial"])
     folder = Path(handed["folder"])
     torch.set_num_threads(max(1, int(handed["cpus"])))
@@ -61,7 +66,14 @@ def run_trial(handed: dict[str, Any]) -> None:
         tune.report({"step": step, "rows": list(rows), "score": score, "finished": False})
 
     checkpoint = folder / CHECKPOINT
-    result = train(config, data, device=device, checkpoint=checkpoint, report=report)
+    result = train(
+        config,
+        data,
+        device=device,
+        checkpoint=checkpoint,
+        report=report,
+        checkpoint_every_s=_CHECKPOINT_EVERY_S,
+    )
     metrics = _measures(config, result, budget, device)
     if "test" in tiles:
         metrics |= _test(result, config, data, tiles["test"], device, folder)
@@ -69,7 +81,8 @@ def run_trial(handed: dict[str, Any]) -> None:
     colors = [tuple(entry["color"]) for entry in handed["classes"]]
     picture = trial_picture(result.model, shown, colors, config.training, device)
     write_atomically(folder / PICTURE, picture)
-    torch.save(result.model.state_dict(), folder / WEIGHTS)
+    if config.phase == "confirm":  # search trials are compared, never applied: no weights
+        _trained(result, config, handed).save(folder / MODEL_FILE)
     record = {
         "trial": config.to_plain(),
         "score": result.best_score,
@@ -78,7 +91,7 @@ def run_trial(handed: dict[str, Any]) -> None:
         "history": result.history,
     }
     write_atomically(folder / RESULT, json.dumps(record).encode())
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)
     tune.report(
         {
             "step": config.training.steps,
@@ -96,6 +109,20 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(path.read_text())
     return record
+
+
+def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]) -> TrainedModel:
+    """What is kept of the network, to be applied to other images."""
+    num_bands = next(result.model.parameters()).shape[1]
+    return TrainedModel.from_trial(
+        result.model,
+        config,
+        classes=[
+            ClassSpec(name=one["name"], color=tuple(one["color"])) for one in handed["classes"]
+        ],
+        bands=handed.get("bands") or [f"band {band}" for band in range(1, num_bands + 1)],
+        study=handed.get("study"),
+    )
 
 
 def _measures(

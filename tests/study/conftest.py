@@ -1,5 +1,6 @@
 """A tiny data set on disk and tiny training, for the tests of the study layer."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from rasterio.errors import NotGeoreferencedWarning
 
 from study.config import StudyConfig, build_config
+from study.tracking import check_store
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
@@ -98,3 +100,13 @@ def make_config(tiny_folder: Path, tmp_path: Path) -> Callable[..., StudyConfig]
 def tiny_training() -> dict[str, Any]:
     """Training fields of a run of a second."""
     return dict(TRAINING)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URI of an SQLite database with MLflow's tables, which take seconds to create."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    with contextlib.chdir(folder):  # where MLflow makes its folder of artifacts
+        check_store(uri)
+    return uri

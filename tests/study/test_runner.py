@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,7 +86,8 @@ def active_runs(cwd: Path) -> dict[str, str]:
     return found
 
 
-def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, tmp_path):
+def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tmp_path):
+    shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
     file = tmp_path / "tiny.yaml"
     options = {
         "data": str(tiny_folder), "name": "whole", "models": ["urec", "unet"],
@@ -138,3 +140,18 @@ def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, tmp_path)
     assert "Traceback" not in done.stderr
     assert active_runs(tmp_path) == first
     assert table.read_bytes() == before
+
+
+def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, tmp_path):
+    """Tune takes Ctrl-C for an end like any other; the study was recorded as finished, exit 0."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("_start_ray", "_tune"):
+        monkeypatch.setattr(runner, name, lambda *arguments: None)
+    monkeypatch.setattr(runner.ray, "put", lambda held: held)
+    monkeypatch.setattr(runner.ray, "shutdown", lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_study(make_config(name="stopped", tracking_uri=store))
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("stopped")
+    (parent,) = client.search_runs([experiment.experiment_id])
+    assert parent.info.status == "RUNNING"

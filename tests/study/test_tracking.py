@@ -19,14 +19,6 @@ from trainables.errors import ConfigError
 from trainables.trial import CONFUSION, RESULT
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URI of a database with MLflow's tables, which take seconds to create."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    check_store(uri)
-    return uri
-
-
 @pytest.fixture
 def client(store: str) -> MlflowClient:
     return MlflowClient(tracking_uri=store)
@@ -222,9 +214,7 @@ def test_failed_trial_keeps_its_run_until_it_is_repeated(
     assert again.num_failed == 0
 
 
-def test_trial_of_a_study_folder_that_was_deleted_is_replaced(
-    open_record, children, trial, tmp_path
-):
+def test_trial_of_a_deleted_study_folder_is_replaced(open_record, children, trial, tmp_path):
     """Its run in MLflow outlived the folder; a second one beside it counted the trial twice."""
     left = left_on_disk(tmp_path / "t", trial)
     open_record().add_missing(trial, tmp_path / "t", left)

@@ -94,7 +94,7 @@ def test_a_value_of_another_type_as_yaml_may_bring_it_is_refused(field, value, k
     [
         ("width", (0, -1), (1,)),
         ("downsample", (0,), (1, 4)),
-        ("patch_px", (0, 31), (32, 33)),
+        ("patch_px", (0, 31), (64, 65)),
         ("stride_px", (0,), (1,)),
         ("batch_size", (0,), (1,)),
         ("epochs", (0,), (1, None)),

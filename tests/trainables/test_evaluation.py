@@ -50,9 +50,9 @@ def test_every_tile_by_loops(random_tiles, eroded):
 
 def test_window_step_and_batch_size_are_those_of_inference(random_tiles):
     model = BandOfThree()
-    # 70 x 45: starts 0, 20, 38 by 0, 13; the last batch of three is not full.
-    list(evaluate_tiles(model, random_tiles([(70, 45)]), TRAINING, 3, CPU))
-    assert model.calls == [(3, 3, 32, 32)] * 2
+    # 90 x 45: rows from 0, 20, 40, 58 and columns from 0, 13; eight windows, three at a time.
+    list(evaluate_tiles(model, random_tiles([(90, 45)]), TRAINING, 3, CPU))
+    assert model.calls == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 32, 32)]
 
 
 def test_an_eroded_reference_costs_no_further_prediction(random_tiles):

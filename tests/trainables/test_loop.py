@@ -1,7 +1,6 @@
 import json
 import math
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,7 +18,8 @@ from trainables.data.tiles import Tile
 from trainables.data.tileset import pack_tiles
 from trainables.errors import DataError
 from trainables.inference import predict_logits
-from trainables.loop import TrainingData, has_converged, learning_rate, train
+from trainables.loop import TrainingData, train
+from trainables.schedule import learning_rate
 
 CPU = torch.device("cpu")
 TINY = TrainingConfig(
@@ -67,9 +67,15 @@ def run(tmp_path, data):
     """Trains with a checkpoint of its own; further keywords replace training fields."""
     num = iter(range(100))
 
-    def run(config, data=data, report=lambda step, rows: None, checkpoint=None):
-        checkpoint = checkpoint or tmp_path / f"{next(num)}.pt"
-        return train(config, data, device=CPU, checkpoint=checkpoint, report=report)
+    def run(config, data=data, report=lambda step, rows: None, checkpoint=None, every_s=0.0):
+        return train(
+            config,
+            data,
+            device=CPU,
+            checkpoint=checkpoint or tmp_path / f"{next(num)}.pt",
+            report=report,
+            checkpoint_every_s=every_s,
+        )
 
     return run
 
@@ -174,6 +180,26 @@ class TestReproducibility:
         assert _record(results[0]) == _record(results[1])
         assert not _same(_weights(results[0]), _weights(results[2]))
         assert results[0].history[0]["train/loss"] != results[2].history[0]["train/loss"]
+
+    def test_the_seed_draws_weights_patches_and_augmentation_each(self, run, spy, data):
+        def masks(data, **trial):
+            spy["segmentation_loss"].clear()
+            run(_trial("unet", steps=2, num_validations=1, **trial), data)
+            return torch.cat([masks for _, masks in spy["segmentation_loss"]])
+
+        one, other = (_new_model(_trial(seed=seed)).state_dict() for seed in (0, 1))
+        assert not torch.equal(one["encoder.bottom.0.weight"], other["encoder.bottom.0.weight"])
+        for sampling in ("random", "grid"):
+            drawn = [masks(data, seed=seed, sampling=sampling) for seed in (0, 0, 1)]
+            assert torch.equal(drawn[0], drawn[1])
+            assert not torch.equal(drawn[0], drawn[2])
+        tile = pack_tiles([_halves()])  # has room for one patch: what differs is how it is turned
+        one_patch = replace(data, train=tile, labels=tile.masks)
+        turned = [masks(one_patch, seed=seed, augment=True) for seed in (0, 0, 1)]
+        assert torch.equal(turned[0], turned[1])
+        assert not torch.equal(turned[0], turned[2])
+        as_is = torch.from_numpy(tile.tile(0).mask.copy()).long().expand(4, -1, -1)
+        assert torch.equal(masks(one_patch), as_is)
 
     def test_global_generators_have_no_influence(self, run):
         torch.manual_seed(1)
@@ -380,6 +406,18 @@ class TestWhatIsLearnedFrom:
         assert len(seen) == 3
         assert all(tiles is data.val for tiles in seen)
 
+    def test_validation_looks_at_the_average_of_weights(self, run, monkeypatch):
+        seen, original = [], loop.evaluate_tiles
+
+        def spied(model, *arguments):
+            seen.append({k: v.clone() for k, v in model.state_dict().items()})
+            return original(model, *arguments)
+
+        monkeypatch.setattr(loop, "evaluate_tiles", spied)
+        result = run(_trial(ema_decay=0.5, steps=3, num_validations=1))
+        assert len(seen) == 1
+        assert _same(seen[0], _weights(result))
+
     def test_the_number_of_validations_does_not_change_training(self, run):
         last = [run(_trial(num_validations=n, schedule="cosine")).history[-1] for n in (1, 6)]
         assert last[0]["train/loss"] == last[1]["train/loss"]
@@ -454,23 +492,6 @@ class TestWhatIsLearnedFrom:
 
 
 class TestOptimisation:
-    def test_learning_rates_by_hand(self):
-        flat = replace(TINY, steps=12, lr=0.8, warmup_steps=4)
-        rates = [learning_rate(flat, step) for step in range(12)]
-        assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8] + [0.8] * 8)
-        cosine = replace(flat, schedule="cosine")
-        rates = [learning_rate(cosine, step) for step in range(12)]
-        assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
-        assert rates[8] == pytest.approx(0.4)
-        assert rates[6] == pytest.approx(0.4 * (1 + math.sqrt(0.5)))
-        assert rates[11] == pytest.approx(0.4 * (1 + math.cos(7 / 8 * math.pi)))
-        assert all(a > b for a, b in pairwise(rates[4:]))
-        assert learning_rate(cosine, 12) == pytest.approx(0)
-
-    def test_without_warm_up_the_first_step_has_the_full_rate(self):
-        for schedule in ("constant", "cosine"):
-            assert learning_rate(replace(TINY, schedule=schedule, lr=0.3), 0) == 0.3
-
     def test_the_optimiser_gets_the_rates_and_rows_report_them(self, run):
         config = _trial(schedule="cosine", warmup_steps=2)
         used = []
@@ -556,28 +577,6 @@ class TestOptimisation:
             hook.remove()
 
 
-@pytest.mark.parametrize(
-    ("scores", "tolerance", "converged"),
-    [
-        ([], 1.0, False),
-        ([0.5], 1.0, False),
-        ([0.5, 0.5], 1.0, False),  # two points show no plateau
-        ([0.1, 0.5, 0.5], 0.0, True),
-        ([0.1, 0.5, 0.52], 0.01, False),
-        ([0.1, 0.5, 0.505], 0.01, True),
-        ([0.1, 0.5, 0.2], 0.01, True),  # falling is not climbing
-        ([0.1, 0.5, 0.5, 0.6], 0.05, False),
-        ([0.9, 0.5, 0.6, 0.7, 0.8, 0.89], 0.0, True),  # the best lies before
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.5], 0.05, False),  # the last third is two of six
-        ([0.1, 0.2, 0.3, 0.45, 0.46, 0.5], 0.06, True),
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.6, 0.6], 0.0, True),
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.7, 0.6], 0.05, False),
-    ],
-)
-def test_convergence_by_hand(scores, tolerance, converged):
-    assert has_converged(scores, tolerance) is converged
-
-
 def test_paired_models_start_from_the_same_weights():
     unet, urec = (_new_model(_trial(model, seed=5)).state_dict() for model in ("unet", "urec"))
     for name, value in unet.items():
@@ -594,3 +593,12 @@ def _new_model(config):
         exclude_from_mean=(),
     )
     return loop._new_state(config, data, CPU).model
+
+
+def test_a_checkpoint_is_written_when_enough_work_is_at_risk(run, tmp_path):
+    often, seldom = tmp_path / "often.pt", tmp_path / "seldom.pt"
+    first = run(_trial(), checkpoint=often)
+    second = run(_trial(), checkpoint=seldom, every_s=3600.0)
+    assert often.exists()
+    assert not seldom.exists()
+    assert first.history == second.history

@@ -59,9 +59,14 @@ def test_image_reference_and_prediction_side_by_side():
 def test_urec_adds_its_reconstruction():
     tile = _tile()
     model = build_model("urec", 3, 3, width=1).eval()
+    with torch.no_grad():
+        # A red that leaves the range below, a green and a blue within it.
+        model.reconstruction.head.weight.fill_(0.01)
+        model.reconstruction.head.bias.copy_(torch.tensor([-0.5, 0.6, 0.9]))
     panels = _panels(model, tile, 4)
     with torch.no_grad():
         rebuilt = model.reconstruct(torch.from_numpy(tile.image)[None].float() / 255)[0]
+    assert 0.3 < rebuilt[1].min() <= rebuilt[2].max() < 1
     expected = (rebuilt * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     assert np.array_equal(panels[3], np.moveaxis(expected, 0, -1))
     assert np.array_equal(panels[0], np.moveaxis(tile.image, 0, -1))

@@ -155,14 +155,20 @@ class _Shuffled:
 def patch_grid(tiles: TileSet, patch_px: int, stride_px: int) -> Tensor:
     """Positions of the patches of a regular grid that lie on their tile (G, 3), int64.
 
-    A tile smaller than a patch has one, at its upper left corner.
+    The last row and column are shifted back to the tile's edge, so that every pixel lies in a
+    patch; a tile smaller than a patch has one, at its upper left corner.
     """
     corners = []
     for index, (height, width) in enumerate(tiles.shapes):
-        rows = torch.arange(0, max(int(height) - patch_px, 0) + 1, stride_px)
-        columns = torch.arange(0, max(int(width) - patch_px, 0) + 1, stride_px)
+        rows = _grid_line(int(height), patch_px, stride_px)
+        columns = _grid_line(int(width), patch_px, stride_px)
         corners.append(torch.cartesian_prod(torch.tensor([index]), rows, columns))
     return torch.cat(corners)
+
+
+def _grid_line(length_px: int, patch_px: int, stride_px: int) -> Tensor:
+    last = max(length_px - patch_px, 0)
+    return torch.tensor([*range(0, last, stride_px), last])
 
 
 def _annotated_px(

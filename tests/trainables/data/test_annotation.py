@@ -102,6 +102,13 @@ def test_fractions_that_binary_floating_point_cannot_hold_are_reached():
         assert len(_draw(tiles, tenths / 10, block_px=4).blocks) == tenths
     assert len(_draw(tiles, 0.1 + 0.2, block_px=4).blocks) == 3
     assert len(_draw(tiles, 1 - 0.9, block_px=4).blocks) == 1
+    hundred = pack_tiles(
+        [Tile(name="a", image=np.zeros((1, 10, 10), np.uint8), mask=np.zeros((10, 10), np.uint8))]
+    )
+    assert 0.29 * 100 < 29
+    assert 0.57 * 100 < 57
+    assert len(_draw(hundred, 0.29, block_px=1).blocks) == 29
+    assert len(_draw(hundred, 0.57, block_px=1).blocks) == 57
 
 
 def test_a_block_without_labelled_pixels_is_never_taken():
