@@ -15,7 +15,7 @@ test:
 	$(PYTHON) -m pytest
 
 test-slow:
-	$(PYTHON) -m pytest -m 'slow or not slow'
+	$(PYTHON) -m pytest -m 'not gpu'
 
 study:
 	$(PYTHON) run_study.py --space w1,label_frac

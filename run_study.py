@@ -32,17 +32,20 @@ def main(arguments: list[str]) -> int:
         return 130
     from analysis.report import make_report
     from analysis.tables import comparison_text
+    from study.record import attach_report
 
     report = make_report(
         outcome.name, tracking_uri=outcome.tracking_uri, out=outcome.folder / "report"
     )
+    attach_report(outcome.tracking_uri, outcome.parent_run_id, report.folder)
     print(comparison_text(report.comparison))
     if outcome.num_failed:
         print(
             f"{outcome.num_failed} of {outcome.num_trials} trials failed; see their traceback.txt"
         )
     print(f"report  {report.index}")
-    print(f"browse  mlflow ui --backend-store-uri {outcome.tracking_uri}")
+    uri = outcome.tracking_uri
+    print(f"browse  {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}")
     return 1 if outcome.num_failed else 0
 
 

@@ -38,7 +38,7 @@ _DEMO: Final = TrainingConfig(
     infer_step_px=192,
 )
 _SMOKE: Final = replace(
-    _DEMO, batch_size=4, steps=24, warmup_steps=2, ema_decay=0.0, num_validations=3
+    _DEMO, downsample=8, patch_px=32, steps=30, warmup_steps=2, ema_decay=0.0, num_validations=3
 )
 _COMPACT: Final = replace(
     _DEMO,

@@ -83,7 +83,7 @@ class ProgressCallback(Callback):
     def _end(self, trial: Any) -> None:
         self._share.pop(trial.trial_id, None)
         self._num_done += 1
-        self._write(now=not self._live and self._num_done == self._num_trials)
+        self._write()
 
     def _write(self, now: bool = False) -> None:
         if self._live:

@@ -27,8 +27,9 @@ from study.preflight import (
 )
 from study.preparation import MANIFEST, Budgets, prepare, resolve_steps
 from study.progress import ProgressCallback
+from study.record import StudyRecord, check_store
 from study.searcher import ArmSearch, StudySearcher
-from study.tracking import StudyRecord, TrackingCallback, check_store
+from study.tracking import TrackingCallback
 from trainables.config import TrialConfig
 from trainables.trial import read_result, run_trial
 
@@ -45,6 +46,8 @@ class StudyOutcome:
     name: str
     folder: Path
     tracking_uri: str
+    parent_run_id: str
+    """The study's run in MLflow."""
     num_trials: int
     num_failed: int
 
@@ -88,6 +91,8 @@ def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut
             "trial": trial.to_plain(),
             "tiles": {split: tiles[split] for split in splits},
             "budget": drawn[trial.seed, trial.label_frac],
+            "study": config.name,
+            "bands": list(data.spec.bands),
             "classes": classes,
             "exclude_from_mean": list(data.spec.exclude_from_mean),
             "folder": str(_trials_folder(config) / trial.key),
@@ -127,6 +132,7 @@ def _run_trials(
         name=config.name,
         folder=config.folder,
         tracking_uri=uri,
+        parent_run_id=record.parent_id,
         num_trials=num_all,
         num_failed=record.num_failed,
     )

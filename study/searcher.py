@@ -7,6 +7,7 @@ in Optuna's database and in the trial folders, so a study continues from what th
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -221,5 +222,7 @@ def _build_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSamp
         "gp": samplers.GPSampler,
     }
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
-    sampler: optuna.samplers.BaseSampler = kinds[config.sampler](seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC, since 2022
+        sampler: optuna.samplers.BaseSampler = kinds[config.sampler](seed=seed)
     return sampler

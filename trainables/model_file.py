@@ -21,6 +21,9 @@ from trainables.models.build import MODELS, build_model
 MODEL_FILE: Final = "model.pt"
 """Name of the file in the folder of a confirmation trial, and of its artifact in MLflow."""
 
+TRIAL_FOLDER_TAG: Final = "trial_folder"
+"""Tag of a trial's run in MLflow: absolute path of the folder it wrote to."""
+
 UINT8_SCALING: Final = (0.0, 1 / 255)
 """Offset and scale of a uint8 band."""
 

@@ -113,15 +113,14 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]) -> TrainedModel:
     """What is kept of the network, to be applied to other images."""
-    num_bands = next(result.model.parameters()).shape[1]
     return TrainedModel.from_trial(
         result.model,
         config,
         classes=[
             ClassSpec(name=one["name"], color=tuple(one["color"])) for one in handed["classes"]
         ],
-        bands=handed.get("bands") or [f"band {band}" for band in range(1, num_bands + 1)],
-        study=handed.get("study"),
+        bands=handed["bands"],
+        study=handed["study"],
     )
 
 

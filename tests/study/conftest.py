@@ -14,7 +14,7 @@ import torch
 from rasterio.errors import NotGeoreferencedWarning
 
 from study.config import StudyConfig, build_config
-from study.tracking import check_store
+from study.record import check_store
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

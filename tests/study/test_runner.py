@@ -86,6 +86,7 @@ def active_runs(cwd: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tmp_path):
     shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
     file = tmp_path / "tiny.yaml"

@@ -13,7 +13,8 @@ from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
 from study.arms import confirm_trial, plan_arms, search_trial
-from study.tracking import TRACEBACK, StudyRecord, TrackingCallback, check_store
+from study.record import TRACEBACK, StudyRecord, check_store
+from study.tracking import TrackingCallback
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.trial import CONFUSION, RESULT

@@ -111,7 +111,7 @@ def _read_tile(spec: DatasetSpec, files: TileFiles, downsample: int) -> Tile | l
         return problems
     return Tile(
         name=files.name,
-        image=_frozen(_block_means(image, downsample)),
+        image=_frozen(block_means(image, downsample)),
         mask=_frozen(_block_centers(_hide(mask, hidden), downsample)),
         eroded_mask=None
         if eroded_mask is None
@@ -185,7 +185,7 @@ def _hide(mask: NDArray[np.uint8], hidden: NDArray[np.bool_] | None) -> NDArray[
     return mask if hidden is None else np.where(hidden, np.uint8(IGNORE_INDEX), mask)
 
 
-def _block_means(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+def block_means(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Mean of each full block of an image (C, H, W), rounded half up."""
     if size_px == 1:
         return image

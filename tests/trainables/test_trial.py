@@ -1,0 +1,95 @@
+"""What a trial leaves in its folder, without Ray."""
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from trainables import predict, trial
+from trainables.config import TrainingConfig, TrialConfig
+from trainables.data.annotation import draw_budget
+from trainables.inference import predict_logits
+from trainables.model_file import MODEL_FILE, TrainedModel
+
+TRAINING = TrainingConfig(
+    width=2,
+    patch_px=32,
+    sampling="random",
+    batch_size=2,
+    steps=4,
+    epochs=None,
+    num_validations=2,
+    infer_window_px=96,
+    infer_step_px=96,
+)
+CLASSES = [
+    {"name": name, "color": list(color)}
+    for name, color in (("land", (0, 128, 0)), ("water", (0, 0, 255)), ("wood", (9, 8, 7)))
+]
+
+
+@pytest.fixture
+def run(random_tiles, tmp_path, monkeypatch):
+    """Runs a trial of a phase and returns its folder."""
+    monkeypatch.setattr(trial.ray, "get", lambda held: held)
+    monkeypatch.setattr(trial.tune, "report", lambda row: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    tiles = {split: random_tiles(seed=seed) for seed, split in enumerate(("train", "val", "test"))}
+    budget = draw_budget(tiles["train"], fraction=1.0, seed=1, block_px=32, num_classes=3)
+
+    def run_phase(phase):
+        config = TrialConfig(
+            key=f"{phase}-a", phase=phase, model="urec", label_frac=1.0, seed=1, training=TRAINING
+        )
+        splits = ("train", "val", "test") if phase == "confirm" else ("train", "val")
+        trial.run_trial(
+            {
+                "trial": config.to_plain(),
+                "tiles": {split: tiles[split] for split in splits},
+                "budget": budget.to_plain(),
+                "study": "harbour",
+                "bands": ["red", "green", "blue"],
+                "classes": CLASSES,
+                "exclude_from_mean": [],
+                "folder": str(tmp_path / config.key),
+                "cpus": 1,
+            }
+        )
+        return tmp_path / config.key
+
+    return run_phase
+
+
+def test_a_search_trial_keeps_no_weights(run):
+    left = {file.name for file in run("search").iterdir()}
+    assert left == {trial.PICTURE, trial.RESULT}
+
+
+def test_a_confirmation_trial_leaves_its_model(run):
+    folder = run("confirm")
+    left = {file.name for file in folder.iterdir()}
+    assert left == {trial.PICTURE, trial.RESULT, trial.CONFUSION, MODEL_FILE}
+    trained = TrainedModel.load(folder / MODEL_FILE)
+    assert (trained.trial_key, trained.study) == ("confirm-a", "harbour")
+    assert trained.bands == ("red", "green", "blue")
+    assert [(one.name, list(one.color)) for one in trained.classes] == [
+        (one["name"], one["color"]) for one in CLASSES
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
+    run, random_tiles, tmp_path
+):
+    folder, pixels = run("confirm"), random_tiles(seed=2).tile(0).image
+    _, height, width = pixels.shape
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8"
+    ) as target:
+        target.write(pixels)
+    arguments = ["--model", str(folder), "--out", str(tmp_path), "--device", "cpu"]
+    assert predict.main([*arguments, str(tmp_path / "a.tif")]) == 0
+    network = TrainedModel.load(folder / MODEL_FILE).build()
+    logits = predict_logits(network, pixels, window_px=96, step_px=96, batch_size=1, device="cpu")
+    with rasterio.open(tmp_path / "a_classes.tif") as result:
+        assert np.array_equal(result.read(1), logits.argmax(0).numpy())
