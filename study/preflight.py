@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from study.config import StudyConfig
-from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec, load_dataset
+from trainables.data.dataset import load_dataset
+from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.synthetic import write_scenes
 from trainables.data.tiles import read_tiles
 from trainables.data.tileset import TileSet, pack_tiles

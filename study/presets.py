@@ -27,7 +27,7 @@ _DEMO: Final = TrainingConfig(
     sampling="random",
     augment=True,
     batch_size=8,
-    steps=100,
+    steps=120,
     epochs=None,
     lr=1e-2,
     schedule="cosine",
@@ -46,14 +46,14 @@ _COMPACT: Final = replace(
     patch_px=128,
     steps=3000,
     lr=3e-3,
-    warmup_steps=100,
+    warmup_steps=120,
     ema_decay=0.99,
     num_validations=30,
 )
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "smoke": Preset(training=_SMOKE, trials=2, seeds=2),
-    "demo": Preset(training=_DEMO, trials=3, seeds=3),
+    "demo": Preset(training=_DEMO, trials=2, seeds=3),
     "compact": Preset(training=_COMPACT, trials=6, seeds=5),
     "paper": Preset(training=TrainingConfig(), trials=10, seeds=5),
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainables.data.spec import ClassSpec, DatasetSpec, TileFiles, load_dataset, parse_color
+from trainables.data.dataset import load_dataset
+from trainables.data.spec import ClassSpec, DatasetSpec, TileFiles, parse_color
 from trainables.errors import DataError
 
 COLOR_YAML = """\

@@ -12,7 +12,8 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles, load_dataset
+from trainables.data.dataset import load_dataset
+from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles
 from trainables.data.tiles import Tile, read_tiles, tiles_checksum
 from trainables.errors import DataError
 

@@ -1,0 +1,45 @@
+"""Finds the data set at a path, in any of the layouts that are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trainables.data.dataset_yaml import load_yaml
+from trainables.data.isprs import load_isprs
+from trainables.data.spec import DatasetSpec
+from trainables.errors import DataError
+
+
+def load_dataset(path: Path) -> DatasetSpec:
+    """The data set at a path: its classes, splits and files, every file checked to exist.
+
+    Args:
+        path: A folder with dataset.yaml, a YAML file itself (another split of the same tiles),
+            or an ISPRS Vaihingen / Potsdam folder as downloaded and unpacked.
+
+    Returns:
+        The data set with absolute file paths, tiles of a split sorted by name.
+
+    Raises:
+        DataError: If there is no such data set, or it is incomplete or contradicts itself.
+    """
+    path = Path(path).expanduser().absolute()
+    if path.is_file():
+        return load_yaml(path)
+    if not path.is_dir():
+        raise DataError(f"data must be an existing folder or YAML file, got {str(path)!r}")
+    if (path / "dataset.yaml").is_file():
+        return load_yaml(path / "dataset.yaml")
+    spec = load_isprs(path)
+    if spec is not None:
+        return spec
+    if not any(path.iterdir()):
+        advice = "the folder is empty; put the data there or give another path"
+    elif any(path.rglob("*.zip")):
+        advice = "unpack the zip archives in it, or write a dataset.yaml (docs/data.md)"
+    else:
+        advice = "write a dataset.yaml (docs/data.md) beside the images"
+    raise DataError(
+        "data must be a folder with dataset.yaml or an ISPRS Vaihingen / Potsdam download, "
+        f"got {str(path)!r}; {advice}"
+    )
