@@ -21,4 +21,4 @@ study:
 	$(PYTHON) run_study.py --space w1,label_frac
 
 report:
-	$(PYTHON) -m analysis report study
+	$(PYTHON) -m analysis report demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from study.cli import parse_arguments
 from trainables.errors import ConfigError, DataError
@@ -31,12 +32,17 @@ def main(arguments: list[str]) -> int:
         print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
         return 130
     from analysis.report import make_report
+    from analysis.schema import StudyDataError
     from analysis.tables import comparison_text
     from study.record import attach_report
 
-    report = make_report(
-        outcome.name, tracking_uri=outcome.tracking_uri, out=outcome.folder / "report"
-    )
+    try:
+        report = make_report(
+            outcome.name, tracking_uri=outcome.tracking_uri, out=outcome.folder / "report"
+        )
+    except StudyDataError as error:
+        print(f"run_study.py: the trials are done, the report is not: {error}", file=sys.stderr)
+        return 1
     attach_report(outcome.tracking_uri, outcome.parent_run_id, report.folder)
     print(comparison_text(report.comparison))
     if outcome.num_failed:
@@ -45,7 +51,8 @@ def main(arguments: list[str]) -> int:
         )
     print(f"report  {report.index}")
     uri = outcome.tracking_uri
-    print(f"browse  {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}")
+    mlflow = Path(sys.executable).with_name("mlflow")
+    print(f"browse  {uri if uri.startswith('http') else f'{mlflow} ui --backend-store-uri {uri}'}")
     return 1 if outcome.num_failed else 0
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _PAGE_SIZE = 1000
+_PARENT_TAG = "mlflow.parentRunId"
 
 
 class UnknownStudyError(LookupError):
@@ -120,6 +121,14 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
     parent = max(parents, key=lambda run: run.info.start_time)
 
     notes: list[str] = []
+    others = {run.info.run_id for run in parents} - {parent.info.run_id}
+    if others:
+        notes.append(f"Earlier studies of this name are left out: {len(others)}.")
+        runs = [
+            run
+            for run in runs
+            if run.info.run_id not in others and run.data.tags.get(_PARENT_TAG) not in others
+        ]
     info = _study_info(client, parent, name, notes)
     newest = _newest_attempts(runs, notes)
     trials = trials_frame([trial_row(run) for run in newest.values()])

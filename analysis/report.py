@@ -77,7 +77,9 @@ def _write(
     page: bool,
 ) -> ReportPaths:
     record: StudyRecord = load_study(name, tracking_uri)
-    folder = Path("studies") / name / "report" if out is None else Path(out)
+    config = record.info.document.get("config") or {}
+    home = Path(config.get("output") or "studies") / name
+    folder = home / "report" if out is None else Path(out)
     scores = score_trials(record)
     compared = comparison(record, scores)
     confusions = confusion_tables(record, scores)

@@ -16,7 +16,7 @@ STATUSES = ("running", "finished", "failed")
 
 
 class StudyDataError(ValueError):
-    """A record in MLflow does not keep the contract of `docs/` and `design.md`, section 4."""
+    """A record in MLflow is not as `run_study.py` writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,11 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")
     add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
     add("--workers", type=int, help="workers per trial; 0 = in the trial's own process (default)")
-    add("--gpus", type=float, help="GPUs per worker, fractions allowed (default 0)")
+    add(
+        "--gpus",
+        type=float,
+        help="GPUs per worker, fractions allowed (default: 1 if any)",
+    )
     add("--cpus", type=float, help="CPUs per worker (default 1)")
     add("--concurrent", type=int, help="trials at once at most (default: as many as fit)")
     add("--address", help="Ray cluster to join")

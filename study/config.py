@@ -23,7 +23,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _ANSWER_CHANGING: Final = (
     "space",
-    "data",
     "models",
     "trials",
     "seeds",
@@ -53,8 +52,8 @@ class StudyConfig:
     pruner: str = "none"
     workers: int = 0
     """Workers per trial; 0 = in the trial's own process."""
-    gpus: float = 0.0
-    """GPUs per worker; fractions share a card."""
+    gpus: float | None = None
+    """GPUs per worker, fractions share a card; None for one where the machine has any."""
     cpus: float = 1.0
     """CPUs per worker."""
     concurrent: int | None = None
@@ -88,6 +87,8 @@ class StudyConfig:
                 raise ConfigError(f"--{name} must be at least {low}, got {value!r}")
         for name in ("cpus", "gpus"):
             value = getattr(self, name)
+            if value is None:
+                continue
             if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
                 raise ConfigError(f"--{name} must be a positive number, got {value!r}")
         _refuse_not_yet(self)

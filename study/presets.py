@@ -46,7 +46,7 @@ _COMPACT: Final = replace(
     patch_px=128,
     steps=3000,
     lr=3e-3,
-    warmup_steps=120,
+    warmup_steps=100,
     ema_decay=0.99,
     num_validations=30,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import uuid
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,8 +31,9 @@ def study_manifest(
     tiles: Mapping[str, TileSet],
     budgets: Iterable[Budget],
 ) -> dict[str, Any]:
-    """Content of `study.yaml`: `config`, `dataset`, `budgets` and `provenance`."""
+    """Content of `study.yaml`: `study_id`, `config`, `dataset`, `budgets` and `provenance`."""
     return {
+        "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
         "dataset": {
             "name": spec.name,

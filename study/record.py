@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -75,24 +76,30 @@ class StudyRecord:
         """Trials whose run ended as failed, in this or an earlier run of the study."""
         return len(self._failed)
 
-    def open(self, manifest: Path, params: Mapping[str, Any]) -> None:
-        """Begin or take up the parent run.
+    def open(self, manifest: Path) -> None:
+        """Begin the parent run, or take up that of the same study; a name alone is not enough.
 
         Args:
             manifest: `study.yaml`.
-            params: What the study was told, shown as parameters.
         """
-        found = self._search("tags.phase = 'study'")
+        content = yaml.safe_load(manifest.read_text())
+        study_id = content["study_id"]
+        found = self._search(f"tags.phase = 'study' and tags.study_id = '{study_id}'")
         if found:
             self.parent_id = found[0].info.run_id
             self._client.update_run(self.parent_id, status="RUNNING")
             self._client.set_tag(self.parent_id, "status", "running")
         else:
-            tags = {"phase": "study", "study": self._name, "status": "running"}
-            tags[MLFLOW_RUN_NAME] = self._name
+            tags = {
+                MLFLOW_RUN_NAME: self._name,
+                "phase": "study",
+                "study": self._name,
+                "study_id": study_id,
+                "status": "running",
+            }
             run = self._client.create_run(self._experiment_id, tags=tags)
             self.parent_id = run.info.run_id
-            entries = [Param(name, str(value)[:6000]) for name, value in params.items()]
+            entries = [Param(name, str(value)[:6000]) for name, value in content["config"].items()]
             self._client.log_batch(self.parent_id, params=entries)
         self._client.log_artifact(self.parent_id, str(manifest))
         for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"):

@@ -78,7 +78,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         return _run_trials(config, arms, data, budgets, slots)
 
 
-def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut:
+def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
     """Put tiles and budgets where every trial of the machine shares them."""
     tiles = {split: ray.put(held) for split, held in data.tiles.items()}
     drawn = {key: ray.put(budget.to_plain()) for key, budget in budgets.items()}
@@ -97,6 +97,7 @@ def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets) -> HandOut
             "exclude_from_mean": list(data.spec.exclude_from_mean),
             "folder": str(_trials_folder(config) / trial.key),
             "cpus": config.cpus,
+            "gpus": slots.gpus,
         }
 
     return hand_out
@@ -108,7 +109,7 @@ def _run_trials(
     """Open the records, take up what is done and run the rest."""
     uri = _tracking_uri(config)
     record = StudyRecord(uri, config.name)
-    record.open(config.folder / MANIFEST, config.to_plain())
+    record.open(config.folder / MANIFEST)
     for folder in sorted(_trials_folder(config).glob("*")):
         done = read_result(folder)
         if done is not None:
@@ -120,7 +121,7 @@ def _run_trials(
         _start_ray(slots)
         try:
             progress = ProgressCallback(num_all, num_all - num_left)
-            searcher = StudySearcher(searches, _hand_out(config, data, budgets))
+            searcher = StudySearcher(searches, _hand_out(config, data, budgets, slots))
             _tune(config, searcher, num_left, slots, [TrackingCallback(record), progress])
             progress.close()
         finally:
@@ -156,7 +157,7 @@ def _tune(
     callbacks: list[tune.Callback],
 ) -> None:
     tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": config.gpus}),
+        tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": slots.gpus}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=num_left,

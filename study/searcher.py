@@ -10,6 +10,7 @@ import itertools
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class ArmSearch:
             return self._search_trial(self._optuna_study.ask(self._distributions).number)
         if self._running or not self._seeds:
             return None
-        values = self.chosen_values()
+        values = self.chosen_values() if self.arm.searched else {}
         if values is None:
             self._seeds.clear()
             return None
@@ -214,15 +215,16 @@ def _distribution(one: Varied) -> optuna.distributions.BaseDistribution:
 def _build_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
     """The sampler of the search trial with this number."""
     samplers = optuna.samplers
-    kinds = {
+    # A third of the trials at random, then by what they showed; Optuna's ten would be all of them.
+    num_random = max(2, config.trials // 3)
+    kinds: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
         "grid": samplers.RandomSampler,  # never draws: the whole grid is tried first
-        "tpe": samplers.TPESampler,
+        "tpe": partial(samplers.TPESampler, n_startup_trials=num_random),
         "random": samplers.RandomSampler,
         "qmc": samplers.QMCSampler,
-        "gp": samplers.GPSampler,
+        "gp": partial(samplers.GPSampler, n_startup_trials=num_random),
     }
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC, since 2022
-        sampler: optuna.samplers.BaseSampler = kinds[config.sampler](seed=seed)
-    return sampler
+        return kinds[config.sampler](seed=seed)

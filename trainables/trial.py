@@ -41,14 +41,15 @@ def run_trial(handed: dict[str, Any]) -> None:
         handed: All that the trial gets: `trial` (`TrialConfig.to_plain`), `tiles` (object
             references of `TileSet` by split; `test` for confirmation trials alone), `budget`
             (object reference of `Budget.to_plain`), `classes` (name and RGB color each),
-            `exclude_from_mean`, `folder` (where to write) and `cpus` (threads to use); `bands`
-            (names of the image bands) and `study` (its name) go into the model file.
+            `exclude_from_mean`, `folder` (where to write), `cpus` (threads to use), `gpus`
+            (above 0: train on the GPU that Ray shows); `bands` (names of the image bands) and
+            `study` (its name) go into the model file.
     """
     gc.collect()  # An actor runs many trials: what the last one left in cycles goes now.
     config = TrialConfig.from_plain(handed["trial"])
     folder = Path(handed["folder"])
     torch.set_num_threads(max(1, int(handed["cpus"])))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if handed["gpus"] > 0 else "cpu")
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     tiles: dict[str, TileSet] = {split: ray.get(ref) for split, ref in handed["tiles"].items()}

@@ -232,3 +232,9 @@ def fill_edge_studies(client: MlflowClient) -> None:
     wrong.confirm("unet", 1.0, 0, [np.ones((2, 3), dtype=np.int64)])
 
     FakeStudy(client, "wrong-model").trial("confirm", "segnet", 1.0, 0)
+
+    twice = FakeStudy(client, "twice", seeds=1)
+    twice.confirm("unet", 0.1, 0, counts())
+    tags = {"phase": "study", "study": "twice", "status": "finished"}
+    twice.parent_id = client.create_run(twice.experiment_id, tags=tags).info.run_id
+    twice.confirm("unet", 0.5, 0, counts())

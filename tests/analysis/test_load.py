@@ -117,3 +117,9 @@ def test_confusion_counts_survive_the_store(store: str) -> None:
     assert confusion.pooled().dtype == np.int64
     assert len(confusion.tiles) == 2
     assert confusion.pooled().sum() == sum(tile.full.sum() for tile in confusion.tiles)
+
+
+def test_trials_of_an_earlier_study_of_the_same_name_are_left_out(store: str) -> None:
+    record = load_study("twice", store)
+    assert record.trials["label_frac"].tolist() == [0.5]
+    assert "Earlier studies of this name are left out: 1." in record.notes

@@ -177,7 +177,6 @@ def test_changes_ignore_resources_and_where_it_is_recorded():
         ({"seeds": 99}, "-> 99"),
         ({"seed": 5}, "seed: 0 -> 5"),
         ({"sampler": "random"}, "sampler: tpe -> random"),
-        ({"data": "other", "name": "demo"}, "data: None -> other"),
         ({"width": 99}, "-> 99"),
         ({"select_by": "oa"}, "select_by: mean_f1 -> oa"),
     ],

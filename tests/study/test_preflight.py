@@ -38,14 +38,15 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "concurrent"),
     [
-        ({}, 8),
-        ({"cpus": 3}, 2),
-        ({"cpus": 0.5}, 16),
+        ({}, 2),  # one of the two GPUs each
+        ({"gpus": 0}, 8),
+        ({"cpus": 3, "gpus": 0}, 2),
+        ({"cpus": 0.5, "gpus": 0}, 16),
         ({"gpus": 1}, 2),
         ({"gpus": 0.25}, 8),
         ({"gpus": 0.5, "cpus": 4}, 2),
-        ({"concurrent": 3}, 3),
-        ({"concurrent": 99}, 8),
+        ({"concurrent": 3, "gpus": 0}, 3),
+        ({"concurrent": 99, "gpus": 0}, 8),
     ],
 )
 def test_trials_that_fit_at_once(make_config, machine, options, concurrent):
@@ -65,6 +66,12 @@ def test_more_than_the_machine_has_is_refused(make_config, machine, options, sai
     machine(8, 2)
     with pytest.raises(ConfigError, match=said):
         find_slots(make_config(**options))
+
+
+def test_without_a_gpu_trials_train_on_cpus(make_config, machine):
+    machine(8, 0)
+    slots = find_slots(make_config())
+    assert (slots.gpus, slots.concurrent) == (0, 8)
 
 
 def test_gpus_without_a_gpu_are_refused(make_config, machine):

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from study import runner
 from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
-from study.preflight import find_dataset, read_data
+from study.preflight import find_dataset, find_slots, read_data
 from study.preparation import prepare
 from trainables.data.annotation import Budget
 
@@ -27,7 +27,7 @@ def handed(make_config, monkeypatch):
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
-    return config, data, runner._hand_out(config, data, budgets)
+    return config, data, runner._hand_out(config, data, budgets, find_slots(config))
 
 
 def test_search_trial_is_not_handed_the_test_tiles(handed):

@@ -305,10 +305,17 @@ def test_no_arm_waits_for_another(storage):
     ],
 )
 def test_trial_without_its_last_report_has_failed(storage, result, error):
-    config = study(models=["unet"])
+    config = study(models=["urec"], trials=1)
     searcher = make_searcher(config, storage)
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=error)
     assert [trial.state for trial in in_database(config, storage)] == [TrialState.FAIL]
     assert searcher.suggest("b") == Searcher.FINISHED
     assert searcher.is_done
+
+
+def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(storage):
+    searcher = make_searcher(study(models=["unet"]), storage)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", None, error=True)
+    assert searcher.suggest("b")["trial"]["phase"] == "confirm"

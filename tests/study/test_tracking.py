@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
@@ -43,11 +44,11 @@ def trial(config) -> TrialConfig:
 @pytest.fixture
 def open_record(config, store, tmp_path) -> Callable[[], StudyRecord]:
     manifest = tmp_path / "study.yaml"
-    manifest.write_text("config: {}")
+    manifest.write_text(yaml.safe_dump({"study_id": "a1", "config": config.to_plain()}))
 
     def make() -> StudyRecord:
         record = StudyRecord(store, config.name)
-        record.open(manifest, config.to_plain())
+        record.open(manifest)
         return record
 
     return make
@@ -277,3 +278,18 @@ def test_store_that_cannot_be_used_is_refused(uri):
         check_store(uri)
     assert "\n" not in str(caught.value)
     assert repr(uri) in str(caught.value)
+
+
+def test_another_study_of_the_same_name_gets_a_parent_of_its_own(store, config, tmp_path, trial):
+    parents = []
+    for study_id in ("first", "second"):
+        manifest = tmp_path / study_id / "study.yaml"
+        manifest.parent.mkdir()
+        manifest.write_text(yaml.safe_dump({"study_id": study_id, "config": config.to_plain()}))
+        record = StudyRecord(store, config.name)
+        record.open(manifest)
+        record.begin_trial(trial)
+        record.fail_trial(trial.key, "out of memory")
+        assert record.num_failed == 1  # its own, not the other's
+        parents.append(record.parent_id)
+    assert parents[0] != parents[1]

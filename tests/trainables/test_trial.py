@@ -53,6 +53,7 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "exclude_from_mean": [],
                 "folder": str(tmp_path / config.key),
                 "cpus": 1,
+                "gpus": 0,
             }
         )
         return tmp_path / config.key
