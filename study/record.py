@@ -27,7 +27,7 @@ from trainables.trial import CONFUSION, PICTURE, RESULT
 
 TRACEBACK: Final = "traceback.txt"
 _TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the MLflow UI on training runs; without it, it guesses and may show its view of LLMs."""
+"""Spares the MLflow UI the guess of an experiment's kind; its switch still sets the view."""
 _BATCH: Final = 1000
 """Metrics that MLflow takes in one call."""
 
