@@ -21,7 +21,7 @@ def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: st
         client: Client of the tracking store that holds the run.
         run_id: The run.
         artifact_uri: Its artifact folder, as the store gives it.
-        name: File name in that folder.
+        name: Path of the file in that folder, parts separated by "/".
 
     Returns:
         The bytes; None if the run has no such file.
@@ -33,7 +33,8 @@ def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: st
     if folder is not None:
         path = folder / name
         return path.read_bytes() if path.is_file() else None
-    if name not in {entry.path for entry in client.list_artifacts(run_id)}:
+    parent = name.rpartition("/")[0] or None
+    if name not in {entry.path for entry in client.list_artifacts(run_id, parent)}:
         return None
     with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
         return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.schema import MODELS
@@ -48,7 +49,7 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
         num_failed = int((rows["status"] == "failed").sum())
         if num_failed:
             found.append(f"{_of(num_failed, len(rows), what)} failed.")
-    return (*found, *_short_arms(record, scores))
+    return (*found, *_short_arms(record, scores), *_budget_warnings(record))
 
 
 def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
@@ -69,6 +70,27 @@ def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
             arm = f"{MODELS[row['model']].label} at {percent(row['label_frac'])}"
             short.append(f"{arm} ({int(same.sum())} of {asked})")
     return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
+
+
+def _budget_warnings(record: StudyRecord) -> Iterator[str]:
+    """Confirmed budgets that lack classes, or hold more than was asked for."""
+    search_seed = (record.info.document.get("config") or {}).get("seed")
+    confirmed = [one for one in record.info.budgets if one.seed != search_seed]
+    for frac in sorted({one.label_frac for one in confirmed}):
+        same = [one for one in confirmed if one.label_frac == frac]
+        lacking = Counter(name for one in same for name in one.empty_classes)
+        if lacking:
+            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            yield (
+                f"At {percent(frac)}, draws of the annotations hold not one pixel of {names}: no "
+                "model can learn these classes from them."
+            )
+        if any(one.exceeds for one in same):
+            reached = max(one.reached_frac for one in same)
+            yield (
+                f"At {percent(frac)}, a single unit of annotation exceeds what was asked for: up "
+                f"to {percent(reached)} of the labels were used."
+            )
 
 
 def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> str:

@@ -56,6 +56,16 @@ class StudyRecord:
     notes: tuple[str, ...]
     """What was found and left out, in words for a reader."""
     tracking_uri: str
+    run_id: str = ""
+    """The study's own run."""
+    artifact_uri: str = ""
+    """Folder of the artifacts of that run."""
+
+    def study_artifact(self, name: str) -> bytes | None:
+        """One artifact of the study's own run, None if it has no such file."""
+        if not self.run_id:
+            return None
+        return read_artifact(_open(self.tracking_uri), self.run_id, self.artifact_uri, name)
 
     def artifact(self, trial_key: str, name: str) -> bytes | None:
         """One artifact of a trial, None if it has no such file.
@@ -143,6 +153,8 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
         },
         notes=tuple(notes),
         tracking_uri=uri,
+        run_id=parent.info.run_id,
+        artifact_uri=parent.info.artifact_uri,
     )
 
 

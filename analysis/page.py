@@ -14,7 +14,7 @@ from analysis import wording
 from analysis.figure_files import FIGURE_SCORES, panel_svg
 from analysis.figures import INK, PAPER, RULE, label_scarcity_info
 from analysis.findings import finding, warnings
-from analysis.pictures import trial_pictures
+from analysis.pictures import budget_pictures, trial_pictures
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS, undefined_classes
 from analysis.stats import MIN_SEEDS, PairedDifference, paired_differences
@@ -74,6 +74,7 @@ def render_page(
             excluded=_excluded(record),
             undefined=undefined_classes(record),
             pictures=pictures,
+            budgets=budget_pictures(record),
             widest_px=max((picture.width_px for picture in pictures), default=0),
             search=search.to_dict("records"),
             provenance=_provenance(record),

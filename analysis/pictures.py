@@ -58,10 +58,57 @@ def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
                     seed=int(first["seed"]),
                     width_px=width_px,
                     height_px=height_px,
-                    data_uri=f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
+                    data_uri=_data_uri(content),
                 )
             )
     return pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetPicture:
+    """Where the annotations of one budget lie on the training tiles, inlined."""
+
+    label_frac: float
+    reached_frac: float
+    seed: int
+    width_px: int
+    height_px: int
+    data_uri: str
+
+
+def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
+    """The budgets of the first confirmation seed, one per fraction below 1."""
+    search_seed = (record.info.document.get("config") or {}).get("seed")
+    seeds = [one.seed for one in record.info.budgets if one.seed != search_seed]
+    pictures = []
+    for budget in record.info.budgets:
+        if budget.seed != min(seeds, default=None) or budget.label_frac >= 1:
+            continue
+        name = f"budgets/s{budget.seed}-f{_fraction_text(budget.label_frac)}.png"
+        content = record.study_artifact(name)
+        if content is None:
+            continue
+        width_px, height_px = png_size(content)
+        pictures.append(
+            BudgetPicture(
+                label_frac=budget.label_frac,
+                reached_frac=budget.reached_frac,
+                seed=budget.seed,
+                width_px=width_px,
+                height_px=height_px,
+                data_uri=_data_uri(content),
+            )
+        )
+    return pictures
+
+
+def _fraction_text(fraction: float) -> str:
+    """As in the names of the files: at least two decimals, and as many as the number has."""
+    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
+
+
+def _data_uri(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def png_size(content: bytes) -> tuple[int, int]:

@@ -50,6 +50,21 @@ class ClassInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BudgetInfo:
+    """One annotation budget, as `study.yaml` records it."""
+
+    seed: int
+    label_frac: float
+    """Annotated / labelled pixels asked for."""
+    reached_frac: float
+    """Annotated / labelled pixels of the budget."""
+    empty_classes: tuple[str, ...]
+    """Classes without one annotated pixel."""
+    exceeds: bool
+    """Whether the smallest unit alone exceeds what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyInfo:
     """What is known of a study apart from its trials."""
 
@@ -58,6 +73,8 @@ class StudyInfo:
     """One of STATUSES."""
     classes: tuple[ClassInfo, ...] = ()
     exclude_from_mean: tuple[str, ...] = ()
+    budgets: tuple[BudgetInfo, ...] = ()
+    """In the order of seeds and fractions; empty where they are not recorded."""
     num_seeds_asked: int | None = None
     """Confirmation repeats per arm in the configuration; None where it is not recorded."""
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -193,9 +210,25 @@ def parse_study(document: Mapping[str, Any], *, name: str, status: str) -> Study
         status=status,
         classes=tuple(classes),
         exclude_from_mean=tuple(str(c) for c in dataset.get("exclude_from_mean") or ()),
+        budgets=tuple(_parse_budget(entry, name) for entry in document.get("budgets") or ()),
         num_seeds_asked=seeds if isinstance(seeds, int) else None,
         document=dict(document),
     )
+
+
+def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:
+    try:
+        return BudgetInfo(
+            seed=int(entry["seed"]),
+            label_frac=float(entry["fraction_asked"]),
+            reached_frac=float(entry["fraction_reached"]),
+            empty_classes=tuple(map(str, entry.get("classes_without_annotation") or ())),
+            exceeds=bool(entry.get("exceeds_asked", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyDataError(
+            f"budgets must have a seed and fractions, got {entry!r} in study.yaml of study {study}"
+        ) from error
 
 
 def _checked_color(color: object, study: str) -> str | None:

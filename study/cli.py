@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import yaml
 
@@ -13,6 +13,7 @@ from study.config import PRUNERS, SAMPLERS, StudyConfig, build_config
 from study.presets import PRESETS
 from study.space import PARAMETERS
 from trainables.config import MODELS
+from trainables.data.budget_units import Kind
 from trainables.errors import ConfigError
 
 
@@ -79,6 +80,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")
     add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")
     add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
+    add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
+        "block)")  # fmt: skip
     add("--workers", type=int, help="workers per trial; 0 = in the trial's own process (default)")
     add(
         "--gpus",

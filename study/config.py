@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from study.presets import PRESETS
 from study.space import Varied, parse_space
 from trainables.config import MODELS, TrainingConfig, training_fields
+from trainables.data.budget_units import Kind, Unit
 from trainables.errors import ConfigError
 
 SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
@@ -20,6 +21,8 @@ PRUNERS: Final = ("none",)
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_POINT_RADIUS_PX: Final = 3
 
 _ANSWER_CHANGING: Final = (
     "space",
@@ -29,6 +32,9 @@ _ANSWER_CHANGING: Final = (
     "sampler",
     "pruner",
     "seed",
+    "budget_unit",
+    "budget_px",
+    "budget_stratified",
 )
 """Fields, besides those of training, that a continued study must not change."""
 
@@ -67,6 +73,14 @@ class StudyConfig:
     """Folder of all studies; this one writes to `<output>/<name>`."""
     seed: int = 0
     """Seed of the search trials; confirmation takes the numbers after it."""
+    budget_unit: Kind = "block"
+    """What is annotated at a time: `block`, `tile` or `point`."""
+    budget_px: int | None = None
+    """Side of a block (None: `patch_px`) or radius of a point's disc (None: 3), in pixels."""
+    budget_stratified: bool = False
+    """Whether every class comes early in a budget, and then in proportion."""
+    tile_memory_mib: float | None = None
+    """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
@@ -91,8 +105,25 @@ class StudyConfig:
                 continue
             if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
                 raise ConfigError(f"--{name} must be a positive number, got {value!r}")
+        if self.tile_memory_mib is not None and not self.tile_memory_mib > 0:
+            raise ConfigError(
+                f"tile_memory_mib must be a positive number, got {self.tile_memory_mib!r}"
+            )
+        if self.budget_unit == "tile" and self.budget_px is not None:
+            raise ConfigError(
+                f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
+            )
+        _ = self.unit  # checks itself
         _refuse_not_yet(self)
         self._check_grid()
+
+    @property
+    def unit(self) -> Unit:
+        """What is annotated at a time."""
+        _check_choice("--budget-unit", self.budget_unit, get_args(Kind))
+        default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
+        size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
+        return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
 
     @cached_property
     def varied(self) -> tuple[Varied, ...]:
@@ -195,15 +226,19 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 def _check_types(chosen: Mapping[str, Any]) -> None:
     """Refuse an option of the wrong type, as a YAML file may bring it."""
     kinds: dict[str, tuple[type, ...]] = {
-        **dict.fromkeys(("space", "data", "preset", "sampler", "pruner", "name"), (str,)),
+        **dict.fromkeys(
+            ("space", "data", "preset", "sampler", "pruner", "name", "budget_unit"), (str,)
+        ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
         **dict.fromkeys(("trials", "seeds", "seed", "workers", "concurrent"), (int,)),
-        **dict.fromkeys(("gpus", "cpus"), (int, float)),
+        **dict.fromkeys(("gpus", "cpus", "tile_memory_mib"), (int, float)),
+        "budget_px": (int,),
+        "budget_stratified": (bool,),
         "models": (list, tuple),
     }
     for name, value in chosen.items():
         kind = kinds.get(name)
-        if kind and (not isinstance(value, kind) or isinstance(value, bool)):
+        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)):
             words = " or ".join(one.__name__ for one in kind)
             raise ConfigError(f"{name} must be of type {words}, got {value!r}")
 

@@ -11,19 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from study.config import StudyConfig
 from trainables.data.dataset import load_dataset
-from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec
+from trainables.data.scaling import BandScaling, fit_scaling
+from trainables.data.spec import DatasetSpec
 from trainables.data.synthetic import write_scenes
-from trainables.data.tiles import read_tiles
-from trainables.data.tileset import TileSet, pack_tiles
-from trainables.errors import ConfigError, DataError
+from trainables.data.tiles import read_dataset
+from trainables.data.tileset import TileSet
+from trainables.errors import ConfigError
 
 SCENES_SEED: Final = 0
 _SCENES_FOLDER: Final = "_scenes"
 """Under the output folder; no study can be named so: names begin with a letter or digit."""
+TILES: Final = "tiles"
+"""Below the study's folder: decoded tiles that exceed the memory granted, while it runs."""
+_MEMORY_SHARE: Final = 0.2
+"""Of the machine's memory; Ray's object store holds a second copy."""
 _CHECKPOINT_COPIES: Final = 5
 """Weights, two moments of Adam, weight average and best weights."""
 
@@ -35,6 +38,10 @@ class StudyData:
     spec: DatasetSpec
     tiles: Mapping[str, TileSet]
     """By split."""
+    scaling: BandScaling
+    """From the values of all tiles to those the network sees; fitted on training tiles alone."""
+    eroded_from: str
+    """Where the eroded reference of the test tiles comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +107,41 @@ def find_dataset(config: StudyConfig) -> DatasetSpec:
 
 
 def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
-    """Decode all tiles.
+    """Check and decode all tiles.
+
+    Tiles that take more than the memory granted are decoded into `tiles/` of the study's folder,
+    from which trials read windows.
 
     Raises:
         DataError: Listing everything that is wrong with them.
     """
-    tiles = {}
-    for split in SPLITS:
-        held = read_tiles(spec, split, downsample=config.training.downsample)
-        tiles[split] = pack_tiles(held)
-        if not np.any(tiles[split].masks != IGNORE_INDEX):
-            names = ", ".join(tile.name for tile in held)
-            raise DataError(f"{split} tiles must hold labelled pixels, got none in {names}")
-    return StudyData(spec=spec, tiles=tiles)
+    decoded = read_dataset(
+        spec,
+        downsample=config.training.downsample,
+        memory_mib=granted_mib(config),
+        folder=config.folder.resolve() / TILES,
+    )
+    return StudyData(
+        spec=spec,
+        tiles=decoded.tiles,
+        scaling=fit_scaling(decoded.tiles["train"]),
+        eroded_from=decoded.eroded_from,
+    )
+
+
+def granted_mib(config: StudyConfig) -> float:
+    """Memory that decoded tiles may take: as configured, or a fifth of the machine's."""
+    if config.tile_memory_mib is not None:
+        return config.tile_memory_mib
+    return _MEMORY_SHARE * machine_mib()
+
+
+def machine_mib() -> float:
+    """Memory of this machine, or of the container it is, MiB."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    return (total if text == "max" else min(total, int(text))) / 2**20
 
 
 def check_output(config: StudyConfig, concurrent: int, num_confirm: int) -> None:
@@ -153,8 +182,10 @@ def lock_study(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: If another process holds it.
     """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    lock = folder / ".lock"
+    with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -162,4 +193,13 @@ def lock_study(folder: Path) -> Iterator[None]:
                 f"--name must be of a study that is not running, got {folder.name!r}, which "
                 "another process runs; wait for it or choose another name"
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder / TILES, ignore_errors=True)
+            if missing and list(folder.iterdir()) == [lock]:  # refused before it had begun
+                lock.unlink()
+                for one in missing:
+                    if any(one.iterdir()):
+                        break
+                    one.rmdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,13 +11,17 @@ from study.config import StudyConfig
 from study.preflight import StudyData
 from study.provenance import read_manifest, study_manifest, write_manifest
 from trainables.data.annotation import Budget, draw_budget, read_budget, write_budget
+from trainables.data.budget_picture import budget_picture
+from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import patch_grid
 from trainables.errors import ConfigError, DataError
+from trainables.files import write_atomically
 
 MANIFEST: Final = "study.yaml"
+BUDGETS: Final = "budgets"
 
-Budgets = Mapping[tuple[int, float], Budget]
-"""By seed and annotation fraction."""
+Budgets = Mapping[tuple[int, float], tuple[Budget, PixelSet]]
+"""Manifest and annotated pixels, by seed and annotation fraction."""
 
 
 def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
@@ -44,24 +48,31 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     earlier = read_manifest(folder / MANIFEST)
     if earlier is not None:
         _refuse_changes(config, data, earlier)
+    fractions = sorted({arm.label_frac for arm in arms})
     budgets = {}
     for seed in (config.seed, *confirm_seeds(config)):
-        for fraction in sorted({arm.label_frac for arm in arms}):
-            budget = draw_budget(
+        for fraction in fractions:
+            budget, pixels = draw_budget(
                 data.tiles["train"],
                 fraction=fraction,
                 seed=seed,
-                block_px=config.training.patch_px,
+                unit=config.unit,
                 num_classes=len(data.spec.classes),
+                smallest=fractions[0],
             )
-            path = folder / "budgets" / f"s{seed}-f{fraction_text(fraction)}.json"
+            path = folder / BUDGETS / f"s{seed}-f{fraction_text(fraction)}.json"
             if not path.exists():
                 write_budget(path, budget)
             elif read_budget(path) != budget:
                 raise DataError(f"{path} must be the budget of these tiles, got another one")
-            budgets[seed, fraction] = budget
+            picture = path.with_suffix(".png")
+            if not picture.exists():
+                colors = [one.color for one in data.spec.classes]
+                drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
+                write_atomically(picture, drawn)
+            budgets[seed, fraction] = budget, pixels
     if earlier is None:
-        manifest = study_manifest(config, data.spec, data.tiles, budgets.values())
+        manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
         write_manifest(folder / MANIFEST, manifest)
     return budgets
 
@@ -78,3 +89,19 @@ def _refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, 
             f"--name must be new when the study changes, got {config.name!r}, which was begun with "
             f"other settings ({'; '.join(changes)}); choose another --name"
         )
+
+
+def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
+    """What a person must know of the budgets: classes without annotation, fractions exceeded."""
+    said = []
+    for (seed, fraction), (budget, _) in budgets.items():
+        where = f"budget of {fraction:g} with seed {seed}"
+        if budget.empty_classes:
+            names = ", ".join(class_names[index] for index in budget.empty_classes)
+            said.append(f"{where} has no annotated pixel of {names}")
+        if budget.exceeds:
+            said.append(
+                f"{where} reaches {budget.fraction_reached:.3g}: the smallest {budget.unit.kind} "
+                "alone exceeds it"
+            )
+    return said

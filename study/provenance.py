@@ -14,9 +14,8 @@ from typing import Any, Final
 import yaml
 
 from study.config import StudyConfig
+from study.preflight import StudyData
 from trainables.data.annotation import Budget
-from trainables.data.spec import DatasetSpec
-from trainables.data.tileset import TileSet
 from trainables.files import write_atomically
 
 _PACKAGES: Final = (
@@ -26,12 +25,10 @@ _PACKAGES: Final = (
 
 
 def study_manifest(
-    config: StudyConfig,
-    spec: DatasetSpec,
-    tiles: Mapping[str, TileSet],
-    budgets: Iterable[Budget],
+    config: StudyConfig, data: StudyData, budgets: Iterable[Budget]
 ) -> dict[str, Any]:
     """Content of `study.yaml`: `study_id`, `config`, `dataset`, `budgets` and `provenance`."""
+    spec = data.spec
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
@@ -44,8 +41,10 @@ def study_manifest(
                 for one in spec.classes
             ],
             "exclude_from_mean": list(spec.exclude_from_mean),
-            "splits": {split: list(held.names) for split, held in tiles.items()},
-            "checksums": {split: held.checksum for split, held in tiles.items()},
+            "splits": {split: list(held.names) for split, held in data.tiles.items()},
+            "checksums": {split: held.checksum for split, held in data.tiles.items()},
+            "scaling": data.scaling.to_plain(),
+            "eroded_reference": data.eroded_from,
         },
         "budgets": [
             {
@@ -54,6 +53,10 @@ def study_manifest(
                 "fraction_reached": budget.fraction_reached,
                 "annotated_px": budget.annotated_px,
                 "class_px": list(budget.class_px),
+                "classes_without_annotation": [
+                    spec.classes[index].name for index in budget.empty_classes
+                ],
+                "exceeds_asked": budget.exceeds,
                 "checksum": budget.checksum,
             }
             for budget in budgets

@@ -76,11 +76,12 @@ class StudyRecord:
         """Trials whose run ended as failed, in this or an earlier run of the study."""
         return len(self._failed)
 
-    def open(self, manifest: Path) -> None:
+    def open(self, manifest: Path, budgets: Path) -> None:
         """Begin the parent run, or take up that of the same study; a name alone is not enough.
 
         Args:
             manifest: `study.yaml`.
+            budgets: Folder of the budgets' manifests and pictures.
         """
         content = yaml.safe_load(manifest.read_text())
         study_id = content["study_id"]
@@ -102,6 +103,7 @@ class StudyRecord:
             entries = [Param(name, str(value)[:6000]) for name, value in content["config"].items()]
             self._client.log_batch(self.parent_id, params=entries)
         self._client.log_artifact(self.parent_id, str(manifest))
+        self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
         for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_id}'"):
             key = run.data.tags["trial_key"]
             if run.info.status in ("FINISHED", "FAILED") and key not in self._run_ids:

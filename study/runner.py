@@ -25,7 +25,14 @@ from study.preflight import (
     lock_study,
     read_data,
 )
-from study.preparation import MANIFEST, Budgets, prepare, resolve_steps
+from study.preparation import (
+    BUDGETS,
+    MANIFEST,
+    Budgets,
+    budget_warnings,
+    prepare,
+    resolve_steps,
+)
 from study.progress import ProgressCallback
 from study.record import StudyRecord, check_store
 from study.searcher import ArmSearch, StudySearcher
@@ -66,23 +73,30 @@ def run_study(config: StudyConfig) -> StudyOutcome:
     if config.data is None:
         _say("reading the built-in scenes")
     spec = find_dataset(config)
-    if config.data is not None:
-        _say("reading tiles")
-    data = read_data(config, spec)
-    config = resolve_steps(config, data)
-    _say("opening MLflow")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    check_store(_tracking_uri(config))
     with lock_study(config.folder):
+        if config.data is not None:
+            _say("reading tiles")
+        data = read_data(config, spec)
+        config = resolve_steps(config, data)
+        _say("opening MLflow")
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        check_store(_tracking_uri(config))
         budgets = prepare(config, arms, data)
+        for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
+            _say(f"note: {warning}")
         return _run_trials(config, arms, data, budgets, slots)
 
 
 def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
     """Put tiles and budgets where every trial of the machine shares them."""
     tiles = {split: ray.put(held) for split, held in data.tiles.items()}
-    drawn = {key: ray.put(budget.to_plain()) for key, budget in budgets.items()}
+    drawn = {
+        key: (ray.put(budget.to_plain()), ray.put(pixels))
+        for key, (budget, pixels) in budgets.items()
+    }
+    scaling = data.scaling.to_plain()
     classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
+    bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
 
     def hand_out(trial: TrialConfig) -> dict[str, Any]:
         # A search trial is not handed the test tiles: it cannot read them.
@@ -92,9 +106,10 @@ def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slo
             "tiles": {split: tiles[split] for split in splits},
             "budget": drawn[trial.seed, trial.label_frac],
             "study": config.name,
-            "bands": list(data.spec.bands),
+            "bands": bands,
+            "scaling": scaling,
             "classes": classes,
-            "exclude_from_mean": list(data.spec.exclude_from_mean),
+            "exclude_from_mean": excluded,
             "folder": str(_trials_folder(config) / trial.key),
             "cpus": config.cpus,
             "gpus": slots.gpus,
@@ -109,7 +124,7 @@ def _run_trials(
     """Open the records, take up what is done and run the rest."""
     uri = _tracking_uri(config)
     record = StudyRecord(uri, config.name)
-    record.open(config.folder / MANIFEST)
+    record.open(config.folder / MANIFEST, config.folder / BUDGETS)
     for folder in sorted(_trials_folder(config).glob("*")):
         done = read_result(folder)
         if done is not None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrainingConfig
+from trainables.data.scaling import BandScaling
 from trainables.data.tileset import TileSet
 from trainables.inference import evaluate_tile
 
@@ -17,6 +18,7 @@ def evaluate_tiles(
     tiles: TileSet,
     training: TrainingConfig,
     num_classes: int,
+    scaling: BandScaling,
     device: torch.device,
 ) -> Iterator[dict[str, Tensor]]:
     """Confusion matrices of every tile, in the order of the set.
@@ -26,6 +28,7 @@ def evaluate_tiles(
         tiles: The split.
         training: For the inference window, its step and the batch size.
         num_classes: K.
+        scaling: From the values of the tiles to those the network sees.
         device: Where the network is.
 
     Yields:
@@ -44,4 +47,5 @@ def evaluate_tiles(
             step_px=training.infer_step_px,
             batch_size=training.batch_size,
             device=device,
+            scaling=scaling,
         )

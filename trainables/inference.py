@@ -1,20 +1,22 @@
-"""A model over a whole tile: overlapping windows, whose results are added up."""
+"""A model over a whole tile: overlapping windows, whose results are added up, row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables.data.scaling import BandScaling, uint8_scaling
 from trainables.metrics import confusion_matrix
 
-Raster = Tensor | NDArray[np.uint8]
-"""An image (C, H, W) or a mask (H, W) as it lies in memory, uint8."""
+Raster = Tensor | NDArray[Any]
+"""An image (C, H, W) or a mask (H, W) as it lies in memory."""
 
 
 def predict_logits(
@@ -25,6 +27,7 @@ def predict_logits(
     step_px: int,
     batch_size: int,
     device: torch.device | str,
+    scaling: BandScaling | None = None,
 ) -> Tensor:
     """Class scores of a tile; logits are added where windows overlap, as in the authors' code.
 
@@ -34,24 +37,26 @@ def predict_logits(
 
     Args:
         model: Any of `trainables.models`, on `device`.
-        image: (C, H, W), uint8; scaled to [0, 1] here.
+        image: (C, H, W), in the type of `scaling`; scaled to [0, 1] here.
         window_px: Height and width of a window.
         step_px: Distance of windows along rows and columns, at most window_px.
         batch_size: Windows per forward pass; changes the speed, not the result.
         device: Where the model is and where the logits are added up.
+        scaling: From the values of the image to [0, 1]; None for uint8 divided by 255.
 
     Returns:
         Summed logits (K, H, W), float32, on `device`; an inference tensor, not to be changed in
         place. Comparable within a pixel only: pixels lie in different numbers of windows.
 
     Raises:
-        ValueError: If the image is not uint8 (C, H, W), or a size is out of its range.
+        ValueError: If the image is not (C, H, W) in the type of `scaling`, or a size is out of
+            its range.
         TypeError: If the model has no `segment`.
     """
     segment = _branch(model, "segment")
-    grid = _Grid(image, window_px, step_px)
+    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
     with _evaluating(model):
-        return _summed(segment, _tensor(image), grid, batch_size, torch.device(device))
+        return torch.cat([rows.clone() for _, _, rows in strips.summed(segment)], dim=1)
 
 
 def predict_reconstruction(
@@ -62,16 +67,18 @@ def predict_reconstruction(
     step_px: int,
     batch_size: int,
     device: torch.device | str,
+    scaling: BandScaling | None = None,
 ) -> Tensor:
     """Reconstruction of a tile, averaged where windows overlap.
 
     Args:
         model: One with a reconstruction branch (U-REC), on `device`.
-        image: (C, H, W), uint8; scaled to [0, 1] here.
+        image: As in `predict_logits`.
         window_px: As in `predict_logits`.
         step_px: As in `predict_logits`.
         batch_size: As in `predict_logits`.
         device: As in `predict_logits`.
+        scaling: As in `predict_logits`.
 
     Returns:
         (C, H, W), float32, on `device`; 0 ... 1 is the range of the image, which the values,
@@ -82,11 +89,10 @@ def predict_reconstruction(
         TypeError: If the model has no `reconstruct`, such as U-Net.
     """
     reconstruct = _branch(model, "reconstruct")
-    grid = _Grid(image, window_px, step_px)
-    device = torch.device(device)
+    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
     with _evaluating(model):
-        total = _summed(reconstruct, _tensor(image), grid, batch_size, device)
-    return total / grid.num_windows_per_pixel().to(device)
+        total = torch.cat([rows.clone() for _, _, rows in strips.summed(reconstruct)], dim=1)
+    return total / strips.num_windows_per_pixel().to(total.device)
 
 
 def evaluate_tile(
@@ -99,12 +105,15 @@ def evaluate_tile(
     step_px: int,
     batch_size: int,
     device: torch.device | str,
+    scaling: BandScaling | None = None,
 ) -> dict[str, Tensor]:
     """Predict a tile once and compare it with each of its references.
 
+    Memory is bounded by a strip of the tile as high as a few windows, whatever its height.
+
     Args:
         model: As in `predict_logits`.
-        image: (C, H, W), uint8.
+        image: As in `predict_logits`.
         references: Masks (H, W) by name, such as "full" and "eroded"; class indices,
             `IGNORE_INDEX` where unknown.
         num_classes: K.
@@ -112,6 +121,7 @@ def evaluate_tile(
         step_px: As in `predict_logits`.
         batch_size: As in `predict_logits`.
         device: As in `predict_logits`.
+        scaling: As in `predict_logits`.
 
     Returns:
         Pixel counts (K, K), int64, on the CPU, by the names of `references`; rows reference,
@@ -129,84 +139,98 @@ def evaluate_tile(
                 f"reference {name!r} must have the size of the image {tuple(image.shape[1:])}, "
                 f"got {tuple(reference.shape)}"
             )
-    logits = predict_logits(
-        model, image, window_px=window_px, step_px=step_px, batch_size=batch_size, device=device
-    )
-    if not logits.isfinite().all():  # argmax would make class 0 or another of it
-        raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
-    prediction = logits.argmax(dim=0)
-    return {
-        name: confusion_matrix(
-            prediction, _tensor(reference).to(prediction.device), num_classes
-        ).cpu()
-        for name, reference in references.items()
+    segment = _branch(model, "segment")
+    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    matrices = {
+        name: torch.zeros(num_classes, num_classes, dtype=torch.int64) for name in references
     }
+    with _evaluating(model):
+        for top, bottom, logits in strips.summed(segment):
+            if not logits.isfinite().all():  # argmax would make class 0 or another of it
+                raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
+            prediction = logits.argmax(dim=0)
+            for name, reference in references.items():
+                rows = _tensor(reference[top:bottom]).to(prediction.device)
+                matrices[name] += confusion_matrix(prediction, rows, num_classes).cpu()
+    return matrices
 
 
-class _Grid:
-    """Where the windows of an image lie: they cover it and none reaches beyond it."""
+class _Strips:
+    """The windows of an image, done from top to bottom; none reaches beyond the image."""
 
-    def __init__(self, image: Raster, window_px: int, step_px: int) -> None:
-        if image.ndim != 3 or image.dtype not in (torch.uint8, np.uint8) or 0 in image.shape:
+    def __init__(
+        self,
+        image: Raster,
+        window_px: int,
+        step_px: int,
+        batch_size: int,
+        device: torch.device,
+        scaling: BandScaling | None,
+    ) -> None:
+        name = "uint8" if scaling is None else scaling.dtype
+        if image.ndim != 3 or str(image.dtype).removeprefix("torch.") != name or 0 in image.shape:
             raise ValueError(
-                f"image must be uint8 (C, H, W), got {image.dtype} {tuple(image.shape)}"
+                f"image must be {name} (C, H, W), got {image.dtype} {tuple(image.shape)}"
             )
         if not 1 <= step_px <= window_px:
             raise ValueError(
                 f"step_px must be in 1 ... window_px ({window_px}), got {step_px!r}; "
                 "a larger step would leave pixels without prediction"
             )
-        self.size_px = tuple(image.shape[1:])
-        self.window_px = tuple(min(window_px, size) for size in self.size_px)
-        self.starts = [
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
+        self._image = image
+        self._batch_size = batch_size
+        self._device = device
+        self._scaling = uint8_scaling(len(image)) if scaling is None else scaling
+        self._size_px = tuple(image.shape[1:])
+        self._window_px = tuple(min(window_px, size) for size in self._size_px)
+        self._starts = [
             sorted({*range(0, size - window, step_px), size - window})
-            for size, window in zip(self.size_px, self.window_px, strict=True)
+            for size, window in zip(self._size_px, self._window_px, strict=True)
         ]
 
-    def windows(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of every window, from top left to bottom right."""
-        height, width = self.window_px
-        return [
-            (slice(top, top + height), slice(left, left + width))
-            for top, left in product(*self.starts)
-        ]
+    def summed(self, forward: Callable[[Tensor], Tensor]) -> Iterator[tuple[int, int, Tensor]]:
+        """Top and bottom row, and the sum of `forward` over the windows there (K, h, W), float32.
+
+        It is on the device, and overwritten once the next is asked for.
+        """
+        tops, lefts = self._starts
+        height, width = self._window_px
+        num_rows = max(1, self._batch_size // len(lefts))  # rows of windows that go together
+        groups = [tops[first : first + num_rows] for first in range(0, len(tops), num_rows)]
+        ends = [*(group[0] for group in groups[1:]), self._size_px[0]]
+        carried: Tensor | None = None
+        for group, end in zip(groups, ends, strict=True):
+            top, bottom = group[0], group[-1] + height
+            image = _tensor(self._image[:, top:bottom]).to(self._device)
+            windows = list(product([start - top for start in group], lefts))
+            total: Tensor | None = None
+            for first in range(0, len(windows), self._batch_size):
+                batch = windows[first : first + self._batch_size]
+                images = torch.stack(
+                    [image[:, t : t + height, left : left + width] for t, left in batch]
+                )
+                outputs = forward(self._scaling.to_unit(images)).float()
+                if total is None:
+                    total = outputs.new_zeros(outputs.shape[1], bottom - top, self._size_px[1])
+                for (t, left), output in zip(batch, outputs, strict=True):
+                    total[:, t : t + height, left : left + width] += output
+            assert total is not None
+            if carried is not None:
+                total[:, : carried.shape[1]] += carried
+            yield top, end, total[:, : end - top]
+            carried = total[:, end - top :]
 
     def num_windows_per_pixel(self) -> Tensor:
         """How many windows each pixel lies in, (H, W), float32, at least 1."""
-        rows, columns = (torch.zeros(size) for size in self.size_px)
+        rows, columns = (torch.zeros(size) for size in self._size_px)
         for counts, starts, window in zip(
-            (rows, columns), self.starts, self.window_px, strict=True
+            (rows, columns), self._starts, self._window_px, strict=True
         ):
             for start in starts:
                 counts[start : start + window] += 1
         return torch.outer(rows, columns)
-
-
-def _summed(
-    forward: Callable[[Tensor], Tensor],
-    image: Tensor,
-    grid: _Grid,
-    batch_size: int,
-    device: torch.device,
-) -> Tensor:
-    """Sum of `forward` over the windows of an image: (K, H, W), float32, on `device`."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
-    image = image.to(device)
-    windows = grid.windows()
-    if len(windows) == 1:
-        return forward(image[None].float() / 255)[0].float()
-    total: Tensor | None = None
-    for first in range(0, len(windows), batch_size):
-        batch = windows[first : first + batch_size]
-        images = torch.stack([image[:, rows, columns] for rows, columns in batch])
-        outputs = forward(images.float() / 255).float()
-        if total is None:
-            total = outputs.new_zeros(outputs.shape[1], *grid.size_px)
-        for (rows, columns), output in zip(batch, outputs, strict=True):
-            total[:, rows, columns] += output
-    assert total is not None
-    return total
 
 
 def _tensor(raster: Raster) -> Tensor:

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.checkpoint import LoopState, Row
 from trainables.config import TrialConfig
+from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import GridPositions, Positions, RandomPositions
 from trainables.data.sampler import Batch, PatchSampler
+from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import TileSet
 from trainables.errors import DataError
@@ -42,9 +42,11 @@ class TrainingData:
     """What a trial learns from and is selected by; test tiles are no part of it."""
 
     train: TileSet
-    labels: NDArray[np.uint8]
-    """Masks of the training tiles with `IGNORE_INDEX` outside the budget (P,)."""
+    annotated: PixelSet
+    """Pixels of the training tiles that the budget holds."""
     val: TileSet
+    scaling: BandScaling
+    """From the values of all tiles to those the network sees."""
     class_names: tuple[str, ...]
     exclude_from_mean: tuple[str, ...]
 
@@ -178,14 +180,15 @@ def _build_sampler(config: TrialConfig, data: TrainingData, device: torch.device
     positions: Positions
     if training.sampling == "grid":
         where["stride_px"] = training.stride_px
-        positions = GridPositions(data.train, data.labels, **where)
+        positions = GridPositions(data.train, data.annotated, **where)
     else:
-        positions = RandomPositions(data.train, data.labels, **where)
+        positions = RandomPositions(data.train, data.annotated, **where)
     uses_all = config.model == "urec" and training.reconstruct_on == "all"
     return PatchSampler(
         data.train,
-        data.labels,
+        data.annotated,
         positions,
+        scaling=data.scaling,
         patch_px=training.patch_px,
         num_annotated=training.batch_size,
         num_anywhere=training.batch_size if uses_all else 0,
@@ -214,7 +217,7 @@ def _optimise(state: LoopState, batch: Batch, config: TrialConfig) -> dict[str, 
         loss = terms["loss_seg"]
     else:
         annotated_only = training.reconstruct_on == "annotated"
-        valid = batch.masks != IGNORE_INDEX if annotated_only else batch.inside
+        valid = batch.masks != IGNORE_INDEX if annotated_only else batch.shown
         terms["loss_rec"] = reconstruction_loss(reconstruction, images, valid)
         loss = urec_loss(training.w1, terms["loss_rec"], terms["loss_seg"])
     state.optimizer.zero_grad(set_to_none=True)
@@ -231,7 +234,9 @@ def _validate(
     """Score the validation tiles and keep the weights where they are the best so far."""
     start = time.perf_counter()
     training = config.training
-    matrices = evaluate_tiles(state.evaluated, data.val, training, len(data.class_names), device)
+    matrices = evaluate_tiles(
+        state.evaluated, data.val, training, len(data.class_names), data.scaling, device
+    )
     confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0)
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)
     state.history[-1].update({f"val/{name}": scores[name] for name in _VALIDATION_MEASURES})

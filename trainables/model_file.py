@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrialConfig
+from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX, ClassSpec
 from trainables.errors import ConfigError, DataError
 from trainables.files import write_atomically
@@ -24,12 +25,8 @@ MODEL_FILE: Final = "model.pt"
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run in MLflow: absolute path of the folder it wrote to."""
 
-UINT8_SCALING: Final = (0.0, 1 / 255)
-"""Offset and scale of a uint8 band."""
-
 _FORMAT: Final = "urec-study model"
-_VERSION: Final = 1
-_DTYPES: Final = ("uint8",)
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,10 +51,8 @@ class TrainedModel:
     """Side of the windows it was validated and tested with, in pixels after reduction."""
     step_px: int
     """Step of those windows, at most window_px."""
-    dtype: str = "uint8"
-    """Data type of the images."""
-    scaling: tuple[tuple[float, float], ...]
-    """Offset and scale of every band (C): value * scale + offset is the network's input."""
+    scaling: BandScaling
+    """Type of the images, and from their values to the network's input."""
     trial_key: str
     """The trial that trained it, `confirm-urec-f0.10-s2`."""
     study: str | None = None
@@ -68,10 +63,8 @@ class TrainedModel:
     def __post_init__(self) -> None:
         """Check every field that could make a wrong prediction pass for a right one."""
         colors = [level for one in self.classes for level in one.color]
-        pairs = [number for pair in self.scaling for number in pair]
         rules = {
             "network": (self.network in MODELS, f"one of {', '.join(MODELS)}"),
-            "dtype": (self.dtype in _DTYPES, f"one of {', '.join(_DTYPES)}"),
             "width": (_is_positive(self.width), "a positive integer"),
             "downsample": (_is_positive(self.downsample), "a positive integer"),
             "window_px": (_is_positive(self.window_px), "a positive integer"),
@@ -87,8 +80,8 @@ class TrainedModel:
                 f"2 to {IGNORE_INDEX - 1}, each with an RGB colour of 0-255",
             ),
             "scaling": (
-                len(pairs) == 2 * len(self.bands) and all(scale for _, scale in self.scaling),
-                "an offset and a scale other than 0 for every band",
+                len(self.scaling.low) == len(self.bands),
+                f"of the {len(self.bands)} bands",
             ),
         }
         for name, (holds, rule) in rules.items():
@@ -105,6 +98,7 @@ class TrainedModel:
         *,
         classes: Sequence[ClassSpec],
         bands: Sequence[str],
+        scaling: BandScaling,
         study: str | None = None,
     ) -> TrainedModel:
         """What a finished trial leaves.
@@ -113,7 +107,8 @@ class TrainedModel:
             model: The trained network, on any device.
             trial: What trained it.
             classes: Name and colour of every class.
-            bands: Names of the bands of the images, uint8.
+            bands: Names of the bands of the images.
+            scaling: What the network was fed with: type and scaling of the images.
             study: Name of the study.
         """
         training = trial.training
@@ -125,7 +120,7 @@ class TrainedModel:
             downsample=training.downsample,
             window_px=training.infer_window_px,
             step_px=training.infer_step_px,
-            scaling=(UINT8_SCALING,) * len(bands),
+            scaling=scaling,
             trial_key=trial.key,
             study=study,
             state={name: value.detach().cpu() for name, value in model.state_dict().items()},
@@ -156,6 +151,7 @@ class TrainedModel:
         """
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain["classes"] = [(one.name, tuple(one.color)) for one in self.classes]
+        plain["scaling"] = self.scaling.to_plain()
         plain["state"] = dict(self.state)
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "version": _VERSION, **plain}, buffer)
@@ -176,7 +172,8 @@ class TrainedModel:
                 ClassSpec(name=str(name), color=(int(color[0]), int(color[1]), int(color[2])))
                 for name, color in content.pop("classes")
             )
-            return cls(classes=classes, **content)
+            scaling = BandScaling.from_plain(content.pop("scaling"))
+            return cls(classes=classes, scaling=scaling, **content)
         except DataError as error:
             raise DataError(f"{error} in {path}; take another model file") from None
         except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.config import TrainingConfig
+from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX
-from trainables.data.tiles import Tile
+from trainables.data.tileset import Tile
 from trainables.inference import predict_logits, predict_reconstruction
 from trainables.models.urec import UREC
 
@@ -26,6 +27,7 @@ def trial_picture(
     tile: Tile,
     colors: Sequence[tuple[int, int, int]],
     training: TrainingConfig,
+    scaling: BandScaling,
     device: torch.device,
 ) -> bytes:
     """PNG with panels side by side, of the upper left corner of a tile.
@@ -35,6 +37,7 @@ def trial_picture(
         tile: A validation or test tile.
         colors: RGB of every class, 0-255 (K).
         training: For the inference window and its step.
+        scaling: From the values of the tile to those the network sees.
         device: Where the network is.
 
     Returns:
@@ -47,19 +50,21 @@ def trial_picture(
         "step_px": training.infer_step_px,
         "batch_size": training.batch_size,
         "device": device,
+        "scaling": scaling,
     }
     predicted = predict_logits(model, image, **window).argmax(0).cpu().numpy()  # type: ignore[arg-type]
-    panels = [_as_rgb(image), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
+    unit = scaling.to_unit(torch.from_numpy(image))
+    panels = [_as_rgb(unit), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
     if isinstance(model, UREC):
-        rebuilt = predict_reconstruction(model, image, **window).mul(255).round()  # type: ignore[arg-type]
-        panels.append(_as_rgb(rebuilt.clamp(0, 255).to(torch.uint8).cpu().numpy()))
+        panels.append(_as_rgb(predict_reconstruction(model, image, **window)))  # type: ignore[arg-type]
     buffer = io.BytesIO()
     Image.fromarray(_side_by_side(panels)).save(buffer, format="PNG", optimize=False)
     return buffer.getvalue()
 
 
-def _as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """First three bands, or the only one three times (H, W, 3)."""
+def _as_rgb(unit: Tensor) -> NDArray[np.uint8]:
+    """First three bands in [0, 1], or the first one three times, as (H, W, 3)."""
+    image = unit.mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
     rgb: NDArray[np.uint8] = np.moveaxis(bands, 0, -1)
     return rgb

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,24 +63,38 @@ def probability_layer(trained: TrainedModel) -> Layer:
 
 
 def reconstruction_layer(trained: TrainedModel, nodata: float | None) -> Layer:
-    """In units and type of the input; hidden pixels are its nodata value, or 0 without one."""
-    dtype: torch.dtype = getattr(torch, trained.dtype)
-    limits = torch.iinfo(dtype)
+    """In units and type of the input.
 
-    def values(outputs: Tensor) -> Tensor:
-        numbers = torch.tensor(trained.scaling, dtype=torch.float32, device=outputs.device)
-        offset, scale = (numbers[:, column, None, None] for column in range(2))
-        scaled = (outputs[len(trained.classes) :] - offset) / scale
-        return scaled.round().clamp(limits.min, limits.max).to(dtype)
-
+    Args:
+        trained: The model.
+        nodata: Of the input. Hidden pixels get it if the type can hold it; otherwise they get 0
+            in an output of whole numbers, without nodata value, and NaN in one of float32.
+    """
+    dtype = trained.scaling.dtype
+    if not _holds(dtype, nodata):
+        nodata = float("nan") if dtype == "float32" else None
     content = OutputFile(
-        dtype=trained.dtype,
+        dtype=dtype,
         band_names=trained.bands,
         nodata=nodata,
         overviews="average",
         tags=_tags(trained),
     )
-    return Layer(content=content, fill=nodata or 0, values=values)
+    return Layer(
+        content=content,
+        fill=0 if nodata is None else nodata,
+        values=lambda outputs: trained.scaling.to_stored(outputs[len(trained.classes) :]),
+    )
+
+
+def _holds(dtype: str, nodata: float | None) -> bool:
+    """Whether pixels of a type can have this nodata value."""
+    if nodata is None:
+        return False
+    if dtype == "float32":
+        return math.isnan(nodata) or abs(nodata) <= float(np.finfo(np.float32).max)
+    limits = np.iinfo(dtype)
+    return math.isfinite(nodata) and nodata == int(nodata) and limits.min <= nodata <= limits.max
 
 
 def _tags(trained: TrainedModel) -> dict[str, str]:

@@ -138,7 +138,7 @@ class Predictor:
         num_outputs = len(trained.classes)
         num_outputs += len(trained.bands) if self._config.reconstruction else 0
         return blended_strips(
-            _forward(self._model, trained, self._device, self._config.reconstruction),
+            _forward(self._model, trained, self._config.reconstruction),
             raster.read,
             self.windows(raster),
             num_outputs=num_outputs,
@@ -156,17 +156,12 @@ class Predictor:
             yield reconstruction_layer(self._trained, raster.source.nodata)
 
 
-def _forward(
-    model: nn.Module, trained: TrainedModel, device: torch.device, with_reconstruction: bool
-) -> Forward:
+def _forward(model: nn.Module, trained: TrainedModel, with_reconstruction: bool) -> Forward:
     """The network for images as read: (N, C, h, w) to logits, reconstruction (N, M, h, w)."""
-    # In float64, since for uint8 the result is then exactly the value / 255 of the training.
-    numbers = torch.tensor(trained.scaling, dtype=torch.float64, device=device)
-    offset, scale = (numbers[:, column, None, None] for column in range(2))
 
     @torch.inference_mode()
     def forward(images: Tensor) -> Tensor:
-        scaled = (images * scale + offset).float()
+        scaled = trained.scaling.to_unit(images)
         if not with_reconstruction:
             logits: Tensor = model.segment(scaled)  # type: ignore[operator]
             return logits

@@ -15,7 +15,9 @@ from ray import tune
 
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
-from trainables.data.annotation import Budget, annotated_masks
+from trainables.data.annotation import Budget, verify_pixels
+from trainables.data.pixel_set import PixelSet
+from trainables.data.scaling import BandScaling
 from trainables.data.spec import ClassSpec
 from trainables.data.tileset import TileSet
 from trainables.evaluation import evaluate_tiles
@@ -40,7 +42,8 @@ def run_trial(handed: dict[str, Any]) -> None:
     Args:
         handed: All that the trial gets: `trial` (`TrialConfig.to_plain`), `tiles` (object
             references of `TileSet` by split; `test` for confirmation trials alone), `budget`
-            (object reference of `Budget.to_plain`), `classes` (name and RGB color each),
+            (object references of `Budget.to_plain` and of its `PixelSet`), `scaling`
+            (`BandScaling.to_plain`), `classes` (name and RGB color each),
             `exclude_from_mean`, `folder` (where to write), `cpus` (threads to use), `gpus`
             (above 0: train on the GPU that Ray shows); `bands` (names of the image bands) and
             `study` (its name) go into the model file.
@@ -53,11 +56,15 @@ def run_trial(handed: dict[str, Any]) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     tiles: dict[str, TileSet] = {split: ray.get(ref) for split, ref in handed["tiles"].items()}
-    budget = Budget.from_plain(ray.get(handed["budget"]))
+    budget_plain, pixels_ref = handed["budget"]
+    budget = Budget.from_plain(ray.get(budget_plain))
+    annotated: PixelSet = ray.get(pixels_ref)
+    verify_pixels(tiles["train"], budget, annotated)
     data = TrainingData(
         train=tiles["train"],
-        labels=annotated_masks(tiles["train"], budget),
+        annotated=annotated,
         val=tiles["val"],
+        scaling=BandScaling.from_plain(handed["scaling"]),
         class_names=tuple(entry["name"] for entry in handed["classes"]),
         exclude_from_mean=tuple(handed["exclude_from_mean"]),
     )
@@ -80,7 +87,7 @@ def run_trial(handed: dict[str, Any]) -> None:
         metrics |= _test(result, config, data, tiles["test"], device, folder)
     shown = tiles["test" if "test" in tiles else "val"].tile(0)
     colors = [tuple(entry["color"]) for entry in handed["classes"]]
-    picture = trial_picture(result.model, shown, colors, config.training, device)
+    picture = trial_picture(result.model, shown, colors, config.training, data.scaling, device)
     write_atomically(folder / PICTURE, picture)
     if config.phase == "confirm":  # search trials are compared, never applied: no weights
         _trained(result, config, handed).save(folder / MODEL_FILE)
@@ -121,6 +128,7 @@ def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]
             ClassSpec(name=one["name"], color=tuple(one["color"])) for one in handed["classes"]
         ],
         bands=handed["bands"],
+        scaling=BandScaling.from_plain(handed["scaling"]),
         study=handed["study"],
     )
 
@@ -156,7 +164,9 @@ def _test(
 ) -> dict[str, float]:
     """Score the test tiles, once, and keep the matrix of each."""
     num_classes = len(data.class_names)
-    matrices = list(evaluate_tiles(result.model, tiles, config.training, num_classes, device))
+    matrices = list(
+        evaluate_tiles(result.model, tiles, config.training, num_classes, data.scaling, device)
+    )
     record = {
         "schema": 1,
         "split": "test",

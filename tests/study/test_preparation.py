@@ -48,26 +48,34 @@ def test_writes_budgets_and_manifest(make_config):
     data = read(config)
     budgets = prepare(config, plan_arms(config), data)
     assert set(budgets) == {(s, f) for s in (5, 6, 7) for f in (0.25, 0.5)}
-    for (seed, fraction), budget in budgets.items():
+    for (seed, fraction), (budget, _) in budgets.items():
         assert (budget.seed, budget.fraction_asked) == (seed, fraction)
-        assert budget.block_px == config.training.patch_px
+        assert budget.unit == config.unit
     for seed in (5, 6, 7):
-        small, large = budgets[seed, 0.25], budgets[seed, 0.5]
-        assert set(small.blocks) < set(large.blocks)
+        small, large = budgets[seed, 0.25][0], budgets[seed, 0.5][0]
+        assert set(small.units) < set(large.units)
     written = files(config)
     assert sorted(written) == sorted(
-        [MANIFEST, *(f"budgets/s{s}-f{f}.json" for s in (5, 6, 7) for f in ("0.25", "0.50"))]
+        [
+            MANIFEST,
+            *(
+                f"budgets/s{s}-f{f}.{kind}"
+                for s in (5, 6, 7)
+                for f in ("0.25", "0.50")
+                for kind in ("json", "png")
+            ),
+        ]
     )
     manifest = yaml.safe_load(written[MANIFEST])
     assert manifest["config"] == config.to_plain()
-    assert {b["checksum"] for b in manifest["budgets"]} == {b.checksum for b in budgets.values()}
+    assert {b["checksum"] for b in manifest["budgets"]} == {b.checksum for b, _ in budgets.values()}
 
 
 def test_close_fractions_have_their_own_budget_files(make_config):
     """`:g` gave both the same file, and the second was refused as changed."""
     config = make_config(space="label_frac=0.5000001/0.5000002", seeds=1)
     assert len(prepare(config, plan_arms(config), read(config))) == 4
-    assert len(list((config.folder / "budgets").iterdir())) == 4
+    assert len(list((config.folder / "budgets").glob("*.json"))) == 4
 
 
 def test_again_it_verifies_and_writes_nothing(make_config):
@@ -75,7 +83,10 @@ def test_again_it_verifies_and_writes_nothing(make_config):
     first = prepare(config, plan_arms(config), read(config))
     before = files(config)
     again = make_config(space=SPACE, concurrent=1, cpus=0.5)
-    assert prepare(again, plan_arms(again), read(again)) == first
+    budgets = prepare(again, plan_arms(again), read(again))
+    assert {key: budget for key, (budget, _) in budgets.items()} == {
+        key: budget for key, (budget, _) in first.items()
+    }
     assert files(config) == before
 
 
@@ -102,7 +113,7 @@ def test_changed_tiles_are_refused(make_config, split):
     prepare(config, plan_arms(config), data)
     tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles[split]]
     tiles[0].image[0, 0, 0] ^= 1
-    other = StudyData(spec=data.spec, tiles={**data.tiles, split: pack_tiles(tiles)})
+    other = dataclasses.replace(data, tiles={**data.tiles, split: pack_tiles(tiles)})
     with pytest.raises(ConfigError, match=f"{split} tiles: "):
         prepare(config, plan_arms(config), other)
 
@@ -112,7 +123,7 @@ def test_changed_budget_is_refused(make_config):
     prepare(config, plan_arms(config), read(config))
     path = config.folder / "budgets" / "s1-f0.50.json"
     content = json.loads(path.read_text())
-    content["blocks"] = content["blocks"][::-1]
+    content["units"] = content["units"][::-1]
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"s1-f0\.50"):
         prepare(config, plan_arms(config), read(config))
@@ -122,6 +133,7 @@ def test_missing_budget_is_drawn_again_the_same(make_config):
     config = make_config(space=SPACE)
     prepare(config, plan_arms(config), read(config))
     before = files(config)
-    (config.folder / "budgets" / "s1-f0.25.json").unlink()
+    for kind in ("json", "png"):
+        (config.folder / "budgets" / f"s1-f0.25.{kind}").unlink()
     prepare(config, plan_arms(config), read(config))
     assert files(config) == before

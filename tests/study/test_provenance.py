@@ -23,8 +23,10 @@ def manifest(make_config, monkeypatch):
     spec = find_dataset(config)
     data = read_data(config, spec)
     fraction = plan_arms(config)[0].label_frac
-    budget = draw_budget(data.tiles["train"], fraction=fraction, seed=3, block_px=32, num_classes=3)
-    content = study_manifest(config, data.spec, data.tiles, [budget])
+    budget, _ = draw_budget(
+        data.tiles["train"], fraction=fraction, seed=3, unit=config.unit, num_classes=3
+    )
+    content = study_manifest(config, data, [budget])
     return content, config, data, budget
 
 
@@ -42,6 +44,12 @@ def test_content(manifest):
     assert content["dataset"]["checksums"] == {
         split: tiles.checksum for split, tiles in data.tiles.items()
     }
+    assert content["dataset"]["scaling"] == {
+        "dtype": "uint8",
+        "low": [0.0, 0.0, 0.0],
+        "high": [255.0, 255.0, 255.0],
+    }
+    assert content["dataset"]["eroded_reference"] == "full reference"
     (entry,) = content["budgets"]
     assert (entry["seed"], entry["fraction_asked"], entry["checksum"]) == (3, 0.5, budget.checksum)
     assert sum(entry["class_px"]) == entry["annotated_px"] <= 0.5 * 4 * 80 * 96

@@ -52,7 +52,9 @@ def test_trial_is_handed_the_budget_of_its_seed_and_fraction(handed):
         for seed in confirm_seeds(config):
             trial = confirm_trial(config, arm, seed, {})
             given = hand_out(trial)
-            budget = Budget.from_plain(given["budget"])
+            plain, pixels = given["budget"]
+            budget = Budget.from_plain(plain)
+            assert pixels.checksum == budget.pixels_checksum
             assert (budget.seed, budget.fraction_asked) == (trial.seed, trial.label_frac)
             assert given["trial"] == trial.to_plain()
             assert given["folder"] == str((config.folder / "trials" / trial.key).resolve())
@@ -61,7 +63,7 @@ def test_trial_is_handed_the_budget_of_its_seed_and_fraction(handed):
     # Paired: two fractions x the seeds, the same for both models.
     assert len(drawn) == 2 * config.seeds
     search = hand_out(search_trial(config, plan_arms(config)[0], 0, {}))
-    assert Budget.from_plain(search["budget"]).seed == config.seed
+    assert Budget.from_plain(search["budget"][0]).seed == config.seed
 
 
 def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -45,10 +45,12 @@ def trial(config) -> TrialConfig:
 def open_record(config, store, tmp_path) -> Callable[[], StudyRecord]:
     manifest = tmp_path / "study.yaml"
     manifest.write_text(yaml.safe_dump({"study_id": "a1", "config": config.to_plain()}))
+    (tmp_path / "budgets").mkdir()
+    (tmp_path / "budgets" / "s1-f0.10.json").write_text("{}")
 
     def make() -> StudyRecord:
         record = StudyRecord(store, config.name)
-        record.open(manifest)
+        record.open(manifest, manifest.parent / "budgets")
         return record
 
     return make
@@ -101,7 +103,10 @@ def test_parent_run(open_record, runs, client, config, tmp_path):
     assert (parent.info.run_name, parent.info.status) == (config.name, "RUNNING")
     assert parent.data.params["space"] == config.to_plain()["space"]
     assert parent.data.params["lr"] == str(config.training.lr)
-    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["study.yaml"]
+    run_id = parent.info.run_id
+    assert [file.path for file in client.list_artifacts(run_id)] == ["budgets", "study.yaml"]
+    (manifest,) = client.list_artifacts(run_id, "budgets")
+    assert manifest.path == "budgets/s1-f0.10.json"
     record.close(0)
     (parent,) = runs()
     assert (parent.info.status, parent.data.tags["status"]) == ("FINISHED", "finished")
@@ -284,10 +289,10 @@ def test_another_study_of_the_same_name_gets_a_parent_of_its_own(store, config, 
     parents = []
     for study_id in ("first", "second"):
         manifest = tmp_path / study_id / "study.yaml"
-        manifest.parent.mkdir()
+        (manifest.parent / "budgets").mkdir(parents=True)
         manifest.write_text(yaml.safe_dump({"study_id": study_id, "config": config.to_plain()}))
         record = StudyRecord(store, config.name)
-        record.open(manifest)
+        record.open(manifest, manifest.parent / "budgets")
         record.begin_trial(trial)
         record.fail_trial(trial.key, "out of memory")
         assert record.num_failed == 1  # its own, not the other's

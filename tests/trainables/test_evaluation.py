@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from trainables.config import TrainingConfig
+from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.evaluation import evaluate_tiles
 
@@ -36,7 +37,7 @@ def _counted(tile, reference):
 @pytest.mark.parametrize("eroded", [False, True])
 def test_every_tile_by_loops(random_tiles, eroded):
     tiles = random_tiles(eroded=eroded)
-    matrices = list(evaluate_tiles(BandOfThree(), tiles, TRAINING, 3, CPU))
+    matrices = list(evaluate_tiles(BandOfThree(), tiles, TRAINING, 3, uint8_scaling(3), CPU))
     assert len(matrices) == len(tiles)
     for tile, matrix in zip(tiles, matrices, strict=True):
         assert set(matrix) == ({"full", "eroded"} if eroded else {"full"})
@@ -50,24 +51,32 @@ def test_every_tile_by_loops(random_tiles, eroded):
 
 def test_window_step_and_batch_size_are_those_of_inference(random_tiles):
     model = BandOfThree()
-    # 90 x 45: rows from 0, 20, 40, 58 and columns from 0, 13; eight windows, three at a time.
-    list(evaluate_tiles(model, random_tiles([(90, 45)]), TRAINING, 3, CPU))
-    assert model.calls == [(3, 3, 32, 32), (3, 3, 32, 32), (2, 3, 32, 32)]
+    # 90 x 45: rows from 0, 20, 40, 58 and columns from 0, 13; a batch takes whole rows of windows.
+    list(evaluate_tiles(model, random_tiles([(90, 45)]), TRAINING, 3, uint8_scaling(3), CPU))
+    assert model.calls == [(2, 3, 32, 32)] * 4
 
 
 def test_an_eroded_reference_costs_no_further_prediction(random_tiles):
     model = BandOfThree()
-    list(evaluate_tiles(model, random_tiles([(30, 30)] * 2, eroded=True), TRAINING, 3, CPU))
+    list(
+        evaluate_tiles(
+            model, random_tiles([(30, 30)] * 2, eroded=True), TRAINING, 3, uint8_scaling(3), CPU
+        )
+    )
     assert len(model.calls) == 2
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_of_the_network_is_left_as_it_was(random_tiles, training):
     model = BandOfThree().train(training)
-    for _ in evaluate_tiles(model, random_tiles(), TRAINING, 3, CPU):
+    for _ in evaluate_tiles(model, random_tiles(), TRAINING, 3, uint8_scaling(3), CPU):
         assert model.training is training
 
 
 def test_a_class_beyond_the_number_of_classes_is_refused(random_tiles):
     with pytest.raises(ValueError, match=r"reference must be in 0 \.\.\. 2 or 255, got \[3\]"):
-        list(evaluate_tiles(BandOfThree(), random_tiles(num_classes=4), TRAINING, 3, CPU))
+        list(
+            evaluate_tiles(
+                BandOfThree(), random_tiles(num_classes=4), TRAINING, 3, uint8_scaling(3), CPU
+            )
+        )

@@ -12,7 +12,10 @@ from torch.optim.optimizer import (
 
 import trainables.loop as loop
 from trainables.config import TrainingConfig, TrialConfig
-from trainables.data.annotation import annotated_masks, draw_budget
+from trainables.data.annotation import draw_budget
+from trainables.data.budget_units import Unit
+from trainables.data.pixel_set import pack_pixels
+from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tiles import Tile
 from trainables.data.tileset import pack_tiles
@@ -37,6 +40,17 @@ TINY = TrainingConfig(
 )
 
 
+def _pixels(tiles, labels):
+    """The set of the pixels that are labelled in `labels` (P,)."""
+    strips = [
+        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
+        for index, (start, end, shape) in enumerate(
+            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
+        )
+    ]
+    return pack_pixels(tiles.shapes, strips)
+
+
 def _trial(model="urec", seed=0, **training):
     return TrialConfig(
         key="t",
@@ -52,10 +66,12 @@ def _trial(model="urec", seed=0, **training):
 def data(random_tiles):
     """Tiles of unequal sizes, one lower than a patch, a third of them annotated."""
     tiles = random_tiles()
-    budget = draw_budget(tiles, fraction=0.3, seed=0, block_px=32, num_classes=3)
+    unit = Unit(kind="block", size_px=32)
+    _, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3)
     return TrainingData(
         train=tiles,
-        labels=annotated_masks(tiles, budget),
+        annotated=pixels,
+        scaling=uint8_scaling(3),
         val=random_tiles([(40, 33), (32, 32)], seed=9),
         class_names=("a", "b", "c"),
         exclude_from_mean=(),
@@ -133,7 +149,8 @@ class TestLearning:
         tiles = pack_tiles([_halves()])
         data = TrainingData(
             train=tiles,
-            labels=tiles.masks,
+            annotated=_pixels(tiles, tiles.masks),
+            scaling=uint8_scaling(3),
             val=tiles,
             class_names=("dark", "bright"),
             exclude_from_mean=(),
@@ -149,7 +166,8 @@ class TestLearning:
         tiles = pack_tiles([_halves()])
         data = TrainingData(
             train=tiles,
-            labels=tiles.masks,
+            annotated=_pixels(tiles, tiles.masks),
+            scaling=uint8_scaling(3),
             val=tiles,
             class_names=("dark", "bright"),
             exclude_from_mean=(),
@@ -194,7 +212,7 @@ class TestReproducibility:
             assert torch.equal(drawn[0], drawn[1])
             assert not torch.equal(drawn[0], drawn[2])
         tile = pack_tiles([_halves()])  # has room for one patch: what differs is how it is turned
-        one_patch = replace(data, train=tile, labels=tile.masks)
+        one_patch = replace(data, train=tile, annotated=_pixels(tile, tile.masks))
         turned = [masks(one_patch, seed=seed, augment=True) for seed in (0, 0, 1)]
         assert torch.equal(turned[0], turned[1])
         assert not torch.equal(turned[0], turned[2])
@@ -378,14 +396,16 @@ class TestSelection:
 class TestWhatIsLearnedFrom:
     def test_labels_outside_the_budget_have_no_influence(self, run, data):
         masks = np.array(data.train.masks)
-        outside = data.labels == IGNORE_INDEX
-        assert outside.mean() > 0.5
-        masks[outside] = (masks[outside] + 1) % 3
+        tiles = range(len(data.train))
+        inside = np.concatenate([data.annotated.tile(index).reshape(-1) for index in tiles])
+        assert inside.mean() < 0.5
+        masks[~inside] = (masks[~inside] + 1) % 3
         result = run(_trial(), replace(data, train=replace(data.train, masks=masks)))
         assert _same(_weights(run(_trial())), _weights(result))
         # ... and labels inside it have.
-        labels = np.where(data.labels == 0, np.uint8(1), data.labels)
-        assert not _same(_weights(run(_trial(), replace(data, labels=labels))), _weights(result))
+        masks = np.where(inside & (masks == 0), np.uint8(1), masks)
+        changed = run(_trial(), replace(data, train=replace(data.train, masks=masks)))
+        assert not _same(_weights(changed), _weights(result))
 
     def test_validation_tiles_have_no_influence_on_training(self, run, data, random_tiles):
         config = _trial(steps=4, num_validations=1)
@@ -587,7 +607,8 @@ def _new_model(config):
     tiles = pack_tiles([_halves()])
     data = TrainingData(
         train=tiles,
-        labels=tiles.masks,
+        annotated=_pixels(tiles, tiles.masks),
+        scaling=uint8_scaling(3),
         val=tiles,
         class_names=("a", "b", "c"),
         exclude_from_mean=(),

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from trainables.config import TrainingConfig, TrialConfig
+from trainables.data.scaling import BandScaling, uint8_scaling
 from trainables.data.spec import ClassSpec
 from trainables.errors import DataError
-from trainables.model_file import UINT8_SCALING, TrainedModel
+from trainables.model_file import TrainedModel
 from trainables.models.build import build_model
 
 CLASSES = (ClassSpec(name="land", color=(0, 128, 0)), ClassSpec(name="water", color=(0, 0, 255)))
@@ -30,14 +31,22 @@ def network():
 
 @pytest.fixture
 def trained(network):
-    return TrainedModel.from_trial(network, TRIAL, classes=CLASSES, bands=BANDS, study="harbour")
+    return TrainedModel.from_trial(
+        network,
+        TRIAL,
+        classes=CLASSES,
+        bands=BANDS,
+        scaling=BandScaling(dtype="uint16", low=(1.5, 2.0, 3.0), high=(900.0, 800.0, 700.25)),
+        study="harbour",
+    )
 
 
 def test_what_a_trial_leaves(trained):
     assert (trained.network, trained.width, trained.downsample) == ("urec", 2, 4)
     assert (trained.window_px, trained.step_px) == (96, 64)
-    assert (trained.bands, trained.classes, trained.dtype) == (BANDS, CLASSES, "uint8")
-    assert trained.scaling == ((0.0, 1 / 255),) * 3
+    assert (trained.bands, trained.classes) == (BANDS, CLASSES)
+    assert trained.scaling.dtype == "uint16"
+    assert trained.scaling.high == (900.0, 800.0, 700.25)
     assert (trained.trial_key, trained.study) == ("confirm-urec-f0.10-s2", "harbour")
 
 
@@ -46,7 +55,7 @@ def test_saved_and_loaded_is_the_same(trained, network, tmp_path):
     trained.save(path)
     loaded = TrainedModel.load(path)
     for name in ("network", "width", "bands", "classes", "downsample", "window_px", "step_px",
-                 "dtype", "scaling", "trial_key", "study"):  # fmt: skip
+                 "scaling", "trial_key", "study"):  # fmt: skip
         assert getattr(loaded, name) == getattr(trained, name), name
     assert list(path.parent.iterdir()) == [path]
     built = loaded.build()
@@ -55,14 +64,10 @@ def test_saved_and_loaded_is_the_same(trained, network, tmp_path):
     assert all(torch.equal(value, state[name]) for name, value in built.state_dict().items())
 
 
-def test_the_scaling_of_uint8_is_exactly_that_of_the_training():
-    offset, scale = UINT8_SCALING
-    values = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal((values.double() * scale + offset).float(), values.float() / 255)
-
-
 def test_a_study_may_be_unknown(network, tmp_path):
-    TrainedModel.from_trial(network, TRIAL, classes=CLASSES, bands=BANDS).save(tmp_path / "m.pt")
+    TrainedModel.from_trial(
+        network, TRIAL, classes=CLASSES, bands=BANDS, scaling=uint8_scaling(3)
+    ).save(tmp_path / "m.pt")
     assert TrainedModel.load(tmp_path / "m.pt").study is None
 
 
@@ -70,14 +75,12 @@ def test_a_study_may_be_unknown(network, tmp_path):
     ("changed", "message"),
     [
         ({"network": "vit"}, r"network must be one of unet, urec, got 'vit'"),
-        ({"dtype": "uint16"}, r"dtype must be one of uint8, got 'uint16'"),
         ({"width": 0}, "width must be a positive integer, got 0"),
         ({"downsample": 0}, "downsample must be a positive integer"),
         ({"step_px": 97}, r"step_px must be in 1 ... window_px \(96\), got 97"),
         ({"bands": ()}, "bands must be one name or more"),
         ({"classes": CLASSES[:1]}, "classes must be 2 to 254"),
-        ({"scaling": ((0.0, 1.0),)}, "scaling must be an offset and a scale"),
-        ({"scaling": ((0.0, 0.0),) * 3}, "scaling must be an offset and a scale"),
+        ({"scaling": uint8_scaling(4)}, "scaling must be of the 3 bands, got BandScaling"),
         ({"state": {"a": torch.tensor([1, np.inf])}}, "weights must be finite.* in a$"),
     ],
 )
@@ -129,7 +132,20 @@ def test_a_file_from_elsewhere_runs_no_code(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=2), "must be of version 1, got 2"),
+        (lambda content: content.update(version=1), "must be of version 2, got 1"),
+        (
+            lambda content: content["scaling"].update(dtype="int16"),
+            r"dtype must be one of uint8, uint16, float32, got 'int16' in .*m\.pt",
+        ),
+        (lambda content: content["scaling"]["low"].pop(), r"scaling must have a low .* in .*m\.pt"),
+        (
+            lambda content: content["scaling"].pop("high"),
+            "must hold the fields of a trained model",
+        ),
+        (
+            lambda content: content.update(scaling=((0.0, 1.0),) * 3),
+            "must hold the fields of a trained model",
+        ),
         (lambda content: content.pop("scaling"), "must hold the fields of a trained model"),
         (lambda content: content.pop("classes"), "must hold the fields of a trained model"),
         (lambda content: content.update(more=1), "must hold the fields of a trained model"),

@@ -7,8 +7,9 @@ from PIL import Image
 from torch import nn
 
 from trainables.config import TrainingConfig
+from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
-from trainables.data.tiles import Tile
+from trainables.data.tileset import Tile
 from trainables.models.build import build_model
 from trainables.picture import trial_picture
 
@@ -36,7 +37,14 @@ def _tile(height=40, width=50, num_bands=3):
 
 def _panels(model, tile, num):
     """The picture (H, W, 3), cut at the white gaps."""
-    png = trial_picture(model, tile, [tuple(map(int, c)) for c in COLORS], TRAINING, CPU)
+    png = trial_picture(
+        model,
+        tile,
+        [tuple(map(int, c)) for c in COLORS],
+        TRAINING,
+        uint8_scaling(len(tile.image)),
+        CPU,
+    )
     assert png.startswith(b"\x89PNG")
     sheet = np.asarray(Image.open(io.BytesIO(png)))
     width = (sheet.shape[1] + GAP) // num - GAP

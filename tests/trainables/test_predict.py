@@ -1,5 +1,4 @@
 import warnings
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,11 +12,13 @@ from rasterio.transform import from_origin
 from torch import nn
 
 from trainables import predict, raster_output, raster_prediction
-from trainables.data.spec import ClassSpec, DatasetSpec, TileFiles
-from trainables.data.tiles import read_tiles
-from trainables.model_file import UINT8_SCALING, TrainedModel
+from trainables.data.raster import reduce_image
+from trainables.data.scaling import BandScaling, uint8_scaling
+from trainables.data.spec import ClassSpec
+from trainables.model_file import TrainedModel
 from trainables.models.build import build_model
 from trainables.raster_input import open_raster
+from trainables.raster_layers import reconstruction_layer
 
 CLASSES = tuple(
     ClassSpec(name=name, color=color)
@@ -28,7 +29,7 @@ PLACE = {"crs": "EPSG:25832", "transform": from_origin(500_000, 5_400_000, 0.09,
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
-def _trained(network="urec", *, downsample=1, num_bands=3, window_px=64, step_px=48):
+def _trained(network="urec", *, downsample=1, num_bands=3, window_px=64, step_px=48, scaling=None):
     """A model with random weights whose batch statistics keep its signals alive."""
     model = build_model(network, num_bands, 3, 2, torch.Generator().manual_seed(1))
     for module in model.modules():
@@ -47,7 +48,7 @@ def _trained(network="urec", *, downsample=1, num_bands=3, window_px=64, step_px
         downsample=downsample,
         window_px=window_px,
         step_px=step_px,
-        scaling=(UINT8_SCALING,) * num_bands,
+        scaling=scaling or uint8_scaling(num_bands),
         trial_key="confirm-x-f1.00-s1",
         study="harbour",
         state=model.state_dict(),
@@ -245,24 +246,132 @@ def test_the_trailing_rows_of_a_reduced_model_know_their_holes(tmp_path):
     assert np.abs(last - 1 / 3).max() > 1e-3  # of the network, not of logits that are all 0
 
 
-def test_rows_are_read_as_training_reads_tiles(tmp_path):
-    image = _write(tmp_path / "a.tif", _pixels(43, 57), **PLACE)
-    mask = _write(tmp_path / "mask.tif", np.zeros((1, 43, 57), np.uint8), **PLACE)
-    tile = (TileFiles(name="a", image=image, mask=mask),)
-    spec = DatasetSpec(
-        name="one",
-        bands=("red", "green", "blue"),
-        classes=tuple(replace(one, value=index) for index, one in enumerate(CLASSES)),
-        splits={"train": tile, "val": (replace(tile[0], name="b"),),
-                "test": (replace(tile[0], name="c"),)},
-    )  # fmt: skip
+def test_rows_are_read_reduced_whatever_the_strips(tmp_path):
+    pixels = _pixels(43, 57)
+    image = _write(tmp_path / "a.tif", pixels, **PLACE)
     for downsample in (1, 2, 5):
-        expected = read_tiles(spec, "train", downsample=downsample)[0].image
+        expected, _ = reduce_image(pixels, None, downsample)
         with open_raster(image, _trained(downsample=downsample)) as raster:
             height = raster.height_px
             parts = [raster.read(0, 3), raster.read(3, height)]
         assert np.array_equal(np.concatenate([part for part, _ in parts], axis=1), expected)
         assert all(shown.all() for _, shown in parts)
+
+
+def test_hidden_pixels_count_in_no_mean(tmp_path):
+    pixels = np.full((3, 4, 5), 100, np.uint8)
+    pixels[:, 0, 0] = pixels[:, 2:, :2] = 0
+    image = _write(tmp_path / "a.tif", pixels, nodata=0, **PLACE)
+    with open_raster(image, _trained(downsample=2)) as raster:
+        reduced, shown = raster.read(0, 2)
+    assert shown.tolist() == [[True, True], [False, True]]
+    assert (reduced == [[100, 100], [0, 100]]).all()
+
+
+UINT16 = BandScaling(
+    dtype="uint16", low=(200.0, 150.0, 100.0, 300.0), high=(4000.0, 5000.0, 6000.0, 9000.0)
+)
+FLOAT32 = BandScaling(dtype="float32", low=(-1.0, 0.0, 0.5), high=(1.0, 2.0, 8.0))
+
+
+def _uint16_cog(folder):
+    """Four bands, with a hidden corner, as satellite scenes have."""
+    pixels = np.random.default_rng(3).integers(1, 12_000, (4, 140, 150), dtype=np.uint16)
+    hidden = np.zeros((140, 150), bool)
+    hidden[:70, :90] = True
+    pixels[:, hidden] = 0
+    pixels[1, 100, 100] = 0  # one dark band is no hole
+    return _write(folder / "a.tif", pixels, driver="COG", nodata=0, **PLACE), pixels, hidden
+
+
+def _float32_tiff(folder):
+    """Three bands with scattered nodata, in one band alone too, and values that are not finite."""
+    random = np.random.default_rng(4)
+    pixels = random.normal(1, 2, (3, 140, 150)).astype(np.float32)
+    pixels[random.random(pixels.shape) < 0.02] = -9999
+    pixels[2, 90, 20], pixels[0, 91, 21] = np.nan, np.inf
+    hidden = ((pixels == -9999) | ~np.isfinite(pixels)).any(axis=0)
+    return _write(folder / "a.tif", pixels, nodata=-9999, **PLACE), pixels, hidden
+
+
+@pytest.mark.parametrize(
+    ("make", "scaling", "nodata"), [(_uint16_cog, UINT16, 0), (_float32_tiff, FLOAT32, -9999)]
+)
+def test_wider_types(tmp_path, make, scaling, nodata):
+    image, pixels, hidden = make(tmp_path)
+    trained = _trained(num_bands=len(pixels), scaling=scaling)
+    trained.save(tmp_path / "m.pt")
+    options = ("--window", 192, "--probabilities", "--reconstruction")
+    assert _run(tmp_path / "m.pt", tmp_path / "out", image, *options) == 0
+    files = sorted((tmp_path / "out").iterdir())
+    with rasterio.open(image) as source:
+        place = source.bounds, source.crs, source.shape
+    for file in files:
+        with rasterio.open(file) as result:
+            assert (result.bounds, result.crs, result.shape) == place
+
+    low, high = (np.array(ends)[:, None, None] for ends in (scaling.low, scaling.high))
+    scaled = ((np.where(hidden, 0, pixels) - low) / (high - low)).clip(0, 1).astype(np.float32)
+    with torch.no_grad():
+        expected = trained.build()(torch.from_numpy(scaled)[None])
+    logits, rebuilt = expected.logits[0].numpy(), expected.reconstruction[0].numpy()
+    classes = _read(tmp_path / "out" / "a_classes.tif")[0]
+    assert np.array_equal(classes == 255, hidden)
+    assert (classes[~hidden] == logits.argmax(0)[~hidden]).mean() > 0.999
+    probabilities = _read(tmp_path / "out" / "a_probabilities.tif")
+    assert np.array_equal(np.isnan(probabilities), np.broadcast_to(hidden, probabilities.shape))
+    with rasterio.open(tmp_path / "out" / "a_reconstruction.tif") as result:
+        assert (set(result.dtypes), result.nodata) == ({scaling.dtype}, nodata)
+        found = result.read()
+    assert (found[:, hidden] == nodata).all()
+    in_units = (rebuilt * (high - low) + low)[:, ~hidden]
+    if scaling.dtype == "uint16":
+        in_units = in_units.round().clip(0, 65_535)
+    tolerance = 1 if scaling.dtype == "uint16" else 1e-3
+    np.testing.assert_allclose(found[:, ~hidden].astype(float), in_units, atol=tolerance)
+
+    before = [file.read_bytes() for file in files]
+    assert _run(tmp_path / "m.pt", tmp_path / "out", image, *options) == 0
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize("downsample", [1, 2])
+@pytest.mark.parametrize("nodata", [None, float("nan")])
+def test_float32_with_nan_alone(tmp_path, nodata, downsample):
+    _, pixels, hidden = _float32_tiff(tmp_path)
+    pixels[:, hidden] = np.nan
+    image = _write(tmp_path / "b.tif", pixels, nodata=nodata, **PLACE)
+    _trained(scaling=FLOAT32, downsample=downsample).save(tmp_path / "m.pt")
+    options = ("--window", 32, "--reconstruction")
+    assert _run(tmp_path / "m.pt", tmp_path / "out", image, *options) == 0
+    assert np.array_equal(_read(tmp_path / "out" / "b_classes.tif")[0] == 255, hidden)
+    with rasterio.open(tmp_path / "out" / "b_reconstruction.tif") as result:
+        assert np.isnan(result.nodata)
+        found = np.isnan(result.read())
+    assert np.array_equal(found, np.broadcast_to(hidden, found.shape))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "nodata", "expected", "fill"),
+    [
+        (uint8_scaling(3), None, None, 0),
+        (uint8_scaling(3), 255.0, 255.0, 255),
+        (uint8_scaling(3), 256.0, None, 0),
+        (uint8_scaling(3), -1.0, None, 0),
+        (uint8_scaling(3), 0.5, None, 0),
+        (uint8_scaling(3), np.nan, None, 0),
+        (uint8_scaling(3), np.inf, None, 0),
+        (FLOAT32, None, np.nan, np.nan),
+        (FLOAT32, np.nan, np.nan, np.nan),
+        (FLOAT32, 0.0, 0.0, 0),
+        (FLOAT32, -1e308, np.nan, np.nan),
+        (FLOAT32, -np.inf, np.nan, np.nan),
+    ],
+)
+def test_nodata_of_a_reconstruction_is_one_that_its_type_can_hold(scaling, nodata, expected, fill):
+    layer = reconstruction_layer(_trained(scaling=scaling), nodata)
+    np.testing.assert_equal(layer.content.nodata, expected)
+    np.testing.assert_equal(layer.fill, fill)
 
 
 def test_a_raster_smaller_than_a_window(model, tmp_path):
@@ -345,14 +454,23 @@ class TestRefused:
         wide = _write(tmp_path / "wide.tif", _pixels().astype(np.uint16), **PLACE)
         (tmp_path / "text.tif").write_text("no raster")
         message = refused(good, bands, wide, tmp_path / "text.tif", tmp_path / "none.tif")
-        assert "must have the 3 bands red, green, blue that the model was trained on" in message
-        assert f"got 2 in {bands}" in message
+        assert f"must have the 3 bands red, green, blue, got 2 in {bands}" in message
         assert f"image must be uint8 as in training, got uint16 in {wide}" in message
         assert message.count("file must be a readable raster") == 2
 
     def test_a_fourth_band_that_is_not_alpha(self, refused, tmp_path):
         image = _write(tmp_path / "a.tif", _pixels(num_bands=4), photometric="MINISBLACK", **PLACE)
         assert "got 4" in refused(image)
+
+    def test_all_that_is_wrong_with_an_image(self, refused, tmp_path):
+        _trained(downsample=8, scaling=FLOAT32).save(tmp_path / "m.pt")
+        image = _write(tmp_path / "a.tif", _pixels(7, 90, 2), **PLACE)
+        message = refused(image, model=tmp_path / "m.pt")
+        assert "got 2; image must be float32 as in training, got uint8; image must be" in message
+        assert (
+            f"at least 8 px high and wide, the downsample of the model, got 90 x 7 px in {image}"
+            in message
+        )
 
     def test_an_image_below_a_block(self, refused, tmp_path):
         _trained(downsample=8).save(tmp_path / "m.pt")

@@ -1,5 +1,7 @@
 """What a trial leaves in its folder, without Ray."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,6 +10,9 @@ import torch
 from trainables import predict, trial
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
+from trainables.data.budget_units import Unit
+from trainables.data.scaling import uint8_scaling
+from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
 
@@ -35,9 +40,10 @@ def run(random_tiles, tmp_path, monkeypatch):
     monkeypatch.setattr(trial.tune, "report", lambda row: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     tiles = {split: random_tiles(seed=seed) for seed, split in enumerate(("train", "val", "test"))}
-    budget = draw_budget(tiles["train"], fraction=1.0, seed=1, block_px=32, num_classes=3)
+    unit = Unit(kind="block", size_px=32)
+    budget, pixels = draw_budget(tiles["train"], fraction=1.0, seed=1, unit=unit, num_classes=3)
 
-    def run_phase(phase):
+    def run_phase(phase, **changed):
         config = TrialConfig(
             key=f"{phase}-a", phase=phase, model="urec", label_frac=1.0, seed=1, training=TRAINING
         )
@@ -46,7 +52,8 @@ def run(random_tiles, tmp_path, monkeypatch):
             {
                 "trial": config.to_plain(),
                 "tiles": {split: tiles[split] for split in splits},
-                "budget": budget.to_plain(),
+                "budget": (budget.to_plain(), pixels),
+                "scaling": uint8_scaling(3).to_plain(),
                 "study": "harbour",
                 "bands": ["red", "green", "blue"],
                 "classes": CLASSES,
@@ -55,6 +62,7 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "cpus": 1,
                 "gpus": 0,
             }
+            | {name: change(budget, pixels) for name, change in changed.items()}
         )
         return tmp_path / config.key
 
@@ -64,6 +72,18 @@ def run(random_tiles, tmp_path, monkeypatch):
 def test_a_search_trial_keeps_no_weights(run):
     left = {file.name for file in run("search").iterdir()}
     assert left == {trial.PICTURE, trial.RESULT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda budget, pixels: (budget.to_plain() | {"annotated_px": 1}, pixels),
+        lambda budget, pixels: (budget.to_plain(), replace(pixels, bits=pixels.bits & 127)),
+    ],
+)
+def test_a_changed_budget_stops_the_trial(run, change):
+    with pytest.raises(DataError, match=r"checksum|pixels"):
+        run("search", budget=change)
 
 
 def test_a_confirmation_trial_leaves_its_model(run):

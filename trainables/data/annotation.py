@@ -1,15 +1,14 @@
 """Annotation budgets: which pixels of the training tiles count as annotated.
 
-Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels:
-tiles are cut into blocks, a seed fixes one order of all blocks, and a fraction takes blocks from
-the front of it. For one seed, smaller budgets are contained in larger ones.
+Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
+seed fixes one order of all units (blocks, tiles or points), and a fraction takes units from the
+front of it. For one seed, smaller budgets are contained in larger ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.spec import IGNORE_INDEX
+from trainables.data.budget_units import Place, Unit, find_units, take_discs, take_units, unit_order
+from trainables.data.pixel_set import PixelSet, count_classes, covered_pixels, pixels_in_squares
 from trainables.data.tileset import TileSet
 from trainables.errors import DataError
 from trainables.files import write_atomically
-from trainables.seeds import numpy_generator
 
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
@@ -31,25 +30,40 @@ _ROUNDING_PX: Final = 1e-6
 class Budget:
     """The manifest of one budget: written once, verified by every trial that uses it."""
 
-    unit: str
-    """What is annotated at a time: `block`."""
-    block_px: int
-    """Side of a block in pixels; blocks at the right and lower edges are cut off."""
+    unit: Unit
+    """What is annotated at a time."""
     seed: int
     fraction_asked: float
     """Annotated / labelled pixels, in (0, 1]."""
     fraction_reached: float
-    """Largest reachable share that is not above `fraction_asked`; one block at the least."""
+    """Largest reachable share that is not above `fraction_asked`; one unit at the least."""
+    smallest: float
+    """The lowest fraction of the study, which the first unit fits if any does."""
     labelled_px: int
     """Pixels of the training tiles whose class is known."""
     annotated_px: int
     """Those of them inside the budget."""
+    labelled_class_px: tuple[int, ...]
+    """Labelled pixels of each class (K,)."""
     class_px: tuple[int, ...]
     """Annotated pixels of each class (K,)."""
-    blocks: tuple[tuple[str, int, int], ...]
-    """Tile name, block row, block column, in the order of the seed."""
+    num_units: int
+    units: tuple[Place, ...]
+    """Tile name, block row, block column, in the order of the seed; none for points."""
+    pixels_checksum: str
+    """`PixelSet.checksum` of the annotated pixels."""
     data_checksum: str
     """`TileSet.checksum` of the training tiles."""
+
+    @property
+    def empty_classes(self) -> tuple[int, ...]:
+        """Indices of the classes without an annotated pixel, labelled anywhere or not."""
+        return tuple(index for index, count in enumerate(self.class_px) if count == 0)
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether more is annotated than asked, because one unit alone exceeds the fraction."""
+        return self.annotated_px > _most_px(self.fraction_asked, self.labelled_px)
 
     @property
     def checksum(self) -> str:
@@ -57,7 +71,7 @@ class Budget:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def to_plain(self) -> dict[str, Any]:
-        """Dictionary of numbers, strings and lists, with the checksum."""
+        """Dictionary of numbers, strings, lists and the unit's fields, with the checksum."""
         return {**json.loads(json.dumps(asdict(self))), "checksum": self.checksum}
 
     @classmethod
@@ -68,8 +82,10 @@ class Budget:
             DataError: If the content does not give the checksum it carries.
         """
         content = {name: value for name, value in plain.items() if name != "checksum"}
-        content["class_px"] = tuple(content["class_px"])
-        content["blocks"] = tuple((name, row, column) for name, row, column in content["blocks"])
+        content["unit"] = Unit(**content["unit"])
+        for name in ("class_px", "labelled_class_px"):
+            content[name] = tuple(content[name])
+        content["units"] = tuple((name, row, column) for name, row, column in content["units"])
         budget = cls(**content)
         if budget.checksum != plain.get("checksum"):
             raise DataError(
@@ -80,73 +96,92 @@ class Budget:
 
 
 def draw_budget(
-    tiles: TileSet, *, fraction: float, seed: int, block_px: int, num_classes: int
-) -> Budget:
+    tiles: TileSet,
+    *,
+    fraction: float,
+    seed: int,
+    unit: Unit,
+    num_classes: int,
+    smallest: float | None = None,
+) -> tuple[Budget, PixelSet]:
     """Choose the annotated pixels of the training tiles.
 
     Args:
         tiles: The training tiles.
         fraction: Annotated / labelled pixels asked for, in (0, 1].
-        seed: Fixes the order of blocks, the same for every fraction.
-        block_px: Side of a block in pixels.
+        seed: Fixes the order of units, the same for every fraction.
+        unit: What is annotated at a time.
         num_classes: K.
+        smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
 
     Returns:
-        The longest run of blocks from the front of the seed's order whose labelled pixels do not
-        exceed the fraction; one block where the first alone exceeds it.
+        Manifest and pixels of the longest front of the seed's order within the fraction. The first
+        unit that fits `smallest` leads the order; where none does, one is taken all the same.
 
     Raises:
-        ValueError: If fraction is not in (0, 1].
-        DataError: If no pixel of the tiles is labelled.
+        ValueError: If fraction is not in (0, 1] or smallest not in (0, fraction].
+        DataError: If no pixel is labelled, or a class is not below num_classes.
     """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be in (0, 1], got {fraction!r}")
-    blocks = [block for block in _blocks(tiles, block_px) if block[1] > 0]
-    if not blocks:
+    smallest = _checked(fraction, smallest)
+    places, counts = find_units(tiles, unit, num_classes)
+    if not places:
         raise DataError("training tiles must hold labelled pixels, got none; check their masks")
-    order = numpy_generator(seed, "budget").permutation(len(blocks))
-    counts = np.array([blocks[i][1] for i in order], dtype=np.int64)
-    reached = np.cumsum(counts)
-    labelled_px = int(reached[-1])
-    within = np.searchsorted(reached, fraction * labelled_px + _ROUNDING_PX, side="right")
-    num_taken = max(1, int(within))
-    taken = tuple(blocks[i][0] for i in order[:num_taken])
-    labels = _annotated(tiles, taken, block_px)
-    class_px = np.bincount(labels, minlength=IGNORE_INDEX + 1)[:num_classes]
-    annotated_px = int(reached[num_taken - 1])
+    labelled_px = int(counts.sum())
+    units, num_units, pixels = _take(tiles, unit, places, counts, seed, (fraction, smallest))
+    class_px = count_classes(tiles, pixels, num_classes)
     return Budget(
-        unit="block",
-        block_px=block_px,
+        unit=unit,
         seed=seed,
-        fraction_asked=fraction,
-        fraction_reached=annotated_px / labelled_px,
+        fraction_asked=float(fraction),
+        fraction_reached=int(class_px.sum()) / labelled_px,
+        smallest=float(smallest),
         labelled_px=labelled_px,
-        annotated_px=annotated_px,
-        class_px=tuple(int(count) for count in class_px),
-        blocks=taken,
+        annotated_px=int(class_px.sum()),
+        labelled_class_px=tuple(counts.sum(axis=0).tolist()),
+        class_px=tuple(class_px.tolist()),
+        num_units=num_units,
+        units=units,
+        pixels_checksum=pixels.checksum,
         data_checksum=tiles.checksum,
-    )
+    ), pixels
 
 
-def annotated_masks(tiles: TileSet, budget: Budget) -> NDArray[np.uint8]:
-    """Masks of the training tiles with `IGNORE_INDEX` outside the budget (P,), uint8.
+def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
+    """Draw the annotated pixels again, from the manifest.
 
     Raises:
         DataError: If the tiles are not those the budget was drawn on.
     """
-    if tiles.checksum != budget.data_checksum:
-        raise DataError(
-            f"training tiles must have the checksum {budget.data_checksum[:12]}… of the budget, "
-            f"got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+    _verify_tiles(tiles, budget)
+    if budget.unit.kind == "point":
+        _, pixels = draw_budget(
+            tiles,
+            fraction=budget.fraction_asked,
+            seed=budget.seed,
+            unit=budget.unit,
+            num_classes=len(budget.class_px),
+            smallest=budget.smallest,
         )
-    labels = _annotated(tiles, budget.blocks, budget.block_px)
-    found = np.bincount(labels, minlength=IGNORE_INDEX + 1)[: len(budget.class_px)]
-    if tuple(int(count) for count in found) != budget.class_px:
+    else:
+        pixels = pixels_in_squares(tiles, budget.unit.sides_px(tiles), budget.units)
+    verify_pixels(tiles, budget, pixels)
+    return pixels
+
+
+def verify_pixels(tiles: TileSet, budget: Budget, pixels: PixelSet) -> None:
+    """Check what a trial was handed; reads one bit per pixel.
+
+    Raises:
+        DataError: If the tiles or the pixels are not those of the budget.
+    """
+    _verify_tiles(tiles, budget)
+    same_shapes = np.array_equal(pixels.shapes, tiles.shapes)
+    if not same_shapes or pixels.checksum != budget.pixels_checksum:
         raise DataError(
-            f"annotated pixels per class must be {list(budget.class_px)} as in the budget, got "
-            f"{found.tolist()}; the masks changed after the budget was drawn"
+            f"annotated pixels must have the checksum {budget.pixels_checksum[:12]}… of the "
+            f"budget, got {pixels.checksum[:12]}…; the masks or the order of the tiles changed "
+            f"after the budget was drawn"
         )
-    return labels
 
 
 def write_budget(path: Path, budget: Budget) -> None:
@@ -168,33 +203,47 @@ def read_budget(path: Path) -> Budget:
         raise DataError(f"{path} must be a budget manifest, got {error}") from error
 
 
-def _blocks(tiles: TileSet, block_px: int) -> Iterator[tuple[tuple[str, int, int], int]]:
-    """Every block of every tile with its number of labelled pixels."""
-    for tile in tiles:
-        labelled = tile.mask != IGNORE_INDEX
-        rows = np.arange(0, labelled.shape[0], block_px)
-        columns = np.arange(0, labelled.shape[1], block_px)
-        by_row = np.add.reduceat(labelled, rows, axis=0, dtype=np.int64)
-        counts = np.add.reduceat(by_row, columns, axis=1)
-        for (row, column), count in np.ndenumerate(counts):
-            yield (tile.name, row, column), int(count)
+def _take(
+    tiles: TileSet,
+    unit: Unit,
+    places: tuple[Place, ...],
+    counts: NDArray[np.int64],
+    seed: int,
+    fractions: tuple[float, float],
+) -> tuple[tuple[Place, ...], int, PixelSet]:
+    """Places, number and pixels of the units taken, at the fraction asked and the smallest."""
+    asked_px, smallest_px = (_most_px(fraction, int(counts.sum())) for fraction in fractions)
+    if unit.kind != "point":
+        order = unit_order(counts, seed=seed, stratified=unit.stratified)
+        labelled = counts.sum(axis=1)
+        indices = take_units(order, labelled, asked_px=asked_px, smallest_px=smallest_px)
+        taken = tuple(places[index] for index in indices)
+        return taken, len(taken), pixels_in_squares(tiles, unit.sides_px(tiles), taken)
+    if asked_px >= counts.sum():
+        every = tuple((name, 0, 0) for name in tiles.names)
+        return (), int(counts.sum()), pixels_in_squares(tiles, unit.sides_px(tiles), every)
+    points = take_discs(
+        tiles, unit, counts.sum(axis=0), seed=seed, asked_px=asked_px, smallest_px=smallest_px
+    )
+    return (), len(points), covered_pixels(tiles, points)
 
 
-def _annotated(
-    tiles: TileSet, blocks: tuple[tuple[str, int, int], ...], block_px: int
-) -> NDArray[np.uint8]:
-    labels = np.full_like(tiles.masks, IGNORE_INDEX)
-    index_of = {name: index for index, name in enumerate(tiles.names)}
-    for name, row, column in blocks:
-        if name not in index_of:
-            raise DataError(f"tile of a budget must be a training tile, got {name!r}")
-        index = index_of[name]
-        height, width = tiles.shapes[index]
-        pixels = slice(int(tiles.starts[index]), int(tiles.starts[index + 1]))
-        block = np.s_[
-            row * block_px : (row + 1) * block_px, column * block_px : (column + 1) * block_px
-        ]
-        labels[pixels].reshape(height, width)[block] = tiles.masks[pixels].reshape(height, width)[
-            block
-        ]
-    return labels
+def _checked(fraction: float, smallest: float | None) -> float:
+    smallest = fraction if smallest is None else smallest
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must be in (0, 1], got {fraction!r}")
+    if not 0 < smallest <= fraction:
+        raise ValueError(f"smallest must be in (0, fraction = {fraction!r}], got {smallest!r}")
+    return smallest
+
+
+def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
+    if tiles.checksum != budget.data_checksum:
+        raise DataError(
+            f"training tiles must have the checksum {budget.data_checksum[:12]}… of the budget, "
+            f"got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+        )
+
+
+def _most_px(fraction: float, labelled_px: int) -> float:
+    return fraction * labelled_px + _ROUNDING_PX

@@ -11,7 +11,9 @@ from trainables.errors import DataError
 
 
 def load_dataset(path: Path) -> DatasetSpec:
-    """The data set at a path: its classes, splits and files, every file checked to exist.
+    """The data set at a path: its classes, splits and files.
+
+    Whether every file is there and sound is for `trainables.data.inspection` to say.
 
     Args:
         path: A folder with dataset.yaml, a YAML file itself (another split of the same tiles),

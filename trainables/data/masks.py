@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,25 +19,78 @@ _MAX_UNKNOWN_SHOWN: Final = 3
 _NOT_IN_PALETTE: Final = 0x1000000
 
 
+@dataclass(kw_only=True)
+class UnknownCodes:
+    """Values or colours of a mask file that no class has, gathered over the parts it is read in."""
+
+    spec: DatasetSpec
+    file: Path
+    _found: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """By code: number of pixels, row and column of the first."""
+
+    def add(self, codes: NDArray[Any], unknown: NDArray[np.bool_], first_row: int) -> None:
+        """Count the unknown pixels of rows.
+
+        Args:
+            codes: Values, or colours as 0xRRGGBB (H, W).
+            unknown: Which are of no class (H, W).
+            first_row: Row of the file at which they begin.
+        """
+        found, first, counts = np.unique(codes[unknown], return_index=True, return_counts=True)
+        positions = np.flatnonzero(unknown)[first]
+        for code, position, count in zip(
+            found.tolist(), positions.tolist(), counts.tolist(), strict=True
+        ):
+            row, column = divmod(position, codes.shape[1])
+            before, *where = self._found.get(code, (0, first_row + row, column))
+            self._found[code] = (before + count, where[0], where[1])
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the mask, in one line; None where nothing is."""
+        if not self._found:
+            return None
+        ranked = sorted(self._found.items(), key=lambda item: (-item[1][0], item[0]))
+        is_index = self.spec.has_index_masks
+        shown = ", ".join(
+            f"{code if is_index else color_text(_unpacked(code))} "
+            f"({count} px, first at row {row}, column {column})"
+            for code, (count, row, column) in ranked[:_MAX_UNKNOWN_SHOWN]
+        )
+        num_more = len(ranked) - _MAX_UNKNOWN_SHOWN
+        more = f" and {num_more} more" if num_more > 0 else ""
+        what, ignored = ("values", "ignore_values") if is_index else ("colours", "ignore_colors")
+        return (
+            f"mask {what} must be of a class or of {ignored}, got {shown}{more} in {self.file}; "
+            f"add to classes or {ignored} (masks saved as JPEG have blurred values: use PNG or "
+            "TIFF)"
+        )
+
+
 def decode_mask(
-    spec: DatasetSpec, bands: NDArray[Any], colormap: Colormap | None, file: Path
+    bands: NDArray[Any],
+    colormap: Colormap | None,
+    unknown_codes: UnknownCodes,
+    first_row: int = 0,
+    counted: slice = slice(None),
 ) -> NDArray[np.uint8]:
-    """Class indices of a mask.
+    """Class indices of rows of a mask.
 
     Args:
-        spec: The classes, by value or by colour.
         bands: The mask as read, (bands, H, W): one of values, one with a palette, RGB or RGBA
             (alpha is not read). A palette counts for colour classes only.
         colormap: The palette of a one-band mask; None without palette.
-        file: Where the mask was read, for messages.
+        unknown_codes: The classes, by value or by colour; takes what is of no class.
+        first_row: Row of the file at which they begin.
+        counted: Which of the rows `unknown_codes` takes; strips that overlap count none twice.
 
     Returns:
-        Class index or IGNORE_INDEX, (H, W), uint8.
+        Class index or IGNORE_INDEX, (H, W), uint8; IGNORE_INDEX also where of no class.
 
     Raises:
-        DataError: If the bands do not fit the classes, or a value or colour is of no class and
-            not to be ignored.
+        DataError: If the bands do not fit the classes.
     """
+    spec, file = unknown_codes.spec, unknown_codes.file
     codes = _values(bands, file) if spec.has_index_masks else _colors(bands, colormap, file)
     indices = np.full(codes.shape, IGNORE_INDEX, dtype=np.uint8)
     unknown = np.ones(codes.shape, dtype=np.bool_)
@@ -47,7 +101,7 @@ def decode_mask(
     if spec.mask_color_tolerance and unknown.any():
         _match_impure_colors(spec, codes, unknown, indices)
     if unknown.any():
-        raise DataError(_unknown_text(spec, codes, unknown, file))
+        unknown_codes.add(codes[counted], unknown[counted], first_row + (counted.start or 0))
     return indices
 
 
@@ -114,25 +168,3 @@ def _match_impure_colors(
         is_matched |= is_near
     indices[unknown] = index_of_impure[occurrence]
     unknown[unknown] = ~is_matched[occurrence]
-
-
-def _unknown_text(
-    spec: DatasetSpec, codes: NDArray[Any], unknown: NDArray[np.bool_], file: Path
-) -> str:
-    """The error message for the values or colours of a mask that no class has."""
-    found, first, counts = np.unique(codes[unknown], return_index=True, return_counts=True)
-    positions = np.flatnonzero(unknown)[first]
-    shown = []
-    for i in np.argsort(-counts, kind="stable")[:_MAX_UNKNOWN_SHOWN]:
-        code = int(found[i])
-        row, column = divmod(int(positions[i]), codes.shape[1])
-        text = str(code) if spec.has_index_masks else color_text(_unpacked(code))
-        shown.append(f"{text} ({counts[i]} px, first at row {row}, column {column})")
-    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
-    what, ignored = (
-        ("values", "ignore_values") if spec.has_index_masks else ("colours", "ignore_colors")
-    )
-    return (
-        f"mask {what} must be of a class or of {ignored}, got {', '.join(shown)}{more} in {file}; "
-        f"add to classes or {ignored} (masks saved as JPEG have blurred values: use PNG or TIFF)"
-    )

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.spec import IGNORE_INDEX
+from trainables.data.pixel_set import PixelSet
 from trainables.data.tileset import TileSet
 from trainables.seeds import torch_generator
 
@@ -32,44 +32,35 @@ class Positions(Protocol):
 class RandomPositions:
     """Any position; every annotated pixel is equally likely to be what a patch is drawn around."""
 
-    def __init__(
-        self, tiles: TileSet, labels: NDArray[np.uint8], *, patch_px: int, seed: int
-    ) -> None:
+    def __init__(self, tiles: TileSet, annotated: PixelSet, *, patch_px: int, seed: int) -> None:
         """Count the annotated pixels of every image row.
 
         Args:
             tiles: The training tiles.
-            labels: Their masks with `IGNORE_INDEX` outside the budget (P,), uint8.
+            annotated: Their annotated pixels.
             patch_px: Side of a patch.
             seed: The trial's seed.
 
         Raises:
-            ValueError: If labels has no annotated pixel.
+            ValueError: If no pixel is annotated.
         """
-        self._labels = labels
+        self._pixels = annotated
         self._patch_px = patch_px
         self._seed = seed
         self._shapes = torch.from_numpy(np.array(tiles.shapes))
-        self._starts = torch.from_numpy(np.array(tiles.starts))
         # The k-th annotated pixel is found by its row: a list of all would dwarf the tiles.
-        widths = np.repeat(tiles.shapes[:, 1], tiles.shapes[:, 0])
-        self._row_starts = np.concatenate([[0], np.cumsum(widths)])
-        annotated = labels != IGNORE_INDEX
-        per_row = np.add.reduceat(annotated, self._row_starts[:-1], dtype=np.int64)
-        self._annotated_until = np.cumsum(per_row)
+        self._first_rows = np.concatenate([[0], np.cumsum(tiles.shapes[:, 0])])
+        self._annotated_until = np.cumsum(annotated.row_counts())
         if self._annotated_until[-1] == 0:
-            raise ValueError("labels must hold an annotated pixel, got none")
+            raise ValueError("annotated must hold a pixel, got none")
 
     def annotated(self, step: int, num: int) -> Tensor:
         """Patches that each hold at least one annotated pixel (num, 3)."""
         generator = torch_generator(self._seed, "patches", step)
         ranks = torch.randint(int(self._annotated_until[-1]), (num,), generator=generator)
         shift = torch.randint(self._patch_px, (num, 2), generator=generator)
-        pixels = torch.tensor([self._pixel(int(rank)) for rank in ranks])
-        tile = torch.searchsorted(self._starts, pixels, right=True) - 1
-        within = pixels - self._starts[tile]
-        width = self._shapes[tile, 1]
-        corner = torch.stack([within // width, within % width], dim=1) - shift
+        pixels = torch.tensor([self._pixel(int(rank)) for rank in ranks], dtype=torch.int64)
+        tile, corner = pixels[:, 0], pixels[:, 1:] - shift
         last = (self._shapes[tile] - self._patch_px).clamp_min(0)
         return torch.cat([tile[:, None], corner.clamp_min(0).minimum(last)], dim=1)
 
@@ -82,13 +73,14 @@ class RandomPositions:
         share = torch.rand((num, 2), generator=generator, dtype=torch.float64)
         return torch.cat([tile[:, None], (share * places[tile]).to(torch.int64)], dim=1)
 
-    def _pixel(self, rank: int) -> int:
-        """Packed index of the annotated pixel of this rank."""
-        row = int(np.searchsorted(self._annotated_until, rank, side="right"))
-        before = int(self._annotated_until[row - 1]) if row else 0
-        start, end = self._row_starts[row], self._row_starts[row + 1]
-        columns = np.flatnonzero(self._labels[start:end] != IGNORE_INDEX)
-        return int(start + columns[rank - before])
+    def _pixel(self, rank: int) -> tuple[int, int, int]:
+        """Tile index, row and column of the annotated pixel of this rank."""
+        line = int(np.searchsorted(self._annotated_until, rank, side="right"))
+        before = int(self._annotated_until[line - 1]) if line else 0
+        tile = int(np.searchsorted(self._first_rows, line, side="right")) - 1
+        row = line - int(self._first_rows[tile])
+        columns = np.flatnonzero(self._pixels.rows(tile, row, row + 1)[0])
+        return tile, row, int(columns[rank - before])
 
 
 class GridPositions:
@@ -97,7 +89,7 @@ class GridPositions:
     def __init__(
         self,
         tiles: TileSet,
-        labels: NDArray[np.uint8],
+        annotated: PixelSet,
         *,
         patch_px: int,
         stride_px: int,
@@ -107,7 +99,7 @@ class GridPositions:
 
         Args:
             tiles: The training tiles.
-            labels: Their masks with `IGNORE_INDEX` outside the budget (P,), uint8.
+            annotated: Their annotated pixels.
             patch_px: Side of a patch.
             stride_px: Step of the grid along rows and columns.
             seed: The trial's seed.
@@ -118,10 +110,10 @@ class GridPositions:
         self._seed = seed
         self._shuffled: dict[str, _Shuffled] = {}
         self._all = patch_grid(tiles, patch_px, stride_px)
-        held = _annotated_px(tiles, labels, self._all, patch_px) > 0
+        held = _annotated_px(annotated, self._all, patch_px) > 0
         self._with_annotation = self._all[torch.from_numpy(held)]
         if len(self._with_annotation) == 0:
-            raise ValueError("labels must hold an annotated pixel on the patch grid, got none")
+            raise ValueError("annotated must hold a pixel on the patch grid, got none")
 
     def annotated(self, step: int, num: int) -> Tensor:
         """Patches that each hold at least one annotated pixel (num, 3)."""
@@ -171,18 +163,14 @@ def _grid_line(length_px: int, patch_px: int, stride_px: int) -> Tensor:
     return torch.tensor([*range(0, last, stride_px), last])
 
 
-def _annotated_px(
-    tiles: TileSet, labels: NDArray[np.uint8], grid: Tensor, patch_px: int
-) -> NDArray[np.int64]:
-    """Annotated pixels inside every patch of the grid (G,), by summed-area tables."""
-    counts = []
-    for index, (height, width) in enumerate(tiles.shapes):
-        mask = labels[tiles.starts[index] : tiles.starts[index + 1]].reshape(height, width)
-        table = np.zeros((height + 1, width + 1), dtype=np.int64)
-        table[1:, 1:] = (mask != IGNORE_INDEX).cumsum(axis=0).cumsum(axis=1)
-        _, top, left = grid[grid[:, 0] == index].numpy().T
-        bottom, right = np.minimum(top + patch_px, height), np.minimum(left + patch_px, width)
-        counts.append(
-            table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
-        )
-    return np.concatenate(counts)
+def _annotated_px(annotated: PixelSet, grid: Tensor, patch_px: int) -> NDArray[np.int64]:
+    """Annotated pixels inside every patch of the grid (G,), one row of patches after another."""
+    positions, counts = grid.numpy(), np.zeros(len(grid), dtype=np.int64)
+    lines, first = np.unique(positions[:, :2], axis=0, return_index=True)  # in order of the grid
+    for (index, top), start, end in zip(lines, first, [*first[1:], len(grid)], strict=True):
+        height, width = (int(side) for side in annotated.shapes[index])
+        rows = annotated.rows(int(index), int(top), min(int(top) + patch_px, height))
+        until = np.concatenate([[0], np.cumsum(rows.sum(axis=0, dtype=np.int64))])
+        lefts = positions[start:end, 2]
+        counts[start:end] = until[np.minimum(lefts + patch_px, width)] - until[lefts]
+    return counts

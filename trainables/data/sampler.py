@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import Positions
+from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import TileSet
 from trainables.seeds import torch_generator
@@ -24,8 +27,9 @@ class Batch:
     """Float32 in [0, 1] (N + M, C, H, W)."""
     masks: Tensor
     """Class index or `IGNORE_INDEX`, int64 (N, H, W)."""
-    inside: Tensor
-    """Whether a pixel lies on its tile, bool (N + M, H, W); a tile may be smaller than a patch."""
+    shown: Tensor
+    """Whether a pixel shows anything, bool (N + M, H, W): it is no nodata and lies on its tile,
+    which may be smaller than a patch."""
 
 
 class PatchSampler:
@@ -34,9 +38,10 @@ class PatchSampler:
     def __init__(
         self,
         tiles: TileSet,
-        labels: NDArray[np.uint8],
+        annotated: PixelSet,
         positions: Positions,
         *,
+        scaling: BandScaling,
         patch_px: int,
         num_annotated: int,
         num_anywhere: int,
@@ -44,18 +49,19 @@ class PatchSampler:
         seed: int,
         device: torch.device,
     ) -> None:
-        """Put tiles and labels on the device.
+        """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
 
         Args:
             tiles: The training tiles.
-            labels: Their masks with `IGNORE_INDEX` outside the budget (P,), uint8.
+            annotated: Their annotated pixels.
             positions: Where patches lie.
+            scaling: From the values of the tiles to those the network sees.
             patch_px: Side of a patch.
             num_annotated: Patches with annotated pixels in a batch, N.
             num_anywhere: Patches for the L1 term alone in a batch, M.
             augment: Whether patches are turned and flipped at random.
             seed: The trial's seed.
-            device: Where patches are cut.
+            device: Where batches are needed.
         """
         self._positions = positions
         self._patch_px = patch_px
@@ -66,8 +72,13 @@ class PatchSampler:
         self._device = device
         self._shapes = torch.from_numpy(np.array(tiles.shapes))
         self._starts = torch.from_numpy(np.array(tiles.starts))
-        self._images = _borrow(tiles.images).to(device)
-        self._labels = _borrow(labels).to(device)
+        self._bit_starts = torch.from_numpy(np.array(annotated.starts))
+        self._scaling = scaling
+        self._home = device if tiles.folder is None else torch.device("cpu")
+        self._images = _borrow(tiles.images).to(self._home)
+        self._masks = _borrow(tiles.masks).to(self._home)
+        self._shown = None if tiles.shown is None else _borrow(tiles.shown).to(self._home)
+        self._bits = _borrow(annotated.bits).to(self._home)
 
     def draw(self, step: int) -> Batch:
         """The patches of one optimiser step."""
@@ -78,11 +89,19 @@ class PatchSampler:
             positions = torch.cat([positions, anywhere])
             more = self._turns("unannotated_augmentation", step, self._num_anywhere)
             turns = torch.cat([turns, more])
-        index, inside = self._pixel_index(positions, turns)
-        images = self._images[:, index].movedim(0, 1).to(torch.float32).div_(255.0)
-        masks = self._labels[index[: self._num_annotated]].to(torch.int64)
-        masks.masked_fill_(~inside[: self._num_annotated], IGNORE_INDEX)
-        return Batch(images=images, masks=masks, inside=inside)
+        index, bit, shown = self._pixel_index(positions, turns)
+        images = self._images[:, index].movedim(0, 1).to(self._device)
+        num = self._num_annotated
+        held = self._bits[bit[:num] >> 3] >> (7 - (bit[:num] & 7)).to(torch.uint8) & 1
+        masks = self._masks[index[:num]].to(torch.int64)
+        masks.masked_fill_((held == 0) | ~shown[:num], IGNORE_INDEX)
+        if self._shown is not None:
+            shown &= self._shown[index]
+        return Batch(
+            images=self._scaling.to_unit(images),
+            masks=masks.to(self._device),
+            shown=shown.to(self._device),
+        )
 
     def _turns(self, purpose: str, step: int, num: int) -> Tensor:
         """Which of the eight symmetries of the square each patch gets, 0-7, int64 (num,)."""
@@ -90,9 +109,13 @@ class PatchSampler:
             return torch.zeros(num, dtype=torch.int64)
         return torch.randint(8, (num,), generator=torch_generator(self._seed, purpose, step))
 
-    def _pixel_index(self, positions: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """Packed index of every patch pixel, and whether it lies on its tile (N + M, H, W)."""
-        device = self._device
+    def _pixel_index(self, positions: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every patch pixel: packed index, index of its bit, and whether it lies on its tile.
+
+        All are (N + M, H, W). Beyond the tile the edge is repeated: what does not lie on it
+        counts in neither loss.
+        """
+        device = self._home
         line = torch.arange(self._patch_px, device=device)
         turns = turns.to(device)[:, None, None]
         down, across = line[None, :, None], line[None, None, :]
@@ -106,11 +129,13 @@ class PatchSampler:
         top, left = positions[:, 1:].to(device)[:, :, None, None].unbind(1)
         row, column = top + down, left + across
         inside = (row < height) & (column < width)
-        # Beyond the tile the edge is repeated: `inside` keeps those pixels out of both losses.
-        return start + row.minimum(height - 1) * width + column.minimum(width - 1), inside
+        row, column = row.minimum(height - 1), column.minimum(width - 1)
+        bit_start = 8 * self._bit_starts[tile].to(device)[:, None, None]
+        bit = bit_start + row * ((width + 7) // 8 * 8) + column
+        return start + row * width + column, bit, inside
 
 
-def _borrow(array: NDArray[np.uint8]) -> Tensor:
+def _borrow(array: NDArray[Any]) -> Tensor:
     """Tensor over a read-only array, without a copy: it is never written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not writable.*")

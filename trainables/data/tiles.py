@@ -1,212 +1,268 @@
-"""Decodes the tiles of a split into arrays: uint8 images and class-index masks."""
+"""Decodes the tiles of a data set: images in the type of their files, masks of class indices."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
-from trainables.data.masks import Colormap, decode_mask
-from trainables.data.spec import IGNORE_INDEX, DatasetSpec, TileFiles
+from trainables.data.erosion import EROSION_RADIUS_PX, erode_borders
+from trainables.data.inspection import TileHeader, inspect_dataset
+from trainables.data.masks import Colormap, UnknownCodes, decode_mask
+from trainables.data.raster import ImageReader, block_centers, open_file, reduce_image
+from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec
+from trainables.data.tileset import Tile, TileSet, allocate_tiles, seal_tiles
 from trainables.errors import DataError
 
-_MAX_PROBLEMS_SHOWN: Final = 10
+_MAX_PROBLEMS_SHOWN: Final = 20
+_STRIP_PX: Final = 2**23
+"""Pixels of a file that are decoded at a time."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tile:
-    """One decoded tile; its arrays are C-contiguous and read-only."""
+@dataclass(frozen=True, kw_only=True)
+class DecodedDataset:
+    """All tiles of a data set."""
 
-    name: str
-    image: NDArray[np.uint8]
-    """(C, H, W), bands in the order of `DatasetSpec.bands`."""
-    mask: NDArray[np.uint8]
-    """(H, W), class index or IGNORE_INDEX."""
-    eroded_mask: NDArray[np.uint8] | None = None
-    """(H, W) as `mask`, with class boundaries IGNORE_INDEX; None where there is none."""
+    tiles: Mapping[str, TileSet]
+    """By split; the test tiles alone have an eroded reference."""
+    eroded_from: str
+    """Where the eroded reference comes from: `files`, or `full reference`."""
 
 
-def read_tiles(
-    spec: DatasetSpec, split: str, *, downsample: int = 1, num_threads: int = 2
-) -> tuple[Tile, ...]:
-    """Reads, checks and decodes every tile of a split.
+def read_dataset(
+    spec: DatasetSpec,
+    *,
+    downsample: int = 1,
+    num_threads: int = 2,
+    memory_mib: float = float("inf"),
+    folder: Path | None = None,
+) -> DecodedDataset:
+    """Checks and decodes every tile of every split.
 
     Args:
         spec: The data set.
-        split: "train", "val" or "test".
-        downsample: Block size d in pixels. Images become block means (rounded half up), masks
-            the pixel (d // 2, d // 2) of each block; rows and columns that fill no block drop.
+        downsample: Block size d in pixels. Images become means over the shown pixels of a block
+            (whole numbers rounded half up), masks the pixel (d // 2, d // 2) of each block; rows
+            and columns that fill no block drop.
         num_threads: Threads that decode.
-
-    Returns:
-        The tiles in the order of the split.
+        memory_mib: Memory granted; tiles that take more are decoded into files below `folder`,
+            from which windows are read.
+        folder: Where these files go; None for memory, whatever it takes.
 
     Raises:
         DataError: If any file cannot be used; one line with the problems of all tiles.
-        ValueError: If split, downsample or num_threads is out of its range.
+        ValueError: If downsample or num_threads is out of its range.
     """
-    if split not in spec.splits:
-        raise ValueError(f"split must be one of {', '.join(spec.splits)}, got {split!r}")
-    if downsample < 1:
-        raise ValueError(f"downsample must be 1 or more, got {downsample!r}")
-    if num_threads < 1:
-        raise ValueError(f"num_threads must be 1 or more, got {num_threads!r}")
+    for name, value in (("downsample", downsample), ("num_threads", num_threads)):
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, got {value!r}")
+    inspected = inspect_dataset(spec, downsample=downsample, num_threads=num_threads)
+    problems = list(inspected.problems)
+    if sum(map(len, inspected.headers.values())) == 0:
+        raise DataError(_joined(problems))
+    is_large = decoded_mib(spec, inspected.headers, downsample) > memory_mib
+    tiles = {}
+    for split in SPLITS:
+        headers = list(inspected.headers[split].values())
+        if not headers:
+            continue
+        target = _allocate(spec, split, headers, downsample, folder if is_large else None)
+        problems += _decode(spec, headers, target, downsample, num_threads)
+        tiles[split] = target
+    # A tile whose image cannot be used may have a wrong mask besides.
+    for split, of_split in spec.splits.items():
+        unsound = [files for files in of_split if files.name not in inspected.headers[split]]
+        problems += [found for files in unsound for found in _mask_problems(spec, files.mask)]
+    is_whole = not problems
+    problems += _label_problems(spec, tiles, is_whole)
+    if problems:
+        raise DataError(_joined(problems))
+    has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
+    return DecodedDataset(
+        tiles={split: seal_tiles(target) for split, target in tiles.items()},
+        eroded_from="files" if has_files else "full reference",
+    )
+
+
+def decoded_mib(
+    spec: DatasetSpec, headers: Mapping[str, Mapping[str, TileHeader]], downsample: int
+) -> float:
+    """Size of the decoded tiles of all splits, MiB."""
+    total = 0
+    for split, of_split in headers.items():
+        for header in of_split.values():
+            pixels = (header.height_px // downsample) * (header.width_px // downsample)
+            planes = len(spec.bands) * np.dtype(header.dtype).itemsize + 1
+            total += pixels * (planes + (split == "test") + header.may_hide)
+    return total / 2**20
+
+
+def _allocate(
+    spec: DatasetSpec,
+    split: str,
+    headers: Sequence[TileHeader],
+    downsample: int,
+    folder: Path | None,
+) -> TileSet:
+    return allocate_tiles(
+        [header.files.name for header in headers],
+        [(one.height_px // downsample, one.width_px // downsample) for one in headers],
+        num_bands=len(spec.bands),
+        dtype=np.dtype(headers[0].dtype),
+        has_eroded=split == "test",
+        has_hidden=any(header.may_hide for header in headers),
+        folder=None if folder is None else folder / split,
+    )
+
+
+def _decode(
+    spec: DatasetSpec,
+    headers: Sequence[TileHeader],
+    target: TileSet,
+    downsample: int,
+    num_threads: int,
+) -> list[str]:
+    """Fill the tiles of a split; returns what is wrong with their content."""
+    # A mixture of given and derived references could not be pooled.
+    derive = not all(header.files.eroded_mask is not None for header in headers)
+
+    def decode(index: int) -> list[str]:
+        return _TileDecoder(spec, headers[index], target.tile(index), downsample, derive).decode()
 
     # Filters belong to the process, so they are set here and not in the threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        outcomes = list(
-            pool.map(lambda files: _read_tile(spec, files, downsample), spec.splits[split])
-        )
-    problems = [problem for outcome in outcomes if isinstance(outcome, list) for problem in outcome]
-    if problems:
-        more = len(problems) - _MAX_PROBLEMS_SHOWN
-        shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
-        raise DataError(f"{shown}; and {more} more" if more > 0 else shown)
-    return tuple(outcome for outcome in outcomes if isinstance(outcome, Tile))
+        return [problem for found in pool.map(decode, range(len(headers))) for problem in found]
 
 
-def tiles_checksum(tiles: Iterable[Tile]) -> str:
-    """SHA-256 (hex) of the names, shapes and pixels of tiles, whatever their order."""
-    checksum = hashlib.sha256()
-    for tile in sorted(tiles, key=lambda tile: tile.name):
-        arrays = [tile.image, tile.mask]
-        if tile.eroded_mask is not None:
-            arrays.append(tile.eroded_mask)
-        checksum.update(json.dumps([tile.name, *(array.shape for array in arrays)]).encode())
-        for array in arrays:
-            checksum.update(array.data)
-    return checksum.hexdigest()
+class _TileDecoder:
+    """Decodes one tile into its place, strip by strip."""
 
+    def __init__(
+        self, spec: DatasetSpec, header: TileHeader, target: Tile, downsample: int, derive: bool
+    ) -> None:
+        self._spec = spec
+        self._header = header
+        self._target = target
+        self._d = downsample
+        self._derive = derive
+        rows = max(1, _STRIP_PX // header.width_px // downsample)
+        height = header.height_px // downsample
+        self._strips = [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
-def _read_tile(spec: DatasetSpec, files: TileFiles, downsample: int) -> Tile | list[str]:
-    """One tile, or the problems of its files."""
-    problems: list[str] = []
-    image, hidden, mask, eroded_mask = None, None, None, None
-    with _collected(problems):
-        image, hidden = _read_image(spec, files.image)
-        if min(image.shape[1:]) < downsample:
-            raise DataError(
-                f"downsample must be at most the size of a tile, got {downsample} for "
-                f"{_size_text(image)} in {files.image}; choose a smaller one"
-            )
-    with _collected(problems):
-        mask = _read_mask(spec, files.mask, image)
-    if files.eroded_mask is not None:
-        with _collected(problems):
-            eroded_mask = _read_mask(spec, files.eroded_mask, image)
-    if problems or image is None or mask is None:
+    def decode(self) -> list[str]:
+        """Fill the tile; returns what is wrong with its files."""
+        files, eroded = self._header.files, self._target.eroded_mask
+        masks = [(files.mask, self._target.mask, eroded if self._derive else None)]
+        if files.eroded_mask is not None and eroded is not None and not self._derive:
+            masks.append((files.eroded_mask, eroded, None))
+        problems = []
+        for file, mask, derived in masks:
+            try:
+                problems += self._read_mask(file, mask, derived)
+            except DataError as error:
+                problems.append(str(error))
+        try:
+            self._read_image(files.image)  # last: it hides pixels of the masks
+        except DataError as error:
+            problems.append(str(error))
         return problems
-    return Tile(
-        name=files.name,
-        image=_frozen(block_means(image, downsample)),
-        mask=_frozen(_block_centers(_hide(mask, hidden), downsample)),
-        eroded_mask=None
-        if eroded_mask is None
-        else _frozen(_block_centers(_hide(eroded_mask, hidden), downsample)),
-    )
+
+    def _read_mask(
+        self, file: Path, mask: NDArray[np.uint8], derived: NDArray[np.uint8] | None
+    ) -> list[str]:
+        """Decode a mask file, and derive the eroded reference of it where that is asked for."""
+        halo = 0 if derived is None else EROSION_RADIUS_PX
+        with open_file(file) as source:
+            unknown = UnknownCodes(spec=self._spec, file=file)
+            colormap = _colormap(source)
+            for top, bottom in self._strips:
+                first, last = top * self._d, bottom * self._d
+                above, below = min(halo, first), min(halo, source.height - last)
+                rows = Window(0, first - above, source.width, last - first + above + below)
+                inner = slice(above, above + last - first)
+                bands = source.read(window=rows)
+                wide = decode_mask(bands, colormap, unknown, first - above, inner)
+                mask[top:bottom] = block_centers(wide[inner], self._d)
+                if derived is not None:
+                    derived[top:bottom] = block_centers(erode_borders(wide)[inner], self._d)
+        return [] if unknown.problem is None else [unknown.problem]
+
+    def _read_image(self, file: Path) -> None:
+        target = self._target
+        with open_file(file) as source:
+            reader = ImageReader(source, self._spec.bands)
+            for top, bottom in self._strips:
+                image, hidden = reader.read(top * self._d, bottom * self._d)
+                reduced, shown = reduce_image(image, hidden, self._d)
+                target.image[:, top:bottom] = reduced
+                if target.shown is not None:
+                    target.shown[top:bottom] = True if shown is None else shown
+                if hidden is not None:  # a class is what lies at the middle of a block
+                    unknown = block_centers(hidden.view(np.uint8), self._d).astype(np.bool_)
+                    target.mask[top:bottom][unknown] = IGNORE_INDEX
+                    if target.eroded_mask is not None:
+                        target.eroded_mask[top:bottom][unknown] = IGNORE_INDEX
 
 
-@contextmanager
-def _collected(problems: list[str]) -> Iterator[None]:
-    """Adds a DataError of the block to problems, so that the other files are checked too."""
+def _mask_problems(spec: DatasetSpec, file: Path) -> list[str]:
+    """What is wrong with the values or colours of a mask on its own; [] if it cannot be read."""
+    unknown = UnknownCodes(spec=spec, file=file)
     try:
-        yield
-    except DataError as error:
-        problems.append(str(error))
+        with open_file(file) as source:
+            step = max(1, _STRIP_PX // source.width)
+            for first in range(0, source.height, step):
+                rows = Window(0, first, source.width, min(step, source.height - first))
+                decode_mask(source.read(window=rows), _colormap(source), unknown, first)
+    except DataError:  # that it cannot be read, its header check has said
+        return []
+    return [] if unknown.problem is None else [unknown.problem]
 
 
-def _read_image(
-    spec: DatasetSpec, file: Path
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """Image (C, H, W), and where an alpha band hides it (H, W); None without alpha band."""
-    bands, color_interp, _ = _read_bands(file)
-    if bands.dtype != np.uint8:
-        raise DataError(
-            f"image must be uint8, got {bands.dtype} in {file}; uint8 is what is read today, "
-            "scale the image to 0-255 first"
-        )
-    num_bands = len(spec.bands)
-    if len(bands) == num_bands:
-        return bands, None
-    if len(bands) == num_bands + 1 and color_interp[-1] == ColorInterp.alpha:
-        return bands[:num_bands], bands[num_bands] == 0
-    raise DataError(
-        f"image must have the {num_bands} bands {', '.join(spec.bands)}, got {len(bands)} in "
-        f"{file}; change bands or the image"
-    )
+def _colormap(source: DatasetReader) -> Colormap | None:
+    """The palette of a mask, RGBA by value; None without one."""
+    if source.colorinterp[0] != ColorInterp.palette:
+        return None
+    palette: Colormap = source.colormap(1)
+    return palette
 
 
-def _read_mask(spec: DatasetSpec, file: Path, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """Class indices (H, W) of a mask file, checked against the size of its image."""
-    bands, _, colormap = _read_bands(file)
-    if image is not None and bands.shape[1:] != image.shape[1:]:
-        raise DataError(
-            f"mask must have the size of its image, got {_size_text(bands)} for "
-            f"{_size_text(image)} in {file}; check that it belongs to the image"
-        )
-    return decode_mask(spec, bands, colormap, file)
+def _label_problems(
+    spec: DatasetSpec, tiles: Mapping[str, TileSet], is_whole: bool
+) -> Iterator[str]:
+    """Splits without labels, and classes that no training tile holds."""
+    for split, of_split in tiles.items():
+        counts = class_counts(of_split.masks, len(spec.classes))
+        if not counts.any():
+            names = ", ".join(of_split.names)
+            yield f"{split} tiles must hold labelled pixels, got none in {names}"
+        elif split == "train" and is_whole and not counts.all():
+            absent = [one.name for one, n in zip(spec.classes, counts, strict=True) if not n]
+            yield (
+                f"classes must occur in the training tiles, got none of {', '.join(absent)} in "
+                f"{len(of_split)} tiles; take them out of classes, or change the splits"
+            )
 
 
-def _read_bands(
-    file: Path,
-) -> tuple[NDArray[Any], tuple[ColorInterp, ...], Colormap | None]:
-    """All bands (bands, H, W), their colour interpretations, and the palette if there is one."""
-    try:
-        with rasterio.open(file) as source:
-            is_palette = source.colorinterp[0] == ColorInterp.palette
-            colormap = source.colormap(1) if is_palette else None
-            return source.read(), source.colorinterp, colormap
-    except RasterioError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"file must be a readable raster, got: {reason} in {file}; copy or export it again"
-        ) from None
+def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Pixels of each class (K,), int64, of packed masks (P,); bounded memory."""
+    counts = np.zeros(IGNORE_INDEX + 1, dtype=np.int64)
+    for first in range(0, masks.size, _STRIP_PX):
+        counts += np.bincount(masks[first : first + _STRIP_PX], minlength=IGNORE_INDEX + 1)
+    return counts[:num_classes]
 
 
-def _size_text(array: NDArray[Any]) -> str:
-    return f"{array.shape[-1]} x {array.shape[-2]} px"
-
-
-def _hide(mask: NDArray[np.uint8], hidden: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """The mask (H, W) with IGNORE_INDEX where its image shows nothing."""
-    return mask if hidden is None else np.where(hidden, np.uint8(IGNORE_INDEX), mask)
-
-
-def block_means(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Mean of each full block of an image (C, H, W), rounded half up."""
-    if size_px == 1:
-        return image
-    height, width = (length // size_px * size_px for length in image.shape[1:])
-    sums = np.zeros((len(image), height // size_px, width // size_px), dtype=np.uint32)
-    for row in range(size_px):
-        for column in range(size_px):
-            sums += image[:, row:height:size_px, column:width:size_px]
-    area = size_px * size_px
-    means: NDArray[np.uint32] = (2 * sums + area) // (2 * area)
-    return means.astype(np.uint8)
-
-
-def _block_centers(mask: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Pixel (d // 2, d // 2) of each full block of a mask (H, W): no class is invented."""
-    height, width = (length // size_px * size_px for length in mask.shape)
-    return mask[size_px // 2 : height : size_px, size_px // 2 : width : size_px]
-
-
-def _frozen(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The array, C-contiguous and read-only."""
-    array = np.ascontiguousarray(array)
-    array.setflags(write=False)
-    return array
+def _joined(problems: Sequence[str]) -> str:
+    more = len(problems) - _MAX_PROBLEMS_SHOWN
+    shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
+    return f"{shown}; and {more} more" if more > 0 else shown

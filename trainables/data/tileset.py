@@ -1,18 +1,36 @@
 """The tiles of one split, packed so that all trials of a node share one copy.
 
 Pixels of all tiles lie one after the other: a patch is then one gather, whatever the sizes of
-the tiles, and a tile is a view.
+the tiles, and a tile is a view. The arrays lie in memory or, for more than the memory granted,
+in files of a folder that are mapped: then the system reads what is asked for, when it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.tiles import Tile, tiles_checksum
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tile:
+    """One decoded tile; its arrays are read-only."""
+
+    name: str
+    image: NDArray[Any]
+    """(C, H, W), bands in the order of `DatasetSpec.bands`, in the type of the file."""
+    mask: NDArray[np.uint8]
+    """(H, W), class index or IGNORE_INDEX."""
+    eroded_mask: NDArray[np.uint8] | None = None
+    """(H, W) as `mask`, with class borders IGNORE_INDEX; None where there is none."""
+    shown: NDArray[np.bool_] | None = None
+    """Which pixels show anything (H, W), the others being nodata; None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +42,18 @@ class TileSet:
     """Height and width in pixels (T, 2)."""
     starts: NDArray[np.int64]
     """Index of each tile's first pixel, and P at the end (T + 1,)."""
-    images: NDArray[np.uint8]
-    """Pixel values (C, P)."""
+    images: NDArray[Any]
+    """Pixel values (C, P), in the type of the files; 0 where nothing is shown."""
     masks: NDArray[np.uint8]
     """Class index or `IGNORE_INDEX` (P,)."""
     eroded_masks: NDArray[np.uint8] | None
     """The same against the eroded reference (P,), where there is one."""
+    shown: NDArray[np.bool_] | None = None
+    """Which pixels show anything (P,); None for all."""
     checksum: str
     """SHA-256 over names, shapes and pixels."""
+    folder: Path | None = None
+    """Where the mapped files lie; None for arrays in memory."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,45 +61,167 @@ class TileSet:
     def __iter__(self) -> Iterator[Tile]:
         return (self.tile(index) for index in range(len(self)))
 
+    def __reduce__(self) -> Any:
+        """Mapped files are handed to other processes by their folder, not by their content."""
+        if self.folder is None:
+            return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
+        return _open_mapped, (self.folder, self.names, self.shapes, self.checksum)
+
     def tile(self, index: int) -> Tile:
-        """One tile as views of the packed arrays: image (C, H, W), masks (H, W)."""
+        """One tile as views of the packed arrays."""
         pixels = slice(int(self.starts[index]), int(self.starts[index + 1]))
         height, width = (int(side) for side in self.shapes[index])
-        eroded = self.eroded_masks
+        eroded, shown = self.eroded_masks, self.shown
         return Tile(
             name=self.names[index],
             image=self.images[:, pixels].reshape(-1, height, width),
             mask=self.masks[pixels].reshape(height, width),
             eroded_mask=None if eroded is None else eroded[pixels].reshape(height, width),
+            shown=None if shown is None else shown[pixels].reshape(height, width),
         )
 
 
 def pack_tiles(tiles: Sequence[Tile]) -> TileSet:
-    """Copy tiles into one packed, read-only set.
+    """Copy tiles into one packed, read-only set in memory.
 
     Raises:
         ValueError: If there is no tile.
     """
     if not tiles:
         raise ValueError("tiles must hold at least one tile, got none")
-    shapes = np.array([tile.mask.shape for tile in tiles], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))]).astype(np.int64)
     # An eroded reference counts only when every tile has one: a mixture could not be pooled.
-    eroded = [tile.eroded_mask for tile in tiles if tile.eroded_mask is not None]
-    packed = TileSet(
-        names=tuple(tile.name for tile in tiles),
-        shapes=shapes,
-        starts=starts,
-        images=np.concatenate([t.image.reshape(t.image.shape[0], -1) for t in tiles], axis=1),
-        masks=np.concatenate([tile.mask.reshape(-1) for tile in tiles]),
-        eroded_masks=(
-            np.concatenate([mask.reshape(-1) for mask in eroded])
-            if len(eroded) == len(tiles)
-            else None
-        ),
-        checksum=tiles_checksum(tiles),
+    has_eroded = all(tile.eroded_mask is not None for tile in tiles)
+    packed = allocate_tiles(
+        [tile.name for tile in tiles],
+        [(tile.mask.shape[0], tile.mask.shape[1]) for tile in tiles],
+        num_bands=len(tiles[0].image),
+        dtype=tiles[0].image.dtype,
+        has_eroded=has_eroded,
+        has_hidden=any(tile.shown is not None for tile in tiles),
     )
-    for array in (packed.shapes, packed.starts, packed.images, packed.masks, packed.eroded_masks):
-        if array is not None:
+    for index, tile in enumerate(tiles):
+        target = packed.tile(index)
+        target.image[:] = tile.image
+        target.mask[:] = tile.mask
+        if target.eroded_mask is not None and tile.eroded_mask is not None:
+            target.eroded_mask[:] = tile.eroded_mask
+        if target.shown is not None:
+            target.shown[:] = True if tile.shown is None else tile.shown
+    return seal_tiles(packed)
+
+
+def allocate_tiles(
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, int]],
+    *,
+    num_bands: int,
+    dtype: np.dtype[Any],
+    has_eroded: bool,
+    has_hidden: bool,
+    folder: Path | None = None,
+) -> TileSet:
+    """A set to be filled through the views of its tiles, and then sealed.
+
+    Args:
+        names: Of the tiles (T).
+        shapes: Height and width of each tile.
+        num_bands: C.
+        dtype: Of the images.
+        has_eroded: Whether there is an eroded reference.
+        has_hidden: Whether pixels may be hidden.
+        folder: Where to put the arrays as mapped files; None for memory.
+    """
+    sides = np.array(shapes, dtype=np.int64).reshape(-1, 2)
+    starts = _starts(sides)
+    num_px = int(starts[-1])
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def new(name: str, shape: tuple[int, ...], kind: Any) -> Any:
+        if folder is None:
+            return np.zeros(shape, kind)
+        file = folder / f"{name}.npy"
+        return np.lib.format.open_memmap(file, mode="w+", shape=shape, dtype=kind)
+
+    return TileSet(
+        names=tuple(names),
+        shapes=sides,
+        starts=starts,
+        images=new("images", (num_bands, num_px), dtype),
+        masks=new("masks", (num_px,), np.uint8),
+        eroded_masks=new("eroded_masks", (num_px,), np.uint8) if has_eroded else None,
+        shown=new("shown", (num_px,), np.bool_) if has_hidden else None,
+        checksum="",
+        folder=folder,
+    )
+
+
+def seal_tiles(tiles: TileSet) -> TileSet:
+    """The filled set with its checksum, read-only; mapped files are opened anew."""
+    checksum = tiles_checksum(tiles)
+    if tiles.folder is not None:
+        for mapped in (tiles.images, tiles.masks, tiles.eroded_masks, tiles.shown):
+            if isinstance(mapped, np.memmap):
+                mapped.flush()
+        return _open_mapped(tiles.folder, tiles.names, tiles.shapes, checksum)
+    hides = tiles.shown is not None and not tiles.shown.all()
+    return _frozen(
+        names=tiles.names,
+        shapes=tiles.shapes,
+        images=tiles.images,
+        masks=tiles.masks,
+        eroded_masks=tiles.eroded_masks,
+        shown=tiles.shown if hides else None,
+        checksum=checksum,
+    )
+
+
+def tiles_checksum(tiles: Iterable[Tile]) -> str:
+    """SHA-256 (hex) of the names, shapes and pixels of tiles, whatever their order."""
+    checksum = hashlib.sha256()
+    for tile in sorted(tiles, key=lambda tile: tile.name):
+        planes = [*tile.image, tile.mask]
+        planes += [] if tile.eroded_mask is None else [tile.eroded_mask]
+        if tile.shown is not None and not tile.shown.all():
+            planes.append(tile.shown)
+        layout = [tile.name, str(tile.image.dtype), *(plane.shape for plane in planes)]
+        checksum.update(json.dumps(layout).encode())
+        for plane in planes:
+            checksum.update(np.ascontiguousarray(plane).data)
+    return checksum.hexdigest()
+
+
+def _rebuild(arrays: dict[str, Any]) -> TileSet:
+    return TileSet(**arrays)
+
+
+def _open_mapped(
+    folder: Path, names: tuple[str, ...], shapes: NDArray[np.int64], checksum: str
+) -> TileSet:
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in ("images", "masks", "eroded_masks", "shown")
+        if (folder / f"{name}.npy").exists()
+    }
+    return _frozen(
+        names=names,
+        shapes=shapes,
+        images=arrays["images"],
+        masks=arrays["masks"],
+        eroded_masks=arrays.get("eroded_masks"),
+        shown=arrays.get("shown"),
+        checksum=checksum,
+        folder=folder,
+    )
+
+
+def _frozen(*, shapes: NDArray[np.int64], **content: Any) -> TileSet:
+    tiles = TileSet(shapes=shapes, starts=_starts(shapes), **content)
+    for array in vars(tiles).values():
+        if isinstance(array, np.ndarray):
             array.setflags(write=False)
-    return packed
+    return tiles
+
+
+def _starts(shapes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(shapes.prod(axis=1))]).astype(np.int64)

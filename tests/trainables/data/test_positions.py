@@ -4,19 +4,33 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.data.annotation import annotated_masks, draw_budget
+from trainables.data.annotation import draw_budget
+from trainables.data.budget_units import Unit
+from trainables.data.pixel_set import pack_pixels
 from trainables.data.positions import GridPositions, RandomPositions, patch_grid
 from trainables.data.spec import IGNORE_INDEX
 
 PATCH = 32
 
 
+def _pixels(tiles, labels):
+    """The set of the pixels that are labelled in `labels` (P,)."""
+    strips = [
+        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
+        for index, (start, end, shape) in enumerate(
+            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
+        )
+    ]
+    return pack_pixels(tiles.shapes, strips)
+
+
 def _random(tiles, labels, patch_px=PATCH, seed=0):
-    return RandomPositions(tiles, labels, patch_px=patch_px, seed=seed)
+    return RandomPositions(tiles, _pixels(tiles, labels), patch_px=patch_px, seed=seed)
 
 
 def _grid(tiles, labels, patch_px=PATCH, stride_px=16, seed=0):
-    return GridPositions(tiles, labels, patch_px=patch_px, stride_px=stride_px, seed=seed)
+    pixels = _pixels(tiles, labels)
+    return GridPositions(tiles, pixels, patch_px=patch_px, stride_px=stride_px, seed=seed)
 
 
 @pytest.fixture(params=[_random, _grid])
@@ -25,8 +39,10 @@ def build(request):
 
 
 def _budget(tiles, fraction=0.1, seed=0, block_px=16):
-    drawn = draw_budget(tiles, fraction=fraction, seed=seed, block_px=block_px, num_classes=3)
-    return annotated_masks(tiles, drawn)
+    unit = Unit(kind="block", size_px=block_px)
+    _, pixels = draw_budget(tiles, fraction=fraction, seed=seed, unit=unit, num_classes=3)
+    held = np.concatenate([pixels.tile(index).reshape(-1) for index in range(len(tiles))])
+    return np.where(held, tiles.masks, np.uint8(IGNORE_INDEX))
 
 
 def _crop(tiles, labels, position, patch_px):
@@ -208,7 +224,7 @@ def test_an_epoch_visits_every_grid_patch_with_annotation_once(
     grid = _grid_by_loops(tiles, patch_px, stride_px)
     held = [p for p in grid if (_crop(tiles, labels, p, patch_px) != IGNORE_INDEX).any()]
     if not held:
-        with pytest.raises(ValueError, match="annotated pixel on the patch grid, got none"):
+        with pytest.raises(ValueError, match="a pixel on the patch grid, got none"):
             _grid(tiles, labels, patch_px, stride_px)
         return
     positions = _grid(tiles, labels, patch_px, stride_px, seed)
@@ -246,5 +262,5 @@ def test_a_batch_may_be_larger_than_an_epoch(random_tiles):
 
 def test_labels_without_annotation_are_refused(random_tiles, build):
     tiles = random_tiles()
-    with pytest.raises(ValueError, match="labels must hold an annotated pixel"):
+    with pytest.raises(ValueError, match="annotated must hold a pixel"):
         build(tiles, np.full_like(tiles.masks, IGNORE_INDEX))

@@ -2,13 +2,27 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.annotation import annotated_masks, draw_budget
-from trainables.data.positions import GridPositions, RandomPositions
+from trainables.data.annotation import draw_budget
+from trainables.data.budget_units import Unit
+from trainables.data.pixel_set import pack_pixels
+from trainables.data.positions import GridPositions, RandomPositions, patch_grid
 from trainables.data.sampler import PatchSampler
+from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 
 PATCH = 32
 CPU = torch.device("cpu")
+
+
+def _pixels(tiles, labels):
+    """The set of the pixels that are labelled in `labels` (P,)."""
+    strips = [
+        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
+        for index, (start, end, shape) in enumerate(
+            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
+        )
+    ]
+    return pack_pixels(tiles.shapes, strips)
 
 
 class Given:
@@ -34,11 +48,13 @@ def _sampler(tiles, labels, positions=None, **options):
         "augment": False,
         "seed": 0,
         "device": CPU,
+        "scaling": uint8_scaling(len(tiles.images)),
     } | options
+    pixels = _pixels(tiles, labels)
     if positions is None:
         where = {"patch_px": options["patch_px"], "seed": options["seed"]}
-        positions = RandomPositions(tiles, labels, **where)
-    return PatchSampler(tiles, labels, positions, **options)
+        positions = RandomPositions(tiles, pixels, **where)
+    return PatchSampler(tiles, pixels, positions, **options)
 
 
 def _symmetries(patch):
@@ -85,7 +101,7 @@ def test_shapes_types_and_ranges(random_tiles):
     batch = _sampler(tiles, tiles.masks, num_anywhere=3, augment=True).draw(0)
     assert (batch.images.shape, batch.images.dtype) == ((7, 3, PATCH, PATCH), torch.float32)
     assert (batch.masks.shape, batch.masks.dtype) == ((4, PATCH, PATCH), torch.int64)
-    assert (batch.inside.shape, batch.inside.dtype) == ((7, PATCH, PATCH), torch.bool)
+    assert (batch.shown.shape, batch.shown.dtype) == ((7, PATCH, PATCH), torch.bool)
     assert 0 <= batch.images.min() < 0.01
     assert 0.99 < batch.images.max() <= 1
     assert set(batch.masks.unique().tolist()) == {0, 1, 2, IGNORE_INDEX}
@@ -100,7 +116,7 @@ def test_patches_equal_naive_crops(random_tiles):
     for i, position in enumerate(annotated + anywhere):
         image, mask, inside = _naive_crop(tiles, tiles.masks, position, PATCH)
         assert np.array_equal(batch.images[i].numpy(), image.astype(np.float32) / np.float32(255))
-        assert np.array_equal(batch.inside[i].numpy(), inside)
+        assert np.array_equal(batch.shown[i].numpy(), inside)
         if i < len(annotated):
             assert np.array_equal(batch.masks[i].numpy(), mask)
 
@@ -122,7 +138,7 @@ def test_all_eight_symmetries_appear_with_image_and_mask_aligned(address_tiles, 
         assert len(matching) == 1
         seen.append(matching[0])
         assert np.array_equal(batch.masks[0].numpy(), _symmetries(mask)[matching[0]])
-        assert np.array_equal(batch.inside[0].numpy(), _symmetries(inside)[matching[0]])
+        assert np.array_equal(batch.shown[0].numpy(), _symmetries(inside)[matching[0]])
     counts = np.bincount(seen, minlength=8)
     assert ((counts - 25) ** 2 / 25).sum() < 24.3  # chi-square, 7 degrees, 0.1 %
 
@@ -163,26 +179,52 @@ def test_without_augmentation_nothing_is_turned(address_tiles):
 def test_beyond_a_small_tile_nothing_is_labelled_and_nothing_is_inside(random_tiles):
     tiles = random_tiles([(20, 40), (7, 1)], unlabelled=0)
     batch = _sampler(tiles, tiles.masks, Given([[0, 0, 3], [1, 0, 0]]), num_annotated=2).draw(0)
-    assert batch.inside.sum(dim=(1, 2)).tolist() == [20 * 32, 7]
-    assert torch.equal(batch.inside, batch.masks != IGNORE_INDEX)
-    assert batch.inside[0, :20].all()
-    assert batch.inside[1, :7, :1].all()
+    assert batch.shown.sum(dim=(1, 2)).tolist() == [20 * 32, 7]
+    assert torch.equal(batch.shown, batch.masks != IGNORE_INDEX)
+    assert batch.shown[0, :20].all()
+    assert batch.shown[1, :7, :1].all()
 
 
-@pytest.mark.parametrize("augment", [False, True])
-@pytest.mark.parametrize("sampling", ["random", "grid"])
-def test_no_label_outside_the_budget_ever_reaches_a_batch(address_tiles, sampling, augment):
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize(
+    ("kind", "size_px", "sampling", "augment"),
+    [
+        ("block", 16, "grid", True),
+        ("block", 16, "random", False),
+        ("point", 3, "grid", False),
+        ("tile", 0, "grid", True),
+    ],
+)
+def test_an_epoch_reveals_just_the_pixels_of_the_manifest(
+    address_tiles, fraction, kind, size_px, sampling, augment
+):
     """Patches overlap: the trap was that 10 % of them reveal most of the pixels."""
-    tiles = address_tiles(_random_masks((96, 80), (24, 64), (64, 64)))
-    budget = draw_budget(tiles, fraction=0.1, seed=3, block_px=16, num_classes=3)
-    labels = annotated_masks(tiles, budget)
-    if sampling == "random":
-        positions = RandomPositions(tiles, labels, patch_px=PATCH, seed=0)
+    # 16 rows of 8 pixels are the smallest tile: below 1 % of all, so that no unit exceeds it.
+    tiles = address_tiles(_random_masks((96, 80), (24, 64), (64, 64), (8, 12), (128, 40)))
+    unit = Unit(kind=kind, size_px=size_px)
+    budget, pixels = draw_budget(
+        tiles, fraction=fraction, seed=3, unit=unit, num_classes=3, smallest=0.01
+    )
+    where = {"patch_px": PATCH, "seed": 0}
+    if sampling == "grid":
+        positions = GridPositions(tiles, pixels, stride_px=8, **where)
+        num_patches = len(patch_grid(tiles, PATCH, 8))
     else:
-        positions = GridPositions(tiles, labels, patch_px=PATCH, stride_px=8, seed=0)
-    sampler = _sampler(tiles, labels, positions, num_annotated=8, num_anywhere=8, augment=augment)
-    revealed, shown = np.zeros((2, len(labels)), dtype=bool)
-    for step in range(150):
+        positions, num_patches = RandomPositions(tiles, pixels, **where), 1200
+    sampler = PatchSampler(
+        tiles,
+        pixels,
+        positions,
+        scaling=uint8_scaling(3),
+        patch_px=PATCH,
+        num_annotated=8,
+        num_anywhere=8,
+        augment=augment,
+        seed=0,
+        device=CPU,
+    )
+    revealed, shown = np.zeros((2, len(tiles.masks)), dtype=bool)
+    for step in range(-(-num_patches // 8)):
         batch = sampler.draw(step)
         addresses = _addresses(batch.images)
         masks = batch.masks.numpy()
@@ -190,11 +232,13 @@ def test_no_label_outside_the_budget_ever_reaches_a_batch(address_tiles, samplin
         known = addresses[:8].numpy()[masks != IGNORE_INDEX]
         assert np.array_equal(tiles.masks[known], masks[masks != IGNORE_INDEX])
         revealed[known] = True
-        shown[addresses[:8][batch.inside[:8]].numpy()] = True
+        shown[addresses[batch.shown].numpy()] = True
+    labelled = (tiles.masks != IGNORE_INDEX).sum()
     assert revealed.sum() == budget.annotated_px
-    assert np.array_equal(revealed, labels != IGNORE_INDEX)
-    assert revealed.sum() / (tiles.masks != IGNORE_INDEX).sum() == budget.fraction_reached <= 0.1
-    assert shown.mean() > 0.3  # as images, far more of the tiles is seen
+    assert revealed.sum() / labelled == budget.fraction_reached <= fraction
+    held = np.concatenate([pixels.tile(index).reshape(-1) for index in range(len(tiles))])
+    assert np.array_equal(revealed, held)
+    assert shown.mean() > 0.9  # as images, nearly all of the tiles is seen
 
 
 def test_patches_for_the_l1_term_come_from_all_over_the_tiles(address_tiles):
@@ -205,7 +249,7 @@ def test_patches_for_the_l1_term_come_from_all_over_the_tiles(address_tiles):
     shown = np.zeros(len(labels), dtype=bool)
     for step in range(100):
         batch = sampler.draw(step)
-        shown[_addresses(batch.images[1:])[batch.inside[1:]].numpy()] = True
+        shown[_addresses(batch.images[1:])[batch.shown[1:]].numpy()] = True
     assert shown.mean() > 0.9  # the pixel of a corner lies in a single position
 
 
@@ -232,7 +276,7 @@ def test_unet_and_urec_of_one_seed_get_the_same_annotated_patches(random_tiles, 
     options = {"stride_px": 16} if sampling is GridPositions else {}
 
     def sampler(num_anywhere):
-        positions = sampling(tiles, tiles.masks, patch_px=PATCH, seed=2, **options)
+        positions = sampling(tiles, _pixels(tiles, tiles.masks), patch_px=PATCH, seed=2, **options)
         options_ = {"num_anywhere": num_anywhere, "augment": True, "seed": 2}
         return _sampler(tiles, tiles.masks, positions, **options_)
 
@@ -242,7 +286,7 @@ def test_unet_and_urec_of_one_seed_get_the_same_annotated_patches(random_tiles, 
         for joined in (urec.draw(step), more.draw(step)):
             assert torch.equal(plain.images, joined.images[:4])
             assert torch.equal(plain.masks, joined.masks)
-            assert torch.equal(plain.inside, joined.inside[:4])
+            assert torch.equal(plain.shown, joined.shown[:4])
 
 
 def test_steps_can_be_drawn_in_any_order(random_tiles):
@@ -285,4 +329,4 @@ def test_a_gpu_cuts_the_same_patches(random_tiles):
         assert on_gpu.images.is_cuda
         assert torch.equal(on_cpu.images, on_gpu.images.cpu())
         assert torch.equal(on_cpu.masks, on_gpu.masks.cpu())
-        assert torch.equal(on_cpu.inside, on_gpu.inside.cpu())
+        assert torch.equal(on_cpu.shown, on_gpu.shown.cpu())

@@ -3,6 +3,7 @@
 import os
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
+from trainables.data import tiles
 from trainables.data.dataset import load_dataset
+from trainables.data.erosion import erode_borders
 from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles
-from trainables.data.tiles import Tile, read_tiles, tiles_checksum
+from trainables.data.tiles import read_dataset
+from trainables.data.tileset import Tile, tiles_checksum
 from trainables.errors import DataError
 
 LAND, WATER = (132, 41, 246), (226, 169, 41)
@@ -51,8 +55,26 @@ def color_bands(indices: np.ndarray = INDICES) -> np.ndarray:
 def spec_of(
     tiles: list[TileFiles], classes=COLOR_CLASSES, ignore_values=(), tolerance=0
 ) -> DatasetSpec:
-    other = TileFiles(name="other", image=Path("absent"), mask=Path("absent"))
+    """A data set with the tiles for training; validation and test are sound and large."""
     is_index = classes[0].value is not None
+    values = [one.value for one in classes] if is_index else [0, 1]
+    others = {}
+    for split in ("val", "test"):
+        folder = tiles[0].mask.parent / split
+        indices = np.arange(20 * 20).reshape(20, 20) // 7 % 2
+        mask = np.array(values, np.uint16)[indices][None] if is_index else color_bands(indices)
+        with rasterio.Env(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            try:
+                with rasterio.open(tiles[0].image) as source:
+                    dtype = source.dtypes[0]
+            except rasterio.errors.RasterioIOError:
+                dtype = "uint8"
+        others[split] = TileFiles(
+            name=split,
+            image=write_raster(folder / "image.tif", image_of(20, 20).astype(dtype)),
+            mask=write_raster(folder / "mask.tif", mask),
+        )
     return DatasetSpec(
         name="tiny",
         bands=("red", "green", "blue"),
@@ -62,8 +84,8 @@ def spec_of(
         mask_color_tolerance=tolerance,
         splits={
             "train": tuple(tiles),
-            "val": (other,),
-            "test": (TileFiles(name="last", image=other.image, mask=other.mask),),
+            "val": (others["val"],),
+            "test": (others["test"],),
         },
     )
 
@@ -74,13 +96,13 @@ def tile_of(folder: Path, mask: Path, image: np.ndarray | None = None, name="t")
 
 
 def read_one(spec: DatasetSpec, **options) -> Tile:
-    (tile,) = read_tiles(spec, "train", **options)
+    (tile,) = read_dataset(spec, **options).tiles["train"]
     return tile
 
 
 def error_of(spec: DatasetSpec, **options) -> str:
     with pytest.raises(DataError) as caught:
-        read_tiles(spec, "train", **options)
+        read_dataset(spec, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -132,6 +154,10 @@ def test_index_mask_with_a_display_palette_is_read_by_value(tmp_path):
     np.testing.assert_array_equal(read_one(spec).mask, EXPECTED)
 
 
+def with_test_tile(spec: DatasetSpec, files: TileFiles) -> DatasetSpec:
+    return replace(spec, splits={**spec.splits, "test": (files,)})
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_eroded_mask_and_alpha_of_the_image(tmp_path):
     alpha = np.full((1, 2, 3), 255, dtype=np.uint8)
@@ -143,10 +169,79 @@ def test_eroded_mask_and_alpha_of_the_image(tmp_path):
         assert source.colorinterp[3] == ColorInterp.alpha
     mask = write_raster(tmp_path / "m.tif", color_bands())
     eroded = write_raster(tmp_path / "e.tif", color_bands(np.where(INDICES == 1, 2, INDICES)))
-    tile = read_one(spec_of([TileFiles(name="t", image=image, mask=mask, eroded_mask=eroded)]))
-    np.testing.assert_array_equal(tile.image, image_of())
+    files = TileFiles(name="x", image=image, mask=mask, eroded_mask=eroded)
+    decoded = read_dataset(with_test_tile(spec_of([tile_of(tmp_path, mask)]), files))
+    assert decoded.eroded_from == "files"
+    (tile,) = decoded.tiles["test"]
+    shown = alpha[0] != 0
+    np.testing.assert_array_equal(tile.image, image_of() * shown)
+    np.testing.assert_array_equal(tile.shown, shown)
     np.testing.assert_array_equal(tile.mask, [[0, 1, 255], [255, 1, 0]])
     np.testing.assert_array_equal(tile.eroded_mask, [[0, 255, 255], [255, 255, 0]])
+    assert decoded.tiles["train"].eroded_masks is None
+
+
+def test_an_eroded_reference_is_derived_strip_by_strip(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    indices = np.kron(rng.integers(0, 3, (9, 6)), np.ones((9, 9), dtype=int))
+    mask = write_raster(tmp_path / "m.tif", color_bands(indices))
+    files = tile_of(tmp_path, mask, image_of(81, 54), "x")
+    small = tile_of(tmp_path, write_raster(tmp_path / "s.tif", color_bands()))
+    expected = erode_borders(np.where(indices == 2, 255, indices).astype(np.uint8))
+    assert (expected == 255).sum() > (indices == 2).sum()
+    for strip_px in (54 * 4, 2**20):
+        monkeypatch.setattr(tiles, "_STRIP_PX", strip_px)
+        decoded = read_dataset(with_test_tile(spec_of([small]), files))
+        assert decoded.eroded_from == "full reference"
+        (tile,) = decoded.tiles["test"]
+        np.testing.assert_array_equal(tile.eroded_mask, expected)
+
+
+def test_strips_count_an_unknown_colour_once_and_where_it_is(tmp_path, monkeypatch):
+    bands = color_bands(np.arange(30 * 8).reshape(30, 8) // 7 % 2)
+    bands[:, 13, 5] = bands[:, 14, 0] = (1, 2, 3)
+    mask = write_raster(tmp_path / "m.tif", bands)
+    small = tile_of(tmp_path, write_raster(tmp_path / "s.tif", color_bands()))
+    monkeypatch.setattr(tiles, "_STRIP_PX", 8 * 2)
+    files = tile_of(tmp_path, mask, image_of(30, 8), "x")
+    message = error_of(with_test_tile(spec_of([small]), files))
+    assert "got #010203 (2 px, first at row 13, column 5) in" in message
+
+
+def test_more_than_the_memory_granted_is_mapped_and_the_same(tmp_path):
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    spec = spec_of([tile_of(tmp_path, mask)])
+    inside = read_dataset(spec, folder=tmp_path / "unused").tiles
+    mapped = read_dataset(spec, memory_mib=1e-4, folder=tmp_path / "tiles").tiles
+    assert not (tmp_path / "unused").exists()
+    for split in ("train", "val", "test"):
+        assert mapped[split].folder == tmp_path / "tiles" / split
+        assert mapped[split].checksum == inside[split].checksum
+
+
+def test_nodata_is_hidden_ignored_and_left_out_of_block_means(tmp_path):
+    values = np.full((3, 4, 4), 10.0, dtype=np.float32)
+    values[:, 0, 0] = -9999.0
+    values[1, 1, 1] = np.nan  # the middle of the first block
+    values[:, 2:, 2:] = -9999.0
+    image = write_raster(tmp_path / "f.tif", values, nodata=-9999.0)
+    mask = write_raster(tmp_path / "m.tif", color_bands(np.arange(16).reshape(4, 4) // 2 % 2))
+    files = TileFiles(name="t", image=image, mask=mask)
+    (tile,) = read_dataset(spec_of([files])).tiles["train"]
+    assert not tile.shown[0, 0]
+    assert not tile.shown[1, 1]
+    assert tile.mask[1, 1] == tile.mask[3, 3] == IGNORE_INDEX
+    assert tile.image[:, 1, 1].tolist() == [0, 0, 0]
+    (reduced,) = read_dataset(spec_of([files]), downsample=2).tiles["train"]
+    np.testing.assert_array_equal(reduced.shown, [[True, True], [True, False]])
+    np.testing.assert_array_equal(reduced.image[0], [[10, 10], [10, 0]])
+    np.testing.assert_array_equal(reduced.mask, [[255, 1], [0, 255]])
+
+
+def test_a_class_in_no_training_tile_is_refused(tmp_path):
+    mask = write_raster(tmp_path / "m.tif", color_bands(np.zeros((2, 3), dtype=int)))
+    message = error_of(spec_of([tile_of(tmp_path, mask)]))
+    assert "classes must occur in the training tiles, got none of water in 1 tiles" in message
 
 
 def test_downsample_by_hand(tmp_path):
@@ -224,13 +319,21 @@ def test_impure_colours_within_the_tolerance(tmp_path):
 
 def test_potsdam_references_with_impure_colours_are_not_refused_or_lost(tmp_path):
     # As distributed: 6_7 has cars in (252, 255, 0), 4_12 was compressed with loss.
-    impure = np.array([[(252, 255, 0), (9, 222, 221), (225, 227, 227), (0, 0, 0)]], dtype=np.uint8)
+    impure = np.array(
+        [
+            [(252, 255, 0), (9, 222, 221), (225, 227, 227), (0, 0, 0)],
+            [(0, 0, 255), (0, 255, 0), (255, 0, 0), (0, 0, 0)],
+        ],
+        dtype=np.uint8,
+    )
     for name in ("6_7", "2_12", "2_13"):
-        write_raster(tmp_path / f"top_potsdam_{name}_RGB.tif", image_of(1, 4))
+        write_raster(tmp_path / f"top_potsdam_{name}_RGB.tif", image_of(2, 4))
         mask = np.moveaxis(impure, -1, 0)
         write_raster(tmp_path / f"top_potsdam_{name}_label.tif", mask)
     spec = load_dataset(tmp_path)
-    np.testing.assert_array_equal(read_one(spec).mask, [[4, 2, 0, IGNORE_INDEX]])
+    np.testing.assert_array_equal(
+        read_one(spec).mask, [[4, 2, 0, IGNORE_INDEX], [1, 3, 5, IGNORE_INDEX]]
+    )
     mask[:, 0, 1] = (120, 255, 255)
     write_raster(tmp_path / "top_potsdam_6_7_label.tif", mask)
     assert "got #78FFFF (1 px, first at row 0, column 1)" in error_of(spec)
@@ -239,7 +342,7 @@ def test_potsdam_references_with_impure_colours_are_not_refused_or_lost(tmp_path
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        (image_of().astype(np.uint16), "image must be uint8, got uint16 in"),
+        (image_of().astype(np.float64), "image must be uint8, uint16, float32, got float64 in"),
         (image_of(num_bands=1), "image must have the 3 bands red, green, blue, got 1 in"),
         (image_of(num_bands=5), "got 5 in"),
         (image_of(width=4), "mask must have the size of its image, got 3 x 2 px for 4 x 2 px in"),
@@ -273,12 +376,12 @@ def test_mask_of_the_other_kind_is_refused(tmp_path):
 def test_problems_of_all_tiles_and_files_come_together(tmp_path):
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"no raster")
-    mask = write_raster(tmp_path / "m.tif", color_bands() + np.uint8(1))
-    tiles = [TileFiles(name=f"t{i}", image=broken, mask=mask) for i in range(6)]
-    message = error_of(spec_of(tiles))
-    assert message.count("file must be a readable raster") == 5
-    assert message.count("mask colours must be") == 5
-    assert message.endswith("; and 2 more")
+    masks = [write_raster(tmp_path / f"m{i}.tif", color_bands() + np.uint8(1)) for i in range(12)]
+    files = [TileFiles(name=f"t{i}", image=broken, mask=mask) for i, mask in enumerate(masks)]
+    message = error_of(spec_of(files))
+    assert message.count("file must be a readable raster") == 12
+    assert message.count("mask colours must be") == 8
+    assert message.endswith("; and 4 more")
 
 
 def test_tile_smaller_than_a_block(tmp_path):
@@ -288,28 +391,28 @@ def test_tile_smaller_than_a_block(tmp_path):
     )
 
 
-@pytest.mark.parametrize("options", [{"downsample": 0}, {"num_threads": 0}, {"split": "dev"}])
+@pytest.mark.parametrize("options", [{"downsample": 0}, {"num_threads": 0}])
 def test_arguments_out_of_range(tmp_path, options):
     files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
-        read_tiles(spec_of([files]), **({"split": "train"} | options))
+        read_dataset(spec_of([files]), **options)
 
 
 def test_no_warning_about_georeference(tmp_path):
     files = tile_of(tmp_path, write_raster(tmp_path / "m.tif", color_bands()))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_tiles(spec_of([files]), "train")
+        read_dataset(spec_of([files]))
 
 
 def test_order_and_number_of_threads_change_nothing(tmp_path):
     mask = write_raster(tmp_path / "m.tif", color_bands())
     spec = spec_of([tile_of(tmp_path, mask, image_of() + np.uint8(i), f"t{i}") for i in range(5)])
-    tiles = read_tiles(spec, "train", num_threads=3)
+    tiles = read_dataset(spec, num_threads=3).tiles["train"]
     assert [tile.name for tile in tiles] == [f"t{i}" for i in range(5)]
-    checksum = tiles_checksum(read_tiles(spec, "train", num_threads=1))
+    checksum = tiles_checksum(read_dataset(spec, num_threads=1).tiles["train"])
     assert tiles_checksum(tiles) == checksum
-    assert tiles_checksum(reversed(tiles)) == checksum
+    assert tiles_checksum(reversed(list(tiles))) == checksum
     assert tiles_checksum(pickle.loads(pickle.dumps(tiles))) == checksum  # noqa: S301
 
 
@@ -361,16 +464,10 @@ def test_dubai_splits(dubai, name):
 def test_dubai_palette_mask_counts_equal_pillow(dubai):
     spec = load_dataset(dubai)
     files = next(t for t in spec.splits["train"] if t.name == "tile2_part001")
-    splits = {split: (tiles[0],) for split, tiles in spec.splits.items()} | {"train": (files,)}
-    tile = read_one(
-        DatasetSpec(
-            name="part",
-            bands=spec.bands,
-            classes=spec.classes,
-            ignore_colors=spec.ignore_colors,
-            splits=splits,
-        )
-    )
+    few = tuple(t for t in spec.splits["train"] if t.name.endswith("part001"))
+    splits = {split: (tiles[0],) for split, tiles in spec.splits.items()} | {"train": few}
+    train = read_dataset(replace(spec, splits=splits)).tiles["train"]
+    tile = train.tile(train.names.index(files.name))
     with Image.open(files.mask) as picture:
         assert picture.mode == "P"
         counts = {color: count for count, color in picture.convert("RGB").getcolors()}
@@ -381,7 +478,7 @@ def test_dubai_palette_mask_counts_equal_pillow(dubai):
 
 
 def test_dubai_reads_quarter_size(dubai):
-    tiles = read_tiles(load_dataset(dubai), "val", downsample=4)
+    tiles = read_dataset(load_dataset(dubai), downsample=4).tiles["val"]
     assert len(tiles) == 18
     assert {tile.image.shape[1:] == tile.mask.shape for tile in tiles} == {True}
     assert all(set(np.unique(tile.mask)) <= {0, 1, 2, 3, 4, 5, IGNORE_INDEX} for tile in tiles)

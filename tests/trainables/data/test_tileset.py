@@ -1,11 +1,11 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from trainables.data.spec import IGNORE_INDEX
-from trainables.data.tiles import Tile, tiles_checksum
-from trainables.data.tileset import pack_tiles
+from trainables.data.tileset import Tile, allocate_tiles, pack_tiles, seal_tiles, tiles_checksum
 
 
 def _tile(name, height, width, *, eroded=False, num_bands=3, seed=0):
@@ -91,7 +91,7 @@ def test_no_tile_is_refused():
 
 
 def test_tiles_of_different_bands_are_refused():
-    with pytest.raises(ValueError, match="dimension"):
+    with pytest.raises(ValueError, match="shape"):
         pack_tiles([_tile("a", 2, 2, num_bands=3), _tile("b", 2, 2, num_bands=4)])
 
 
@@ -110,3 +110,47 @@ def test_a_pickled_set_is_the_same():
     for before, after in zip(packed, again, strict=True):
         assert np.array_equal(before.image, after.image)
         assert np.array_equal(before.eroded_mask, after.eroded_mask)
+
+
+def _filled(folder):
+    generator = np.random.default_rng(0)
+    shapes = [(5, 7), (9, 4)]
+    target = allocate_tiles(
+        ["a", "b"],
+        shapes,
+        num_bands=2,
+        dtype=np.dtype("float32"),
+        has_eroded=True,
+        has_hidden=True,
+        folder=folder,
+    )
+    for tile in target:
+        tile.image[:] = generator.random(tile.image.shape)
+        tile.mask[:] = generator.integers(0, 3, tile.mask.shape)
+        tile.eroded_mask[:] = 255
+        tile.shown[:] = generator.random(tile.mask.shape) < 0.5
+    return seal_tiles(target)
+
+
+def test_mapped_files_hold_what_memory_would(tmp_path):
+    inside, mapped = _filled(None), _filled(tmp_path / "train")
+    assert mapped.checksum == inside.checksum
+    again = pickle.loads(pickle.dumps(mapped))  # noqa: S301
+    assert isinstance(again.images, np.memmap)
+    assert len(pickle.dumps(mapped)) < 2000, "the folder travels, not the pixels"
+    for one, other in zip(inside, again, strict=True):
+        assert one.image.dtype == other.image.dtype == np.float32
+        for name in ("image", "mask", "eroded_mask", "shown"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+    with pytest.raises(ValueError, match="read-only"):
+        again.masks[0] = 1
+
+
+def test_nothing_hidden_needs_no_array():
+    tile = _tile("a", 4, 5)
+    shown = np.ones((4, 5), dtype=bool)
+    assert pack_tiles([replace(tile, shown=shown)]).shown is None
+    shown[1, 2] = False
+    packed = pack_tiles([replace(tile, shown=shown), _tile("b", 2, 3)])
+    assert packed.shown.sum() == 25
+    assert packed.checksum != pack_tiles([tile, _tile("b", 2, 3)]).checksum
