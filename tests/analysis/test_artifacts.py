@@ -16,7 +16,7 @@ class RemoteClient:
     def __init__(self) -> None:
         self.bar_setting: str | None = None
 
-    def list_artifacts(self, run_id: str) -> list[Any]:
+    def list_artifacts(self, run_id: str, path: str | None = None) -> list[Any]:
         return [SimpleNamespace(path="confusion.json")]
 
     def download_artifacts(self, run_id: str, name: str, folder: str) -> str:
