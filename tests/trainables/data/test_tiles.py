@@ -482,3 +482,25 @@ def test_dubai_reads_quarter_size(dubai):
     assert len(tiles) == 18
     assert {tile.image.shape[1:] == tile.mask.shape for tile in tiles} == {True}
     assert all(set(np.unique(tile.mask)) <= {0, 1, 2, 3, 4, 5, IGNORE_INDEX} for tile in tiles)
+
+
+def test_sixteen_bands_of_uint16(tmp_path):
+    bands = np.arange(16 * 6, dtype=np.uint16).reshape(16, 2, 3) * 600
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    tile_files = [
+        TileFiles(name=name, image=write_raster(tmp_path / f"{name}.tif", bands), mask=mask)
+        for name in ("a", "b", "c")
+    ]
+    spec = DatasetSpec(
+        name="many",
+        bands=tuple(f"b{i}" for i in range(16)),
+        classes=COLOR_CLASSES,
+        ignore_colors=((0, 0, 0),),
+        splits={
+            split: (files,)
+            for split, files in zip(("train", "val", "test"), tile_files, strict=True)
+        },
+    )
+    (tile,) = read_dataset(spec).tiles["train"]
+    np.testing.assert_array_equal(tile.image, bands)
+    assert tile.image.dtype == np.uint16
