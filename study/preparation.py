@@ -101,7 +101,7 @@ def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
             said.append(f"{where} has no annotated pixel of {names}")
         if budget.exceeds:
             said.append(
-                f"{where} is one {budget.unit.kind} and reaches {budget.fraction_reached:.3g}: even "
-                "the smallest exceeds what was asked for"
+                f"{where} is one {budget.unit.kind} and reaches {budget.fraction_reached:.3g}: "
+                "even the smallest exceeds what was asked for"
             )
     return said
