@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -139,9 +140,7 @@ def _decode(
     def decode(index: int) -> list[str]:
         return _TileDecoder(spec, headers[index], target.tile(index), downsample, derive).decode()
 
-    # Filters belong to the process, so they are set here and not in the threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with _ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
         return [problem for found in pool.map(decode, range(len(headers))) for problem in found]
 
 
@@ -219,7 +218,7 @@ def _mask_problems(spec: DatasetSpec, file: Path) -> list[str]:
     """What is wrong with the values or colours of a mask on its own; [] if it cannot be read."""
     unknown = UnknownCodes(spec=spec, file=file)
     try:
-        with open_file(file) as source:
+        with _ungeoreferenced(), open_file(file) as source:
             step = max(1, _STRIP_PX // source.width)
             for first in range(0, source.height, step):
                 rows = Window(0, first, source.width, min(step, source.height - first))
@@ -227,6 +226,14 @@ def _mask_problems(spec: DatasetSpec, file: Path) -> list[str]:
     except DataError:  # that it cannot be read, its header check has said
         return []
     return [] if unknown.problem is None else [unknown.problem]
+
+
+@contextmanager
+def _ungeoreferenced() -> Iterator[None]:
+    """Tiles need no georeference; filters belong to the process, so not to be set in threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def _colormap(source: DatasetReader) -> Colormap | None:
