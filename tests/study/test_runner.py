@@ -122,7 +122,11 @@ def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tm
         assert "result.json" in left
         assert "checkpoint.pt" not in left
         assert ("confusion.json" in left) == key.startswith("confirm")
-    assert len(list((folder / "budgets").iterdir())) == 3 * 2
+    budgets = [path.name for path in (folder / "budgets").iterdir()]
+    assert sorted(budgets) == sorted(
+        f"s{seed}-f{fraction}.{kind}"
+        for seed in range(3) for fraction in ("0.50", "1.00") for kind in ("json", "png")
+    )  # fmt: skip
     assert yaml.safe_load((folder / "study.yaml").read_text())["config"]["name"] == "whole"
     (table,) = folder.rglob("comparison.csv")
     rows = list(csv.DictReader(table.open()))
