@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.load import UnknownStudyError
 from analysis.report import ReportPaths, make_curves, make_report, make_tables
 from analysis.schema import StudyDataError
+from analysis.store import UnknownStudyError
 from analysis.tables import comparison_text
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {

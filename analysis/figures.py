@@ -33,9 +33,9 @@ _MIN_SPAN = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class ScarcityCurve:
-    """One model's curve; arrays over its F annotation fractions, ascending."""
+    """One variant's curve; arrays over its F annotation fractions, ascending."""
 
-    model: str
+    variant: str
     label_frac: NDArray[np.float64]
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -59,19 +59,19 @@ class ScarcityInfo:
 
 
 def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
-    """Curves of all models over annotation fraction.
+    """Curves of all variants over annotation fraction.
 
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns; trials where it is NaN are left out.
 
     Returns:
-        Curves in the order of MODELS, without models that have no score.
+        Curves in the order of MODELS, without variants that have no score.
     """
     defined = scores.dropna(subset=[measure])
     curves, lonely = [], set()
-    for model in MODELS:
-        rows = defined[defined["model"] == model]
+    for variant in MODELS:
+        rows = defined[defined["variant"] == variant]
         if rows.empty:
             continue
         fracs = np.sort(rows["label_frac"].unique()).astype(np.float64)
@@ -79,7 +79,7 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
         lonely |= {float(f) for f, i in zip(fracs, intervals, strict=True) if i.num < MIN_SEEDS}
         curves.append(
             ScarcityCurve(
-                model=model,
+                variant=variant,
                 label_frac=fracs,
                 mean=np.array([i.mean for i in intervals]),
                 low=np.array([i.low for i in intervals]),
@@ -132,7 +132,7 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
     is_alone = len({f for curve in info.curves for f in curve.label_frac.tolist()}) == 1
     dodge = (span_high / span_low) ** (_DODGE_ALONE if is_alone else _DODGE)
     for index, curve in enumerate(info.curves):
-        style = MODELS[curve.model]
+        style = MODELS[curve.variant]
         shift = dodge ** (2 * index - (len(info.curves) - 1))
         _draw_interval(curve, axes, style.color, shift)
         if is_alone:
@@ -142,7 +142,7 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
         axes.scatter(
             curve.seed_frac * shift,
             curve.seed_score,
-            s=30,
+            s=style.marker_area,
             marker=style.marker,
             color=style.color,
             edgecolors=PAPER,

@@ -1,4 +1,4 @@
-"""What may be said of a study, computed from its data: warnings first, then the finding."""
+"""What may be said of a study, computed from its data: warnings first, then the findings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.schema import MODELS
+from analysis.schema import MODELS, OPEN_STATUSES
 from analysis.scores import SCORE_LABELS
-from analysis.stats import CONFIDENCE, MIN_SEEDS, PairedDifference
+from analysis.stats import CONFIDENCE, MIN_SEEDS, PairedDifference, variant_pairs
+from analysis.trials import arms_of
 from analysis.wording import counted, listed, percent, signed
 
 if TYPE_CHECKING:
@@ -26,13 +27,21 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     search = trials[trials["phase"] == "search"]
     finished = confirm[confirm["status"] == "finished"]
     found = []
-    num_open = int((trials["status"] == "running").sum())
-    if record.info.status == "running":
+    num_open = int(trials["status"].isin(OPEN_STATUSES).sum())
+    if record.info.status == "stopped":
+        found.append(
+            "The study was stopped before its end, and the same command continues it: what "
+            "follows is a reading in between."
+        )
+    elif record.info.status == "running":
         found.append("The study has not ended: what follows is a reading in between.")
     elif record.info.status == "failed":
         found.append("The study ended with failures: what follows may be incomplete.")
     if num_open:
-        found.append(f"{_of(num_open, len(trials))} not ended (running, or interrupted).")
+        found.append(
+            f"{_of(num_open, len(trials))} not ended (running, or interrupted): the study is not "
+            "finished."
+        )
     num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
     if num_climbing:
         found.append(
@@ -60,15 +69,13 @@ def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
 def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     """Arms of an ended study with fewer confirmed seeds than were asked for."""
     asked = record.info.num_seeds_asked
-    if asked is None or record.info.status == "running":
+    if asked is None or not record.info.has_ended:
         return ()
     short = []
-    arms = record.trials[["label_frac", "model"]].drop_duplicates()
-    for row in arms.sort_values(["label_frac", "model"]).to_dict("records"):
-        same = (scores["model"] == row["model"]) & (scores["label_frac"] == row["label_frac"])
-        if int(same.sum()) < asked:
-            arm = f"{MODELS[row['model']].label} at {percent(row['label_frac'])}"
-            short.append(f"{arm} ({int(same.sum())} of {asked})")
+    for frac, variant in arms_of(record.trials):
+        num = int(((scores["variant"] == variant) & (scores["label_frac"] == frac)).sum())
+        if num < asked:
+            short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")
     return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
 
 
@@ -93,29 +100,46 @@ def _budget_warnings(record: StudyRecord) -> Iterator[str]:
             )
 
 
-def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> str:
-    """The one sentence a reader takes home, no stronger than the data.
+def findings(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> tuple[str, ...]:
+    """What a reader takes home, one text per pair of variants, no stronger than the data.
 
     Args:
         scores: As from `scores.score_trials`.
-        differences: U-REC minus U-Net per fraction, of one measure.
+        differences: As from `stats.all_differences`, of one measure.
 
     Returns:
-        Plain text; says so where nothing can be said.
+        Plain texts, at least one; says so where nothing can be said.
     """
-    models = [model for model in MODELS if (scores["model"] == model).any()]
-    if not models:
-        return "No trial has been confirmed on the test tiles yet, so there is nothing to report."
-    if len(models) == 1:
-        label = MODELS[models[0]].label
+    variants = [variant for variant in MODELS if (scores["variant"] == variant).any()]
+    if not variants:
+        return (
+            "No trial has been confirmed on the test tiles yet, so there is nothing to report.",
+        )
+    if len(variants) == 1:
+        label = MODELS[variants[0]].label
         return (
             f"Only {label} was confirmed on the test tiles: without the other model, nothing "
-            "can be said about what reconstruction does."
+            "can be said about what reconstruction does.",
         )
+    said = [
+        _pair_finding(pair, [d for d in differences if (d.variant, d.reference) == pair])
+        for pair in variant_pairs(scores)
+    ]
+    if "unet" not in variants:
+        said.append(
+            "U-Net was not confirmed on the test tiles: nothing can be said about what "
+            "reconstruction does, only about what is reconstructed."
+        )
+    return tuple(said)
+
+
+def _pair_finding(pair: tuple[str, str], differences: Sequence[PairedDifference]) -> str:
+    variant, reference = (MODELS[name].label for name in pair)
     if not any(d.difference.num for d in differences):
         return (
-            "U-Net and U-REC share no seed at any annotation fraction: their differences cannot "
-            "be paired, and nothing can be said about what reconstruction does."
+            f"{reference} and {variant} share no seed at any annotation fraction: their "
+            "differences cannot be paired, and nothing can be said about "
+            + ("what reconstruction does." if pair[1] == "unet" else "which is better.")
         )
     label = SCORE_LABELS[differences[0].measure]
     with_interval = [d for d in differences if d.difference.num >= MIN_SEEDS]
@@ -124,29 +148,31 @@ def finding(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> st
         seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
         return (
             f"No difference can be shown: there are fewer than {MIN_SEEDS} paired seeds at every "
-            f"annotation fraction, too few for an interval. Test {label}, U-REC minus U-Net, came "
-            f"out {seen}."
+            f"annotation fraction, too few for an interval. Test {label}, {variant} minus "
+            f"{reference}, came out {seen}."
         )
     few = [percent(d.label_frac) for d in differences if d.difference.num < MIN_SEEDS]
-    return _with_intervals(with_interval, few, label)
+    return _with_intervals(with_interval, few, label, variant, reference)
 
 
-def _with_intervals(known: Sequence[PairedDifference], few: Sequence[str], label: str) -> str:
+def _with_intervals(
+    known: Sequence[PairedDifference], few: Sequence[str], label: str, variant: str, reference: str
+) -> str:
     higher = [_effect(d) for d in known if d.difference.low > 0.0]
     lower = [_effect(d) for d in known if d.difference.high < 0.0]
     open_fracs = [percent(d.label_frac) for d in known if not d.difference.excludes_zero]
     if not higher and not lower:
         at = _everywhere(len(known)) if not few else f"at {listed(open_fracs)}"
         text = (
-            f"No difference can be shown: {at}, the {_LEVEL} interval of test {label}, U-REC minus "
-            f"U-Net, covers 0 ({_extent(known)})."
+            f"No difference can be shown: {at}, the {_LEVEL} interval of test {label}, {variant} "
+            f"minus {reference}, covers 0 ({_extent(known)})."
         )
     else:
-        parts = []
-        if higher:
-            parts.append(f"U-REC scores higher than U-Net in test {label} at {listed(higher)}")
-        if lower:
-            parts.append(f"U-REC scores lower than U-Net in test {label} at {listed(lower)}")
+        parts = [
+            f"{variant} scores {what} than {reference} in test {label} at {listed(effects)}"
+            for what, effects in (("higher", higher), ("lower", lower))
+            if effects
+        ]
         text = "; ".join(parts) + "."
         if open_fracs:
             text += f" At {listed(open_fracs)} no difference can be shown."

@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from analysis.artifacts import read_artifact
-from analysis.schema import (
-    StudyDataError,
-    StudyInfo,
-    TrialConfusion,
-    parse_confusion,
-    parse_study,
+from analysis.confusion import TrialConfusion, parse_confusion
+from analysis.schema import StudyDataError, StudyInfo, parse_study
+from analysis.store import (
+    UnknownStudyError,
+    all_runs,
+    known_studies,
+    open_store,
+    resolve_tracking_uri,
 )
 from analysis.trials import trial_row, trials_frame
+from analysis.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
-_PAGE_SIZE = 1000
 _PARENT_TAG = "mlflow.parentRunId"
-
-
-class UnknownStudyError(LookupError):
-    """The tracking store holds no study of that name."""
-
-    def __init__(self, name: str, known: tuple[str, ...], tracking_uri: str) -> None:
-        listed = ", ".join(known) if known else "none"
-        super().__init__(
-            f"study must be one recorded in {tracking_uri}, got {name!r}; known studies: {listed}"
-        )
-        self.known = known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +53,7 @@ class StudyRecord:
         """One artifact of the study's own run, None if it has no such file."""
         if not self.run_id:
             return None
-        return read_artifact(_open(self.tracking_uri), self.run_id, self.artifact_uri, name)
+        return read_artifact(open_store(self.tracking_uri), self.run_id, self.artifact_uri, name)
 
     def artifact(self, trial_key: str, name: str) -> bytes | None:
         """One artifact of a trial, None if it has no such file.
@@ -77,35 +65,7 @@ class StudyRecord:
         if rows.empty:
             raise KeyError(trial_key)
         run_id, uri = rows[["run_id", "artifact_uri"]].iloc[0]
-        return read_artifact(_open(self.tracking_uri), str(run_id), str(uri), name)
-
-
-def resolve_tracking_uri(tracking_uri: str | None) -> str:
-    """The tracking URI given, else MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
-
-    Raises:
-        StudyDataError: If it is an SQLite file that does not exist (MLflow would create it).
-    """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    prefix = "sqlite:///"
-    if uri.startswith(prefix):
-        path = Path(uri.removeprefix(prefix).split("?", 1)[0])
-        if not path.is_file():
-            raise StudyDataError(
-                f"tracking URI must name an existing MLflow database, got {uri!r} "
-                f"(looked for {path.absolute()}); give --tracking-uri, or run where the study ran"
-            )
-    return uri
-
-
-def known_studies(tracking_uri: str) -> tuple[str, ...]:
-    """Names of all studies in a tracking store, sorted."""
-    client = _open(tracking_uri)
-    experiments = {e.experiment_id: e.name for e in _all_experiments(client)}
-    if not experiments:
-        return ()
-    parents = _all_runs(client, list(experiments), "tags.phase = 'study'")
-    return tuple(sorted({experiments[run.info.experiment_id] for run in parents}))
+        return read_artifact(open_store(self.tracking_uri), str(run_id), str(uri), name)
 
 
 def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
@@ -120,11 +80,11 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
         StudyDataError: If a record does not keep the contract.
     """
     uri = resolve_tracking_uri(tracking_uri)
-    client = _open(uri)
+    client = open_store(uri)
     experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise UnknownStudyError(name, known_studies(uri), uri)
-    runs = _all_runs(client, [experiment.experiment_id], "")
+    runs = all_runs(client, [experiment.experiment_id], "")
     parents = [run for run in runs if run.data.tags.get("phase") == "study"]
     if not parents:
         raise UnknownStudyError(name, known_studies(uri), uri)
@@ -142,6 +102,7 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
     info = _study_info(client, parent, name, notes)
     newest = _newest_attempts(runs, notes)
     trials = trials_frame([trial_row(run) for run in newest.values()])
+    notes += _attempt_notes(trials, info)
     confusions = _confusions(client, newest, trials, notes)
     return StudyRecord(
         info=info,
@@ -158,36 +119,6 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
     )
 
 
-def _open(tracking_uri: str) -> MlflowClient:
-    from mlflow.tracking import MlflowClient  # two seconds to import
-
-    return MlflowClient(tracking_uri=tracking_uri)
-
-
-def _all_experiments(client: MlflowClient) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = client.search_experiments(max_results=_PAGE_SIZE, page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
-
-
-def _all_runs(client: MlflowClient, experiment_ids: list[str], filter_string: str) -> list[Run]:
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            experiment_ids, filter_string, max_results=_PAGE_SIZE, page_token=token
-        )
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
-
-
 def _artifact_of(client: MlflowClient, run: Run, name: str) -> bytes | None:
     return read_artifact(client, run.info.run_id, run.info.artifact_uri, name)
 
@@ -201,7 +132,13 @@ def _study_info(client: MlflowClient, parent: Run, name: str, notes: list[str]) 
         document = yaml.safe_load(content)
     if not isinstance(document, dict):
         raise StudyDataError(f"study.yaml must be a mapping, got {document!r} in study {name}")
-    return parse_study(document, name=name, status=parent.data.tags.get("status", "running"))
+    tags = parent.data.tags
+    return parse_study(
+        document,
+        name=name,
+        status=tags.get("status", "running"),
+        num_failed=tags.get("num_failed"),
+    )
 
 
 def _newest_attempts(runs: list[Run], notes: list[str]) -> dict[str, Run]:
@@ -225,6 +162,19 @@ def _newest_attempts(runs: list[Run], notes: list[str]) -> dict[str, Run]:
         key: max(tried, key=lambda r: (r.data.tags.get("status") == "finished", r.info.start_time))
         for key, tried in attempts.items()
     }
+
+
+def _attempt_notes(trials: pd.DataFrame, info: StudyInfo) -> Iterator[str]:
+    """What the scores do not show: trials begun anew, and failed ones off the record."""
+    num_retried = int(((trials["attempts"] > 1) & (trials["status"] != "failed")).sum())
+    if num_retried:
+        yield f"Started more than once, not failed in the end: {counted(num_retried, 'trial')}."
+    num_failed = int((trials["status"] == "failed").sum())
+    if info.has_ended and info.num_failed is not None and info.num_failed > num_failed:
+        yield (
+            f"The study counted {info.num_failed} failed trials, {num_failed} of them are on "
+            "record."
+        )
 
 
 def _confusions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.schema import Confusion
+from analysis.confusion import Confusion
 
 PerClass = NDArray[np.float64]
 

@@ -12,12 +12,12 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.figure_files import FIGURE_SCORES, panel_svg
-from analysis.figures import INK, PAPER, RULE, label_scarcity_info
-from analysis.findings import finding, warnings
+from analysis.figures import INK, PAPER, RULE, ScarcityInfo, label_scarcity_info
+from analysis.findings import findings, warnings
 from analysis.pictures import budget_pictures, trial_pictures
-from analysis.schema import MODELS
+from analysis.schema import MODELS, NETWORKS
 from analysis.scores import SCORE_LABELS, undefined_classes
-from analysis.stats import MIN_SEEDS, PairedDifference, paired_differences
+from analysis.stats import MIN_SEEDS, PairedDifference, all_differences
 from analysis.tables import ConfusionTable
 
 if TYPE_CHECKING:
@@ -45,41 +45,38 @@ def render_page(
         scores: As from `scores.score_trials`.
         comparison: As from `tables.comparison`.
         confusions: As from `tables.confusion_tables`.
-        search: As from `tables.search_results`.
+        search: As from `search_table.search_results`.
 
     Returns:
         An HTML document.
     """
-    differences = {m: paired_differences(scores, m) for m in DIFFERENCE_SCORES}
+    differences = {measure: all_differences(scores, measure) for measure in DIFFERENCE_SCORES}
     pictures = trial_pictures(record, scores)
     infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            info=record.info,
-            facts=_facts(record),
-            warnings=warnings(record, scores),
-            failures=record.failures,
-            finding=_unbroken(finding(scores, differences["mean_f1"])),
-            panels=[_inline_svg(panel_svg(info), info.measure) for info in infos],
-            drawn_models=[curve.model for curve in infos[0].curves] if infos else [],
-            figure_note=infos[0].note if infos else "",
-            comparison=comparison.to_dict("records"),
-            has_eroded="oa_eroded_mean" in comparison.columns,
-            differences=_difference_rows(differences),
-            num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
-            difference_scores=DIFFERENCE_SCORES,
-            confusions=confusions,
-            excluded=_excluded(record),
-            undefined=undefined_classes(record),
-            pictures=pictures,
-            budgets=budget_pictures(record),
-            widest_px=max((picture.width_px for picture in pictures), default=0),
-            search=search.to_dict("records"),
-            provenance=_provenance(record),
-            notes=record.notes,
-        )
+    template = _environment().get_template("report.html")
+    return template.render(
+        info=record.info,
+        facts=_facts(record),
+        warnings=warnings(record, scores),
+        failures=_failures(record),
+        findings=[_unbroken(text) for text in findings(scores, differences["mean_f1"])],
+        panels=[_inline_svg(panel_svg(info), info) for info in infos],
+        drawn_variants=[curve.variant for curve in infos[0].curves] if infos else [],
+        figure_note=infos[0].note if infos else "",
+        comparison=comparison.to_dict("records"),
+        has_eroded="oa_eroded_mean" in comparison.columns,
+        differences=_difference_rows(differences),
+        num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
+        difference_scores=DIFFERENCE_SCORES,
+        confusions=confusions,
+        excluded=_excluded(record),
+        undefined=undefined_classes(record),
+        pictures=pictures,
+        budgets=budget_pictures(record),
+        widest_px=max((picture.width_px for picture in pictures), default=0),
+        search=search.to_dict("records"),
+        provenance=_provenance(record),
+        notes=record.notes,
     )
 
 
@@ -129,6 +126,15 @@ def _facts(record: StudyRecord) -> tuple[str, ...]:
     return tuple(facts)
 
 
+def _failures(record: StudyRecord) -> list[dict[str, Any]]:
+    """One row per failed trial: its key, how often it was started, why it failed."""
+    attempts = record.trials.set_index("trial_key")["attempts"]
+    return [
+        {"trial_key": key, "attempts": int(attempts[key]), "reason": reason}
+        for key, reason in sorted(record.failures.items())
+    ]
+
+
 def _excluded(record: StudyRecord) -> tuple[str, ...]:
     """Classes outside of the means, as the confusion matrices say it."""
     recorded = next((c.exclude_from_mean for c in record.confusions.values()), None)
@@ -138,14 +144,15 @@ def _excluded(record: StudyRecord) -> tuple[str, ...]:
 def _difference_rows(
     differences: Mapping[str, Sequence[PairedDifference]],
 ) -> list[dict[str, Any]]:
-    """One row per fraction, its differences of all measures side by side."""
+    """One row per pair of variants and fraction, its differences of all measures side by side."""
     rows = []
-    for same_frac in zip(*differences.values(), strict=True):
-        by_measure = {paired.measure: paired.difference for paired in same_frac}
+    for same_arms in zip(*differences.values(), strict=True):
+        by_measure = {paired.measure: paired.difference for paired in same_arms}
         num_pairs = max(interval.num for interval in by_measure.values())
         rows.append(
             {
-                "label_frac": same_frac[0].label_frac,
+                "pair": (same_arms[0].variant, same_arms[0].reference),
+                "label_frac": same_arms[0].label_frac,
                 "num_pairs": num_pairs,
                 "differences": by_measure,
             }
@@ -153,24 +160,24 @@ def _difference_rows(
     return rows
 
 
-def _inline_svg(document: str, measure: str) -> str:
+def _inline_svg(document: str, info: ScarcityInfo) -> str:
     """An SVG document as an element of the page, its colours handed to the page's variables."""
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r' (?:xmlns(?::xlink)?|width|height|version)="[^"]*"', "", svg, count=5)
     variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}
-    variables |= {style.color: f"--{model}" for model, style in MODELS.items()}
+    variables |= {MODELS[c.variant].color: f"--{c.variant}" for c in info.curves}
     for color, variable in variables.items():
         svg = svg.replace(color.lower(), f"var({variable})")
     # both panels stand in one document: ids must not meet
-    svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{measure}-", svg)
-    label = f"Test {SCORE_LABELS[measure]} over the annotated share of the training pixels"
+    svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{info.measure}-", svg)
+    label = f"Test {SCORE_LABELS[info.measure]} over the annotated share of the training pixels"
     return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def _unbroken(text: str) -> Markup:
     """Text whose model names keep their hyphen on one line."""
-    names = "|".join(re.escape(style.label) for style in MODELS.values())
+    names = "|".join(re.escape(MODELS[network].label) for network in NETWORKS)
     return Markup(re.sub(names, r'<span class="whole">\g<0></span>', str(escape(text))))
 
 

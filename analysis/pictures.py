@@ -22,7 +22,7 @@ _WIDE_PICTURE = 1.8
 class Picture:
     """The picture of one confirmation trial, inlined."""
 
-    model: str
+    variant: str
     label_frac: float
     seed: int
     width_px: int
@@ -36,14 +36,14 @@ class Picture:
 
 
 def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
-    """One trial per model at the smallest and the largest fraction, the lowest seed of each."""
+    """One trial per variant at the smallest and the largest fraction, the lowest seed of each."""
     if scores.empty:
         return []
     pictures = []
     ends = sorted({float(scores["label_frac"].min()), float(scores["label_frac"].max())})
     for frac in ends:
-        for model in MODELS:
-            rows = scores[(scores["label_frac"] == frac) & (scores["model"] == model)]
+        for variant in MODELS:
+            rows = scores[(scores["label_frac"] == frac) & (scores["variant"] == variant)]
             if rows.empty:
                 continue
             first = rows.sort_values("seed").iloc[0]
@@ -53,7 +53,7 @@ def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
             width_px, height_px = png_size(content)
             pictures.append(
                 Picture(
-                    model=model,
+                    variant=variant,
                     label_frac=frac,
                     seed=int(first["seed"]),
                     width_px=width_px,

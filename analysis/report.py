@@ -10,8 +10,9 @@ from analysis.figure_files import write_label_scarcity
 from analysis.load import StudyRecord, load_study
 from analysis.page import render_page
 from analysis.scores import score_trials
+from analysis.search_table import search_results
 from analysis.table_files import write_comparison, write_confusion
-from analysis.tables import comparison, confusion_tables, search_results
+from analysis.tables import comparison, confusion_tables
 
 if TYPE_CHECKING:
     import pandas as pd

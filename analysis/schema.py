@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-Confusion = NDArray[np.int64]
+from typing import Any, Literal
 
 PHASES = ("search", "confirm")
-STATUSES = ("running", "finished", "failed")
+STATUSES = ("running", "finished", "failed", "pruned", "stopped")
+"""Of a trial: `pruned` is a search trial that its arm's other trials outdid, ended early for
+good; `stopped` was interrupted and will be continued."""
+OPEN_STATUSES = ("running", "stopped")
+"""Of a trial, or of a study, that has not ended."""
+STUDY_STATUSES = ("running", "finished", "stopped", "failed")
+"""Of a study; `failed` stands in older records alone."""
+SELECT_SCORES = ("mean_f1", "miou", "oa")
+"""Validation scores by which a study may select, `select/<score>` in MLflow."""
 
 
 class StudyDataError(ValueError):
@@ -21,23 +24,65 @@ class StudyDataError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStyle:
-    """How a model is named and drawn, everywhere."""
+    """How a model, or a variant of one, is named and drawn, everywhere."""
 
+    network: Literal["unet", "urec"]
+    """The tag `model`."""
     label: str
     """The name a reader sees."""
+    short_label: str
+    """The same for a terminal, where a line has 100 columns."""
     color: str
     """Colour on white, '#RRGGBB'; told apart with any colour vision (Okabe and Ito, 2008)."""
     color_dark: str
     """The same hue, light enough for a dark page."""
     marker: str
     """matplotlib marker, so that the models differ without colour too."""
+    marker_area: float = 30.0
+    """In square points, so that all markers look equally large."""
 
 
 MODELS: dict[str, ModelStyle] = {
-    "unet": ModelStyle(label="U-Net", color="#0072B2", color_dark="#56B4E9", marker="o"),
-    "urec": ModelStyle(label="U-REC", color="#D55E00", color_dark="#F0883E", marker="D"),
+    "unet": ModelStyle(
+        network="unet",
+        label="U-Net",
+        short_label="U-Net",
+        color="#0072B2",
+        color_dark="#56B4E9",
+        marker="o",
+    ),
+    "urec": ModelStyle(
+        network="urec",
+        label="U-REC",
+        short_label="U-REC",
+        color="#D55E00",
+        color_dark="#F0883E",
+        marker="D",
+    ),
+    # the colour of U-REC: it is U-REC as published, and never meets `urec` in one study
+    "urec-all": ModelStyle(
+        network="urec",
+        label="U-REC (all pixels)",
+        short_label="U-REC (all)",
+        color="#D55E00",
+        color_dark="#F0883E",
+        marker="s",
+    ),
+    "urec-annotated": ModelStyle(
+        network="urec",
+        label="U-REC (annotated pixels)",
+        short_label="U-REC (annotated)",
+        color="#CC79A7",
+        color_dark="#CC79A7",
+        marker="^",
+        marker_area=48.0,
+    ),
 }
-"""Every model that analysis knows, in the order of rows and legends."""
+"""Every variant that analysis knows, in the order of rows and legends. `urec-all` and
+`urec-annotated` reconstruct all training pixels and the annotated ones alone: arms of their own
+where a study varies `reconstruct_on`."""
+
+NETWORKS = tuple(dict.fromkeys(style.network for style in MODELS.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,129 +115,49 @@ class StudyInfo:
 
     name: str
     status: str
-    """One of STATUSES."""
+    """One of STUDY_STATUSES."""
     classes: tuple[ClassInfo, ...] = ()
     exclude_from_mean: tuple[str, ...] = ()
     budgets: tuple[BudgetInfo, ...] = ()
     """In the order of seeds and fractions; empty where they are not recorded."""
     num_seeds_asked: int | None = None
     """Confirmation repeats per arm in the configuration; None where it is not recorded."""
+    select_by: str = "mean_f1"
+    """One of SELECT_SCORES: the validation score that chose each arm's setting."""
+    num_failed: int | None = None
+    """Failed trials as the study counted them at its end; None where it is not recorded."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all trials of the study were begun and waited for."""
+        return self.status not in OPEN_STATUSES
+
     document: Mapping[str, Any] = field(default_factory=dict)
     """study.yaml as written: config, dataset, provenance; empty where there is none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TileConfusion:
-    """Pixel counts of one test tile, (K, K), int64; rows reference, columns prediction."""
-
-    name: str
-    full: Confusion
-    """Against the full reference."""
-    eroded: Confusion | None = None
-    """Against the reference without object boundaries; None where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialConfusion:
-    """The test tiles of one confirmation trial."""
-
-    classes: tuple[str, ...]
-    exclude_from_mean: tuple[str, ...]
-    tiles: tuple[TileConfusion, ...]
-
-    def pooled(self) -> Confusion:
-        """Counts against the full reference, summed over tiles, (K, K), int64."""
-        num_classes = len(self.classes)
-        total = np.zeros((num_classes, num_classes), dtype=np.int64)
-        for tile in self.tiles:
-            total += tile.full
-        return total
-
-    def pooled_eroded(self) -> Confusion | None:
-        """Counts against the eroded reference, summed over tiles, (K, K), int64.
-
-        None unless every tile has one: a sum over some tiles would be another test set.
-        """
-        eroded = [tile.eroded for tile in self.tiles if tile.eroded is not None]
-        if not eroded or len(eroded) < len(self.tiles):
-            return None
-        total: Confusion = np.stack(eroded).sum(axis=0)
-        return total
-
-
-def parse_confusion(document: Mapping[str, Any], *, where: str) -> TrialConfusion:
-    """Checks and types a `confusion.json`.
-
-    Args:
-        document: {schema: 1, split: 'test', classes, exclude_from_mean, tiles: [{name, full,
-            eroded}]}.
-        where: The trial it belongs to, for messages.
-
-    Raises:
-        StudyDataError: If a field is missing or does not have its shape.
-    """
-    if document.get("schema") != 1:
-        raise StudyDataError(
-            f"schema of confusion.json must be 1, got {document.get('schema')!r} in {where}; "
-            "this analysis is older or newer than the study"
-        )
-    if document.get("split") != "test":
-        raise StudyDataError(
-            f"split of confusion.json must be 'test', got {document.get('split')!r} in {where}"
-        )
-    classes = tuple(str(name) for name in document.get("classes", ()))
-    excluded = tuple(str(name) for name in document.get("exclude_from_mean", ()))
-    unknown = sorted(set(excluded) - set(classes))
-    if unknown:
-        raise StudyDataError(
-            f"exclude_from_mean must name classes of {list(classes)}, got {unknown!r} in {where}"
-        )
-    tiles = tuple(_parse_tile(tile, len(classes), where) for tile in document.get("tiles", ()))
-    if not tiles:
-        raise StudyDataError(f"tiles of confusion.json must not be empty in {where}")
-    return TrialConfusion(classes=classes, exclude_from_mean=excluded, tiles=tiles)
-
-
-def _parse_tile(tile: Mapping[str, Any], num_classes: int, where: str) -> TileConfusion:
-    name = str(tile.get("name"))
-    eroded = tile.get("eroded")
-    return TileConfusion(
-        name=name,
-        full=_parse_counts(tile.get("full"), num_classes, f"tile {name} (full) of {where}"),
-        eroded=None
-        if eroded is None
-        else _parse_counts(eroded, num_classes, f"tile {name} (eroded) of {where}"),
-    )
-
-
-def _parse_counts(counts: object, num_classes: int, where: str) -> Confusion:
-    try:
-        matrix = np.array(counts)
-    except ValueError as error:
-        raise StudyDataError(f"confusion must be a rectangle of counts in {where}") from error
-    if matrix.shape != (num_classes, num_classes):
-        raise StudyDataError(
-            f"confusion must have shape {(num_classes, num_classes)}, got {matrix.shape} in {where}"
-        )
-    if not np.issubdtype(matrix.dtype, np.integer) or (matrix < 0).any():
-        raise StudyDataError(f"confusion must hold whole pixel counts >= 0 in {where}")
-    return matrix.astype(np.int64)
-
-
-def parse_study(document: Mapping[str, Any], *, name: str, status: str) -> StudyInfo:
+def parse_study(
+    document: Mapping[str, Any], *, name: str, status: str, num_failed: str | None = None
+) -> StudyInfo:
     """Types the parts of `study.yaml` that the analysis needs; the rest stays as it is.
 
     Args:
         document: {config, dataset, provenance}, or {} where the study wrote none.
         name: The study's name.
         status: Its status tag.
+        num_failed: Its tag of that name; None without one.
 
     Raises:
-        StudyDataError: If status is unknown or a class has no name.
+        StudyDataError: If status, select_by or num_failed break their rule or a class has no
+            name.
     """
-    if status not in STATUSES:
+    if status not in STUDY_STATUSES:
         raise StudyDataError(
-            f"status must be one of {list(STATUSES)}, got {status!r} in study {name}"
+            f"status must be one of {list(STUDY_STATUSES)}, got {status!r} in study {name}"
+        )
+    if num_failed is not None and not num_failed.isdecimal():
+        raise StudyDataError(
+            f"num_failed must be a whole number >= 0, got {num_failed!r} in study {name}"
         )
     dataset = document.get("dataset") or {}
     config = document.get("config") or {}
@@ -212,6 +177,8 @@ def parse_study(document: Mapping[str, Any], *, name: str, status: str) -> Study
         exclude_from_mean=tuple(str(c) for c in dataset.get("exclude_from_mean") or ()),
         budgets=tuple(_parse_budget(entry, name) for entry in document.get("budgets") or ()),
         num_seeds_asked=seeds if isinstance(seeds, int) else None,
+        select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
+        num_failed=None if num_failed is None else int(num_failed),
         document=dict(document),
     )
 
@@ -229,6 +196,15 @@ def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:
         raise StudyDataError(
             f"budgets must have a seed and fractions, got {entry!r} in study.yaml of study {study}"
         ) from error
+
+
+def _checked_select_by(score: object, study: str) -> str:
+    if score not in SELECT_SCORES:
+        raise StudyDataError(
+            f"select_by must be one of {list(SELECT_SCORES)}, got {score!r} in study.yaml of "
+            f"study {study}"
+        )
+    return str(score)
 
 
 def _checked_color(color: object, study: str) -> str | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.confusion import Confusion
 from analysis.measures import class_mean, f1_per_class, iou_per_class, kappa, overall_accuracy
-from analysis.schema import MODELS, Confusion
+from analysis.schema import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,21 +58,21 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     """Test scores of every trial with a confusion matrix, pooled over its test tiles.
 
     Returns:
-        Columns trial_key, model, label_frac, seed, the keys of SCORE_LABELS and
+        Columns trial_key, variant, label_frac, seed, the keys of SCORE_LABELS and
         `<score>_eroded` of ERODED_SCORES (NaN without an eroded reference); rows by label_frac,
-        then model in the order of MODELS, then seed. Empty, with its columns, before any trial
+        then variant in the order of MODELS, then seed. Empty, with its columns, before any trial
         is confirmed.
     """
     import pandas as pd
 
-    columns = ["trial_key", "model", "label_frac", "seed", *SCORE_LABELS]
+    columns = ["trial_key", "variant", "label_frac", "seed", *SCORE_LABELS]
     columns += [f"{score}_eroded" for score in ERODED_SCORES]
     rows = []
     for trial in record.trials.to_dict("records"):
         confusion = record.confusions.get(trial["trial_key"])
         if confusion is None:
             continue
-        row: dict[str, Any] = {c: trial[c] for c in ("trial_key", "model", "label_frac", "seed")}
+        row: dict[str, Any] = {c: trial[c] for c in columns[:4]}
         row |= score_confusion(confusion.pooled(), confusion.classes, confusion.exclude_from_mean)
         eroded = confusion.pooled_eroded()
         eroded_scores = (
@@ -82,7 +83,7 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
         row |= {f"{score}_eroded": eroded_scores[score] for score in ERODED_SCORES}
         rows.append(row)
     order = list(MODELS)
-    rows.sort(key=lambda row: (row["label_frac"], order.index(row["model"]), row["seed"]))
+    rows.sort(key=lambda row: (row["label_frac"], order.index(row["variant"]), row["seed"]))
     return pd.DataFrame(rows, columns=columns)
 
 

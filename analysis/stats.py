@@ -1,13 +1,16 @@
-"""Intervals over seeds, and differences between the models paired by seed."""
+"""Intervals over seeds, and differences between the variants paired by seed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from analysis.schema import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,40 +70,75 @@ def standard_deviation(values: Iterable[float]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """U-REC minus U-Net at one annotation fraction, over the seeds that both have."""
+    """One variant minus another at one annotation fraction, over the seeds that both have."""
 
+    variant: str
+    reference: str
+    """What is subtracted."""
     label_frac: float
     measure: str
     difference: Interval
 
 
-def paired_differences(scores: pd.DataFrame, measure: str) -> tuple[PairedDifference, ...]:
-    """U-REC minus U-Net, paired by seed, at every fraction that both were confirmed at.
+def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """The (variant, reference) to compare, of all variants that have scores.
 
-    Seed s is the same budget draw, patch order and augmentation for both models, so the
+    Returns:
+        Every U-REC variant against U-Net, then the U-REC variants against each other, in the
+        order of MODELS.
+    """
+    scored = set(scores["variant"])
+    unet, urec = (
+        [name for name, style in MODELS.items() if style.network == network and name in scored]
+        for network in ("unet", "urec")
+    )
+    return (*((name, reference) for name in urec for reference in unet), *combinations(urec, 2))
+
+
+def all_differences(scores: pd.DataFrame, measure: str) -> tuple[PairedDifference, ...]:
+    """The `paired_differences` of all `variant_pairs`, one pair after the other."""
+    return tuple(
+        paired
+        for variant, reference in variant_pairs(scores)
+        for paired in paired_differences(scores, measure, variant, reference)
+    )
+
+
+def paired_differences(
+    scores: pd.DataFrame, measure: str, variant: str = "urec", reference: str = "unet"
+) -> tuple[PairedDifference, ...]:
+    """One variant minus another, paired by seed, at every fraction both were confirmed at.
+
+    Seed s is the same budget draw, patch order and augmentation for all variants, so the
     difference of a pair is free of what the seed itself does to the score.
 
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns.
+        variant: Key of MODELS.
+        reference: Key of MODELS: what is subtracted.
 
     Returns:
         One entry per shared fraction, ascending; its interval counts pairs (none shared: 0).
     """
-    by_model = {
-        model: {
+    minuends, subtrahends = (
+        {
             (float(row["label_frac"]), int(row["seed"])): float(row[measure])
             for row in scores.to_dict("records")
-            if row["model"] == model
+            if row["variant"] == name
         }
-        for model in ("unet", "urec")
-    }
-    shared_fracs = set.intersection(*({frac for frac, _ in s} for s in by_model.values()))
+        for name in (variant, reference)
+    )
     differences = []
-    for frac in sorted(shared_fracs):
-        pairs = sorted(key for key in by_model["urec"].keys() & by_model["unet"] if key[0] == frac)
-        deltas = [by_model["urec"][key] - by_model["unet"][key] for key in pairs]
+    for frac in sorted({frac for frac, _ in minuends} & {frac for frac, _ in subtrahends}):
+        pairs = sorted(key for key in minuends.keys() & subtrahends if key[0] == frac)
         differences.append(
-            PairedDifference(label_frac=frac, measure=measure, difference=t_interval(deltas))
+            PairedDifference(
+                variant=variant,
+                reference=reference,
+                label_frac=frac,
+                measure=measure,
+                difference=t_interval([minuends[key] - subtrahends[key] for key in pairs]),
+            )
         )
     return tuple(differences)

@@ -23,7 +23,9 @@ _LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
 def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
-    """Writes comparison.csv (every column, six digits), .md and .tex (for reading).
+    """Writes comparison.csv (every column but the remarks, six digits), .md and .tex.
+
+    The two for reading have a column of remarks where there are any.
 
     Args:
         frame: As from `tables.comparison`.
@@ -32,15 +34,17 @@ def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
     Returns:
         The paths written.
     """
+    measured = frame.drop(columns="remarks")
     machine = [
-        list(frame.columns),
+        list(measured.columns),
         *(
             [_cell(str(column), value) for column, value in row.items()]
-            for row in frame.to_dict("records")
+            for row in measured.to_dict("records")
         ),
     ]
+    has_remarks = bool((frame["remarks"] != "").any())
     header = ["Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa", "w1", "lr"]
-    readable: Rows = [header]
+    readable: Rows = [header + ["Remarks"] * has_remarks]
     for row in frame.to_dict("records"):
         readable.append(
             [percent(row["label_frac"]), MODELS[row["model"]].label, str(row["num_seeds"])]
@@ -49,13 +53,15 @@ def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
                 for name in ("oa", "mean_f1", "miou", "kappa")
             ]
             + [setting(row["w1"]), setting(row["lr"])]
+            + [row["remarks"]] * has_remarks
         )
     caption = "Test scores by annotation fraction, mean ± standard deviation over seeds"
-    return _write_all(folder, "comparison", machine, readable, caption)
+    columns = "l" + "r" * (len(header) - 1) + "l" * has_remarks
+    return _write_all(folder, "comparison", machine, readable, caption, columns)
 
 
 def write_confusion(table: ConfusionTable, folder: Path) -> tuple[Path, ...]:
-    """Writes confusion_<model>.csv, .md and .tex; each says the fraction and the seeds.
+    """Writes confusion_<variant>.csv, .md and .tex; each says the fraction and the seeds.
 
     Args:
         table: One of `tables.confusion_tables`.
@@ -77,12 +83,14 @@ def write_confusion(table: ConfusionTable, folder: Path) -> tuple[Path, ...]:
         )
         readable.append([name, *(score(value) for value in values)])
     caption = (
-        f"Confusion matrix of {MODELS[table.model].label} at {percent(table.label_frac)} of the "
+        f"Confusion matrix of {MODELS[table.variant].label} at {percent(table.label_frac)} of the "
         f"labels, row-normalised, pooled over {counted(len(table.seeds), 'seed')} and "
         f"{counted(table.num_tiles, 'test tile')}"
     )
-    stem = f"confusion_{table.model}"
-    return _write_all(folder, stem, machine, readable, caption, rule_before=len(table.classes) + 1)
+    stem = f"confusion_{table.variant}"
+    num_classes = len(table.classes)
+    columns = "l" + "r" * num_classes
+    return _write_all(folder, stem, machine, readable, caption, columns, num_classes + 1)
 
 
 def _cell(column: str, value: object) -> str:
@@ -99,14 +107,15 @@ def _write_all(
     machine: Sequence[Sequence[str]],
     readable: Rows,
     caption: str,
-    *,
+    columns: str,
     rule_before: int | None = None,
 ) -> tuple[Path, ...]:
+    """Writes one table three times; `columns` aligns each to the left (l) or right (r)."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "csv": "".join(",".join(map(_quoted, row)) + "\n" for row in machine),
-        "md": _markdown(readable, caption),
-        "tex": _latex(readable, caption, f"tab:{stem}", rule_before),
+        "md": _markdown(readable, caption, columns),
+        "tex": _latex(readable, caption, columns, f"tab:{stem}", rule_before),
     }
     paths = []
     for suffix, text in texts.items():
@@ -121,21 +130,21 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if special else cell
 
 
-def _markdown(rows: Rows, caption: str) -> str:
+def _markdown(rows: Rows, caption: str, columns: str) -> str:
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in escaped]
-    rule = "| " + " | ".join(["---"] + ["---:"] * (len(rows[0]) - 1)) + " |"
+    rule = "| " + " | ".join("---:" if column == "r" else "---" for column in columns) + " |"
     return "\n".join([f"{caption}.", "", lines[0], rule, *lines[1:]]) + "\n"
 
 
-def _latex(rows: Rows, caption: str, label: str, rule_before: int | None) -> str:
+def _latex(rows: Rows, caption: str, columns: str, label: str, rule_before: int | None) -> str:
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_escaped(caption)}.}}",
         rf"  \label{{{label}}}",
-        rf"  \begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
+        rf"  \begin{{tabular}}{{{columns}}}",
         r"    \toprule",
     ]
     for index, row in enumerate(rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import MODELS, PHASES, STATUSES, StudyDataError
+from analysis.schema import MODELS, NETWORKS, PHASES, SELECT_SCORES, STATUSES, StudyDataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,13 +16,15 @@ TRIAL_COLUMNS: dict[str, str] = {
     "phase": "str",
     "arm": "str",
     "model": "str",
+    "variant": "str",
     "label_frac": "float64",
     "seed": "int64",
     "status": "str",
+    "attempts": "int64",
     "converged": "boolean",
     "w1": "float64",
     "lr": "float64",
-    "select_mean_f1": "float64",
+    **{f"select_{score}": "float64" for score in SELECT_SCORES},
     "select_step": "float64",
     "steps": "float64",
     "reached_frac": "float64",
@@ -37,7 +39,7 @@ TRIAL_COLUMNS: dict[str, str] = {
 """Columns and dtypes of the table of trials; NaN (or NA) where a run has not recorded one."""
 
 _METRICS = {
-    "select_mean_f1": "select/mean_f1",
+    **{f"select_{score}": f"select/{score}" for score in SELECT_SCORES},
     "select_step": "select/step",
     "reached_frac": "budget/reached_frac",
     "annotated_px": "budget/annotated_px",
@@ -57,14 +59,15 @@ def trial_row(run: Run) -> dict[str, Any]:
 
     Returns:
         One value per column of TRIAL_COLUMNS. `w1` is NaN for U-Net, which has no
-        reconstruction to weigh, whatever was logged.
+        reconstruction to weigh, whatever was logged. Older runs, without these tags, are the
+        variant that their model names and had one attempt.
 
     Raises:
         StudyDataError: If a tag or parameter is missing, unknown or not a number.
     """
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
     key = tags["trial_key"]
-    model = _one_of(tags, "model", tuple(MODELS), key)
+    model = _one_of(tags, "model", NETWORKS, key)
     label_frac = _number(tags, "label_frac", key)
     if not 0.0 < label_frac <= 1.0:
         raise StudyDataError(f"label_frac must be in (0, 1], got {label_frac!r} in trial {key}")
@@ -78,9 +81,11 @@ def trial_row(run: Run) -> dict[str, Any]:
         "phase": _one_of(tags, "phase", PHASES, key),
         "arm": _tag(tags, "arm", key),
         "model": model,
+        "variant": _variant(tags, model, key),
         "label_frac": label_frac,
         "seed": int(_number(tags, "seed", key)),
         "status": _one_of(tags, "status", STATUSES, key),
+        "attempts": _attempts(tags, key),
         "converged": None if converged is None else _CONVERGED[converged],
         "w1": _number(params, "w1", key) if model == "urec" and "w1" in params else float("nan"),
         "run_id": run.info.run_id,
@@ -104,6 +109,25 @@ def trials_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         }
     )
     return frame.sort_values("trial_key", ignore_index=True)
+
+
+def arms_of(trials: pd.DataFrame) -> list[tuple[float, str]]:
+    """The (label_frac, variant) of all trials, by label_frac, then in the order of MODELS."""
+    order = list(MODELS)
+    pairs = set(zip(trials["label_frac"], trials["variant"], strict=True))
+    return sorted(pairs, key=lambda pair: (pair[0], order.index(pair[1])))
+
+
+def _variant(tags: Mapping[str, str], model: str, key: str) -> str:
+    of_model = tuple(name for name, style in MODELS.items() if style.network == model)
+    return _one_of({"variant": model, **tags}, "variant", of_model, key)
+
+
+def _attempts(tags: Mapping[str, str], key: str) -> int:
+    text = tags.get("attempts", "1")
+    if not text.isdecimal() or int(text) < 1:
+        raise StudyDataError(f"attempts must be a whole number >= 1, got {text!r} in trial {key}")
+    return int(text)
 
 
 def _tag(tags: Mapping[str, str], name: str, key: str) -> str:

@@ -30,12 +30,16 @@ class FakeStudy:
     exclude: tuple[str, ...] = ("clutter",)
     seeds: int = 3
     with_document: bool = True
+    select_by: str | None = None
+    num_failed: int | None = None
     experiment_id: str = field(init=False)
     parent_id: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.experiment_id = self.client.create_experiment(self.name)
         tags = {"phase": "study", "study": self.name, "status": self.status}
+        if self.num_failed is not None:
+            tags["num_failed"] = str(self.num_failed)
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
         self.parent_id = run.info.run_id
         if self.with_document:
@@ -47,6 +51,7 @@ class FakeStudy:
             "config": {
                 "name": self.name, "preset": "demo", "models": ["urec", "unet"],
                 "seeds": self.seeds, "trials": 2,
+                **({} if self.select_by is None else {"select_by": self.select_by}),
             },
             "dataset": {
                 "name": "Vaihingen", "bands": ["IR", "R", "G"],
@@ -73,16 +78,26 @@ class FakeStudy:
         *,
         status: str = "finished",
         converged: bool | None = True,
+        attempts: int | None = None,
         metrics: dict[str, float] | None = None,
         params: dict[str, str] | None = None,
     ) -> str:
-        """One child run without its artifacts; returns the run id."""
+        """One child run without its artifacts; returns the run id.
+
+        A model such as `urec-all` is a variant, and gets the tag; without, the run is as older
+        studies wrote it.
+        """
         arm = f"{model}-f{frac:.2f}"
         key = f"{phase}-{arm}-{f's{number}' if phase == 'confirm' else f't{number:03d}'}"
         tags = {
-            "mlflow.parentRunId": self.parent_id, "phase": phase, "arm": arm, "model": model,
-            "label_frac": str(frac), "seed": str(number), "status": status, "trial_key": key,
+            "mlflow.parentRunId": self.parent_id, "phase": phase, "arm": arm,
+            "model": model.partition("-")[0], "label_frac": str(frac), "seed": str(number),
+            "status": status, "trial_key": key,
         }  # fmt: skip
+        if "-" in model:
+            tags["variant"] = model
+        if attempts is not None:
+            tags["attempts"] = str(attempts)
         if status == "finished" and converged is not None:
             tags["converged"] = str(converged).lower()
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=key)
@@ -116,9 +131,10 @@ class FakeStudy:
         eroded: Iterable[np.ndarray | None] | None = None,
         converged: bool | None = True,
         picture: bytes | None = None,
+        attempts: int | None = None,
     ) -> str:
         """A finished confirmation trial with one confusion matrix per tile."""
-        run_id = self.trial("confirm", model, frac, seed, converged=converged)
+        run_id = self.trial("confirm", model, frac, seed, converged=converged, attempts=attempts)
         tiles = list(counts)
         eroded_tiles = [None] * len(tiles) if eroded is None else list(eroded)
         document = {
@@ -193,7 +209,60 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     client.create_experiment = create_beside_the_database  # type: ignore[method-assign]
     fill_full_study(FakeStudy(client, "full"))
     fill_edge_studies(client)
+    fill_variants_study(FakeStudy(client, "variants", select_by="miou", num_failed=7))
+    fill_stopped_study(FakeStudy(client, "stopped", status="stopped", seeds=2))
     return uri
+
+
+def fill_variants_study(study: FakeStudy) -> None:
+    """Three variants at three fractions, with trials pruned, failed and started twice.
+
+    At 2 % one of three confirmations of `urec-annotated` failed; at 10 % all of them; at 100 %
+    its search failed, so that confirmation never began. `urec-all` is 0.1 better than the rest
+    at 2 %, for every seed alike.
+    """
+    generator = np.random.default_rng(11)
+    skill = {0.02: 0.6, 0.1: 0.7, 1.0: 0.8}
+    for frac, base in skill.items():
+        for model in ("unet", "urec-all", "urec-annotated"):
+            if (frac, model) == (1.0, "urec-annotated"):
+                for number in range(2):
+                    study.trial("search", model, frac, number, status="failed", attempts=3)
+                continue
+            gain = 0.1 if (frac, model) == (0.02, "urec-all") else 0.0
+            study.trial(
+                "search", model, frac, 0,
+                metrics={"select/miou": base + gain}, params={"lr": "0.003"},
+            )  # fmt: skip
+            for number in (1, 2) if model != "unet" else ():
+                # further than the finished one when it was stopped, and still never chosen
+                study.trial(
+                    "search", model, frac, number, status="pruned",
+                    metrics={"val/miou": 0.99, "select/miou": 0.99}, params={"lr": "0.1"},
+                )  # fmt: skip
+            for seed in range(3):
+                if model == "urec-annotated" and (frac == 0.1 or seed == 2):
+                    study.trial("confirm", model, frac, seed, status="failed", attempts=3)
+                    continue
+                skilled = base + gain + seed / 50
+                counts = [confusion_counts(skilled, generator) for _ in range(2)]
+                attempts = 2 if (frac, model, seed) == (0.1, "unet", 0) else 1
+                study.confirm(
+                    model, frac, seed, counts,
+                    picture=png(480, 160, generator), attempts=attempts,
+                )  # fmt: skip
+
+
+def fill_stopped_study(study: FakeStudy) -> None:
+    """Ctrl-C while U-Net was confirmed and U-REC was still searched."""
+    generator = np.random.default_rng(13)
+    study.trial("search", "unet", 0.1, 0, metrics={"select/mean_f1": 0.5})
+    study.confirm("unet", 0.1, 0, [confusion_counts(0.8, generator)])
+    study.trial("confirm", "unet", 0.1, 1, status="stopped")
+    study.trial("search", "urec", 0.1, 0, metrics={"select/mean_f1": 0.5})
+    study.trial("search", "urec", 0.1, 1, status="pruned")
+    study.trial("search", "urec", 0.1, 2, status="stopped")
+    study.trial("search", "urec", 0.1, 3, status="running")
 
 
 def fill_edge_studies(client: MlflowClient) -> None:

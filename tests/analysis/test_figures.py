@@ -14,18 +14,18 @@ from analysis.stats import t_interval
 
 
 def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["model", "label_frac", "seed", "mean_f1"])
+    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
     return frame.assign(oa=frame["mean_f1"])
 
 
 def test_curves_hold_means_intervals_and_every_seed(store: str) -> None:
     frame = score_trials(load_study("full", store))
     info = label_scarcity_info(frame, "mean_f1")
-    assert [curve.model for curve in info.curves] == ["unet", "urec"]
+    assert [curve.variant for curve in info.curves] == ["unet", "urec"]
     urec = info.curves[1]
     np.testing.assert_array_equal(urec.label_frac, [0.02, 1.0])
     assert len(urec.seed_score) == 6
-    first = frame[(frame["model"] == "urec") & (frame["label_frac"] == 0.02)]["mean_f1"]
+    first = frame[(frame["variant"] == "urec") & (frame["label_frac"] == 0.02)]["mean_f1"]
     interval = t_interval(first)
     assert (urec.mean[0], urec.low[0], urec.high[0]) == pytest.approx(
         (interval.mean, interval.low, interval.high)
@@ -52,7 +52,7 @@ def test_labels_of_close_fractions_do_not_collide() -> None:
 
 def test_nan_scores_are_not_drawn() -> None:
     frame = scores(("unet", 0.1, 0, float("nan")), ("urec", 0.1, 0, 0.5))
-    assert [c.model for c in label_scarcity_info(frame, "mean_f1").curves] == ["urec"]
+    assert [c.variant for c in label_scarcity_info(frame, "mean_f1").curves] == ["urec"]
 
 
 def test_files_are_pictures_and_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_files_are_pictures_and_the_same_bytes_every_time(store: str, tmp_path: 
 
 def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
     svg = panel_svg(label_scarcity_info(score_trials(load_study("full", store)), "oa"))
-    for style in MODELS.values():
-        assert style.color.lower() in svg
+    for variant in ("unet", "urec"):
+        assert MODELS[variant].color.lower() in svg
     assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
 
 
@@ -87,3 +87,14 @@ def test_score_axis_never_magnifies_noise() -> None:
 def test_one_fraction_of_one_model_can_be_drawn() -> None:
     rows = [("urec", 0.1, s, 0.5 + s / 50) for s in range(3)]
     assert "<svg" in panel_svg(label_scarcity_info(scores(*rows), "mean_f1"))
+
+
+def test_every_variant_has_its_curve(store: str) -> None:
+    frame = score_trials(load_study("variants", store))
+    info = label_scarcity_info(frame, "mean_f1")
+    curves = {curve.variant: curve for curve in info.curves}
+    assert list(curves) == ["unet", "urec-all", "urec-annotated"]
+    np.testing.assert_array_equal(curves["urec-all"].label_frac, [0.02, 0.1, 1.0])
+    np.testing.assert_array_equal(curves["urec-annotated"].label_frac, [0.02])
+    svg = panel_svg(info)
+    assert all(MODELS[variant].color.lower() in svg for variant in curves)

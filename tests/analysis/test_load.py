@@ -1,11 +1,10 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis.load import UnknownStudyError, known_studies, load_study, resolve_tracking_uri
+from analysis.load import load_study
 from analysis.schema import StudyDataError
 from analysis.trials import TRIAL_COLUMNS
 
@@ -67,15 +66,6 @@ def test_study_without_runs_or_document_still_loads(store: str) -> None:
     assert "no study.yaml" in searching.notes[0]
 
 
-def test_unknown_study_lists_the_known_ones(store: str) -> None:
-    with pytest.raises(UnknownStudyError, match=r"got 'ful'; known studies: .*full") as caught:
-        load_study("ful", store)
-    assert "Default" not in caught.value.known
-    assert caught.value.known == known_studies(store)
-    with pytest.raises(UnknownStudyError):
-        load_study("Default", store)
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [("wrong-shape", r"shape \(6, 6\), got \(2, 3\) in tile area15"), ("wrong-model", "segnet")],
@@ -83,25 +73,6 @@ def test_unknown_study_lists_the_known_ones(store: str) -> None:
 def test_broken_contract_names_the_trial(store: str, name: str, message: str) -> None:
     with pytest.raises(StudyDataError, match=message):
         load_study(name, store)
-
-
-def test_missing_database_is_named_and_not_created(tmp_path: Path) -> None:
-    missing = tmp_path / "mlflow.db"
-    with pytest.raises(StudyDataError, match="must name an existing MLflow database"):
-        load_study("full", f"sqlite:///{missing}")
-    assert not missing.exists()
-
-
-def test_tracking_uri_given_comes_before_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker")
-    assert resolve_tracking_uri(None) == "http://tracker"
-    assert resolve_tracking_uri("http://other") == "http://other"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mlflow.db").touch()
-    assert resolve_tracking_uri(None) == "sqlite:///mlflow.db"
 
 
 def test_importing_load_is_quick() -> None:
@@ -123,3 +94,39 @@ def test_trials_of_an_earlier_study_of_the_same_name_are_left_out(store: str) ->
     record = load_study("twice", store)
     assert record.trials["label_frac"].tolist() == [0.5]
     assert "Earlier studies of this name are left out: 1." in record.notes
+
+
+def test_trial_without_the_newer_tags_is_its_models_variant_and_had_one_attempt(store: str) -> None:
+    trials = load_study("full", store).trials
+    assert trials["variant"].tolist() == trials["model"].tolist()
+    assert set(trials["attempts"]) == {1}
+
+
+def test_variants_are_told_apart_and_stay_u_rec(store: str) -> None:
+    record = load_study("variants", store)
+    row = record.trials.set_index("trial_key").loc["confirm-urec-annotated-f0.02-s1"]
+    assert (row["model"], row["variant"], row["w1"]) == ("urec", "urec-annotated", 0.1)
+    assert set(record.trials["variant"]) == {"unet", "urec-all", "urec-annotated"}
+
+
+def test_pruned_trial_is_read_and_has_no_confusion(store: str) -> None:
+    record = load_study("variants", store)
+    pruned = record.trials[record.trials["status"] == "pruned"]
+    assert len(pruned) == 10
+    assert set(pruned["phase"]) == {"search"}
+    assert not set(pruned["trial_key"]) & (set(record.confusions) | set(record.failures))
+
+
+def test_attempts_and_failures_off_the_record_are_noted(store: str) -> None:
+    record = load_study("variants", store)
+    assert len(record.failures) == 6
+    assert record.notes == (
+        "Started more than once, not failed in the end: 1 trial.",
+        "The study counted 7 failed trials, 6 of them are on record.",
+    )
+
+
+def test_stopped_study_has_not_ended(store: str) -> None:
+    record = load_study("stopped", store)
+    assert not record.info.has_ended
+    assert record.trials["status"].value_counts()["stopped"] == 2

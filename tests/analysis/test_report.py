@@ -107,6 +107,8 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
         ("one-seed", "fewer than 3 paired seeds"),
         ("one-model", "without the other model, nothing"),
         ("broken", "RuntimeError: out of memory"),
+        ("stopped", "stopped before its end"),
+        ("variants", "search: 2 of 2 failed"),
         ("absent-class", "car: in neither reference nor prediction"),
     ],
 )
@@ -178,3 +180,57 @@ def test_nothing_to_draw_is_said(
 ) -> None:
     assert main(["curves", "empty", "--tracking-uri", store, "--out", str(tmp_path)]) == 1
     assert "no confirmed trial yet" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def variants_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    paths = make_report("variants", store, tmp_path_factory.mktemp("variants"))
+    assert paths.index is not None
+    return paths.index.read_text()
+
+
+def part(page: str, heading: str) -> str:
+    """The page from a heading to the next."""
+    start = page.index(heading)
+    end = page.find("<h2", start)
+    return page[start:end]
+
+
+def test_variants_have_their_names_marks_and_colours(variants_page: str) -> None:
+    check(variants_page)
+    compared = part(variants_page, ">Comparison<")
+    for label in ("U-Net", "U-REC (all pixels)", "U-REC (annotated pixels)"):
+        assert compared.count(f"&nbsp;{label}</td>") == 2 * 3  # also counted otherwise
+    svg = variants_page[variants_page.index("<svg") : variants_page.rindex("</svg>")]
+    for variant in ("unet", "urec-all", "urec-annotated"):
+        assert f"var(--{variant})" in svg
+    assert not re.search(r"#[0-9a-f]{6}", svg)
+    assert 'class="matrix tint-urec-annotated"' in variants_page
+
+
+def test_differences_stand_below_the_pair_they_are_of(variants_page: str) -> None:
+    differences = part(variants_page, ">Differences, paired by seed<")
+    names = re.findall(r'scope="rowgroup".*?</th>', differences)
+    assert [re.sub("<.*?>", "", name.partition(">")[2]) for name in names] == [
+        "U-REC (all pixels) minus U-Net",
+        "U-REC (annotated pixels) minus U-Net",
+        "U-REC (all pixels) minus U-REC (annotated pixels)",
+    ]
+    assert differences.count('<th scope="row">') == 3 + 1 + 1
+
+
+def test_failed_trials_are_listed_with_attempts_and_reason(variants_page: str) -> None:
+    listed = part(variants_page, ">Failed trials<")
+    assert listed.count("<td>3</td>") == 6
+    assert listed.count("RuntimeError: out of memory") == 6
+    assert "confirm-urec-annotated-f0.10-s2" in listed
+    assert 'href="#failed-trials"' in variants_page
+
+
+def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: str) -> None:
+    search = part(variants_page, ">Search<")
+    assert "<th>Pruned</th>" in search
+    assert "Validation mean IoU" in search
+    assert "by mean IoU on the validation tiles" in search
+    assert "Pruned" not in full_page
+    assert "Failed trials" not in full_page

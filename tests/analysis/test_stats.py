@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.stats import paired_differences, standard_deviation, t_interval
+from analysis.stats import paired_differences, standard_deviation, t_interval, variant_pairs
 
 
 def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["model", "label_frac", "seed", "mean_f1"])
+    return pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
 
 
 def test_interval_of_three_values_by_hand() -> None:
@@ -64,3 +64,26 @@ def test_only_shared_seeds_and_fractions_count() -> None:
 
 def test_no_scores_no_differences() -> None:
     assert paired_differences(scores(), "mean_f1") == ()
+
+
+def test_any_two_variants_are_paired_by_seed() -> None:
+    frame = scores(
+        ("urec-all", 0.1, 1, 0.70), ("urec-all", 0.1, 2, 0.80), ("unet", 0.1, 1, 0.1),
+        ("urec-annotated", 0.1, 2, 0.75), ("urec-annotated", 0.1, 1, 0.65),
+    )  # fmt: skip
+    (paired,) = paired_differences(frame, "mean_f1", "urec-all", "urec-annotated")
+    assert (paired.variant, paired.reference) == ("urec-all", "urec-annotated")
+    assert (paired.difference.num, paired.difference.mean) == (2, pytest.approx(0.05))
+    assert paired_differences(frame, "mean_f1") == ()
+
+
+def test_every_u_rec_is_compared_with_u_net_and_then_with_each_other() -> None:
+    rows = {name: (name, 0.1, 1, 0.5) for name in ("urec-annotated", "unet", "urec-all", "urec")}
+    assert variant_pairs(scores()) == ()
+    assert variant_pairs(scores(rows["unet"])) == ()
+    assert variant_pairs(scores(rows["urec"], rows["unet"])) == (("urec", "unet"),)
+    three = scores(rows["urec-annotated"], rows["unet"], rows["urec-all"])
+    assert variant_pairs(three) == (
+        ("urec-all", "unet"), ("urec-annotated", "unet"), ("urec-all", "urec-annotated"),
+    )  # fmt: skip
+    assert variant_pairs(three[three["variant"] != "unet"]) == (("urec-all", "urec-annotated"),)

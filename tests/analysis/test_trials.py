@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from analysis.schema import StudyDataError
-from analysis.trials import TRIAL_COLUMNS, trial_row, trials_frame
+from analysis.trials import TRIAL_COLUMNS, arms_of, trial_row, trials_frame
 
 
 def run(params: dict[str, str] | None = None, drop: str = "", **tags: str) -> Any:
@@ -54,9 +54,43 @@ def test_no_trials_still_have_columns_and_dtypes() -> None:
         ({"converged": "yes"}, "converged must be 'true' or 'false'"),
         ({"params": {"lr": "fast"}}, "lr must be a number"),
         ({"drop": "arm"}, "tag arm must be set"),
+        (
+            {"variant": "urec-some"},
+            r"variant must be one of \['urec', 'urec-all', 'urec-annotated'\], got 'urec-some'",
+        ),
+        ({"variant": "unet"}, "variant must be one of .* got 'unet'"),
+        ({"attempts": "0"}, "attempts must be a whole number >= 1, got '0'"),
+        ({"attempts": "twice"}, "attempts must be a whole number >= 1, got 'twice'"),
     ],
 )
 def test_broken_run_is_refused_by_trial_key(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyDataError, match=message) as caught:
         trial_row(run(**changes))
     assert "in trial confirm-urec-f0.10-s2" in str(caught.value)
+
+
+def test_older_run_is_its_models_variant_at_its_first_attempt() -> None:
+    row = trial_row(run())
+    assert (row["variant"], row["attempts"]) == ("urec", 1)
+    row = trial_row(run(variant="urec-annotated", attempts="3"))
+    assert (row["model"], row["variant"], row["attempts"]) == ("urec", "urec-annotated", 3)
+    assert row["w1"] == 0.25
+
+
+@pytest.mark.parametrize("status", ["pruned", "stopped"])
+def test_trial_ended_early_is_a_row_without_scores(status: str) -> None:
+    row = trial_row(run(status=status, drop="converged"))
+    assert row["status"] == status
+    assert trials_frame([row])["select_miou"].isna().all()
+
+
+def test_arms_are_ordered_by_fraction_and_then_by_variant() -> None:
+    tags = [("urec", "urec-annotated", "0.1"), ("urec", "urec-all", "0.1"),
+            ("unet", "unet", "1"), ("unet", "unet", "0.1")]  # fmt: skip
+    rows = [
+        trial_row(run(trial_key=f"k{i}", model=model, variant=variant, label_frac=frac))
+        for i, (model, variant, frac) in enumerate(tags)
+    ]
+    assert arms_of(trials_frame(rows)) == [
+        (0.1, "unet"), (0.1, "urec-all"), (0.1, "urec-annotated"), (1.0, "unet"),
+    ]  # fmt: skip

@@ -1,0 +1,87 @@
+"""The tracking store: which one, which studies it holds, and all runs of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.schema import StudyDataError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+_PAGE_SIZE = 1000
+
+
+class UnknownStudyError(LookupError):
+    """The tracking store holds no study of that name."""
+
+    def __init__(self, name: str, known: tuple[str, ...], tracking_uri: str) -> None:
+        listed = ", ".join(known) if known else "none"
+        super().__init__(
+            f"study must be one recorded in {tracking_uri}, got {name!r}; known studies: {listed}"
+        )
+        self.known = known
+
+
+def resolve_tracking_uri(tracking_uri: str | None) -> str:
+    """The tracking URI given, else MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+
+    Raises:
+        StudyDataError: If it is an SQLite file that does not exist (MLflow would create it).
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    prefix = "sqlite:///"
+    if uri.startswith(prefix):
+        path = Path(uri.removeprefix(prefix).split("?", 1)[0])
+        if not path.is_file():
+            raise StudyDataError(
+                f"tracking URI must name an existing MLflow database, got {uri!r} "
+                f"(looked for {path.absolute()}); give --tracking-uri, or run where the study ran"
+            )
+    return uri
+
+
+def known_studies(tracking_uri: str) -> tuple[str, ...]:
+    """Names of all studies in a tracking store, sorted."""
+    client = open_store(tracking_uri)
+    experiments = {e.experiment_id: e.name for e in _all_experiments(client)}
+    if not experiments:
+        return ()
+    parents = all_runs(client, list(experiments), "tags.phase = 'study'")
+    return tuple(sorted({experiments[run.info.experiment_id] for run in parents}))
+
+
+def open_store(tracking_uri: str) -> MlflowClient:
+    """A client of the tracking store at that URI."""
+    from mlflow.tracking import MlflowClient  # two seconds to import
+
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _all_experiments(client: MlflowClient) -> list[Any]:
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_experiments(max_results=_PAGE_SIZE, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def all_runs(client: MlflowClient, experiment_ids: list[str], filter_string: str) -> list[Run]:
+    """All runs that a filter lets pass ("" = every run), from as many pages as it takes."""
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            experiment_ids, filter_string, max_results=_PAGE_SIZE, page_token=token
+        )
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
