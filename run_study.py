@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from study.cli import parse_arguments
+from study.errors import StudyHaltedError
 from trainables.errors import ConfigError, DataError
 
 
@@ -28,6 +29,9 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, DataError) as error:
         print(f"run_study.py: {error}", file=sys.stderr)
         return 2
+    except StudyHaltedError as error:
+        print(f"run_study.py: {error}; the same command continues the study", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
         return 130
@@ -47,13 +51,15 @@ def main(arguments: list[str]) -> int:
     print(comparison_text(report.comparison))
     if outcome.num_failed:
         print(
-            f"{outcome.num_failed} of {outcome.num_trials} trials failed; see their traceback.txt"
+            f"{outcome.num_failed} of {outcome.num_trials} trials failed: see traceback.txt of each"
         )
+    if outcome.num_left_out:
+        print(f"{outcome.num_left_out} were left out: their arm has no finished search trial")
     print(f"report  {report.index}")
     uri = outcome.tracking_uri
     mlflow = Path(sys.executable).with_name("mlflow")
     print(f"browse  {uri if uri.startswith('http') else f'{mlflow} ui --backend-store-uri {uri}'}")
-    return 1 if outcome.num_failed else 0
+    return 1 if outcome.num_failed or outcome.num_left_out else 0
 
 
 if __name__ == "__main__":

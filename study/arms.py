@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.config import StudyConfig
-from study.space import PARAMETERS, Varied
+from study.space import PARAMETERS, Value, Varied
 from trainables.config import Model, TrialConfig
 
 
@@ -17,7 +17,11 @@ class Arm:
     """One model at one annotation fraction."""
 
     model: Model
+    variant: str
+    """The model's name; `urec-annotated` where the study varies what U-REC reconstructs."""
     label_frac: float
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Training fields that make the variant."""
     searched: tuple[Varied, ...]
     """Hyperparameters tuned inside the arm; none for a model that has nothing to tune."""
     num_search: int
@@ -26,12 +30,12 @@ class Arm:
     @property
     def name(self) -> str:
         """`urec-f0.10`: unique in a study."""
-        return arm_name(self.model, self.label_frac)
+        return arm_name(self.variant, self.label_frac)
 
 
-def arm_name(model: str, label_frac: float) -> str:
+def arm_name(variant: str, label_frac: float) -> str:
     """`urec-f0.10`: unique in a study."""
-    return f"{model}-f{fraction_text(label_frac)}"
+    return f"{variant}-f{fraction_text(label_frac)}"
 
 
 def fraction_text(fraction: float) -> str:
@@ -40,23 +44,23 @@ def fraction_text(fraction: float) -> str:
 
 
 def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
-    """Every model at every annotation fraction, by fraction and then by model."""
-    fractions: tuple[float, ...] = (1.0,)
-    for one in config.varied:
-        if one.name == "label_frac" and one.levels is not None:
-            fractions = one.levels
+    """Every model, in every variant, at every annotation fraction; by fraction, then by model."""
+    levels = {one.name: one.levels for one in config.varied if PARAMETERS[one.name].is_factor}
     arms = []
-    for fraction in sorted(fractions):
+    for fraction in levels.get("label_frac") or (1.0,):
         for model in config.models:
             searched = _searched(config.varied, model)
-            arms.append(
-                Arm(
-                    model=model,  # type: ignore[arg-type]
-                    label_frac=fraction,
-                    searched=searched,
-                    num_search=_num_search(config, searched),
+            for variant, fixed in _variants(model, levels.get("reconstruct_on")):
+                arms.append(
+                    Arm(
+                        model=model,  # type: ignore[arg-type]
+                        variant=variant,
+                        label_frac=float(fraction),
+                        fixed=fixed,
+                        searched=searched,
+                        num_search=_num_search(config, searched),
+                    )
                 )
-            )
     return tuple(arms)
 
 
@@ -75,9 +79,10 @@ def search_trial(
         key=f"search-{arm.name}-t{number:03d}",
         phase="search",
         model=arm.model,
+        variant=arm.variant,
         label_frac=arm.label_frac,
         seed=config.seed,
-        training=replace(config.training, **values),
+        training=replace(config.training, **arm.fixed, **values),
     )
 
 
@@ -89,9 +94,10 @@ def confirm_trial(
         key=f"confirm-{arm.name}-s{seed}",
         phase="confirm",
         model=arm.model,
+        variant=arm.variant,
         label_frac=arm.label_frac,
         seed=seed,
-        training=replace(config.training, **values),
+        training=replace(config.training, **arm.fixed, **values),
     )
 
 
@@ -103,6 +109,15 @@ def confirm_seeds(config: StudyConfig) -> tuple[int, ...]:
 def num_trials(config: StudyConfig, arms: tuple[Arm, ...]) -> int:
     """Search and confirmation trials of a study together."""
     return sum(arm.num_search + config.seeds for arm in arms)
+
+
+def _variants(
+    model: str, reconstruct_on: tuple[Value, ...] | None
+) -> list[tuple[str, dict[str, Any]]]:
+    """Variants of a model, each with the training fields that make it."""
+    if reconstruct_on is None or model not in PARAMETERS["reconstruct_on"].models:
+        return [(model, {})]
+    return [(f"{model}-{level}", {"reconstruct_on": level}) for level in reconstruct_on]
 
 
 def _searched(varied: tuple[Varied, ...], model: str) -> tuple[Varied, ...]:

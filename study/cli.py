@@ -80,6 +80,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")
     add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")
     add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
+    add("--retries", type=int, help="how often a failed trial goes on from its checkpoint before "
+        "it counts as failed (default 2)")  # fmt: skip
     add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
         "block)")  # fmt: skip
     add("--workers", type=int, help="workers per trial; 0 = in the trial's own process (default)")
@@ -96,5 +98,6 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--name", help="name of the study; the same name again continues it")
     add("--output", help="folder of all studies (default studies)")
     add("--config", help="YAML file with any of these and every training field")
-    add("--dry-run", action="store_true", help="print arms, trials and disk; run nothing")
+    add("--dry-run", action="store_true", help="print arms, trials, disk and estimated time; runs "
+        "a short calibration alone")  # fmt: skip
     return parser

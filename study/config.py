@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from study.config_checks import check_choice, check_name, check_types, refuse_not_yet
 from study.presets import PRESETS
 from study.space import Varied, parse_space
 from trainables.config import MODELS, TrainingConfig, training_fields
@@ -17,10 +18,7 @@ from trainables.data.budget_units import Kind, Unit
 from trainables.errors import ConfigError
 
 SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
-PRUNERS: Final = ("none",)
-
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PRUNERS: Final = ("none", "asha")
 
 _POINT_RADIUS_PX: Final = 3
 
@@ -56,6 +54,10 @@ class StudyConfig:
     """Confirmation repeats per arm."""
     sampler: str = "tpe"
     pruner: str = "none"
+    retries: int = 2
+    """How often a trial that failed goes on from its checkpoint before it counts as failed."""
+    checkpoint_every_s: float = 20.0
+    """Work of a trial that may be lost, in seconds; a checkpoint of a short trial costs more."""
     workers: int = 0
     """Workers per trial; 0 = in the trial's own process."""
     gpus: float | None = None
@@ -85,17 +87,16 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
-        _check_name(self.name)
-        _check_choice("--preset", self.preset, tuple(PRESETS))
-        _check_choice("--sampler", self.sampler, SAMPLERS)
-        if self.pruner == "asha":
-            raise ConfigError("--pruner must be none, got 'asha'; pruning is not available yet")
-        _check_choice("--pruner", self.pruner, PRUNERS)
+        check_name(self.name)
+        check_choice("--preset", self.preset, tuple(PRESETS))
+        check_choice("--sampler", self.sampler, SAMPLERS)
+        check_choice("--pruner", self.pruner, PRUNERS)
         for model in self.models:
-            _check_choice("--models", model, MODELS)
+            check_choice("--models", model, MODELS)
         if not self.models or len(set(self.models)) < len(self.models):
             raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
-        for name, low in (("trials", 1), ("seeds", 1), ("seed", 0), ("concurrent", 1)):
+        lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
+        for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ConfigError(f"--{name} must be at least {low}, got {value!r}")
@@ -105,6 +106,10 @@ class StudyConfig:
                 continue
             if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
                 raise ConfigError(f"--{name} must be a positive number, got {value!r}")
+        if not 0 <= self.checkpoint_every_s < math.inf:
+            raise ConfigError(
+                f"checkpoint_every_s must be a number from 0, got {self.checkpoint_every_s!r}"
+            )
         if self.tile_memory_mib is not None and not self.tile_memory_mib > 0:
             raise ConfigError(
                 f"tile_memory_mib must be a positive number, got {self.tile_memory_mib!r}"
@@ -114,13 +119,13 @@ class StudyConfig:
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
         _ = self.unit  # checks itself
-        _refuse_not_yet(self)
+        refuse_not_yet(self)
         self._check_grid()
 
     @property
     def unit(self) -> Unit:
         """What is annotated at a time."""
-        _check_choice("--budget-unit", self.budget_unit, get_args(Kind))
+        check_choice("--budget-unit", self.budget_unit, get_args(Kind))
         default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
         size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
         return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
@@ -187,9 +192,9 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
         got = ", ".join(map(str, unknown))
         raise ConfigError(f"configuration must use the keys {', '.join(known)}, got {got}")
     chosen = {name: value for name, value in given.items() if value is not None}
-    _check_types(chosen)
+    check_types(chosen)
     preset_name = chosen.get("preset", "demo")
-    _check_choice("--preset", preset_name, tuple(PRESETS))
+    check_choice("--preset", preset_name, tuple(PRESETS))
     preset = PRESETS[preset_name]
     overrides = {name: chosen.pop(name) for name in training_fields() if name in chosen}
     if "steps" in overrides and "epochs" not in overrides:
@@ -208,55 +213,3 @@ def _default_name(preset: str, data: str | None) -> str:
         return preset
     words = re.sub(r"[^A-Za-z0-9]+", "-", Path(data).resolve().stem).strip("-")
     return f"{preset}-{words}" if words else preset
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"--name must be letters, digits, '.', '_' and '-', beginning with a letter or digit, "
-            f"got {name!r}; the folder to write to is set by --output"
-        )
-
-
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{option} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _check_types(chosen: Mapping[str, Any]) -> None:
-    """Refuse an option of the wrong type, as a YAML file may bring it."""
-    kinds: dict[str, tuple[type, ...]] = {
-        **dict.fromkeys(
-            ("space", "data", "preset", "sampler", "pruner", "name", "budget_unit"), (str,)
-        ),
-        **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
-        **dict.fromkeys(("trials", "seeds", "seed", "workers", "concurrent"), (int,)),
-        **dict.fromkeys(("gpus", "cpus", "tile_memory_mib"), (int, float)),
-        "budget_px": (int,),
-        "budget_stratified": (bool,),
-        "models": (list, tuple),
-    }
-    for name, value in chosen.items():
-        kind = kinds.get(name)
-        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)):
-            words = " or ".join(one.__name__ for one in kind)
-            raise ConfigError(f"{name} must be of type {words}, got {value!r}")
-
-
-def _refuse_not_yet(config: StudyConfig) -> None:
-    """Refuse what the words of the command line promise and this version does not do."""
-    if config.workers != 0:
-        raise ConfigError(
-            f"--workers must be 0 (a trial trains in its own process), got {config.workers}; "
-            "worker groups are not available yet"
-        )
-    if config.address is not None:
-        raise ConfigError(
-            f"--address must be left out, got {config.address!r}; joining a running cluster is "
-            "not available yet"
-        )
-    if config.storage is not None:
-        raise ConfigError(
-            f"--storage must be left out, got {config.storage!r}; trial state goes to --output "
-            "for now"
-        )

@@ -1,27 +1,188 @@
-"""What a study would do, for `--dry-run`."""
+"""What a study would do and how long it would take, for `--dry-run`."""
 
 from __future__ import annotations
 
-from study.arms import num_trials, plan_arms
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from study.arms import Arm, confirm_seeds, confirm_trial, num_trials, plan_arms
+from study.calibration import Calibration, calibrate
 from study.config import StudyConfig
-from study.preflight import find_slots, required_disk_mib
+from study.preflight import (
+    SCENES_SEED,
+    Slots,
+    find_dataset,
+    find_slots,
+    read_data,
+    required_disk_mib,
+)
+from study.preparation import resolve_steps
+from study.slot_schedule import ArmWork, schedule_s
+from trainables.config import TrialConfig
+from trainables.pace import take_sample
+
+_SCENES: Final = Path("_scenes") / f"seed{SCENES_SEED}"
+"""Where `find_dataset` keeps the built-in scenes, below the output folder."""
+_IDLE_SHARE: Final = 0.85
+"""From here on what else the machine does is worth no word."""
+_MODEL_NAMES: Final = {"unet": "U-Net", "urec": "U-REC"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What reading the data and the calibration run told."""
+
+    config: StudyConfig
+    """With epochs replaced by steps."""
+    read_s: float
+    calibration: Calibration
 
 
 def plan_text(config: StudyConfig) -> str:
-    """Arms, trials, steps and disk, one line each; nothing is read or written."""
+    """Arms, trials, steps, disk and estimated time; nothing is written to the output folder.
+
+    Raises:
+        ConfigError: If not one trial fits the machine.
+        DataError: If the data cannot be used.
+    """
     arms, slots = plan_arms(config), find_slots(config)
+    trials = {arm.variant: confirm_trial(config, arm, confirm_seeds(config)[0], {}) for arm in arms}
+    measured = _measure(config, trials, slots)
     lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
         lines.append(
             f"  {arm.name:<12} {arm.num_search} search + {config.seeds} confirm ({searched})"
         )
-    training = config.training
-    work = f"{training.steps} steps" if training.epochs is None else f"{training.epochs} epochs"
+    training = measured.config.training
+    epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)
     lines += [
-        f"{num_trials(config, arms)} trials of {work} with {training.batch_size} patches, "
-        f"{slots.concurrent} at once",
-        f"disk for checkpoints: at most {disk_mib:.0f} MiB",
+        f"{num_trials(config, arms)} trials of {training.steps} steps{epochs} with "
+        f"{training.batch_size} patches, {slots.concurrent} at once",
+        f"a trial takes {_resources_text(config, slots)}",
+        _time_text(measured, arms, slots),
+        f"disk for checkpoints: at most {disk_mib:.0f} MiB, {_free_mib(config.folder):.0f} free",
     ]
     return "\n".join(lines)
+
+
+def about_text(seconds: float) -> str:
+    """A duration in two digits: `8.4 s`, `4.3 min`, `27 h`, `3.1 days`."""
+    for unit, length_s, up_to in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < up_to * length_s:
+            return f"{_two_digits(seconds / length_s)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(value: float) -> str:
+    if value <= 0:
+        return "0"
+    decimals = max(0, 1 - math.floor(math.log10(value)))
+    rounded = round(value, 1 - math.floor(math.log10(value)))
+    return f"{rounded:.{decimals}f}".removesuffix(".0")
+
+
+def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slots) -> _Measured:
+    """Read the data as the study will, and train on some of it."""
+    with tempfile.TemporaryDirectory(prefix="urec-dry-run-") as name:
+        scratch = Path(name)
+        _borrow_scenes(config, scratch)
+        elsewhere = replace(config, output=name)
+        _say("reading the built-in scenes" if config.data is None else "reading tiles")
+        start = time.perf_counter()
+        spec = find_dataset(elsewhere)
+        data = read_data(elsewhere, spec)
+        read_s = time.perf_counter() - start
+        names = tuple(one.name for one in spec.classes)
+        sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
+        _say(f"calibrating: training {_names(trials)} for some seconds each")
+        calibration = calibrate(
+            trials,
+            sample,
+            num_processes=slots.concurrent,
+            cpus=config.cpus,
+            num_gpus=slots.num_gpus if slots.gpus > 0 else 0,
+        )
+        return _Measured(config=resolve_steps(config, data), read_s=read_s, calibration=calibration)
+
+
+def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
+    """Show scenes that an earlier study wrote below another folder, where others can be written."""
+    written = (Path(config.output) / _SCENES).resolve()
+    if config.data is None and written.is_dir():
+        (scratch / _SCENES).parent.mkdir()
+        (scratch / _SCENES).symlink_to(written)
+
+
+def _time_text(measured: _Measured, arms: Sequence[Arm], slots: Slots) -> str:
+    config, found = measured.config, measured.calibration
+    total_s, of_trial = _estimate(measured, arms, slots)
+    trials = ", ".join(f"{_name(kind)} {about_text(taken)}" for kind, taken in of_trial.items())
+    pruned = "" if config.pruner == "none" else "without pruning "
+    text = (
+        f"estimated time: {pruned}about {about_text(total_s)} ({trials} a trial), "
+        f"from a calibration run of {about_text(found.taken_s)}"
+    )
+    if found.share > _IDLE_SHARE:
+        return text
+    idle_s, _ = _estimate(replace(measured, calibration=found.idle()), arms, slots)
+    other = f"{_two_digits(100 * (1 - found.share))} %"
+    return f"{text} beside other work, which took {other} of the CPUs; {about_text(idle_s)} without"
+
+
+def _estimate(
+    measured: _Measured, arms: Sequence[Arm], slots: Slots
+) -> tuple[float, dict[str, float]]:
+    """Seconds of the whole study, and of one confirmation trial by variant."""
+    config, found = measured.config, measured.calibration
+    work, of_trial = [], {}
+    for arm in arms:
+        confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
+        of_trial[arm.variant] = found.trial_s(arm.variant, confirm)
+        work.append(
+            ArmWork(
+                num_search=arm.num_search,
+                search_s=found.trial_s(arm.variant, replace(confirm, phase="search")),
+                num_confirm=config.seeds,
+                confirm_s=of_trial[arm.variant],
+            )
+        )
+    total_s = measured.read_s + found.fixed_s + schedule_s(work, slots.concurrent)
+    return total_s, of_trial
+
+
+def _resources_text(config: StudyConfig, slots: Slots) -> str:
+    gpus = f" and {slots.gpus:g} of {slots.num_gpus} GPUs" if slots.num_gpus else ""
+    return f"{config.cpus:g} of {slots.num_cpus} CPUs{gpus}" + (
+        "" if slots.num_gpus else "; there is no GPU"
+    )
+
+
+def _free_mib(folder: Path) -> float:
+    """Free on the disk where the folder is or will be."""
+    folder = folder.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free / 2**20
+
+
+def _names(variants: Mapping[str, TrialConfig]) -> str:
+    return " and ".join(map(_name, variants))
+
+
+def _name(variant: str) -> str:
+    """`urec-annotated` -> `U-REC annotated`."""
+    model, _, rest = variant.partition("-")
+    return " ".join(filter(None, (_MODEL_NAMES[model], rest)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -29,6 +29,8 @@ _MEMORY_SHARE: Final = 0.2
 """Of the machine's memory; Ray's object store holds a second copy."""
 _CHECKPOINT_COPIES: Final = 5
 """Weights, two moments of Adam, weight average and best weights."""
+_CHECKPOINTS: Final = 3
+"""The last two of a running trial, and the one being written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ def required_disk_mib(config: StudyConfig, concurrent: int, num_confirm: int) ->
     """Checkpoints of the running trials and weights of the confirmed ones, U-REC's size for all."""
     published_mib, published_width = 25_062_729 * 4 / 2**20, 32
     weights_mib = published_mib * (config.training.width / published_width) ** 2
-    return weights_mib * (_CHECKPOINT_COPIES * concurrent + num_confirm)
+    return weights_mib * (_CHECKPOINTS * _CHECKPOINT_COPIES * concurrent + num_confirm)
 
 
 @contextmanager

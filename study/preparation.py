@@ -9,7 +9,12 @@ from typing import Any, Final
 from study.arms import Arm, confirm_seeds, fraction_text
 from study.config import StudyConfig
 from study.preflight import StudyData
-from study.provenance import read_manifest, study_manifest, write_manifest
+from study.provenance import (
+    note_continuation,
+    read_manifest,
+    study_manifest,
+    write_manifest,
+)
 from trainables.data.annotation import Budget, draw_budget, read_budget, write_budget
 from trainables.data.budget_picture import budget_picture
 from trainables.data.pixel_set import PixelSet
@@ -74,6 +79,8 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     if earlier is None:
         manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
         write_manifest(folder / MANIFEST, manifest)
+    else:
+        note_continuation(folder / MANIFEST, earlier)
     return budgets
 
 

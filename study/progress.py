@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from ray.tune import Callback
@@ -14,12 +15,19 @@ class ProgressCallback(Callback):
 
     _EVERY_S = 10.0
 
-    def __init__(self, num_trials: int, num_done: int, stream: TextIO = sys.stderr) -> None:
+    def __init__(
+        self,
+        num_trials: int,
+        num_done: int,
+        waiting: Callable[[], int] = lambda: 0,
+        stream: TextIO = sys.stderr,
+    ) -> None:
         """Count from what an earlier run of the study has done.
 
         Args:
             num_trials: Trials of the whole study.
             num_done: Trials finished before this run.
+            waiting: Records that the tracking server, being away, has not taken.
             stream: Where the line goes.
         """
         self._num_trials = num_trials
@@ -28,6 +36,7 @@ class ProgressCallback(Callback):
         self._num_failed = 0
         self._share: dict[str, float] = {}
         self._start: float | None = None
+        self._waiting = waiting
         self._stream = stream
         self._live = stream.isatty()
         self._written = 0.0
@@ -68,6 +77,8 @@ class ProgressCallback(Callback):
         parts = [f"{self._num_done} of {self._num_trials} trials", f"{len(self._share)} running"]
         if self._num_failed:
             parts.append(f"{self._num_failed} failed")
+        if num_waiting := self._waiting():
+            parts.append(f"{num_waiting} records wait for the tracking server")
         left = self.seconds_left()
         parts.append("estimating time left" if left is None else f"{_clock(left)} left")
         return ", ".join(parts)

@@ -61,13 +61,26 @@ def study_manifest(
             }
             for budget in budgets
         ],
-        "provenance": {
-            "commit": _commit(),
-            "versions": {name: _version(name) for name in _PACKAGES},
-            "python": platform.python_version(),
-            "hardware": _hardware(),
-        },
+        "provenance": current_provenance(),
     }
+
+
+def current_provenance() -> dict[str, Any]:
+    """Code, versions and machine of this process."""
+    return {
+        "commit": current_commit(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "hardware": _hardware(),
+    }
+
+
+def note_continuation(path: Path, manifest: dict[str, Any]) -> None:
+    """Add to `study.yaml` what the study goes on with, where that is not what it began with."""
+    known = [manifest["provenance"], *manifest.get("continued", ())]
+    now = current_provenance()
+    if now not in known:
+        write_manifest(path, manifest | {"continued": [*known[1:], now]})
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
@@ -90,7 +103,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def current_commit() -> str | None:
     """Commit of this code, with `+changes` where files differ from it; None outside a checkout."""
     here = Path(__file__).parent
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import optuna
 import ray
-from ray import tune
+from mlflow.exceptions import MlflowException
 
-from study.arms import Arm, num_trials, plan_arms
+from study.arms import Arm, arm_name, num_trials, plan_arms
+from study.cluster import ray_on_this_machine, run_with_tune
 from study.config import StudyConfig
+from study.delivery import Delivery, now_ms
+from study.errors import StudyHaltedError, is_disk_full
+from study.outcomes import Outcome, read_outcome
 from study.preflight import (
     Slots,
     StudyData,
@@ -34,13 +40,18 @@ from study.preparation import (
     resolve_steps,
 )
 from study.progress import ProgressCallback
+from study.provenance import current_commit
+from study.quota import keep_best_model
 from study.record import StudyRecord, check_store
 from study.searcher import ArmSearch, StudySearcher
 from study.tracking import TrackingCallback
+from study.trial_runs import TrialRuns
 from trainables.config import TrialConfig
-from trainables.trial import read_result, run_trial
 
 DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
+_PATIENCE_S: Final = 600.0
+"""How long the end of a study waits for a tracking server that is away."""
+_PATIENCE_AT_STOP_S: Final = 5.0
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]
 """Turns a trial into everything its process is given."""
@@ -57,6 +68,8 @@ class StudyOutcome:
     """The study's run in MLflow."""
     num_trials: int
     num_failed: int
+    num_left_out: int
+    """Confirmation trials that were never run, since every search trial of their arm failed."""
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:
@@ -65,6 +78,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
     Raises:
         ConfigError: For options that cannot be used, before anything is written.
         DataError: For data that cannot be used, before anything is written.
+        StudyHaltedError: If it cannot go on, with the reason.
         KeyboardInterrupt: If it was stopped before its end.
     """
     slots = find_slots(config)
@@ -80,11 +94,19 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         config = resolve_steps(config, data)
         _say("opening MLflow")
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        # A server that is away is waited for, but not with a call that lasts minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         check_store(_tracking_uri(config))
         budgets = prepare(config, arms, data)
         for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
             _say(f"note: {warning}")
-        return _run_trials(config, arms, data, budgets, slots)
+        try:
+            return _run_trials(config, arms, data, budgets, slots)
+        except (MlflowException, OSError, optuna.exceptions.StorageInternalError) as error:
+            text = " ".join(f"{error} {error.__cause__ or ''}".split())
+            where = "the disk is full; free space" if is_disk_full(text) else text
+            raise StudyHaltedError(where) from error
 
 
 def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
@@ -113,6 +135,7 @@ def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slo
             "folder": str(_trials_folder(config) / trial.key),
             "cpus": config.cpus,
             "gpus": slots.gpus,
+            "checkpoint_every_s": config.checkpoint_every_s,
         }
 
     return hand_out
@@ -122,89 +145,102 @@ def _run_trials(
     config: StudyConfig, arms: tuple[Arm, ...], data: StudyData, budgets: Budgets, slots: Slots
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
-    uri = _tracking_uri(config)
-    record = StudyRecord(uri, config.name)
-    record.open(config.folder / MANIFEST, config.folder / BUDGETS)
-    for folder in sorted(_trials_folder(config).glob("*")):
-        done = read_result(folder)
-        if done is not None:
-            record.add_missing(TrialConfig.from_plain(done["trial"]), folder, done)
-    searches = _open_searches(config, arms)
-    num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
-    if num_left:
-        _say("starting Ray")
-        _start_ray(slots)
-        try:
-            progress = ProgressCallback(num_all, num_all - num_left)
-            searcher = StudySearcher(searches, _hand_out(config, data, budgets, slots))
-            _tune(config, searcher, num_left, slots, [TrackingCallback(record), progress])
-            progress.close()
-        finally:
-            ray.shutdown()
-        if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
-            raise KeyboardInterrupt
-    record.close(record.num_failed)
+    uri, trials = _tracking_uri(config), _trials_folder(config)
+    record = StudyRecord(uri, config.name, current_commit())
+    runs = record.open(config.folder / MANIFEST, config.folder / BUDGETS)
+    with _delivering(record, runs) as delivery:
+        for folder, outcome in _outcomes(trials):
+            delivery.put(partial(runs.add, folder, outcome, now_ms()))
+        searches = _open_searches(config, arms)
+        num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
+        if num_left:
+            _say("starting Ray")
+            with ray_on_this_machine(slots):
+                searcher = StudySearcher(searches, _hand_out(config, data, budgets, slots))
+                progress = ProgressCallback(
+                    num_all,
+                    num_all - num_left,
+                    lambda: delivery.num_waiting if delivery.is_away else 0,
+                )
+                on_end = partial(_tidy, config, {arm.name: arm for arm in arms})
+                tracking = TrackingCallback(searcher, runs, delivery, on_end)
+                run_with_tune(config, searcher, num_left, slots, [tracking, progress])
+                progress.close()
+            if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
+                raise KeyboardInterrupt
+        for arm in arms:
+            keep_best_model(config, arm, trials)
+        states = [outcome.state for _, outcome in _outcomes(trials)]
+        delivery.put(partial(record.close, states.count("failed")))
+        if delivery.is_away:
+            _say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
+        if not delivery.close(_PATIENCE_S):
+            raise StudyHaltedError(
+                f"all trials are done, but the tracking server at {uri} does not answer; their "
+                f"records wait in {config.folder}"
+            )
+    if delivery.refused:
+        _repair(record, config, delivery.refused[0], states.count("failed"))
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
         tracking_uri=uri,
         parent_run_id=record.parent_id,
         num_trials=num_all,
-        num_failed=record.num_failed,
+        num_failed=states.count("failed"),
+        num_left_out=num_all - len(states),
     )
+
+
+@contextmanager
+def _delivering(record: StudyRecord, runs: TrialRuns) -> Iterator[Delivery]:
+    """Send records to MLflow; where the study stops before its end, its runs say so."""
+    delivery = Delivery()
+    try:
+        yield delivery
+    except BaseException:
+        delivery.put(runs.stop)
+        delivery.put(record.stop)
+        delivery.close(_PATIENCE_AT_STOP_S)
+        raise
+
+
+def _repair(record: StudyRecord, config: StudyConfig, refused: str, num_failed: int) -> None:
+    """Once more what MLflow refused, a run that somebody deleted, say.
+
+    Raises:
+        StudyHaltedError: If it refuses again.
+    """
+    try:
+        runs = record.open(config.folder / MANIFEST, config.folder / BUDGETS)
+        for folder, outcome in _outcomes(_trials_folder(config)):
+            runs.add(folder, outcome, now_ms())
+        record.close(num_failed)
+    except (MlflowException, OSError) as error:
+        raise StudyHaltedError(f"MLflow refused records: {refused}; then {error}") from None
+
+
+def _tidy(config: StudyConfig, arms: Mapping[str, Arm], outcome: Outcome) -> None:
+    """Keep to the quota when a trial has ended."""
+    if outcome.trial.phase == "confirm":
+        variant = outcome.trial.variant or outcome.trial.model
+        arm = arms[arm_name(variant, outcome.trial.label_frac)]
+        keep_best_model(config, arm, _trials_folder(config))
+
+
+def _outcomes(trials: Path) -> list[tuple[Path, Outcome]]:
+    """Folder and end of every trial that has ended, in order of their keys."""
+    found = ((folder, read_outcome(folder)) for folder in sorted(trials.glob("*")))
+    return [(folder, outcome) for folder, outcome in found if outcome is not None]
 
 
 def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
-    def finished(key: str) -> float | None:
-        record = read_result(_trials_folder(config) / key)
-        return None if record is None else float(record["score"])
-
+    trials = _trials_folder(config)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
-    return [ArmSearch(config, arm, database, finished) for arm in arms]
-
-
-def _tune(
-    config: StudyConfig,
-    searcher: StudySearcher,
-    num_left: int,
-    slots: Slots,
-    callbacks: list[tune.Callback],
-) -> None:
-    tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": slots.gpus}),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            num_samples=num_left,
-            max_concurrent_trials=slots.concurrent,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(config.folder.resolve()),
-            callbacks=callbacks,
-            verbose=0,
-        ),
-    )
-    tuner.fit()
-
-
-def _start_ray(slots: Slots) -> None:
-    """Start Ray on this machine and leave the terminal to the live line."""
-    # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    ray.init(
-        num_cpus=slots.num_cpus,
-        num_gpus=slots.num_gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    return [
+        ArmSearch(config, arm, database, lambda key: read_outcome(trials / key)) for arm in arms
+    ]
 
 
 def _tracking_uri(config: StudyConfig) -> str:

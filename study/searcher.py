@@ -6,25 +6,19 @@ in Optuna's database and in the trial folders, so a study continues from what th
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from study.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.config import StudyConfig
-from study.space import Varied
+from study.outcomes import Outcome, Rows
+from study.samplers import ArmSampler, distributions, tried_first
 from trainables.config import TrialConfig
-
-Outcome = float | None
-"""Selected validation measure of a trial, or None where it failed."""
 
 
 class ArmSearch:
@@ -35,7 +29,7 @@ class ArmSearch:
         config: StudyConfig,
         arm: Arm,
         storage: str,
-        finished: Callable[[str], float | None],
+        outcome_of: Callable[[str], Outcome | None],
     ) -> None:
         """Open the arm's Optuna study and take up what is already done.
 
@@ -43,7 +37,7 @@ class ArmSearch:
             config: The study.
             arm: The arm.
             storage: Optuna's database URI.
-            finished: Score of a trial by its key where its record is complete, else None.
+            outcome_of: How the trial with this key ended; None where it has not.
         """
         self.arm = arm
         self._config = config
@@ -52,18 +46,22 @@ class ArmSearch:
             study_name=arm.name,
             direction="maximize",
             load_if_exists=True,
+            pruner=_build_pruner(config),
         )
-        self._distributions = {one.name: _distribution(one) for one in arm.searched}
+        self._distributions = distributions(arm)
         num_known = len(self._optuna_study.get_trials(deepcopy=False))
-        for values in _tried_first(config, arm)[num_known:]:
+        for values in tried_first(config, arm)[num_known:]:
             self._optuna_study.enqueue_trial(values)
         self._interrupted: deque[int] = deque()
-        self._num_asked = 0
-        self._take_up(finished)
-        self._seeds = deque(
-            seed for seed in confirm_seeds(config) if finished(self._confirm_key(seed)) is None
-        )
         self._running: dict[str, int] = {}
+        self._num_asked = 0
+        self._take_up(outcome_of)
+        self._seeds: deque[int] = deque()
+        for seed in confirm_seeds(config):
+            ended = outcome_of(confirm_trial(config, arm, seed, {}).key)
+            if ended is None or ended.state == "failed":
+                self._seeds.append(seed)
+        self._give_up_confirmation()
 
     @property
     def num_left(self) -> int:
@@ -75,25 +73,48 @@ class ArmSearch:
         if self._interrupted:
             return self._search_trial(self._interrupted.popleft())
         if self._num_asked < self.arm.num_search:
-            # Seeded for each trial: a continued search draws what an undisturbed one would have.
-            self._optuna_study.sampler = _build_sampler(self._config, self._num_asked)
+            self._optuna_study.sampler = ArmSampler(
+                self._config, self._distributions, self._num_asked
+            )
             self._num_asked += 1
             return self._search_trial(self._optuna_study.ask(self._distributions).number)
         if self._running or not self._seeds:
             return None
-        values = self.chosen_values() if self.arm.searched else {}
-        if values is None:
-            self._seeds.clear()
-            return None
+        values = self.chosen_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)
 
-    def complete(self, key: str, outcome: Outcome) -> None:
+    def should_prune(self, key: str, rows: Rows) -> bool:
+        """Tell Optuna the validations of a search trial; whether it is to be stopped.
+
+        Pruning compares trials of this arm alone: its Optuna study holds no others.
+        """
+        number = self._running.get(key)
+        if number is None:
+            return False
+        frozen = self._optuna_study.get_trials(deepcopy=False)[number]
+        trial = optuna.trial.Trial(self._optuna_study, frozen._trial_id)
+        validations = self._config.training.validation_steps()
+        measure = f"val/{self._config.training.select_by}"
+        for row in rows:
+            if measure not in row:
+                continue
+            validation = validations.index(int(row["step"])) + 1
+            if validation in frozen.intermediate_values:  # told before the trial was interrupted
+                continue
+            trial.report(row[measure], validation)
+            # A trial at its end has nothing left to save.
+            if validation < len(validations) and trial.should_prune():
+                return True
+        return False
+
+    def complete(self, outcome: Outcome) -> None:
         """Tell Optuna how a search trial ended; confirmation is none of its business."""
-        number = self._running.pop(key, None)
+        number = self._running.pop(outcome.trial.key, None)
         if number is not None:
             self._tell(number, outcome)
+            self._give_up_confirmation()
 
-    def chosen_values(self) -> dict[str, float] | None:
+    def chosen_values(self) -> dict[str, Any] | None:
         """Hyperparameters of the best search trial, the earliest of equals; None without one."""
         complete = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
@@ -101,35 +122,38 @@ class ArmSearch:
         best = max(complete, key=lambda trial: (trial.value, -trial.number))
         return dict(best.params)
 
-    def _take_up(self, finished: Callable[[str], float | None]) -> None:
+    def _take_up(self, outcome_of: Callable[[str], Outcome | None]) -> None:
         for trial in self._optuna_study.get_trials(deepcopy=False):
             if trial.state == TrialState.WAITING:
                 continue
             self._num_asked += 1
             if trial.state == TrialState.RUNNING:
-                score = finished(self._search_key(trial.number))
-                if score is None:
+                key = search_trial(self._config, self.arm, trial.number, {}).key
+                outcome = outcome_of(key)
+                if outcome is None:
                     self._interrupted.append(trial.number)
                 else:
-                    self._tell(trial.number, score)
+                    self._tell(trial.number, outcome)
 
     def _tell(self, number: int, outcome: Outcome) -> None:
-        if outcome is None:
-            self._optuna_study.tell(number, state=TrialState.FAIL)
+        if outcome.state == "finished":
+            self._optuna_study.tell(number, outcome.score)
         else:
-            self._optuna_study.tell(number, outcome)
+            states = {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+            self._optuna_study.tell(number, state=states[outcome.state])
+
+    def _give_up_confirmation(self) -> None:
+        """Confirm nothing where there is something to choose and no search trial to choose."""
+        searched = self._num_asked == self.arm.num_search
+        ended = searched and not self._running and not self._interrupted
+        if self.arm.searched and ended and self.chosen_values() is None:
+            self._seeds.clear()
 
     def _search_trial(self, number: int) -> TrialConfig:
         values = self._optuna_study.get_trials(deepcopy=False)[number].params
         trial = search_trial(self._config, self.arm, number, values)
         self._running[trial.key] = number
         return trial
-
-    def _search_key(self, number: int) -> str:
-        return search_trial(self._config, self.arm, number, {}).key
-
-    def _confirm_key(self, seed: int) -> str:
-        return confirm_trial(self._config, self.arm, seed, {}).key
 
 
 class StudySearcher(Searcher):
@@ -147,7 +171,8 @@ class StudySearcher(Searcher):
         super().__init__(metric="score", mode="max")
         self._searches = searches
         self._hand_out = hand_out
-        self._running: dict[str, tuple[ArmSearch, str]] = {}
+        self._running: dict[str, ArmSearch] = {}
+        self._pruned: set[str] = set()
 
     @property
     def is_done(self) -> bool:
@@ -161,17 +186,26 @@ class StudySearcher(Searcher):
         for search in self._searches:
             trial = search.next_trial()
             if trial is not None:
-                self._running[trial_id] = (search, trial.key)
+                self._running[trial.key] = search
                 return self._hand_out(trial)
         return None if self._running else Searcher.FINISHED
 
-    def on_trial_complete(
-        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Pass the trial's score on; a trial that did not reach its last report has failed."""
-        search, key = self._running.pop(trial_id)
-        finished = not error and result is not None and result.get("finished")
-        search.complete(key, result["score"] if finished and result else None)
+    def should_prune(self, key: str, rows: Rows) -> bool:
+        """Whether a running trial is to be stopped, by what it reports now."""
+        if self._running[key].should_prune(key, rows):
+            self._pruned.add(key)
+        return key in self._pruned
+
+    def was_pruned(self, key: str) -> bool:
+        """Whether a trial was stopped early."""
+        return key in self._pruned
+
+    def end(self, outcome: Outcome) -> None:
+        """A trial has ended, and its outcome is on disk."""
+        self._running.pop(outcome.trial.key).complete(outcome)
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: Tune says so before the outcome is on disk; see `end`."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: what is done lies in Optuna's database and the trial folders."""
@@ -180,51 +214,10 @@ class StudySearcher(Searcher):
         """Nothing, for the same reason."""
 
 
-def _tried_first(config: StudyConfig, arm: Arm) -> list[dict[str, float]]:
-    """What is tried before a sampler chooses: the defaults, or the whole grid from them on."""
-    if not arm.searched:
-        return []
-    defaults = _defaults(config, arm)
-    if config.sampler != "grid":
-        return [defaults]
-    # Not by Optuna's GridSampler: it tries defaults given beforehand twice and leaves out a point.
-    names = [one.name for one in arm.searched]
-    points = itertools.product(*(one.levels or () for one in arm.searched))
-    grid = [dict(zip(names, point, strict=True)) for point in points]
-    return sorted(grid, key=lambda values: values != defaults)
-
-
-def _defaults(config: StudyConfig, arm: Arm) -> dict[str, float]:
-    """The preset's own values, tried first; the nearest level or end where they lie outside."""
-    values = {}
-    for one in arm.searched:
-        default = float(getattr(config.training, one.name))
-        if one.levels is not None:
-            values[one.name] = min(one.levels, key=lambda level: abs(level - default))
-        else:
-            values[one.name] = min(max(default, one.low), one.high)
-    return values
-
-
-def _distribution(one: Varied) -> optuna.distributions.BaseDistribution:
-    if one.levels is not None:
-        return optuna.distributions.CategoricalDistribution(one.levels)
-    return optuna.distributions.FloatDistribution(one.low, one.high, log=True)
-
-
-def _build_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler of the search trial with this number."""
-    samplers = optuna.samplers
-    # A third of the trials at random, then by what they showed; Optuna's ten would be all of them.
-    num_random = max(2, config.trials // 3)
-    kinds: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
-        "grid": samplers.RandomSampler,  # never draws: the whole grid is tried first
-        "tpe": partial(samplers.TPESampler, n_startup_trials=num_random),
-        "random": samplers.RandomSampler,
-        "qmc": samplers.QMCSampler,
-        "gp": partial(samplers.GPSampler, n_startup_trials=num_random),
-    }
-    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC, since 2022
-        return kinds[config.sampler](seed=seed)
+def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
+    """Asynchronous successive halving over validations: rungs at a ninth and a third of a run."""
+    if config.pruner == "none":
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=max(1, config.training.num_validations // 9), reduction_factor=3
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from trainables.errors import ConfigError
+
+Value = float | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +18,12 @@ class Parameter:
     name: str
     rule: str
     """Values it can take, in words."""
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
     """Whether a value obeys the rule."""
     models: tuple[str, ...]
     """Models that have it."""
-    levels: tuple[float, ...] | None = None
+    is_number: bool = True
+    levels: tuple[Value, ...] | None = None
     """Default levels of a factor, which is never searched: every level is an arm."""
     low: float = 0.0
     high: float = 0.0
@@ -58,6 +61,14 @@ PARAMETERS: Final = {
             models=("urec", "unet"),
             levels=(0.01, 0.1, 1.0),
         ),
+        Parameter(
+            name="reconstruct_on",
+            rule="all or annotated",
+            holds=lambda value: value in ("all", "annotated"),
+            models=("urec",),
+            is_number=False,
+            levels=("all", "annotated"),
+        ),
     )
 }
 
@@ -67,7 +78,7 @@ class Varied:
     """One parameter as a study varies it: over levels, or over a range."""
 
     name: str
-    levels: tuple[float, ...] | None
+    levels: tuple[Value, ...] | None
     low: float = 0.0
     high: float = 0.0
 
@@ -75,8 +86,8 @@ class Varied:
     def text(self) -> str:
         """As `--space` would spell it, with nothing left to a default."""
         if self.levels is not None:
-            return f"{self.name}={'/'.join(_number_text(level) for level in self.levels)}"
-        return f"{self.name}={_number_text(self.low)}..{_number_text(self.high)}"
+            return f"{self.name}={'/'.join(_value_text(level) for level in self.levels)}"
+        return f"{self.name}={_value_text(self.low)}..{_value_text(self.high)}"
 
 
 def parse_space(text: str) -> tuple[Varied, ...]:
@@ -98,9 +109,9 @@ def parse_space(text: str) -> tuple[Varied, ...]:
     return varied
 
 
-def _number_text(value: float) -> str:
-    """Shortest text that reads back as the same number: 1.0 -> `1`."""
-    return repr(value).removesuffix(".0")
+def _value_text(value: Value) -> str:
+    """Shortest text that reads back as the same value: 1.0 -> `1`."""
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
 def _parse_one(text: str) -> Varied:
@@ -116,7 +127,7 @@ def _parse_one(text: str) -> Varied:
         return Varied(name=name, levels=None, low=parameter.low, high=parameter.high)
     if ".." in domain:
         return _parse_range(parameter, domain)
-    levels = tuple(_parse_value(parameter, part) for part in domain.split("/"))
+    levels = tuple(_parse_value(parameter, part.strip()) for part in domain.split("/"))
     if len(set(levels)) < len(levels):
         raise ConfigError(f"levels of {name} must differ, got {domain!r} in --space")
     return Varied(name=name, levels=tuple(sorted(levels)))
@@ -126,12 +137,12 @@ def _parse_range(parameter: Parameter, domain: str) -> Varied:
     if parameter.is_factor:
         raise ConfigError(
             f"{parameter.name} must be given as levels, got the range {domain!r} in --space; "
-            f"write {parameter.name}=0.01/0.1/1"
+            f"write {parameter.name}={'/'.join(map(_value_text, parameter.levels or ()))}"
         )
     ends = domain.split("..")
     if len(ends) != 2:
         raise ConfigError(f"a range must be LOW..HIGH, got {domain!r} in --space")
-    low, high = (_parse_value(parameter, end) for end in ends)
+    low, high = (_parse_number(parameter, end) for end in ends)
     if not 0 < low < high:
         raise ConfigError(
             f"range of {parameter.name} must have 0 < low < high (it is searched on a "
@@ -140,7 +151,15 @@ def _parse_range(parameter: Parameter, domain: str) -> Varied:
     return Varied(name=parameter.name, levels=None, low=low, high=high)
 
 
-def _parse_value(parameter: Parameter, text: str) -> float:
+def _parse_value(parameter: Parameter, text: str) -> Value:
+    if parameter.is_number:
+        return _parse_number(parameter, text)
+    if not parameter.holds(text):
+        raise ConfigError(f"{parameter.name} must be {parameter.rule}, got {text!r} in --space")
+    return text
+
+
+def _parse_number(parameter: Parameter, text: str) -> float:
     try:
         value = float(text)
     except ValueError:

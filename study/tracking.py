@@ -1,55 +1,143 @@
-"""Tune callback: carries what Ray Tune sees into the study's record in MLflow."""
+"""Tune callback: what Ray Tune sees of a trial goes to its folder, to its arm and to MLflow."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 
-from study.record import TRACEBACK, StudyRecord
+from study.delivery import Delivery, now_ms
+from study.errors import StudyHaltedError, is_disk_full
+from study.outcomes import (
+    Outcome,
+    forget_failure,
+    read_outcome,
+    remove_leftovers,
+    write_failed,
+    write_pruned,
+)
+from study.searcher import StudySearcher
+from study.trial_runs import TrialRuns
+from trainables.checkpoint import Row
 from trainables.config import TrialConfig
-from trainables.trial import RESULT, read_result
+from trainables.trial import RESULT
 
 
 class TrackingCallback(Callback):
-    """Carries what Ray Tune sees into the record."""
+    """Takes down how trials go and end; first on disk, then for the search, then for MLflow."""
 
-    def __init__(self, record: StudyRecord) -> None:
-        """Write to `record`."""
-        self._record = record
-        self._begun: set[str] = set()
+    def __init__(
+        self,
+        searcher: StudySearcher,
+        runs: TrialRuns,
+        delivery: Delivery,
+        on_end: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        """Write to all of these.
+
+        Args:
+            searcher: Is told when a trial has ended.
+            runs: The trials' runs in MLflow, written in the thread of `delivery`.
+            delivery: Carries records to MLflow.
+            on_end: Called after a trial has ended.
+        """
+        self._searcher = searcher
+        self._runs = runs
+        self._delivery = delivery
+        self._on_end = on_end
+        self._attempts: dict[str, int] = {}
+        self._history: dict[str, list[Row]] = {}
+        self._halt: str | None = None
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Stop the study where no trial could succeed now.
+
+        Raises:
+            StudyHaltedError: If a disk is full.
+        """
+        self._delivery.check()
+        if self._halt is not None:
+            raise StudyHaltedError(self._halt)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Begin the run; Tune may start a trial more than once."""
+        """Begin the run; Tune starts a trial anew after it failed."""
         self._begin(trial)
+        self._attempts[_key(trial)] += 1
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Log the rows of a validation."""
-        self._record.log_rows(trial.config["trial"]["key"], result.get("rows") or ())
+        """Log the rows of a validation; a trial that goes on reports all of its rows again."""
+        history = self._history[_key(trial)]
+        last = history[-1]["step"] if history else -1
+        rows = [row for row in result.get("rows") or () if row["step"] > last]
+        history += rows
+        if rows:
+            self._delivery.put(partial(self._runs.log_rows, _key(trial), rows, now_ms()))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial failed and will be started again."""
+        self._look_for_full_disk(_error_text(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """End the run with what the trial left on disk."""
+        """End with what the trial left on disk, or as pruned."""
         folder = Path(trial.config["folder"])
-        record = read_result(folder)
-        if record is None:
-            raise RuntimeError(f"a complete trial must have left {RESULT}, got none in {folder}")
-        self._record.finish_trial(trial.config["trial"]["key"], folder, record)
+        outcome = read_outcome(folder)
+        if outcome is None:
+            if not self._searcher.was_pruned(_key(trial)):
+                raise RuntimeError(
+                    f"a complete trial must have left {RESULT}, got none in {folder}"
+                )
+            told = TrialConfig.from_plain(trial.config["trial"])
+            write_pruned(folder, told, self._history[told.key], self._attempts[told.key])
+            remove_leftovers(folder)
+        self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """End the run as failed and keep the traceback beside the trial's files."""
+        """End as failed, unless the trial's process was lost after it had finished."""
         self._begin(trial)  # whose process may never have come up
-        error = trial.get_error()
-        text = str(error) if error is not None else "the trial's process ended without an error"
-        folder = Path(trial.config["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / TRACEBACK).write_text(text)
-        self._record.fail_trial(trial.config["trial"]["key"], text)
+        folder, key = Path(trial.config["folder"]), _key(trial)
+        text = _error_text(trial)
+        self._look_for_full_disk(text)
+        if self._halt is not None:
+            return  # not the trial's fault: it goes on when the study is continued
+        if read_outcome(folder) is None:
+            told = TrialConfig.from_plain(trial.config["trial"])
+            write_failed(folder, told, self._history[key], text, self._attempts[key])
+            if told.phase == "search":  # a failed confirmation is repeated when continued
+                remove_leftovers(folder)
+        self._end(trial)
 
     def _begin(self, trial: Any) -> None:
         told = TrialConfig.from_plain(trial.config["trial"])
-        if told.key not in self._begun:
-            self._begun.add(told.key)
-            self._record.begin_trial(told)
+        if told.key not in self._attempts:
+            forget_failure(Path(trial.config["folder"]))
+            self._attempts[told.key] = 0
+            self._history[told.key] = []
+            self._delivery.put(partial(self._runs.begin, told))
+
+    def _end(self, trial: Any) -> None:
+        folder = Path(trial.config["folder"])
+        outcome = read_outcome(folder)
+        assert outcome is not None
+        outcome = replace(outcome, attempts=max(1, self._attempts[_key(trial)]))
+        self._searcher.end(outcome)
+        self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
+        self._on_end(outcome)
+
+    def _look_for_full_disk(self, text: str) -> None:
+        if is_disk_full(text):
+            self._halt = "the disk is full; free space"
+
+
+def _key(trial: Any) -> str:
+    return str(trial.config["trial"]["key"])
+
+
+def _error_text(trial: Any) -> str:
+    error = trial.get_error()
+    return str(error) if error is not None else "the trial's process ended without an error"

@@ -1,22 +1,25 @@
-"""The complete state of a training loop, written to one file."""
+"""The complete state of a training loop on disk: the last two states, each with its checksum."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from trainables.files import write_atomically
+from trainables.files import remove_partial, write_atomically
 
 Row = dict[str, float]
 """Measurements after one step: `step`, and `split/name` for each measure."""
 
+_MAGIC: Final = b"urec-checkpoint-1\n"
+_DIGEST_BYTES: Final = 32
 _PLAIN_STATE: Final = (
     "step",
     "best_step",
@@ -49,7 +52,7 @@ class LoopState:
         return self.model if self.averaged is None else self.averaged.module
 
     def save(self, path: Path) -> None:
-        """Write the complete state, whole or not at all."""
+        """Write the complete state, whole or not at all; the state before it stays beside it."""
         plain = {name: getattr(self, name) for name in _PLAIN_STATE}
         buffer = io.BytesIO()
         torch.save(
@@ -61,19 +64,57 @@ class LoopState:
             },
             buffer,
         )
-        write_atomically(path, buffer.getvalue())
+        state = buffer.getbuffer()
+        new, previous = _beside(path, "new"), _beside(path, "previous")
+        write_atomically(new, b"".join((_MAGIC, hashlib.sha256(state).digest(), state)))
+        if path.exists():
+            path.replace(previous)
+        new.replace(path)
 
-    def restore(self, path: Path, device: torch.device) -> None:
-        """Take over a saved state; nothing happens where there is none.
+    def restore(self, path: Path, device: torch.device) -> list[str]:
+        """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
+
+        Returns:
+            What was wrong with states that had to be passed over, one text each.
         """
-        if not path.exists():
-            return
-        saved = torch.load(path, map_location=device, weights_only=True)
+        damaged = []
+        for file in (path, _beside(path, "previous")):
+            if not file.exists():
+                continue
+            saved = read_state(file, device)
+            if saved is not None:
+                self._take_over(saved)
+                break
+            damaged.append(f"{file.name} was damaged and not used")
+        return damaged
+
+    def _take_over(self, saved: dict[str, Any]) -> None:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.averaged is not None:
             self.averaged.load_state_dict(saved["averaged"])
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What a checkpoint holds, or None where its checksum does not fit: cut off, or changed."""
+    content = path.read_bytes()
+    head, state = content[: len(_MAGIC) + _DIGEST_BYTES], content[len(_MAGIC) + _DIGEST_BYTES :]
+    if head != _MAGIC + hashlib.sha256(state).digest():
+        return None
+    saved: dict[str, Any] = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+    return saved
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Remove the saved states of a run that needs them no more, and what a crash left of one."""
+    for file in (path, _beside(path, "previous"), _beside(path, "new")):
+        file.unlink(missing_ok=True)
+        remove_partial(file)
+
+
+def _beside(path: Path, which: str) -> Path:
+    return path.with_name(f"{path.stem}-{which}{path.suffix}")

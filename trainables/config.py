@@ -113,6 +113,8 @@ class TrialConfig:
     seed: int
     """One draw of everything random: budget, weights, patch order, augmentation."""
     training: TrainingConfig
+    variant: str | None = None
+    """Name of the model with what a study varies of it, `urec-annotated`; None for the model's."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""

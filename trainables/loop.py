@@ -64,6 +64,8 @@ class TrainResult:
     history: list[Row]
     train_s: float
     eval_s: float
+    damaged: tuple[str, ...]
+    """Saved states that could not be used, in words."""
 
 
 def train(
@@ -96,7 +98,7 @@ def train(
     """
     training = config.training
     state = _new_state(config, data, device)
-    state.restore(checkpoint, device)
+    damaged = state.restore(checkpoint, device)
     sampler = _build_sampler(config, data, device)
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
@@ -133,6 +135,7 @@ def train(
         history=state.history,
         train_s=state.train_s,
         eval_s=state.eval_s,
+        damaged=tuple(damaged),
     )
 
 

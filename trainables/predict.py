@@ -90,9 +90,12 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
         if (path / MODEL_FILE).is_file():
             return TrainedModel.load(path / MODEL_FILE)
         files = [*path.glob(f"*/{MODEL_FILE}"), *path.glob(f"*/*/{MODEL_FILE}")]
+        if not files:  # of an arm's repeats, the one with the best validation keeps its model
+            arm = path.resolve().name.rpartition("-s")[0]
+            files = [*path.resolve().parent.glob(f"{arm}-s*/{MODEL_FILE}")] if arm else []
         found = sorted(file.parent.name for file in files)
         advice = (
-            f"choose one of its trials, such as {found[0]}"
+            f"choose a trial that kept its model, such as {found[0]}"
             if found
             else "take a confirmation trial that has finished; search trials keep no weights"
         )

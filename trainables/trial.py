@@ -13,7 +13,7 @@ import ray
 import torch
 from ray import tune
 
-from trainables.checkpoint import Row
+from trainables.checkpoint import Row, remove_checkpoints
 from trainables.config import TrialConfig
 from trainables.data.annotation import Budget, verify_pixels
 from trainables.data.pixel_set import PixelSet
@@ -31,7 +31,6 @@ CHECKPOINT: Final = "checkpoint.pt"
 RESULT: Final = "result.json"
 CONFUSION: Final = "confusion.json"
 PICTURE: Final = "picture.png"
-_CHECKPOINT_EVERY_S: Final = 20.0
 
 
 def run_trial(handed: dict[str, Any]) -> None:
@@ -45,12 +44,21 @@ def run_trial(handed: dict[str, Any]) -> None:
             (object references of `Budget.to_plain` and of its `PixelSet`), `scaling`
             (`BandScaling.to_plain`), `classes` (name and RGB color each),
             `exclude_from_mean`, `folder` (where to write), `cpus` (threads to use), `gpus`
-            (above 0: train on the GPU that Ray shows); `bands` (names of the image bands) and
-            `study` (its name) go into the model file.
+            (above 0: train on the GPU that Ray shows), `checkpoint_every_s` (of work at risk);
+            `bands` (names of the image bands) and `study` (its name) go into the model file.
+
+    Raises:
+        ValueError: If a search trial is handed test tiles.
     """
     gc.collect()  # An actor runs many trials: what the last one left in cycles goes now.
     config = TrialConfig.from_plain(handed["trial"])
+    if config.phase == "search" and "test" in handed["tiles"]:
+        raise ValueError(f"a search trial must not be handed test tiles, got them in {config.key}")
     folder = Path(handed["folder"])
+    done = read_result(folder)
+    if done is not None:  # its process was lost after all had been written
+        _report_end(config, done["score"])
+        return
     torch.set_num_threads(max(1, int(handed["cpus"])))
     device = torch.device("cuda" if handed["gpus"] > 0 else "cpu")
     if device.type == "cuda":
@@ -80,7 +88,7 @@ def run_trial(handed: dict[str, Any]) -> None:
         device=device,
         checkpoint=checkpoint,
         report=report,
-        checkpoint_every_s=_CHECKPOINT_EVERY_S,
+        checkpoint_every_s=handed["checkpoint_every_s"],
     )
     metrics = _measures(config, result, budget, device)
     if "test" in tiles:
@@ -97,17 +105,11 @@ def run_trial(handed: dict[str, Any]) -> None:
         "converged": result.converged,
         "metrics": metrics,
         "history": result.history,
+        "damaged_checkpoints": result.damaged,
     }
     write_atomically(folder / RESULT, json.dumps(record).encode())
-    checkpoint.unlink(missing_ok=True)
-    tune.report(
-        {
-            "step": config.training.steps,
-            "rows": [],
-            "score": result.best_score,
-            "finished": True,
-        }
-    )
+    remove_checkpoints(checkpoint)
+    _report_end(config, result.best_score)
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -117,6 +119,10 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(path.read_text())
     return record
+
+
+def _report_end(config: TrialConfig, score: float) -> None:
+    tune.report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
 
 
 def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]) -> TrainedModel:

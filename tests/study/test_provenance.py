@@ -18,7 +18,7 @@ from trainables.data.annotation import draw_budget
 
 @pytest.fixture
 def manifest(make_config, monkeypatch):
-    monkeypatch.setattr(provenance, "_commit", lambda: "abc")
+    monkeypatch.setattr(provenance, "current_commit", lambda: "abc")
     config = make_config(space="label_frac=0.5")
     spec = find_dataset(config)
     data = read_data(config, spec)
@@ -90,17 +90,17 @@ def test_commit_of_this_code_alone(tmp_path, monkeypatch):
     source.parent.mkdir()
     source.write_text("1")
     monkeypatch.setattr(provenance, "__file__", str(source))
-    assert provenance._commit() is None, "outside a checkout"
+    assert provenance.current_commit() is None, "outside a checkout"
     git(tmp_path, "init", "--quiet")
-    assert provenance._commit() is None, "installed inside somebody else's checkout"
+    assert provenance.current_commit() is None, "installed inside somebody else's checkout"
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "-m", "first")
     head = git(tmp_path, "rev-parse", "HEAD")
-    assert provenance._commit() == head
+    assert provenance.current_commit() == head
     (tmp_path / "mlflow.db").write_text("results are no change of the code")
-    assert provenance._commit() == head
+    assert provenance.current_commit() == head
     source.write_text("2")
-    assert provenance._commit() == f"{head}+changes"
+    assert provenance.current_commit() == f"{head}+changes"
 
 
 def test_commit_without_git(monkeypatch):
@@ -108,8 +108,22 @@ def test_commit_without_git(monkeypatch):
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(provenance.subprocess, "run", missing)
-    assert provenance._commit() is None
+    assert provenance.current_commit() is None
 
 
 def test_package_that_is_not_installed_has_no_version():
     assert provenance._version("no-such-package-of-ours") is None
+
+
+def test_other_versions_in_a_continued_study_are_noted_once(manifest, tmp_path, monkeypatch):
+    content, _ = manifest[:2]
+    path = tmp_path / "study.yaml"
+    write_manifest(path, content)
+    provenance.note_continuation(path, content)
+    assert "continued" not in read_manifest(path)
+    monkeypatch.setattr(provenance, "current_commit", lambda: "def")
+    for _ in range(2):
+        provenance.note_continuation(path, read_manifest(path))
+    (note,) = read_manifest(path)["continued"]
+    assert note == content["provenance"] | {"commit": "def"}
+    assert read_manifest(path)["provenance"] == content["provenance"]

@@ -1,21 +1,27 @@
 """A whole study, from the command to the table; the one test with Ray."""
 
+import contextlib
 import csv
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
+import trainables.loop as loop
 from study import runner
 from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.preflight import find_dataset, find_slots, read_data
 from study.preparation import prepare
-from trainables.data.annotation import Budget
+from trainables.data.annotation import Budget, draw_budget
+from trainables.loop import TrainingData
 
 COMMAND = Path(__file__).parents[2] / "run_study.py"
 
@@ -66,8 +72,51 @@ def test_trial_is_handed_the_budget_of_its_seed_and_fraction(handed):
     assert Budget.from_plain(search["budget"][0]).seed == config.seed
 
 
-def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(handed):
+    """Pairs U-Net with both kinds of U-REC: differences between them are no luck of the draw."""
+    config, data, _ = handed
+    config = replace(config, space="lr,reconstruct_on,label_frac=0.25/1")
+    budgets = prepare_again(config, data)
+    drawn: dict[tuple[float, int], dict[str, str]] = {}
+    for arm in plan_arms(config):
+        for seed in confirm_seeds(config):
+            trial = confirm_trial(config, arm, seed, {})
+            digest = patches_digest(trial, data, budgets[seed, arm.label_frac][1])
+            drawn.setdefault((arm.label_frac, seed), {})[arm.variant] = digest
+    for digests in drawn.values():
+        assert sorted(digests) == ["unet", "urec-all", "urec-annotated"]
+        assert len(set(digests.values())) == 1
+    assert len({digests["unet"] for digests in drawn.values()}) == len(drawn)
+
+
+def prepare_again(config, data):
+    return {
+        (seed, fraction): draw_budget(
+            data.tiles["train"], fraction=fraction, seed=seed, unit=config.unit, num_classes=3,
+            smallest=0.25,
+        )
+        for seed in confirm_seeds(config) for fraction in (0.25, 1.0)
+    }  # fmt: skip
+
+
+def patches_digest(trial, data, annotated) -> str:
+    """Of the annotated patches of every step, with their masks, in order."""
+    given = TrainingData(
+        train=data.tiles["train"], annotated=annotated, val=data.tiles["val"],
+        scaling=data.scaling, class_names=("land", "water", "wood"), exclude_from_mean=(),
+    )  # fmt: skip
+    sampler = loop._build_sampler(trial, given, torch.device("cpu"))
+    digest = hashlib.sha256()
+    for step in range(trial.training.steps):
+        batch = sampler.draw(step)
+        num = len(batch.masks)
+        digest.update(batch.images[:num].numpy().tobytes() + batch.masks.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def run_command(cwd: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    environment |= more
     return subprocess.run(
         [sys.executable, str(COMMAND), *arguments],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=150, check=False,
@@ -149,16 +198,64 @@ def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tm
     assert table.read_bytes() == before
 
 
+NAN_AT_W1_03 = """
+import math
+import trainables.schedule as schedule
+usual = schedule.learning_rate
+schedule.learning_rate = lambda training, step: math.nan if training.w1 == 0.3 else usual(
+    training, step
+)
+"""
+
+
+@pytest.mark.slow
+def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
+    tiny_folder, tiny_training, store, tmp_path
+):
+    """One setting of U-REC gives NaN at every attempt."""
+    shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(NAN_AT_W1_03)
+    file = tmp_path / "tiny.yaml"
+    options = {
+        "data": str(tiny_folder), "name": "whole", "space": "w1=0.05/0.3,label_frac=1",
+        "sampler": "grid", "seeds": 2, "retries": 1, "checkpoint_every_s": 0,
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump({**tiny_training, **options}))
+    done = run_command(tmp_path, "--config", str(file), PYTHONPATH=str(tmp_path / "broken"))
+    assert done.returncode == 1, done.stderr
+    assert "1 of 7 trials failed" in done.stdout
+    assert "Traceback" not in done.stderr
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("whole")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert len(runs) == 1 + 7
+    assert runs["whole"].data.tags["num_failed"] == "1"
+    (failed,) = (run for run in runs.values() if run.info.status == "FAILED")
+    assert failed.data.params["w1"] == "0.3"
+    assert failed.data.tags["attempts"] == "2"
+    path = client.download_artifacts(failed.info.run_id, "traceback.txt", str(tmp_path))
+    assert "FloatingPointError: loss must be finite" in Path(path).read_text()
+    chosen = {runs[f"confirm-urec-f1.00-s{seed}"].data.params["w1"] for seed in (1, 2)}
+    assert chosen == {"0.05"}
+
+    models = list((tmp_path / "studies" / "whole" / "trials").glob("*/model.pt"))
+    assert sorted(path.parent.name[:-1] for path in models) == [
+        "confirm-unet-f1.00-s", "confirm-urec-f1.00-s",
+    ]  # fmt: skip
+    assert not list((tmp_path / "studies" / "whole" / "trials").glob("*/checkpoint*"))
+
+
 def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, tmp_path):
     """Tune takes Ctrl-C for an end like any other; the study was recorded as finished, exit 0."""
     monkeypatch.chdir(tmp_path)
-    for name in ("_start_ray", "_tune"):
-        monkeypatch.setattr(runner, name, lambda *arguments: None)
+    monkeypatch.setattr(runner, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
+    monkeypatch.setattr(runner, "run_with_tune", lambda *arguments: None)
     monkeypatch.setattr(runner.ray, "put", lambda held: held)
-    monkeypatch.setattr(runner.ray, "shutdown", lambda: None)
     with pytest.raises(KeyboardInterrupt):
         runner.run_study(make_config(name="stopped", tracking_uri=store))
     client = MlflowClient(tracking_uri=store)
     experiment = client.get_experiment_by_name("stopped")
     (parent,) = client.search_runs([experiment.experiment_id])
-    assert parent.info.status == "RUNNING"
+    assert (parent.info.status, parent.data.tags["status"]) == ("KILLED", "stopped")

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -11,6 +12,7 @@ from ray.tune.search import Searcher
 
 from study.arms import confirm_seeds, plan_arms
 from study.config import StudyConfig, build_config
+from study.outcomes import Outcome
 from study.searcher import ArmSearch, StudySearcher
 from trainables.config import TrialConfig
 
@@ -38,7 +40,17 @@ def open_search(
     config: StudyConfig, storage: str, done: Mapping[str, float] | None = None, arm: int = 0
 ) -> ArmSearch:
     """The search of one arm, whose trials in `done` have left their result."""
-    return ArmSearch(config, plan_arms(config)[arm], storage, (done or {}).get)
+
+    def outcome_of(key: str) -> Outcome | None:
+        return None if key not in (done or {}) else ended(None, (done or {})[key])
+
+    return ArmSearch(config, plan_arms(config)[arm], storage, outcome_of)
+
+
+def ended(trial: Any, score: float | None) -> Outcome:
+    """Finished with a score, or failed without one."""
+    state: Any = "failed" if score is None else "finished"
+    return Outcome(state=state, trial=trial, score=score, history=[], record={})
 
 
 def run_all(search: ArmSearch, score: Scores) -> list[TrialConfig]:
@@ -46,7 +58,7 @@ def run_all(search: ArmSearch, score: Scores) -> list[TrialConfig]:
     trials = []
     while (trial := search.next_trial()) is not None:
         trials.append(trial)
-        search.complete(trial.key, score(trial))
+        search.complete(ended(trial, score(trial)))
     return trials
 
 
@@ -85,11 +97,11 @@ def test_every_arm_gets_the_same_number_of_trials(storage):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
-def test_every_sampler_tries_the_defaults_first_and_once(storage, sampler):
+def test_every_sampler_tries_the_papers_setting_first_and_once(storage, sampler):
     config = study(sampler=sampler, space="w1=0.01..0.5,lr=0.001..0.1,label_frac=1", lr=0.01)
     trials = run_all(open_search(config, storage), by_w1)[:4]
     tried = [(trial.training.w1, trial.training.lr) for trial in trials]
-    assert tried[0] == (0.1, 0.01)
+    assert tried[:2] == [(0.1, 0.001), (0.1, 0.01)], "the paper's, at the edge; the preset's"
     assert len(set(tried)) == 4
     assert all(0.01 <= w1 <= 0.5 and 0.001 <= lr <= 0.1 for w1, lr in tried)
 
@@ -111,7 +123,7 @@ def test_grid_tries_every_point_once_from_the_defaults_on(storage, default):
     trials = run_all(search, by_w1)
     tried = [(trial.training.w1, trial.training.lr) for trial in trials[:6]]
     nearest = min((0.1, 0.2, 0.3), key=lambda level: abs(level - default))
-    assert tried[0] == (nearest, 0.01)
+    assert tried[:2] == [(0.1, 0.001), (nearest, 0.01)], "lr 1e-4 lies below the levels"
     assert sorted(tried) == sorted(itertools.product((0.1, 0.2, 0.3), (0.001, 0.01)))
     assert [trial.phase for trial in trials[6:]] == ["confirm"] * 2
 
@@ -127,7 +139,7 @@ def test_continued_search_draws_what_an_undisturbed_one_would(tmp_path, sampler)
         search = open_search(config, f"sqlite:///{tmp_path / 'b.db'}")
         trial = search.next_trial()
         assert trial is not None
-        search.complete(trial.key, by_w1(trial))
+        search.complete(ended(trial, by_w1(trial)))
         continued.append(trial)
     assert continued == undisturbed[:5]
     assert len({trial.training.w1 for trial in continued}) == 5
@@ -145,9 +157,13 @@ def test_defaults_are_not_tried_again_after_reopening(storage):
 
 def test_defaults_outside_the_domain_move_to_its_edge(storage):
     config = study(w1=0.9, lr=0.04, space="w1=0.01..0.5,lr=0.01/0.03/0.1,label_frac=1")
-    trial = open_search(config, storage).next_trial()
+    search = open_search(config, storage)
+    trial = search.next_trial()
     assert trial is not None
-    assert (trial.training.w1, trial.training.lr) == (0.5, 0.03)
+    assert (trial.training.w1, trial.training.lr) == (0.1, 0.01), "the paper's"
+    trial = search.next_trial()
+    assert trial is not None
+    assert (trial.training.w1, trial.training.lr) == (0.5, 0.03), "the preset's"
 
 
 def test_arm_with_nothing_to_search(storage):
@@ -165,13 +181,13 @@ def test_confirmation_waits_for_every_search_trial(storage):
     assert first is not None
     assert second is not None
     assert search.next_trial() is None
-    search.complete(second.key, 0.9)
+    search.complete(ended(second, 0.9))
     assert search.next_trial() is None
-    search.complete(first.key, 0.1)
+    search.complete(ended(first, 0.1))
     confirmed = search.next_trial()
     assert confirmed is not None
     assert confirmed.training == second.training
-    search.complete(confirmed.key, 0.99)
+    search.complete(ended(confirmed, 0.99))
     assert len(in_database(study(), storage)) == 2, "confirmation is none of Optuna's business"
 
 
@@ -209,7 +225,7 @@ def test_interrupted_trial_comes_again_with_its_values(storage):
     before = open_search(config, storage)
     first, second, third = (before.next_trial() for _ in range(3))
     assert first is not None
-    before.complete(first.key, 0.5)
+    before.complete(ended(first, 0.5))
     search = open_search(config, storage, {first.key: 0.5})
     assert search.num_left == 3 + 2
     assert (search.next_trial(), search.next_trial()) == (second, third)
@@ -217,8 +233,8 @@ def test_interrupted_trial_comes_again_with_its_values(storage):
     assert [trial.key for trial in rest] == ["search-urec-f1.00-t003"], "second and third still run"
     assert second is not None
     assert third is not None
-    search.complete(second.key, 0.6)
-    search.complete(third.key, 0.7)
+    search.complete(ended(second, 0.6))
+    search.complete(ended(third, 0.7))
     assert [trial.phase for trial in run_all(search, by_w1)] == ["confirm"] * 2
     assert len(in_database(config, storage)) == 4
 
@@ -229,7 +245,7 @@ def test_interrupted_trial_whose_result_is_on_disk_is_told(storage):
     first, second = before.next_trial(), before.next_trial()
     assert first is not None
     assert second is not None
-    before.complete(second.key, 0.1)
+    before.complete(ended(second, 0.1))
     search = open_search(config, storage, {first.key: 0.75, second.key: 0.1})
     assert search.num_left == 2
     told = in_database(config, storage)[0]
@@ -258,64 +274,142 @@ def make_searcher(config: StudyConfig, storage: str) -> StudySearcher:
     return StudySearcher(searches, lambda trial: {"trial": trial.to_plain()})
 
 
-def key_of(suggested: object) -> str:
+def told(suggested: object) -> TrialConfig:
     assert isinstance(suggested, dict)
-    return str(suggested["trial"]["key"])
-
-
-DONE = {"finished": True, "score": 0.5}
+    return TrialConfig.from_plain(suggested["trial"])
 
 
 def test_finished_only_when_nothing_is_left(storage):
     config = study(models=["unet"])
     searcher = make_searcher(config, storage)
     assert not searcher.is_done
-    assert key_of(searcher.suggest("a")) == "search-unet-f1.00-t000"
+    first = told(searcher.suggest("a"))
+    assert first.key == "search-unet-f1.00-t000"
     assert searcher.suggest("b") is None
     assert searcher.suggest("b") is None
-    searcher.on_trial_complete("a", DONE)
-    assert [key_of(searcher.suggest(name)) for name in "bc"] == [
+    searcher.on_trial_complete("a", {"finished": True})
+    assert searcher.suggest("b") is None, "Tune says so before the outcome is on disk"
+    searcher.end(ended(first, 0.5))
+    confirm = [told(searcher.suggest(name)) for name in "bc"]
+    assert [trial.key for trial in confirm] == [
         f"confirm-unet-f1.00-s{seed}" for seed in confirm_seeds(config)
     ]
     assert searcher.suggest("d") is None, "the others still run"
-    searcher.on_trial_complete("b", DONE)
+    searcher.end(ended(confirm[0], 0.5))
     assert not searcher.is_done
-    searcher.on_trial_complete("c", error=True)
+    searcher.end(ended(confirm[1], None))
     assert searcher.suggest("d") == Searcher.FINISHED
     assert searcher.is_done
 
 
 def test_no_arm_waits_for_another(storage):
     searcher = make_searcher(study(space="w1,label_frac=1", trials=1), storage)
-    assert key_of(searcher.suggest("a")) == "search-urec-f1.00-t000"
-    assert key_of(searcher.suggest("b")) == "search-unet-f1.00-t000"
+    assert told(searcher.suggest("a")).key == "search-urec-f1.00-t000"
+    unet = told(searcher.suggest("b"))
+    assert unet.key == "search-unet-f1.00-t000"
     assert searcher.suggest("c") is None
-    searcher.on_trial_complete("b", DONE)
-    assert key_of(searcher.suggest("c")) == "confirm-unet-f1.00-s1"
-
-
-@pytest.mark.parametrize(
-    ("result", "error"),
-    [
-        (None, False),
-        ({"finished": False, "score": 0.9}, False),
-        ({"score": 0.9}, False),
-        (DONE, True),
-        (None, True),
-    ],
-)
-def test_trial_without_its_last_report_has_failed(storage, result, error):
-    config = study(models=["urec"], trials=1)
-    searcher = make_searcher(config, storage)
-    searcher.suggest("a")
-    searcher.on_trial_complete("a", result, error=error)
-    assert [trial.state for trial in in_database(config, storage)] == [TrialState.FAIL]
-    assert searcher.suggest("b") == Searcher.FINISHED
-    assert searcher.is_done
+    searcher.end(ended(unet, 0.5))
+    assert told(searcher.suggest("c")).key == "confirm-unet-f1.00-s1"
 
 
 def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(storage):
     searcher = make_searcher(study(models=["unet"]), storage)
-    searcher.suggest("a")
-    searcher.on_trial_complete("a", None, error=True)
-    assert searcher.suggest("b")["trial"]["phase"] == "confirm"
+    searcher.end(ended(told(searcher.suggest("a")), None))
+    assert told(searcher.suggest("b")).phase == "confirm"
+
+
+def test_failed_confirmation_is_repeated_and_a_failed_search_trial_is_not(storage):
+    config = study(trials=1, seeds=1)
+    trials = run_all(open_search(config, storage), by_w1)
+    done = {trials[0].key: 0.5, trials[1].key: None}
+    again = run_all(open_search(config, storage, done), by_w1)
+    assert [trial.key for trial in again] == ["confirm-urec-f1.00-s1"]
+
+
+def validations(trial: TrialConfig, scores: list[float], done: int = 0) -> list[dict[str, float]]:
+    """Rows of the validations after the first `done`, as a trial reports them."""
+    steps = trial.training.validation_steps()[: len(scores)]
+    rows = [{"step": step, "val/mean_f1": score} for step, score in zip(steps, scores, strict=True)]
+    return rows[done:]
+
+
+def test_an_arm_of_low_scores_keeps_its_share_of_unpruned_trials(storage):
+    """Successive halving over all arms would stop every trial at 1 % and none at 100 %."""
+    config = study(
+        models=["unet"], space="lr,label_frac=0.01/1", trials=9, num_validations=9, pruner="asha"
+    )
+    low, high = (ArmSearch(config, arm, storage, lambda key: None) for arm in plan_arms(config))
+    order = [4, 7, 1, 8, 0, 3, 6, 2, 5]
+    pruned: dict[float, list[bool]] = {0.01: [], 1.0: []}
+    for place in order:
+        for search, offset in ((high, 0.5), (low, 0.0)):
+            trial = search.next_trial()
+            assert trial is not None
+            score = offset + 0.05 * place
+            stopped = any(
+                search.should_prune(trial.key, validations(trial, [score] * num, num - 1))
+                for num in range(1, 10)
+            )
+            pruned[trial.label_frac].append(stopped)
+            state: Any = "pruned" if stopped else "finished"
+            search.complete(Outcome(state=state, trial=trial, score=score, history=[], record={}))
+    assert pruned[0.01] == pruned[1.0]
+    assert 0 < pruned[0.01].count(False) < 9
+
+
+def test_a_pruned_trial_is_told_with_its_intermediate_values_and_never_chosen(storage):
+    config = study(models=["unet"], space="lr,label_frac=1", trials=2, num_validations=9,
+                   pruner="asha")  # fmt: skip
+    search = open_search(config, storage)
+    good, bad = search.next_trial(), search.next_trial()
+    assert good is not None
+    assert bad is not None
+    assert not search.should_prune(good.key, validations(good, [0.5] * 9))
+    search.complete(ended(good, 0.5))
+    assert search.should_prune(bad.key, validations(bad, [0.4]))
+    search.complete(Outcome(state="pruned", trial=bad, history=[], record={}))
+    first, second = in_database(config, storage)
+    assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.PRUNED)
+    assert first.intermediate_values == dict.fromkeys(range(1, 10), 0.5)
+    assert second.intermediate_values == {1: 0.4}
+    confirm = search.next_trial()
+    assert confirm is not None
+    assert confirm.training == good.training
+
+
+def test_rows_told_again_after_an_interruption_are_told_once(storage):
+    config = study(models=["unet"], space="lr,label_frac=1", trials=1, num_validations=9)
+    trial = open_search(config, storage).next_trial()
+    assert trial is not None
+    search = open_search(config, storage)
+    assert search.next_trial() == trial
+    for rows in (validations(trial, [0.1, 0.2]), validations(trial, [0.1, 0.2, 0.3])):
+        assert not search.should_prune(trial.key, rows)
+    (told_to_optuna,) = in_database(config, storage)
+    assert told_to_optuna.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+@pytest.mark.parametrize("space", ["w1,lr,label_frac=1", "w1=0.1/0.3,lr=0.001/0.01,label_frac=1"])
+def test_both_models_draw_the_same_lr_at_each_position(storage, space):
+    config = study(sampler="random", space=space, trials=6 if ".." in space else 2)
+    drawn = []
+    for arm, model in enumerate(("urec", "unet")):
+        trials = run_all(open_search(config, storage, arm=arm), by_w1)[: config.trials]
+        assert {trial.model for trial in trials} == {model}
+        assert {trial.phase for trial in trials} == {"search"}
+        drawn.append([trial.training.lr for trial in trials])
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) > 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_concurrent_suggestions_do_not_repeat_each_other(storage, sampler):
+    """None has ended when the next is asked for; with few levels, samplers repeat themselves."""
+    config = study(sampler=sampler, space="w1=0.01/0.1/0.3,lr=0.001/0.01,label_frac=1", trials=6)
+    search = open_search(config, storage)
+    tried = []
+    for _ in range(6):
+        trial = search.next_trial()
+        assert trial is not None
+        tried.append((trial.training.w1, trial.training.lr))
+    assert len(set(tried)) == 6

@@ -1,3 +1,5 @@
+import hashlib
+import io
 import math
 import os
 import pickle
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainables.checkpoint import LoopState
+from trainables.checkpoint import LoopState, read_state, remove_checkpoints
 
 CPU = torch.device("cpu")
 
@@ -136,9 +138,51 @@ class _Trap:
 @pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_from_elsewhere_runs_no_code(tmp_path):
     sprung = tmp_path / "sprung"
-    torch.save({"model": _Trap(sprung)}, tmp_path / "checkpoint.pt")
+    path = tmp_path / "checkpoint.pt"
+    buffer = io.BytesIO()
+    torch.save({"model": _Trap(sprung)}, buffer)
+    state = buffer.getvalue()
+    path.write_bytes(b"urec-checkpoint-1\n" + hashlib.sha256(state).digest() + state)
     with pytest.raises(pickle.UnpicklingError):
-        _state().restore(tmp_path / "checkpoint.pt", CPU)
+        _state().restore(path, CPU)
     assert not sprung.exists()
-    torch.load(tmp_path / "checkpoint.pt", weights_only=False)
+    torch.load(io.BytesIO(state), weights_only=False)
     assert sprung.exists()  # so the trap works
+
+
+def test_the_last_two_states_are_kept_and_no_more(tmp_path):
+    path, state = tmp_path / "checkpoint.pt", _state()
+    for _ in range(4):
+        _advance(state, 1).save(path)
+    previous = tmp_path / "checkpoint-previous.pt"
+    assert sorted(tmp_path.iterdir()) == [previous, path]
+    assert [read_state(file, CPU)["step"] for file in (previous, path)] == [3, 4]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_a_file_that_was_cut_off_is_not_read(tmp_path, share):
+    path = tmp_path / "checkpoint.pt"
+    _state().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert read_state(path, CPU) is None
+    assert _state().restore(path, CPU) == ["checkpoint.pt was damaged and not used"]
+
+
+def test_a_changed_byte_is_noticed(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    _state().save(path)
+    content = bytearray(path.read_bytes())
+    content[-300] ^= 1
+    path.write_bytes(content)
+    assert read_state(path, CPU) is None
+
+
+def test_nothing_of_the_states_stays(tmp_path):
+    path, state = tmp_path / "checkpoint.pt", _state()
+    state.save(path)
+    state.save(path)
+    (tmp_path / ".checkpoint-new.pt.123.partial").write_bytes(b"left by a crash")
+    (tmp_path / "result.json").write_text("{}")
+    remove_checkpoints(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]

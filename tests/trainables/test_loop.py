@@ -11,6 +11,7 @@ from torch.optim.optimizer import (
 )
 
 import trainables.loop as loop
+from trainables.checkpoint import read_state
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
 from trainables.data.budget_units import Unit
@@ -291,13 +292,36 @@ class TestReproducibility:
         assert _record(first) == _record(again)
         assert (again.train_s, again.eval_s) == (first.train_s, first.eval_s)
 
+    @pytest.mark.parametrize("num_kept", [0, 1, 2])
+    def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(self, run, tmp_path, num_kept):
+        config, checkpoint = _trial(), tmp_path / "checkpoint.pt"
+        whole, steps = run(config), []
+
+        def interrupt(step, more):
+            steps.append(step)
+            if step == 4:
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            run(config, report=interrupt, checkpoint=checkpoint)
+        files = [checkpoint, tmp_path / "checkpoint-previous.pt"]
+        for file in files[: 2 - num_kept]:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        continued = run(config, report=lambda step, _: steps.append(step), checkpoint=checkpoint)
+        assert steps == {2: [2, 4, 6], 1: [2, 4, 4, 6], 0: [2, 4, 2, 4, 6]}[num_kept]
+        assert continued.damaged == tuple(
+            f"{file.name} was damaged and not used" for file in files[: 2 - num_kept]
+        )
+        assert _same(_weights(whole), _weights(continued))
+        assert _record(whole) == _record(continued)
+
 
 class TestReports:
     def test_rows_come_once_and_after_the_checkpoint_is_on_disk(self, run, tmp_path):
         checkpoint, steps, rows = tmp_path / "checkpoint.pt", [], []
 
         def report(step, more):
-            assert torch.load(checkpoint, weights_only=True)["step"] == step
+            assert read_state(checkpoint, CPU)["step"] == step
             assert more[-1]["step"] == step
             assert "val/mean_f1" in more[-1]
             steps.append(step)
@@ -569,7 +593,9 @@ class TestOptimisation:
         loss, expected = (r.history[0]["train/loss"] for r in (result, exact))
         assert loss == pytest.approx(expected, rel=0.02)
 
-    def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_checkpoint(self, run, tmp_path):
+    def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_checkpoint(
+        self, run, data, tmp_path
+    ):
         config, checkpoint = _trial(), tmp_path / "checkpoint.pt"
 
         def stop(step, rows):
@@ -577,9 +603,10 @@ class TestOptimisation:
 
         with pytest.raises(Interrupted):
             run(config, report=stop, checkpoint=checkpoint)
-        saved = torch.load(checkpoint, weights_only=True)
-        saved["model"]["segmentation.head.bias"][0] = math.nan
-        torch.save(saved, checkpoint)
+        new_state = loop._new_state(config, data, CPU)
+        new_state.restore(checkpoint, CPU)
+        new_state.model.get_parameter("segmentation.head.bias").data[0] = math.nan
+        new_state.save(checkpoint)
         before = checkpoint.read_bytes()
         with pytest.raises(FloatingPointError, match=r"loss must be finite, got .*nan.* lower lr"):
             run(config, checkpoint=checkpoint)

@@ -569,7 +569,7 @@ class TestModel:
             (lambda folder: None, "take a confirmation trial that has finished"),
             (
                 lambda folder: _trained().save(folder / "trials" / "confirm-a" / "model.pt"),
-                "choose one of its trials, such as confirm-a",
+                "choose a trial that kept its model, such as confirm-a",
             ),
         ],
     )

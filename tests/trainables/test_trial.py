@@ -61,6 +61,7 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "folder": str(tmp_path / config.key),
                 "cpus": 1,
                 "gpus": 0,
+                "checkpoint_every_s": 0.0,
             }
             | {name: change(budget, pixels) for name, change in changed.items()}
         )
@@ -84,6 +85,22 @@ def test_a_search_trial_keeps_no_weights(run):
 def test_a_changed_budget_stops_the_trial(run, change):
     with pytest.raises(DataError, match=r"checksum|pixels"):
         run("search", budget=change)
+
+
+def test_a_search_trial_never_sees_test_tiles(run, tmp_path):
+    """Whoever hands them is stopped before a tile is read."""
+    with pytest.raises(ValueError, match="must not be handed test tiles"):
+        run("search", tiles=lambda *_: {"train": None, "val": None, "test": None})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_trial_is_not_trained_again(run, monkeypatch):
+    """Its process was lost between its result and its last report."""
+    folder = run("confirm")
+    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    monkeypatch.setattr(trial, "train", lambda *args, **kwargs: pytest.fail("trained again"))
+    assert run("confirm") == folder
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
 
 
 def test_a_confirmation_trial_leaves_its_model(run):
@@ -114,3 +131,12 @@ def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
     logits = predict_logits(network, pixels, window_px=96, step_px=96, batch_size=1, device="cpu")
     with rasterio.open(tmp_path / "a_classes.tif") as result:
         assert np.array_equal(result.read(1), logits.argmax(0).numpy())
+
+
+def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):
+    folder = run("confirm")
+    kept = folder.rename(tmp_path / "confirm-urec-f0.10-s2")
+    other = tmp_path / "confirm-urec-f0.10-s1"
+    other.mkdir()
+    with pytest.raises(DataError, match=f"kept its model, such as {kept.name}"):
+        predict.load_trained(str(other))

@@ -1,0 +1,98 @@
+"""Carries records to MLflow in a thread of its own; a server that went away is waited for.
+
+What waits is in memory, and the outcomes of trials are on disk besides: a study that ends before
+all has arrived delivers the rest when it is continued.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
+
+from mlflow.exceptions import MlflowException
+
+_LONGEST_WAIT_S: Final = 15.0
+_REFUSALS: Final = (
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "PERMISSION_DENIED",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    "UNAUTHENTICATED",
+)
+"""MLflow's words for what would be refused again; anything else may pass with time."""
+
+
+class Delivery:
+    """Sends records one after the other, each until it has arrived."""
+
+    def __init__(self) -> None:
+        """Start with nothing to send."""
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
+        self._pending: list[Future[None]] = []
+        self._given_up = threading.Event()
+        self.is_away = False
+        """Whether the store did not take the last record yet."""
+        self.refused: list[str] = []
+        """What the store said to records that it will never take."""
+
+    def __reduce__(self) -> tuple[type[Delivery], tuple[()]]:
+        """Without its thread: Tune pickles its callbacks, and never reads them back here."""
+        return Delivery, ()
+
+    @property
+    def num_waiting(self) -> int:
+        """Records that have not arrived."""
+        return sum(not one.done() for one in self._pending)
+
+    def put(self, send: Callable[[], None]) -> None:
+        """Send in its turn; `send` is called again until it passes or is refused."""
+        self.check()
+        self._pending.append(self._executor.submit(self._send, send))
+
+    def check(self) -> None:
+        """Raise what went wrong in the thread and is neither the store's absence nor refusal."""
+        for one in [one for one in self._pending if one.done()]:
+            self._pending.remove(one)
+            one.result()
+
+    def close(self, timeout_s: float) -> bool:
+        """Wait for what is left; whether all has been sent.
+
+        Raises:
+            KeyboardInterrupt: If a person does not want to wait.
+        """
+        try:
+            wait(self._pending, timeout=timeout_s)
+        finally:
+            self._given_up.set()
+            num_left = self.num_waiting
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        if num_left == 0:
+            self.check()
+        return num_left == 0
+
+    def _send(self, send: Callable[[], None]) -> None:
+        delay_s = 0.5
+        while not self._given_up.is_set():
+            try:
+                send()
+            except (MlflowException, OSError) as error:
+                if getattr(error, "error_code", None) in _REFUSALS:
+                    self.refused.append(" ".join(str(error).split()))
+                    break
+                self.is_away = True
+                self._given_up.wait(delay_s)
+                delay_s = min(2 * delay_s, _LONGEST_WAIT_S)
+            else:
+                break
+        self.is_away = False
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, as MLflow stamps its metrics."""
+    return int(time.time() * 1000)

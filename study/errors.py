@@ -1,0 +1,21 @@
+"""What stops a study that had begun."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_DISK_FULL: Final = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "database or disk is full",
+    "OutOfDiskError",
+)
+
+
+class StudyHaltedError(RuntimeError):
+    """The study cannot go on now; what is done is kept, and the same command continues."""
+
+
+def is_disk_full(text: str) -> bool:
+    """Whether an error's text, of Python, SQLite or Ray, says that a disk is full."""
+    return any(words in text for words in _DISK_FULL)

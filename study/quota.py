@@ -1,0 +1,33 @@
+"""Which weights stay: one network per confirmed arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from study.arms import Arm, confirm_seeds, confirm_trial
+from study.config import StudyConfig
+from study.outcomes import read_outcome
+from trainables.model_file import MODEL_FILE
+
+
+def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> None:
+    """Of an arm whose confirmation has ended, keep the network with the best validation score.
+
+    The test scores choose nothing. Before all its repeats have ended, nothing is removed.
+
+    Args:
+        config: The study.
+        arm: The arm.
+        trials: Folder of the trials' folders.
+    """
+    folders = [trials / confirm_trial(config, arm, seed, {}).key for seed in confirm_seeds(config)]
+    outcomes = [read_outcome(folder) for folder in folders]
+    if any(outcome is None for outcome in outcomes):
+        return
+    kept = [
+        (outcome.score, -number)
+        for number, (folder, outcome) in enumerate(zip(folders, outcomes, strict=True))
+        if outcome is not None and outcome.score is not None and (folder / MODEL_FILE).exists()
+    ]
+    for _, number in sorted(kept)[:-1]:
+        (folders[-number] / MODEL_FILE).unlink()

@@ -1,0 +1,208 @@
+"""The runs of a study's trials in MLflow: one each, whatever happened in between.
+
+Every method may be called again after it failed half way: nothing arrives twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from study.arms import arm_name
+from study.outcomes import TRACEBACK, Outcome, Rows
+from trainables.config import TrialConfig
+from trainables.model_file import TRIAL_FOLDER_TAG
+from trainables.trial import CONFUSION, PICTURE, RESULT
+
+_BATCH: Final = 1000
+"""Metrics that MLflow takes in one call."""
+_ENDED: Final = ("FINISHED", "FAILED")
+_EVERY_ROW: Final = "train/loss"
+
+
+class TrialRuns:
+    """Writes the child runs of one study."""
+
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, parent_id: str, commit: str | None
+    ) -> None:
+        """Take up the runs there are; of several of one trial, the one that got furthest stays.
+
+        Args:
+            client: The store.
+            experiment_id: The study's experiment.
+            parent_id: The study's own run.
+            commit: Of the code that runs the trials now, if known.
+        """
+        self._client = client
+        self._experiment_id = experiment_id
+        self._parent_id = parent_id
+        self._commit = commit
+        self._ids: dict[str, str] = {}
+        self._ended: set[str] = set()
+        self._last_step: dict[str, int] = {}
+        by_key: dict[str, list[Run]] = {}
+        for run in search_runs(client, experiment_id, self._is_child):
+            by_key.setdefault(run.data.tags["trial_key"], []).append(run)
+        for key, runs in by_key.items():
+            self._keep_one(key, runs)
+
+    @property
+    def _is_child(self) -> str:
+        return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"
+
+    def begin(self, trial: TrialConfig) -> None:
+        """Go on with the run of an interrupted trial, or start one; one that had ended goes."""
+        key = trial.key
+        # Asked anew: a server that went away may have created a run and not said so.
+        condition = f"{self._is_child} and tags.trial_key = '{key}'"
+        self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
+        if key in self._ended:
+            self._client.delete_run(self._ids[key])
+            self._forget(key)
+        variant = trial.variant or trial.model
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self._parent_id,
+            MLFLOW_RUN_NAME: key,
+            "trial_key": key,
+            "phase": trial.phase,
+            "arm": arm_name(variant, trial.label_frac),
+            "variant": variant,
+            "model": trial.model,
+            "label_frac": repr(trial.label_frac),
+            "seed": str(trial.seed),
+            "status": "running",
+        }
+        if self._commit:
+            tags[MLFLOW_GIT_COMMIT] = self._commit
+        if key in self._ids:
+            entries = [RunTag(name, value) for name, value in tags.items()]
+            self._client.log_batch(self._ids[key], tags=entries)
+            self._client.update_run(self._ids[key], status="RUNNING")
+        else:
+            run = self._client.create_run(self._experiment_id, tags=tags)
+            self._ids[key] = run.info.run_id
+        fields = trial.to_plain()["training"] | {
+            "model": trial.model,
+            "label_frac": trial.label_frac,
+            "seed": trial.seed,
+        }
+        params = [Param(name, str(value)) for name, value in fields.items()]
+        self._client.log_batch(self._ids[key], params=params)
+
+    def log_rows(self, key: str, rows: Rows, time_ms: int) -> None:
+        """Append to the curves of a trial; a measure that is not defined (NaN) has no point.
+
+        Args:
+            key: The trial.
+            rows: Rows in order; those that are on record already are passed over, as a trial that
+                goes on from its checkpoint reports all of them again.
+            time_ms: When they were reported, the same when the call is repeated.
+        """
+        last = self._find_last_step(key)
+        batch: list[Metric] = []
+        for row in rows:
+            step = int(row["step"])
+            if step <= last:
+                continue
+            points = [
+                Metric(name, value, time_ms, step)
+                for name, value in row.items()
+                if name != "step" and not math.isnan(value)
+            ]
+            if len(batch) + len(points) > _BATCH:
+                self._client.log_batch(self._ids[key], metrics=batch)
+                batch = []
+            batch += points
+        if batch:
+            self._client.log_batch(self._ids[key], metrics=batch)
+            self._last_step[key] = max(metric.step for metric in batch)
+
+    def end(self, folder: Path, outcome: Outcome, time_ms: int) -> None:
+        """Write the final measures, artifacts and status of a trial and end its run."""
+        key, record = outcome.trial.key, outcome.record
+        run_id = self._ids[key]
+        self.log_rows(key, outcome.history, time_ms)
+        names = (TRACEBACK,) if outcome.state == "failed" else (CONFUSION, PICTURE, RESULT)
+        for name in names:
+            if (folder / name).exists():
+                self._client.log_artifact(run_id, str(folder / name))
+        tags = {"status": outcome.state, "attempts": str(outcome.attempts)}
+        metrics = []
+        if outcome.state == "finished":
+            tags["converged"] = json.dumps(record["converged"])
+            tags[TRIAL_FOLDER_TAG] = str(folder.resolve())
+            if record.get("damaged_checkpoints"):
+                tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
+            step = outcome.trial.training.steps
+            metrics = [
+                Metric(name, value, time_ms, step)
+                for name, value in record["metrics"].items()
+                if not math.isnan(value)
+            ]
+        entries = [RunTag(name, value) for name, value in tags.items()]
+        self._client.log_batch(run_id, metrics=metrics, tags=entries)
+        status = "FAILED" if outcome.state == "failed" else "FINISHED"
+        self._client.set_terminated(run_id, status=status)
+        self._ended.add(key)
+
+    def add(self, folder: Path, outcome: Outcome, time_ms: int) -> None:
+        """Record a trial that has ended on disk, unless its run has ended too."""
+        if outcome.trial.key not in self._ended:
+            self.begin(outcome.trial)
+            self.end(folder, outcome, time_ms)
+
+    def stop(self) -> None:
+        """Mark the runs that have not ended: the study was stopped and can be continued."""
+        for key, run_id in self._ids.items():
+            if key not in self._ended:
+                self._client.set_tag(run_id, "status", "stopped")
+                self._client.set_terminated(run_id, status="KILLED")
+
+    def _keep_one(self, key: str, runs: Iterable[Run]) -> None:
+        found = sorted(runs, key=lambda run: (run.info.status not in _ENDED, run.info.start_time))
+        for run in found[1:]:
+            self._client.delete_run(run.info.run_id)
+        if not found:
+            self._forget(key)
+        elif self._ids.get(key) != found[0].info.run_id:
+            self._forget(key)
+            self._ids[key] = found[0].info.run_id
+        if found and found[0].info.status in _ENDED:
+            self._ended.add(key)
+
+    def _forget(self, key: str) -> None:
+        self._ids.pop(key, None)
+        self._ended.discard(key)
+        self._last_step.pop(key, None)
+
+    def _find_last_step(self, key: str) -> int:
+        if key not in self._last_step:
+            points = self._client.get_metric_history(self._ids[key], _EVERY_ROW)
+            self._last_step[key] = max((point.step for point in points), default=-1)
+        return self._last_step[key]
+
+
+def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
+    """All active runs that fulfil a condition."""
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            filter_string=condition,
+            run_view_type=ViewType.ACTIVE_ONLY,
+            max_results=1000,
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found

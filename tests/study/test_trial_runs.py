@@ -1,0 +1,326 @@
+"""The record of a study and of its trials in MLflow, on an SQLite database."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.entities import Run, ViewType
+from mlflow.tracking import MlflowClient
+
+from study.arms import confirm_trial, plan_arms
+from study.outcomes import TRACEBACK, Outcome, read_outcome, write_failed, write_pruned
+from study.record import StudyRecord, check_store
+from study.trial_runs import TrialRuns
+from trainables.config import TrialConfig
+from trainables.errors import ConfigError
+from trainables.trial import CONFUSION, RESULT
+
+ROWS = [
+    {"step": 2, "train/loss": 1.5, "val/kappa": math.nan},
+    {"step": 4, "train/loss": 1.0, "val/kappa": 0.25},
+]
+
+
+@pytest.fixture
+def client(store: str) -> MlflowClient:
+    return MlflowClient(tracking_uri=store)
+
+
+@pytest.fixture(autouse=True)
+def _artifacts_in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def config(make_config, request):
+    return make_config(name=re.sub(r"\W", "-", request.node.name), space="w1,label_frac=0.1")
+
+
+@pytest.fixture
+def trial(config) -> TrialConfig:
+    return confirm_trial(config, plan_arms(config)[0], 2, {"w1": 0.25})
+
+
+@pytest.fixture
+def record(config, store) -> StudyRecord:
+    return StudyRecord(store, config.name, "abc123")
+
+
+@pytest.fixture
+def open_runs(config, store, tmp_path) -> Callable[[], TrialRuns]:
+    """Opens the study's record as every process that runs it does."""
+    manifest = tmp_path / "study.yaml"
+    manifest.write_text(yaml.safe_dump({"study_id": "a1", "config": config.to_plain()}))
+    (tmp_path / "budgets").mkdir()
+    (tmp_path / "budgets" / "s1-f0.10.json").write_text("{}")
+
+    def make(record: StudyRecord | None = None) -> TrialRuns:
+        record = record or StudyRecord(store, config.name, "abc123")
+        return record.open(manifest, manifest.parent / "budgets")
+
+    return make
+
+
+@pytest.fixture
+def runs(client, config) -> Callable[..., list[Run]]:
+    """The study's runs as they are in the database."""
+
+    def find(view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+        experiment = client.get_experiment_by_name(config.name)
+        return list(client.search_runs([experiment.experiment_id], run_view_type=view))
+
+    return find
+
+
+@pytest.fixture
+def children(runs) -> Callable[..., list[Run]]:
+    return lambda *view: [run for run in runs(*view) if run.data.tags["phase"] != "study"]
+
+
+@pytest.fixture
+def finished(trial, tmp_path) -> tuple[Path, Outcome]:
+    """What a finished trial leaves."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    left = {
+        "trial": trial.to_plain(),
+        "score": 0.7,
+        "converged": True,
+        "metrics": {"select/mean_f1": 0.7, "test/f1_car": math.nan, "test/miou": 0.5},
+        "history": ROWS,
+        "damaged_checkpoints": ["checkpoint.pt was damaged and not used"],
+    }
+    (folder / RESULT).write_text(json.dumps(left))
+    (folder / CONFUSION).write_text("{}")
+    outcome = read_outcome(folder)
+    assert outcome is not None
+    return folder, outcome
+
+
+def points(client: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]:
+    history = client.get_metric_history(run.info.run_id, name)
+    return sorted((point.step, point.value) for point in history)
+
+
+def test_parent_run(open_runs, record, runs, client, config):
+    open_runs(record)
+    (parent,) = runs()
+    assert parent.data.tags["phase"] == "study"
+    assert parent.data.tags["study"] == config.name
+    assert parent.data.tags["mlflow.source.git.commit"] == "abc123"
+    assert (parent.info.run_name, parent.info.status) == (config.name, "RUNNING")
+    assert parent.data.params["space"] == config.to_plain()["space"]
+    assert parent.data.params["lr"] == str(config.training.lr)
+    run_id = parent.info.run_id
+    assert [file.path for file in client.list_artifacts(run_id)] == ["budgets", "study.yaml"]
+    (manifest,) = client.list_artifacts(run_id, "budgets")
+    assert manifest.path == "budgets/s1-f0.10.json"
+    record.close(1)
+    (parent,) = runs()
+    assert (parent.info.status, parent.data.tags["status"]) == ("FINISHED", "finished")
+    assert parent.data.tags["num_failed"] == "1"
+
+
+def test_continued_study_has_the_same_parent(open_runs, record, runs):
+    open_runs(record)
+    record.stop()
+    (first,) = runs()
+    assert (first.info.status, first.data.tags["status"]) == ("KILLED", "stopped")
+    open_runs()
+    (second,) = runs()
+    assert second.info.run_id == first.info.run_id
+    assert (second.info.status, second.data.tags["status"]) == ("RUNNING", "running")
+
+
+def test_child_run_of_a_finished_trial(open_runs, children, runs, client, trial, finished):
+    trials = open_runs()
+    trials.begin(trial)
+    (run,) = children()
+    assert {name: run.data.tags[name] for name in (
+        "phase", "arm", "model", "variant", "label_frac", "seed", "trial_key", "status",
+        "mlflow.source.git.commit",
+    )} == {
+        "phase": "confirm", "arm": "urec-f0.10", "model": "urec", "variant": "urec",
+        "label_frac": "0.1", "seed": "2", "trial_key": "confirm-urec-f0.10-s2",
+        "status": "running", "mlflow.source.git.commit": "abc123",
+    }  # fmt: skip
+    (parent,) = (run for run in runs() if run.data.tags["phase"] == "study")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.info.run_name == trial.key
+    assert run.data.params["w1"] == "0.25"
+    assert (run.data.params["model"], run.data.params["seed"]) == ("urec", "2")
+
+    trials.log_rows(trial.key, ROWS, 1)
+    trials.end(*finished, 2)
+    (run,) = children()
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "finished")
+    assert (run.data.tags["converged"], run.data.tags["attempts"]) == ("true", "1")
+    assert run.data.tags["damaged_checkpoints"] == "checkpoint.pt was damaged and not used"
+    assert run.data.metrics == {
+        "select/mean_f1": 0.7, "test/miou": 0.5, "train/loss": 1.0, "val/kappa": 0.25,
+    }  # fmt: skip
+    assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
+    assert points(client, run, "val/kappa") == [(4, 0.25)], "a NaN is never logged"
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {CONFUSION, RESULT}
+
+
+def test_variant_of_a_model(make_config, open_runs, children, config):
+    varied = make_config(name=config.name, space="reconstruct_on,label_frac=0.1")
+    arms = plan_arms(varied)
+    assert [arm.name for arm in arms] == ["urec-all-f0.10", "urec-annotated-f0.10", "unet-f0.10"]
+    open_runs().begin(confirm_trial(varied, arms[1], 1, {}))
+    (run,) = children()
+    assert (run.data.tags["variant"], run.data.tags["model"]) == ("urec-annotated", "urec")
+    assert run.data.tags["arm"] == "urec-annotated-f0.10"
+    assert run.data.params["reconstruct_on"] == "annotated"
+
+
+def test_many_rows_go_in_several_batches(open_runs, children, client, trial):
+    trials = open_runs()
+    trials.begin(trial)
+    rows = [{"step": i, "train/loss": 0.0, "b": 1.0, "c": 2.0} for i in range(700)]
+    trials.log_rows(trial.key, rows, 1)
+    (run,) = children()
+    assert len(points(client, run, "c")) == 700
+
+
+def test_every_call_may_be_repeated(open_runs, children, client, trial, finished):
+    """As after a server that took a record and went away before it said so."""
+    trials = open_runs()
+    for _ in range(2):
+        trials.begin(trial)
+    for _ in range(2):
+        trials._last_step.clear()
+        trials.log_rows(trial.key, ROWS, 1)
+    for _ in range(2):
+        trials.end(*finished, 2)
+    (run,) = children(ViewType.ALL)
+    assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
+    assert points(client, run, "test/miou") == [(4, 0.5)]
+
+
+def test_interrupted_trial_goes_on_in_its_run(open_runs, children, client, trial, finished):
+    trials = open_runs()
+    trials.begin(trial)
+    trials.log_rows(trial.key, ROWS[:1], 1)
+    (before,) = children()
+    again = open_runs()
+    again.begin(trial)
+    again.log_rows(trial.key, ROWS, 7)
+    again.end(*finished, 8)
+    (run,) = children(ViewType.ALL)
+    assert run.info.run_id == before.info.run_id
+    assert run.info.status == "FINISHED"
+    assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
+
+
+def test_stopped_trial_goes_on_in_its_run(open_runs, children, trial, finished):
+    trials = open_runs()
+    trials.begin(trial)
+    trials.stop()
+    (run,) = children()
+    assert (run.info.status, run.data.tags["status"]) == ("KILLED", "stopped")
+    again = open_runs()
+    again.begin(trial)
+    (run,) = children(ViewType.ALL)
+    assert (run.info.status, run.data.tags["status"]) == ("RUNNING", "running")
+    again.end(*finished, 8)
+    again.stop()
+    (run,) = children()
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "finished")
+
+
+def test_two_runs_of_one_trial_become_one(open_runs, children, client, trial, finished):
+    trials = open_runs()
+    trials.begin(trial)
+    (run,) = children()
+    twin = client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
+    trials.end(*finished, 1)
+    open_runs()
+    assert [one.info.run_id for one in children()] == [run.info.run_id]
+    assert client.get_run(twin.info.run_id).info.lifecycle_stage == "deleted"
+
+
+def test_finished_trial_whose_run_is_missing_is_added_once(open_runs, children, finished):
+    open_runs().add(*finished, 1)
+    (run,) = children()
+    assert run.info.status == "FINISHED"
+    trials = open_runs()
+    trials.add(*finished, 2)
+    trials.add(*finished, 3)
+    assert [one.info.run_id for one in children(ViewType.ALL)] == [run.info.run_id]
+
+
+def test_failed_trial_keeps_its_run_until_it_is_repeated(
+    open_runs, children, client, trial, tmp_path
+):
+    """A failed search trial, which is not repeated, vanished when the study was continued."""
+    folder = tmp_path / "t"
+    write_failed(folder, trial, ROWS[:1], "Traceback: out of memory", 3)
+    outcome = read_outcome(folder)
+    assert outcome is not None
+    open_runs().add(folder, outcome, 1)
+    again = open_runs()
+    again.add(folder, outcome, 2)
+    (run,) = children()
+    assert (run.info.status, run.data.tags["status"]) == ("FAILED", "failed")
+    assert run.data.tags["attempts"] == "3"
+    assert points(client, run, "train/loss") == [(2, 1.5)]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == [TRACEBACK]
+    again.begin(trial)
+    (run,) = children()
+    assert run.info.status == "RUNNING"
+
+
+def test_pruned_trial(open_runs, children, client, trial, tmp_path):
+    folder = tmp_path / "t"
+    write_pruned(folder, trial, ROWS[:1], 1)
+    outcome = read_outcome(folder)
+    assert outcome is not None
+    open_runs().add(folder, outcome, 1)
+    (run,) = children()
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "pruned")
+    assert points(client, run, "train/loss") == [(2, 1.5)]
+    assert "converged" not in run.data.tags
+
+
+def test_trial_of_a_deleted_study_folder_is_replaced(open_runs, children, trial, finished):
+    """Its run in MLflow outlived the folder; a second one beside it counted the trial twice."""
+    open_runs().add(*finished, 1)
+    open_runs().begin(trial)
+    (run,) = children()
+    assert run.info.status == "RUNNING"
+
+
+def test_deleted_experiment_comes_back(open_runs, client, config):
+    open_runs()
+    client.delete_experiment(client.get_experiment_by_name(config.name).experiment_id)
+    open_runs()
+    assert client.get_experiment_by_name(config.name).lifecycle_stage == "active"
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "nonsense://x", "sqlite:////proc/none/x.db"])
+def test_store_that_cannot_be_used_is_refused(uri):
+    with pytest.raises(ConfigError, match="--tracking-uri") as caught:
+        check_store(uri)
+    assert "\n" not in str(caught.value)
+    assert repr(uri) in str(caught.value)
+
+
+def test_another_study_of_the_same_name_gets_a_parent_of_its_own(
+    store, config, tmp_path, children, finished
+):
+    parents = []
+    for study_id in ("first", "second"):
+        manifest = tmp_path / study_id / "study.yaml"
+        (manifest.parent / "budgets").mkdir(parents=True)
+        manifest.write_text(yaml.safe_dump({"study_id": study_id, "config": config.to_plain()}))
+        record = StudyRecord(store, config.name)
+        record.open(manifest, manifest.parent / "budgets").add(*finished, 1)
+        parents.append(record.parent_id)
+    assert parents[0] != parents[1]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children()} == set(parents)
