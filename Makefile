@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install check test test-slow study report
+.PHONY: install check test test-slow torture study report
 
 install:
 	$(PYTHON) -m pip install -e '.[test]'
@@ -16,6 +16,9 @@ test:
 
 test-slow:
 	$(PYTHON) -m pytest -m 'not gpu'
+
+torture:
+	UREC_TORTURE_MOMENTS=$${UREC_TORTURE_MOMENTS:-20} $(PYTHON) -m pytest -s -m slow tests/torture
 
 study:
 	$(PYTHON) run_study.py --space w1,label_frac

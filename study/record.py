@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
+from study.databases import create_mlflow_database
 from study.trial_runs import TrialRuns, search_runs
 from trainables.errors import ConfigError
 
@@ -25,6 +26,7 @@ def check_store(tracking_uri: str) -> None:
         ConfigError: With MLflow's own words.
     """
     try:
+        create_mlflow_database(tracking_uri)
         MlflowClient(tracking_uri=tracking_uri).search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         raise ConfigError(

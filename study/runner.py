@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from study.arms import Arm, arm_name, num_trials, plan_arms
 from study.cluster import ray_on_this_machine, run_with_tune
 from study.config import StudyConfig
+from study.databases import create_optuna_database
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full
 from study.outcomes import Outcome, read_outcome
@@ -238,6 +239,7 @@ def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch
     trials = _trials_folder(config)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
+    create_optuna_database(database)
     return [
         ArmSearch(config, arm, database, lambda key: read_outcome(trials / key)) for arm in arms
     ]

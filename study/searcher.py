@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from study.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.config import StudyConfig
 from study.outcomes import Outcome, Rows
-from study.samplers import ArmSampler, distributions, tried_first
+from study.samplers import ArmSampler, distributions, suggest, tried_first
 from trainables.config import TrialConfig
 
 
@@ -150,7 +150,12 @@ class ArmSearch:
             self._seeds.clear()
 
     def _search_trial(self, number: int) -> TrialConfig:
-        values = self._optuna_study.get_trials(deepcopy=False)[number].params
+        frozen = self._optuna_study.get_trials(deepcopy=False)[number]
+        values = frozen.params
+        if len(values) < len(self._distributions):  # cut off while its values were written
+            self._optuna_study.sampler = ArmSampler(self._config, self._distributions, number)
+            asked = optuna.trial.Trial(self._optuna_study, frozen._trial_id)
+            values = suggest(asked, self._distributions)
         trial = search_trial(self._config, self.arm, number, values)
         self._running[trial.key] = number
         return trial

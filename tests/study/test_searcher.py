@@ -413,3 +413,40 @@ def test_concurrent_suggestions_do_not_repeat_each_other(storage, sampler):
         assert trial is not None
         tried.append((trial.training.w1, trial.training.lr))
     assert len(set(tried)) == 6
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])  # QMC goes on to its next point
+@pytest.mark.parametrize("num_written", [0, 1])
+def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_had(
+    tmp_path, monkeypatch, sampler, num_written
+):
+    """It was trained with the preset's values instead, and stood in no table as what it was."""
+    levels = "w1=0.05/0.3,lr=0.002/0.02,label_frac=1"
+    config = study(sampler=sampler, space=levels if sampler == "grid" else "w1,lr,label_frac=1")
+
+    def third(storage: str) -> ArmSearch:
+        search = open_search(config, storage)
+        for _ in range(2):
+            trial = search.next_trial()
+            assert trial is not None
+            search.complete(ended(trial, by_w1(trial)))
+        return search
+
+    undisturbed = third(f"sqlite:///{tmp_path / 'a.db'}").next_trial()
+    search, written = third(f"sqlite:///{tmp_path / 'b.db'}"), []
+    storage_class = type(search._optuna_study._storage)
+    usual = storage_class.set_trial_param
+
+    def cut_off(self: object, *arguments: object) -> None:
+        if len(written) == num_written:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        usual(self, *arguments)
+
+    monkeypatch.setattr(storage_class, "set_trial_param", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        search.next_trial()
+    monkeypatch.undo()
+    continued = open_search(config, f"sqlite:///{tmp_path / 'b.db'}")
+    assert continued.next_trial() == undisturbed
+    assert len(in_database(config, f"sqlite:///{tmp_path / 'b.db'}")) >= 3
