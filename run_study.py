@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from study.cli import parse_arguments
 from study.errors import StudyHaltedError
+from study.study_outcome import StudyOutcome
 from trainables.errors import ConfigError, DataError
 
 
 def main(arguments: list[str]) -> int:
-    """Run a study; 0 = all trials finished, 1 = some failed, 2 = refused, 130 = stopped."""
+    """Run a study; 0 = done, 1 = halted or trials failed, 2 = refused, 130 = stopped."""
     try:
         config, dry_run = parse_arguments(arguments)
         if dry_run:
@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
         from study.runner import run_study
 
         outcome = run_study(config)
+        return report(outcome)
     except (ConfigError, DataError) as error:
         print(f"run_study.py: {error}", file=sys.stderr)
         return 2
@@ -35,31 +36,24 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
         return 130
+
+
+def report(outcome: StudyOutcome) -> int:
+    """Make the report of a study that has ended and print the comparison; the exit status."""
     from analysis.report import make_report
     from analysis.schema import StudyDataError
     from analysis.tables import comparison_text
     from study.record import attach_report
 
+    folder = outcome.folder / "report"
     try:
-        report = make_report(
-            outcome.name, tracking_uri=outcome.tracking_uri, out=outcome.folder / "report"
-        )
-    except StudyDataError as error:
-        print(f"run_study.py: the trials are done, the report is not: {error}", file=sys.stderr)
-        return 1
-    attach_report(outcome.tracking_uri, outcome.parent_run_id, report.folder)
-    print(comparison_text(report.comparison))
-    if outcome.num_failed:
-        print(
-            f"{outcome.num_failed} of {outcome.num_trials} trials failed: see traceback.txt of each"
-        )
-    if outcome.num_left_out:
-        print(f"{outcome.num_left_out} were left out: their arm has no finished search trial")
-    print(f"report  {report.index}")
-    uri = outcome.tracking_uri
-    mlflow = Path(sys.executable).with_name("mlflow")
-    print(f"browse  {uri if uri.startswith('http') else f'{mlflow} ui --backend-store-uri {uri}'}")
-    return 1 if outcome.num_failed or outcome.num_left_out else 0
+        made = make_report(outcome.name, tracking_uri=outcome.tracking_uri, out=folder)
+    except (StudyDataError, OSError) as error:
+        raise StudyHaltedError(f"the trials are done, the report is not: {error}") from error
+    attach_report(outcome.tracking_uri, outcome.parent_run_id, folder)
+    print(f"{comparison_text(made.comparison)}\n{outcome.problems}report  {made.index}")
+    print(f"browse  {outcome.browse}")
+    return 0 if outcome.is_complete else 1
 
 
 if __name__ == "__main__":

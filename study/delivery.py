@@ -45,13 +45,17 @@ class Delivery:
         return Delivery, ()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._given_up.is_set()
+
+    @property
     def num_waiting(self) -> int:
         """Records that have not arrived."""
         return sum(not one.done() for one in self._pending)
 
     def put(self, send: Callable[[], None]) -> None:
         """Send in its turn; `send` is called again until it passes or is refused."""
-        self.check()
         self._pending.append(self._executor.submit(self._send, send))
 
     def check(self) -> None:

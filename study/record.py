@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from study.databases import create_mlflow_database
+from study.errors import StudyHaltedError
 from study.trial_runs import TrialRuns, search_runs
 from trainables.errors import ConfigError
 
@@ -112,5 +113,14 @@ class StudyRecord:
 
 
 def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
-    """Put the report with the study's parent run, in place of an earlier one."""
-    MlflowClient(tracking_uri=tracking_uri).log_artifacts(parent_run_id, str(folder), "report")
+    """Put the report with the study's parent run, in place of an earlier one.
+
+    Raises:
+        StudyHaltedError: If the store does not take it.
+    """
+    try:
+        MlflowClient(tracking_uri=tracking_uri).log_artifacts(parent_run_id, str(folder), "report")
+    except (MlflowException, OSError) as error:
+        raise StudyHaltedError(
+            f"the report is in {folder}, but MLflow did not take it: {' '.join(str(error).split())}"
+        ) from None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import optuna
 import ray
 from mlflow.exceptions import MlflowException
+from ray import tune
 
 from study.arms import Arm, arm_name, num_trials, plan_arms
 from study.cluster import ray_on_this_machine, run_with_tune
@@ -22,6 +22,7 @@ from study.config import StudyConfig
 from study.databases import create_optuna_database
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full
+from study.hand_out import make_hand_out, trials_folder
 from study.outcomes import Outcome, read_outcome
 from study.preflight import (
     Slots,
@@ -45,32 +46,14 @@ from study.provenance import current_commit
 from study.quota import keep_best_model
 from study.record import StudyRecord, check_store
 from study.searcher import ArmSearch, StudySearcher
+from study.study_outcome import StudyOutcome
 from study.tracking import TrackingCallback
 from study.trial_runs import TrialRuns
-from trainables.config import TrialConfig
 
 DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
 _PATIENCE_S: Final = 600.0
 """How long the end of a study waits for a tracking server that is away."""
 _PATIENCE_AT_STOP_S: Final = 5.0
-
-HandOut = Callable[[TrialConfig], dict[str, Any]]
-"""Turns a trial into everything its process is given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyOutcome:
-    """What a study left."""
-
-    name: str
-    folder: Path
-    tracking_uri: str
-    parent_run_id: str
-    """The study's run in MLflow."""
-    num_trials: int
-    num_failed: int
-    num_left_out: int
-    """Confirmation trials that were never run, since every search trial of their arm failed."""
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:
@@ -82,71 +65,56 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         StudyHaltedError: If it cannot go on, with the reason.
         KeyboardInterrupt: If it was stopped before its end.
     """
-    slots = find_slots(config)
-    arms = plan_arms(config)
-    check_output(config, slots.concurrent, len(arms) * config.seeds)
-    if config.data is None:
-        _say("reading the built-in scenes")
-    spec = find_dataset(config)
-    with lock_study(config.folder):
-        if config.data is not None:
-            _say("reading tiles")
-        data = read_data(config, spec)
-        config = resolve_steps(config, data)
-        _say("opening MLflow")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        # A server that is away is waited for, but not with a call that lasts minutes.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-        check_store(_tracking_uri(config))
-        budgets = prepare(config, arms, data)
-        for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
-            _say(f"note: {warning}")
-        try:
+    with _in_one_line():
+        slots = find_slots(config)
+        arms = plan_arms(config)
+        check_output(config, slots.concurrent, len(arms) * config.seeds)
+        if config.data is None:
+            _say("reading the built-in scenes")
+        spec = find_dataset(config)
+        with lock_study(config.folder):
+            if config.data is not None:
+                _say("reading tiles")
+            data = read_data(config, spec)
+            config = resolve_steps(config, data)
+            _say("opening MLflow")
+            _open_tracking(_tracking_uri(config))
+            budgets = prepare(config, arms, data)
+            for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
+                _say(f"note: {warning}")
             return _run_trials(config, arms, data, budgets, slots)
-        except (MlflowException, OSError, optuna.exceptions.StorageInternalError) as error:
-            text = " ".join(f"{error} {error.__cause__ or ''}".split())
-            where = "the disk is full; free space" if is_disk_full(text) else text
-            raise StudyHaltedError(where) from error
 
 
-def _hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
-    """Put tiles and budgets where every trial of the machine shares them."""
-    tiles = {split: ray.put(held) for split, held in data.tiles.items()}
-    drawn = {
-        key: (ray.put(budget.to_plain()), ray.put(pixels))
-        for key, (budget, pixels) in budgets.items()
-    }
-    scaling = data.scaling.to_plain()
-    classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
-    bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Say what a machine or a server did wrong in one line instead of a traceback."""
+    try:
+        yield
+    except (
+        MlflowException,
+        OSError,
+        optuna.exceptions.StorageInternalError,
+        ray.exceptions.RayError,
+        tune.TuneError,
+    ) as error:
+        text = " ".join(f"{error} {error.__cause__ or ''}".split())
+        reason = "the disk is full; free space" if is_disk_full(text) else text
+        raise StudyHaltedError(reason) from error
 
-    def hand_out(trial: TrialConfig) -> dict[str, Any]:
-        # A search trial is not handed the test tiles: it cannot read them.
-        splits = ("train", "val", "test") if trial.phase == "confirm" else ("train", "val")
-        return {
-            "trial": trial.to_plain(),
-            "tiles": {split: tiles[split] for split in splits},
-            "budget": drawn[trial.seed, trial.label_frac],
-            "study": config.name,
-            "bands": bands,
-            "scaling": scaling,
-            "classes": classes,
-            "exclude_from_mean": excluded,
-            "folder": str(_trials_folder(config) / trial.key),
-            "cpus": config.cpus,
-            "gpus": slots.gpus,
-            "checkpoint_every_s": config.checkpoint_every_s,
-        }
 
-    return hand_out
+def _open_tracking(uri: str) -> None:
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # A server that is away is waited for, but not with a call that lasts minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    check_store(uri)
 
 
 def _run_trials(
     config: StudyConfig, arms: tuple[Arm, ...], data: StudyData, budgets: Budgets, slots: Slots
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
-    uri, trials = _tracking_uri(config), _trials_folder(config)
+    uri, trials = _tracking_uri(config), trials_folder(config)
     record = StudyRecord(uri, config.name, current_commit())
     runs = record.open(config.folder / MANIFEST, config.folder / BUDGETS)
     with _delivering(record, runs) as delivery:
@@ -157,7 +125,7 @@ def _run_trials(
         if num_left:
             _say("starting Ray")
             with ray_on_this_machine(slots):
-                searcher = StudySearcher(searches, _hand_out(config, data, budgets, slots))
+                searcher = StudySearcher(searches, make_hand_out(config, data, budgets, slots))
                 progress = ProgressCallback(
                     num_all,
                     num_all - num_left,
@@ -200,9 +168,10 @@ def _delivering(record: StudyRecord, runs: TrialRuns) -> Iterator[Delivery]:
     try:
         yield delivery
     except BaseException:
-        delivery.put(runs.stop)
-        delivery.put(record.stop)
-        delivery.close(_PATIENCE_AT_STOP_S)
+        if not delivery.is_closed:
+            delivery.put(runs.stop)
+            delivery.put(record.stop)
+            delivery.close(_PATIENCE_AT_STOP_S)
         raise
 
 
@@ -214,7 +183,7 @@ def _repair(record: StudyRecord, config: StudyConfig, refused: str, num_failed: 
     """
     try:
         runs = record.open(config.folder / MANIFEST, config.folder / BUDGETS)
-        for folder, outcome in _outcomes(_trials_folder(config)):
+        for folder, outcome in _outcomes(trials_folder(config)):
             runs.add(folder, outcome, now_ms())
         record.close(num_failed)
     except (MlflowException, OSError) as error:
@@ -226,7 +195,7 @@ def _tidy(config: StudyConfig, arms: Mapping[str, Arm], outcome: Outcome) -> Non
     if outcome.trial.phase == "confirm":
         variant = outcome.trial.variant or outcome.trial.model
         arm = arms[arm_name(variant, outcome.trial.label_frac)]
-        keep_best_model(config, arm, _trials_folder(config))
+        keep_best_model(config, arm, trials_folder(config))
 
 
 def _outcomes(trials: Path) -> list[tuple[Path, Outcome]]:
@@ -236,7 +205,7 @@ def _outcomes(trials: Path) -> list[tuple[Path, Outcome]]:
 
 
 def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
-    trials = _trials_folder(config)
+    trials = trials_folder(config)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
     create_optuna_database(database)
@@ -247,10 +216,6 @@ def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch
 
 def _tracking_uri(config: StudyConfig) -> str:
     return config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-
-
-def _trials_folder(config: StudyConfig) -> Path:
-    return (config.folder / "trials").resolve()
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 import yaml
 from mlflow.tracking import MlflowClient
@@ -18,6 +19,7 @@ from mlflow.tracking import MlflowClient
 import trainables.loop as loop
 from study import runner
 from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
+from study.hand_out import make_hand_out
 from study.preflight import find_dataset, find_slots, read_data
 from study.preparation import prepare
 from trainables.data.annotation import Budget, draw_budget
@@ -29,11 +31,11 @@ COMMAND = Path(__file__).parents[2] / "run_study.py"
 @pytest.fixture
 def handed(make_config, monkeypatch):
     """A study, its data and what `_hand_out` gives to a trial, without Ray."""
-    monkeypatch.setattr(runner.ray, "put", lambda held: held)
+    monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
-    return config, data, runner._hand_out(config, data, budgets, find_slots(config))
+    return config, data, make_hand_out(config, data, budgets, find_slots(config))
 
 
 def test_search_trial_is_not_handed_the_test_tiles(handed):
@@ -252,7 +254,7 @@ def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runner, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
     monkeypatch.setattr(runner, "run_with_tune", lambda *arguments: None)
-    monkeypatch.setattr(runner.ray, "put", lambda held: held)
+    monkeypatch.setattr(ray, "put", lambda held: held)
     with pytest.raises(KeyboardInterrupt):
         runner.run_study(make_config(name="stopped", tracking_uri=store))
     client = MlflowClient(tracking_uri=store)
