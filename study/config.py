@@ -119,7 +119,7 @@ class StudyConfig:
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
         _ = self.unit  # checks itself
-        refuse_not_yet(self)
+        refuse_not_yet(self.workers, self.address, self.storage)
         self._check_grid()
 
     @property

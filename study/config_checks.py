@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trainables.errors import ConfigError
-
-if TYPE_CHECKING:
-    from study.config import StudyConfig
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -49,20 +46,19 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             raise ConfigError(f"{name} must be of type {words}, got {value!r}")
 
 
-def refuse_not_yet(config: StudyConfig) -> None:
+def refuse_not_yet(workers: int, address: str | None, storage: str | None) -> None:
     """Refuse what the words of the command line promise and this version does not do."""
-    if config.workers != 0:
+    if workers != 0:
         raise ConfigError(
-            f"--workers must be 0 (a trial trains in its own process), got {config.workers}; "
+            f"--workers must be 0 (a trial trains in its own process), got {workers}; "
             "worker groups are not available yet"
         )
-    if config.address is not None:
+    if address is not None:
         raise ConfigError(
-            f"--address must be left out, got {config.address!r}; joining a running cluster is "
-            "not available yet"
+            f"--address must be left out, got {address!r}; joining a running cluster is not "
+            "available yet"
         )
-    if config.storage is not None:
+    if storage is not None:
         raise ConfigError(
-            f"--storage must be left out, got {config.storage!r}; trial state goes to --output "
-            "for now"
+            f"--storage must be left out, got {storage!r}; trial state goes to --output for now"
         )

@@ -135,7 +135,9 @@ def _time_text(measured: _Measured, arms: Sequence[Arm], slots: Slots) -> str:
         return text
     idle_s, _ = _estimate(replace(measured, calibration=found.idle()), arms, slots)
     other = f"{_two_digits(100 * (1 - found.share))} %"
-    return f"{text} beside other work, which took {other} of the CPUs; {about_text(idle_s)} without"
+    # At most: other work also empties the caches, which no share of the time shows.
+    without = f"at most {about_text(idle_s)} without"
+    return f"{text} beside other work, which took {other} of the CPUs; {without}"
 
 
 def _estimate(

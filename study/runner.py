@@ -107,6 +107,7 @@ def _open_tracking(uri: str) -> None:
     # A server that is away is waited for, but not with a call that lasts minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
     check_store(uri)
 
 

@@ -75,7 +75,7 @@ def test_plan_says_what_other_work_took(make_config, calibrated):
     text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
     line = line_with(text, "estimated time")
     assert "about 22 min" in line
-    assert line.endswith("beside other work, which took 50 % of the CPUs; 11 min without")
+    assert line.endswith("beside other work, which took 50 % of the CPUs; at most 11 min without")
 
 
 def test_plan_measures_what_will_run(make_config, calibrated):
