@@ -12,10 +12,10 @@ check:
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 test:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto
 
 test-slow:
-	$(PYTHON) -m pytest -m 'not gpu'
+	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not gpu'
 
 torture:
 	UREC_TORTURE_MOMENTS=$${UREC_TORTURE_MOMENTS:-20} $(PYTHON) -m pytest -s -m slow tests/torture

@@ -16,7 +16,7 @@ from study.arms import Arm, confirm_seeds, confirm_trial, num_trials, plan_arms
 from study.calibration import Calibration, calibrate
 from study.config import StudyConfig
 from study.preflight import (
-    SCENES_SEED,
+    SCENES,
     Slots,
     find_dataset,
     find_slots,
@@ -28,8 +28,6 @@ from study.slot_schedule import ArmWork, schedule_s
 from trainables.config import TrialConfig
 from trainables.pace import take_sample
 
-_SCENES: Final = Path("_scenes") / f"seed{SCENES_SEED}"
-"""Where `find_dataset` keeps the built-in scenes, below the output folder."""
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""
 _MODEL_NAMES: Final = {"unet": "U-Net", "urec": "U-REC"}
@@ -116,10 +114,10 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
 
 def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
     """Show scenes that an earlier study wrote below another folder, where others can be written."""
-    written = (Path(config.output) / _SCENES).resolve()
+    written = (Path(config.output) / SCENES).resolve()
     if config.data is None and written.is_dir():
-        (scratch / _SCENES).parent.mkdir()
-        (scratch / _SCENES).symlink_to(written)
+        (scratch / SCENES).parent.mkdir()
+        (scratch / SCENES).symlink_to(written)
 
 
 def _time_text(measured: _Measured, arms: Sequence[Arm], slots: Slots) -> str:

@@ -20,8 +20,8 @@ from trainables.data.tiles import read_dataset
 from trainables.data.tileset import TileSet
 from trainables.errors import ConfigError
 
-SCENES_SEED: Final = 0
-_SCENES_FOLDER: Final = "_scenes"
+_SCENES_SEED: Final = 0
+SCENES: Final = Path("_scenes") / f"seed{_SCENES_SEED}"
 """Under the output folder; no study can be named so: names begin with a letter or digit."""
 TILES: Final = "tiles"
 """Below the study's folder: decoded tiles that exceed the memory granted, while it runs."""
@@ -102,8 +102,7 @@ def find_dataset(config: StudyConfig) -> DatasetSpec:
     """
     if config.data is not None:
         return load_dataset(Path(config.data))
-    folder = Path(config.output) / _SCENES_FOLDER
-    scenes = load_dataset(write_scenes(folder / f"seed{SCENES_SEED}", seed=SCENES_SEED))
+    scenes = load_dataset(write_scenes(Path(config.output) / SCENES, seed=_SCENES_SEED))
     # Their files lie as Vaihingen's do; a report must not take them for it.
     return replace(scenes, name="built-in scenes")
 

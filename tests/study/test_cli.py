@@ -129,7 +129,7 @@ def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     return subprocess.run(
         [sys.executable, str(COMMAND), *arguments],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -151,24 +151,35 @@ def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--workers", "2"], "not available yet"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(inputs, arguments, said):
+def test_bad_input_is_one_line_and_leaves_nothing(inputs, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(inputs)
     before = listing(inputs)
-    done = run_command(inputs, *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    assert run_study.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
     assert line.startswith("run_study.py: ")
     assert said in line
-    assert "Traceback" not in line
     assert listing(inputs) == before
 
 
+def test_bad_input_ends_the_command_itself(inputs):
+    done = run_command(inputs, "--space", "w2")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "'w2'" in line
+
+
+@pytest.mark.slow
 def test_dry_run_writes_nothing(inputs):
     before = listing(inputs)
     done = run_command(inputs, "--dry-run", "--space", "w1,label_frac=0.1/1")
     assert done.returncode == 0
     assert "urec-f0.10" in done.stdout
-    assert done.stderr == ""
+    assert "estimated time: about" in done.stdout
+    first, second = done.stderr.splitlines()
+    assert "reading" in first
+    assert "calibrating" in second
     assert listing(inputs) == before
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -145,7 +147,9 @@ def _write_tiles(
             _write_tile(folder, seed, area, size_px)
         return
     context = get_context("forkserver" if os.name == "posix" else "spawn")
-    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        num_processes, mp_context=context, initializer=_end_with_parent
+    ) as pool:
         futures = [pool.submit(_write_tile, folder, seed, area, size_px) for area in areas]
         try:
             for future in futures:
@@ -153,6 +157,18 @@ def _write_tiles(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed, it takes none along."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_complete(folder: Path, record: Mapping[str, object]) -> bool:
