@@ -33,6 +33,9 @@ def main(arguments: list[str]) -> int:
     except StudyHaltedError as error:
         print(f"run_study.py: {error}; the same command continues the study", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"run_study.py: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
         return 130

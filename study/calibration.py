@@ -18,6 +18,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.pace import Pace, Sample, measure_pace
+from trainables.processes import end_with_parent
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -186,6 +187,7 @@ def _collect(ends: Sequence[Connection]) -> list[_Found]:
 def _work(job: _Job, barrier: Barrier, answer: Connection) -> None:
     """A process of its own: measures, and sends what it found or what went wrong."""
     ready_at = time.time()
+    end_with_parent()
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the study's process ends this one
     torch.set_num_threads(job.num_threads)

@@ -86,4 +86,8 @@ def run_with_tune(
             verbose=0,
         ),
     )
-    tuner.fit()
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        tuner.fit()
+    finally:  # Tune leaves its own handler, which would swallow the next Ctrl-C
+        signal.signal(signal.SIGINT, interrupt)

@@ -42,7 +42,7 @@ def _create_whole(uri: str, create: Callable[[str], None]) -> None:
     path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
     if not uri.startswith(_SQLITE) or path.exists() or not path.parent.is_dir():
         return
-    for left in path.parent.glob(f".{path.name}.*.partial"):
+    for left in path.parent.glob(f".{path.name}.*.partial*"):
         left.unlink(missing_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

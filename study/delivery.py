@@ -33,7 +33,7 @@ class Delivery:
     def __init__(self) -> None:
         """Start with nothing to send."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
-        self._pending: list[Future[None]] = []
+        self._pending: list[Future[bool]] = []
         self._given_up = threading.Event()
         self.is_away = False
         """Whether the store did not take the last record yet."""
@@ -74,13 +74,11 @@ class Delivery:
             wait(self._pending, timeout=timeout_s)
         finally:
             self._given_up.set()
-            num_left = self.num_waiting
             self._executor.shutdown(wait=True, cancel_futures=True)
-        if num_left == 0:
-            self.check()
-        return num_left == 0
+        return all(not one.cancelled() and one.result() for one in self._pending)
 
-    def _send(self, send: Callable[[], None]) -> None:
+    def _send(self, send: Callable[[], None]) -> bool:
+        """Whether it has been dealt with, rather than given up."""
         delay_s = 0.5
         while not self._given_up.is_set():
             try:
@@ -88,13 +86,14 @@ class Delivery:
             except (MlflowException, OSError) as error:
                 if getattr(error, "error_code", None) in _REFUSALS:
                     self.refused.append(" ".join(str(error).split()))
-                    break
+                    return True
                 self.is_away = True
                 self._given_up.wait(delay_s)
                 delay_s = min(2 * delay_s, _LONGEST_WAIT_S)
             else:
-                break
-        self.is_away = False
+                self.is_away = False
+                return True
+        return False
 
 
 def now_ms() -> int:

@@ -10,6 +10,7 @@ from study.arms import Arm, confirm_seeds, fraction_text
 from study.config import StudyConfig
 from study.preflight import StudyData
 from study.provenance import (
+    dataset_manifest,
     note_continuation,
     read_manifest,
     study_manifest,
@@ -24,6 +25,8 @@ from trainables.files import write_atomically
 
 MANIFEST: Final = "study.yaml"
 BUDGETS: Final = "budgets"
+_SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
+"""Of a data set, what scores depend on besides its tiles."""
 
 Budgets = Mapping[tuple[int, float], tuple[Budget, PixelSet]]
 """Manifest and annotated pixels, by seed and annotation fraction."""
@@ -66,12 +69,12 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
                 smallest=fractions[0],
             )
             path = folder / BUDGETS / f"s{seed}-f{fraction_text(fraction)}.json"
-            if not path.exists():
+            if earlier is None or not path.exists():
                 write_budget(path, budget)
             elif read_budget(path) != budget:
                 raise DataError(f"{path} must be the budget of these tiles, got another one")
             picture = path.with_suffix(".png")
-            if not picture.exists():
+            if earlier is None or not picture.exists():
                 colors = [one.color for one in data.spec.classes]
                 drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
                 write_atomically(picture, drawn)
@@ -90,6 +93,12 @@ def _refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, 
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
         for split, before in earlier["dataset"]["checksums"].items()
         if data.tiles[split].checksum != before
+    ]
+    now = dataset_manifest(data)
+    changes += [
+        f"{name}: {earlier['dataset'].get(name)} -> {now[name]}"
+        for name in _SCORED
+        if earlier["dataset"].get(name) != now[name]
     ]
     if changes:
         raise ConfigError(

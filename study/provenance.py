@@ -32,20 +32,7 @@ def study_manifest(
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
-        "dataset": {
-            "name": spec.name,
-            "bands": list(spec.bands),
-            "gsd_m": spec.gsd_m,
-            "classes": [
-                {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
-                for one in spec.classes
-            ],
-            "exclude_from_mean": list(spec.exclude_from_mean),
-            "splits": {split: list(held.names) for split, held in data.tiles.items()},
-            "checksums": {split: held.checksum for split, held in data.tiles.items()},
-            "scaling": data.scaling.to_plain(),
-            "eroded_reference": data.eroded_from,
-        },
+        "dataset": dataset_manifest(data),
         "budgets": [
             {
                 "seed": budget.seed,
@@ -62,6 +49,25 @@ def study_manifest(
             for budget in budgets
         ],
         "provenance": current_provenance(),
+    }
+
+
+def dataset_manifest(data: StudyData) -> dict[str, Any]:
+    """What the data set is: everything that scores depend on."""
+    spec = data.spec
+    return {
+        "name": spec.name,
+        "bands": list(spec.bands),
+        "gsd_m": spec.gsd_m,
+        "classes": [
+            {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
+            for one in spec.classes
+        ],
+        "exclude_from_mean": list(spec.exclude_from_mean),
+        "splits": {split: list(held.names) for split, held in data.tiles.items()},
+        "checksums": {split: held.checksum for split, held in data.tiles.items()},
+        "scaling": data.scaling.to_plain(),
+        "eroded_reference": data.eroded_from,
     }
 
 

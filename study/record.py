@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import yaml
-from mlflow.entities import Param
+from mlflow.entities import Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from study.databases import create_mlflow_database
 from study.errors import StudyHaltedError
-from study.trial_runs import TrialRuns, search_runs
+from study.trial_runs import TrialRuns, artifact_errors, search_runs
 from trainables.errors import ConfigError
 
 _TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
@@ -77,9 +77,11 @@ class StudyRecord:
         content = yaml.safe_load(manifest.read_text())
         study_id = content["study_id"]
         condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
-        found = search_runs(self._client, self._experiment_id, condition)
+        found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)
         if found:
             self.parent_id = found[0].info.run_id
+            if found[0].info.lifecycle_stage == "deleted":
+                self._client.restore_run(self.parent_id)
             self._client.update_run(self.parent_id, status="RUNNING")
             self._client.set_tag(self.parent_id, "status", "running")
         else:
@@ -96,8 +98,9 @@ class StudyRecord:
             self.parent_id = run.info.run_id
         entries = [Param(name, str(value)[:6000]) for name, value in content["config"].items()]
         self._client.log_batch(self.parent_id, params=entries)
-        self._client.log_artifact(self.parent_id, str(manifest))
-        self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
+        with artifact_errors():
+            self._client.log_artifact(self.parent_id, str(manifest))
+            self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
         return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit)
 
     def close(self, num_failed: int) -> None:
@@ -118,8 +121,10 @@ def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
     Raises:
         StudyHaltedError: If the store does not take it.
     """
+    client = MlflowClient(tracking_uri=tracking_uri)
     try:
-        MlflowClient(tracking_uri=tracking_uri).log_artifacts(parent_run_id, str(folder), "report")
+        with artifact_errors():
+            client.log_artifacts(parent_run_id, str(folder), "report")
     except (MlflowException, OSError) as error:
         raise StudyHaltedError(
             f"the report is in {folder}, but MLflow did not take it: {' '.join(str(error).split())}"

@@ -150,7 +150,7 @@ def _run_trials(
                 f"records wait in {config.folder}"
             )
     if delivery.refused:
-        _repair(record, config, delivery.refused[0], states.count("failed"))
+        record = _repair(config, delivery.refused[0], states.count("failed"))
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
@@ -176,19 +176,21 @@ def _delivering(record: StudyRecord, runs: TrialRuns) -> Iterator[Delivery]:
         raise
 
 
-def _repair(record: StudyRecord, config: StudyConfig, refused: str, num_failed: int) -> None:
+def _repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
     """Once more what MLflow refused, a run that somebody deleted, say.
 
     Raises:
         StudyHaltedError: If it refuses again.
     """
     try:
+        record = StudyRecord(_tracking_uri(config), config.name, current_commit())
         runs = record.open(config.folder / MANIFEST, config.folder / BUDGETS)
         for folder, outcome in _outcomes(trials_folder(config)):
             runs.add(folder, outcome, now_ms())
         record.close(num_failed)
     except (MlflowException, OSError) as error:
         raise StudyHaltedError(f"MLflow refused records: {refused}; then {error}") from None
+    return record
 
 
 def _tidy(config: StudyConfig, arms: Mapping[str, Arm], outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.arms import Arm
 from study.config import StudyConfig
-from study.space import Value, Varied
+from study.space import PARAMETERS, Value, Varied
 from trainables.config import TrainingConfig
 
 Values = dict[str, Any]
@@ -81,16 +81,31 @@ def _nearest_value(one: Varied, value: float) -> Value:
     return min(max(value, one.low), one.high)
 
 
+class _Sobol(optuna.samplers.QMCSampler):
+    """One point of a Sobol sequence, by its number; the first, 0, is the corner of the space.
+
+    Optuna's own counter lies in its database and goes on where a trial was cut off.
+    """
+
+    def __init__(self, number: int, *, seed: int) -> None:
+        super().__init__(qmc_type="sobol", seed=seed, warn_independent_sampling=False)
+        self._number = number
+
+    def _find_sample_id(self, study: optuna.Study, search_space: Distributions) -> int:
+        return self._number
+
+
 class ArmSampler(optuna.samplers.BaseSampler):
     """One suggestion of one of Optuna's samplers that repeats none of the arm's.
 
     Seeded by study and position: a continued search draws what an undisturbed one would have.
     """
 
-    def __init__(self, config: StudyConfig, space: Distributions, number: int) -> None:
+    def __init__(self, config: StudyConfig, arm: Arm, number: int) -> None:
         """Suggest the values of the arm's search trial with this number."""
         self._config = config
-        self._space = space
+        self._arm = arm
+        self._space = distributions(arm)
         self._number = number
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Distributions:
@@ -110,8 +125,8 @@ class ArmSampler(optuna.samplers.BaseSampler):
         for attempt in range(_TRIES):
             values = self._suggest(study, trial, attempt)
             if values not in others:
-                break
-        return values
+                return values
+        return self._untried(others) or values
 
     def sample_independent(
         self,
@@ -123,15 +138,44 @@ class ArmSampler(optuna.samplers.BaseSampler):
         """Never needed: every parameter is suggested by `sample_relative`."""
         raise NotImplementedError(param_name)
 
+    def _untried(self, others: list[Values]) -> Values | None:
+        """A point that is left where there are levels alone: a sampler may insist on the best."""
+        levels = []
+        for one in self._space.values():
+            if not isinstance(one, optuna.distributions.CategoricalDistribution):
+                return None
+            levels.append(one.choices)
+        points = [
+            dict(zip(self._space, point, strict=True)) for point in itertools.product(*levels)
+        ]
+        left = [point for point in points if point not in others]
+        return left[_seed(self._config.seed, self._number) % len(left)] if left else None
+
+    def _shared_level(self, name: str, levels: tuple[Any, ...]) -> Any:
+        """Level of a parameter that both models have: each once, then again, alike for both."""
+        rest = [level for level in levels if level not in (tried := self._tried_first(name))]
+        generator = np.random.default_rng(_seed(self._config.seed, *name.encode()))
+        order = [*tried, *(rest[index] for index in generator.permutation(len(rest)))]
+        return order[self._number % len(order)]
+
+    def _tried_first(self, name: str) -> list[Any]:
+        return list(dict.fromkeys(values[name] for values in tried_first(self._config, self._arm)))
+
     def _suggest(self, study: optuna.Study, trial: FrozenTrial, attempt: int) -> Values:
         if self._config.sampler in ("random", "grid"):
             # A stream for each parameter: U-Net's arm draws the same lr as U-REC's, which has w1.
-            return {
-                name: optuna.samplers.RandomSampler(
-                    seed=_seed(self._config.seed, self._number, attempt, *name.encode())
-                ).sample_independent(study, trial, name, distribution)
-                for name, distribution in self._space.items()
-            }
+            values: Values = {}
+            for name, one in self._space.items():
+                shared = len(PARAMETERS[name].models) > 1
+                if shared and isinstance(one, optuna.distributions.CategoricalDistribution):
+                    values[name] = self._shared_level(name, one.choices)
+                    continue
+                again = 0 if shared else attempt
+                sampler = optuna.samplers.RandomSampler(
+                    seed=_seed(self._config.seed, self._number, again, *name.encode())
+                )
+                values[name] = sampler.sample_independent(study, trial, name, one)
+            return values
         inner = self._inner(attempt)
         space = self._space
         if self._config.sampler != "qmc":
@@ -149,7 +193,7 @@ class ArmSampler(optuna.samplers.BaseSampler):
             "tpe": partial(
                 optuna.samplers.TPESampler, n_startup_trials=num_random, constant_liar=True
             ),
-            "qmc": partial(optuna.samplers.QMCSampler, warn_independent_sampling=False),
+            "qmc": partial(_Sobol, 1 + self._number + attempt * self._config.trials),
             "gp": partial(
                 optuna.samplers.GPSampler,
                 n_startup_trials=num_random,

@@ -73,9 +73,7 @@ class ArmSearch:
         if self._interrupted:
             return self._search_trial(self._interrupted.popleft())
         if self._num_asked < self.arm.num_search:
-            self._optuna_study.sampler = ArmSampler(
-                self._config, self._distributions, self._num_asked
-            )
+            self._optuna_study.sampler = ArmSampler(self._config, self.arm, self._num_asked)
             self._num_asked += 1
             return self._search_trial(self._optuna_study.ask(self._distributions).number)
         if self._running or not self._seeds:
@@ -109,9 +107,10 @@ class ArmSearch:
 
     def complete(self, outcome: Outcome) -> None:
         """Tell Optuna how a search trial ended; confirmation is none of its business."""
-        number = self._running.pop(outcome.trial.key, None)
+        number = self._running.get(outcome.trial.key)
         if number is not None:
             self._tell(number, outcome)
+            del self._running[outcome.trial.key]
             self._give_up_confirmation()
 
     def chosen_values(self) -> dict[str, Any] | None:
@@ -153,7 +152,7 @@ class ArmSearch:
         frozen = self._optuna_study.get_trials(deepcopy=False)[number]
         values = frozen.params
         if len(values) < len(self._distributions):  # cut off while its values were written
-            self._optuna_study.sampler = ArmSampler(self._config, self._distributions, number)
+            self._optuna_study.sampler = ArmSampler(self._config, self.arm, number)
             asked = optuna.trial.Trial(self._optuna_study, frozen._trial_id)
             values = suggest(asked, self._distributions)
         trial = search_trial(self._config, self.arm, number, values)
@@ -207,7 +206,8 @@ class StudySearcher(Searcher):
 
     def end(self, outcome: Outcome) -> None:
         """A trial has ended, and its outcome is on disk."""
-        self._running.pop(outcome.trial.key).complete(outcome)
+        self._running[outcome.trial.key].complete(outcome)
+        del self._running[outcome.trial.key]
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: Tune says so before the outcome is on disk; see `end`."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
@@ -106,6 +109,7 @@ class TrialRuns:
                 goes on from its checkpoint reports all of them again.
             time_ms: When they were reported, the same when the call is repeated.
         """
+        self._require(key)
         last = self._find_last_step(key)
         batch: list[Metric] = []
         for row in rows:
@@ -128,12 +132,13 @@ class TrialRuns:
     def end(self, folder: Path, outcome: Outcome, time_ms: int) -> None:
         """Write the final measures, artifacts and status of a trial and end its run."""
         key, record = outcome.trial.key, outcome.record
-        run_id = self._ids[key]
         self.log_rows(key, outcome.history, time_ms)
+        run_id = self._ids[key]
         names = (TRACEBACK,) if outcome.state == "failed" else (CONFUSION, PICTURE, RESULT)
         for name in names:
             if (folder / name).exists():
-                self._client.log_artifact(run_id, str(folder / name))
+                with artifact_errors():
+                    self._client.log_artifact(run_id, str(folder / name))
         tags = {"status": outcome.state, "attempts": str(outcome.attempts)}
         metrics = []
         if outcome.state == "finished":
@@ -142,10 +147,11 @@ class TrialRuns:
             if record.get("damaged_checkpoints"):
                 tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
             step = outcome.trial.training.steps
+            known = self._client.get_run(run_id).data.metrics  # of an end that was cut off
             metrics = [
                 Metric(name, value, time_ms, step)
                 for name, value in record["metrics"].items()
-                if not math.isnan(value)
+                if name not in known and not math.isnan(value)
             ]
         entries = [RunTag(name, value) for name, value in tags.items()]
         self._client.log_batch(run_id, metrics=metrics, tags=entries)
@@ -165,6 +171,11 @@ class TrialRuns:
             if key not in self._ended:
                 self._client.set_tag(run_id, "status", "stopped")
                 self._client.set_terminated(run_id, status="KILLED")
+
+    def _require(self, key: str) -> None:
+        """Refuse what belongs to a run that could not be created."""
+        if key not in self._ids:
+            raise MlflowException(f"trial {key} has no run", RESOURCE_DOES_NOT_EXIST)
 
     def _keep_one(self, key: str, runs: Iterable[Run]) -> None:
         found = sorted(runs, key=lambda run: (run.info.status not in _ENDED, run.info.start_time))
@@ -190,15 +201,31 @@ class TrialRuns:
         return self._last_step[key]
 
 
-def search_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
-    """All active runs that fulfil a condition."""
+@contextmanager
+def artifact_errors() -> Iterator[None]:
+    """Turn the errors of an artifact store's own library (S3's, say) into OSError."""
+    try:
+        yield
+    except (MlflowException, OSError):
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def search_runs(
+    client: MlflowClient,
+    experiment_id: str,
+    condition: str,
+    view: int = ViewType.ACTIVE_ONLY,
+) -> list[Run]:
+    """All runs that fulfil a condition, the active ones unless told otherwise."""
     found: list[Run] = []
     token: str | None = None
     while True:
         page = client.search_runs(
             [experiment_id],
             filter_string=condition,
-            run_view_type=ViewType.ACTIVE_ONLY,
+            run_view_type=view,
             max_results=1000,
             page_token=token,
         )

@@ -88,6 +88,7 @@ class LoopState:
                 self._take_over(saved)
                 break
             damaged.append(f"{file.name} was damaged and not used")
+            file.unlink()  # or the next save would put it in the place of the whole one
         return damaged
 
     def _take_over(self, saved: dict[str, Any]) -> None:

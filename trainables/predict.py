@@ -75,8 +75,9 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
     """The model that an option, `--model`, names.
 
     Args:
-        model: A model file, the folder of a confirmation trial, or a run of one in MLflow
-            (its id, or `runs:/` and its id).
+        model: A model file, the folder of a confirmation trial, with or without its seed (of an
+            arm's repeats, one keeps its model), or a run of one in MLflow (its id, or `runs:/`
+            and its id).
         tracking_uri: MLflow server or database; None for MLFLOW_TRACKING_URI, or else
             mlflow.db in the working folder.
 
@@ -100,6 +101,9 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
             else "take a confirmation trial that has finished; search trials keep no weights"
         )
         raise DataError(f"--model must hold {MODEL_FILE}, got the folder {model!r}; {advice}")
+    kept = list(path.parent.glob(f"{path.name}-s*/{MODEL_FILE}"))
+    if len(kept) == 1:
+        return TrainedModel.load(kept[0])
     if match := _RUN_ID.fullmatch(model):
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
         return _load_of_run(match[1], uri)
@@ -231,7 +235,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--model",
         required=True,
-        help=f"a {MODEL_FILE}, the folder of a confirmation trial, or the id of its MLflow run",
+        help=f"a {MODEL_FILE}, the folder of a confirmation trial (its seed may be left out), or "
+        "the id of its MLflow run",
     )
     add("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
     add("--probabilities", action="store_true", help="also write NAME_probabilities.tif")

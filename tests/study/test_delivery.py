@@ -55,7 +55,7 @@ def test_records_wait_and_arrive_once_each_in_order(error):
 def test_what_has_not_arrived_in_time_is_said():
     store, delivery = Store(), Delivery()
     store.up.clear()
-    for number in (1, 2):
+    for number in range(20):
         delivery.put(lambda number=number: store.take(number, OSError("away")))
     assert store.asked.wait(10)
     assert not delivery.close(0.05)

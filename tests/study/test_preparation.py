@@ -118,6 +118,30 @@ def test_changed_tiles_are_refused(make_config, split):
         prepare(config, plan_arms(config), other)
 
 
+@pytest.mark.parametrize("field", ["exclude_from_mean", "classes"])
+def test_changed_description_of_the_data_is_refused(make_config, field):
+    """Half of a study was scored over other classes than the rest."""
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, plan_arms(config), data)
+    changed = {
+        "exclude_from_mean": ("wood",),
+        "classes": tuple(reversed(data.spec.classes)),
+    }
+    spec = dataclasses.replace(data.spec, **{field: changed[field]})
+    with pytest.raises(ConfigError, match=f"{field}: "):
+        prepare(config, plan_arms(config), dataclasses.replace(data, spec=spec))
+
+
+def test_budgets_of_a_study_that_never_began_are_drawn_anew(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    (config.folder / "study.yaml").unlink()  # as a kill before it was written leaves it
+    other = make_config(space=SPACE, budget_unit="tile")
+    budgets = prepare(other, plan_arms(other), read(other))
+    assert {budget.unit.kind for budget, _ in budgets.values()} == {"tile"}
+
+
 def test_changed_budget_is_refused(make_config):
     config = make_config(space=SPACE)
     prepare(config, plan_arms(config), read(config))

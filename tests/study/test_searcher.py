@@ -389,9 +389,14 @@ def test_rows_told_again_after_an_interruption_are_told_once(storage):
     assert told_to_optuna.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
 
 
-@pytest.mark.parametrize("space", ["w1,lr,label_frac=1", "w1=0.1/0.3,lr=0.001/0.01,label_frac=1"])
+LEVELS = "w1,lr=0.0001/0.0003/0.001/0.003/0.01,label_frac=1"
+
+
+@pytest.mark.parametrize(
+    "space", ["w1,lr,label_frac=1", LEVELS, LEVELS.replace("w1", "w1=0.1/0.3")]
+)
 def test_both_models_draw_the_same_lr_at_each_position(storage, space):
-    config = study(sampler="random", space=space, trials=6 if ".." in space else 2)
+    config = study(sampler="random", space=space, trials=5)
     drawn = []
     for arm, model in enumerate(("urec", "unet")):
         trials = run_all(open_search(config, storage, arm=arm), by_w1)[: config.trials]
@@ -399,7 +404,21 @@ def test_both_models_draw_the_same_lr_at_each_position(storage, space):
         assert {trial.phase for trial in trials} == {"search"}
         drawn.append([trial.training.lr for trial in trials])
     assert drawn[0] == drawn[1]
-    assert len(set(drawn[0])) > 1
+    assert len(set(drawn[0])) == 5, "none twice"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_no_level_is_tried_twice_while_another_is_untried(storage, sampler):
+    """TPE suggested the good level again and again: the same training, bit for bit."""
+    config = study(models=["unet"], sampler=sampler, trials=5, space=LEVELS.removeprefix("w1,"))
+    trials = run_all(open_search(config, storage), lambda trial: float(trial.training.lr == 0.01))
+    assert len({trial.training.lr for trial in trials[:5]}) == 5
+
+
+def test_qmc_does_not_try_the_corner_that_the_papers_setting_is(storage):
+    config = study(sampler="qmc", space="w1=0.1..0.5,lr=0.0001..0.01,label_frac=1", trials=6)
+    tried = [trial.training for trial in run_all(open_search(config, storage), by_w1)[:6]]
+    assert sum(one.lr < 1.0001e-4 and one.w1 < 0.1001 for one in tried) == 1
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
@@ -415,7 +434,7 @@ def test_concurrent_suggestions_do_not_repeat_each_other(storage, sampler):
     assert len(set(tried)) == 6
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])  # QMC goes on to its next point
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
 @pytest.mark.parametrize("num_written", [0, 1])
 def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_had(
     tmp_path, monkeypatch, sampler, num_written

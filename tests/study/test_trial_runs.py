@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from study.arms import confirm_trial, plan_arms
 from study.outcomes import TRACEBACK, Outcome, read_outcome, write_failed, write_pruned
 from study.record import StudyRecord, check_store
-from study.trial_runs import TrialRuns
+from study.trial_runs import TrialRuns, artifact_errors
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.trial import CONFUSION, RESULT
@@ -196,8 +197,8 @@ def test_every_call_may_be_repeated(open_runs, children, client, trial, finished
     for _ in range(2):
         trials._last_step.clear()
         trials.log_rows(trial.key, ROWS, 1)
-    for _ in range(2):
-        trials.end(*finished, 2)
+    for time_ms in (2, 3):  # the second as by the process after one that was killed half way
+        trials.end(*finished, time_ms)
     (run,) = children(ViewType.ALL)
     assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
     assert points(client, run, "test/miou") == [(4, 0.5)]
@@ -324,3 +325,29 @@ def test_another_study_of_the_same_name_gets_a_parent_of_its_own(
         parents.append(record.parent_id)
     assert parents[0] != parents[1]
     assert {run.data.tags["mlflow.parentRunId"] for run in children()} == set(parents)
+
+
+def test_rows_of_a_trial_whose_run_was_refused_are_refused_too(open_runs, trial, finished):
+    """Somebody deleted the experiment: a KeyError ended the study."""
+    trials = open_runs()
+    for write in (lambda: trials.log_rows(trial.key, ROWS, 1), lambda: trials.end(*finished, 1)):
+        with pytest.raises(MlflowException, match="has no run") as caught:
+            write()
+        assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_deleted_parent_comes_back_with_its_trials(open_runs, record, client, children, finished):
+    open_runs(record).add(*finished, 1)
+    client.delete_run(record.parent_id)
+    open_runs().add(*finished, 2)
+    (run,) = children()
+    assert run.data.tags["mlflow.parentRunId"] == record.parent_id
+    assert client.get_run(record.parent_id).info.lifecycle_stage == "active"
+
+
+def test_an_artifact_store_that_is_away_is_no_mistake_of_ours():
+    class BotoCoreError(Exception):
+        """As boto3 raises them."""
+
+    with pytest.raises(OSError, match="BotoCoreError: away"), artifact_errors():
+        raise BotoCoreError("away")

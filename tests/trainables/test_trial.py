@@ -140,3 +140,5 @@ def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):
     other.mkdir()
     with pytest.raises(DataError, match=f"kept its model, such as {kept.name}"):
         predict.load_trained(str(other))
+    found = predict.load_trained(str(tmp_path / "confirm-urec-f0.10"))
+    assert found.trial_key == "confirm-a"

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from trainables.data.scenes.conditions import KINDS
 from trainables.data.scenes.georeference import tile_shape, tile_transform, write_geotiff
 from trainables.data.scenes.render import draw_generators, paint_scene
+from trainables.processes import end_with_parent
 
 SCENES_VERSION: Final = 1
 """Bump when pictures change: scenes of another version are not the same data."""
@@ -148,7 +147,7 @@ def _write_tiles(
         return
     context = get_context("forkserver" if os.name == "posix" else "spawn")
     with ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_end_with_parent
+        num_processes, mp_context=context, initializer=end_with_parent
     ) as pool:
         futures = [pool.submit(_write_tile, folder, seed, area, size_px) for area in areas]
         try:
@@ -157,18 +156,6 @@ def _write_tiles(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: killed, it takes none along."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_complete(folder: Path, record: Mapping[str, object]) -> bool:
