@@ -171,9 +171,11 @@ def test_bad_input_ends_the_command_itself(inputs):
 
 
 @pytest.mark.slow
-def test_dry_run_writes_nothing(inputs):
+def test_dry_run_writes_nothing(inputs, tiny_folder, tiny_training):
+    (inputs / "tiny.yaml").write_text(yaml.safe_dump({**tiny_training, "data": str(tiny_folder)}))
     before = listing(inputs)
-    done = run_command(inputs, "--dry-run", "--space", "w1,label_frac=0.1/1")
+    options = ("--config", "tiny.yaml", "--space", "w1,label_frac=0.1/1")
+    done = run_command(inputs, "--dry-run", *options)
     assert done.returncode == 0
     assert "urec-f0.10" in done.stdout
     assert "estimated time: about" in done.stdout
