@@ -139,5 +139,6 @@ def _key(trial: Any) -> str:
 
 
 def _error_text(trial: Any) -> str:
-    error = trial.get_error()
-    return str(error) if error is not None else "the trial's process ended without an error"
+    # The file that Tune has just written: `get_error` reads a copy that is made later.
+    file = Path(trial.error_file)
+    return file.read_text() if file.exists() else "the trial's process ended without an error"

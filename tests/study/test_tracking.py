@@ -67,7 +67,10 @@ def told(config, tmp_path):
         folder = tmp_path / trial.key
         folder.mkdir(exist_ok=True)
         handed = {"trial": trial.to_plain(), "folder": str(folder)}
-        return SimpleNamespace(config=handed, get_error=lambda: error), trial, folder
+        file = tmp_path / "error.txt"
+        if error is not None:
+            file.write_text(str(error))
+        return SimpleNamespace(config=handed, error_file=str(file)), trial, folder
 
     return make
 
