@@ -38,6 +38,11 @@ def arm_name(variant: str, label_frac: float) -> str:
     return f"{variant}-f{fraction_text(label_frac)}"
 
 
+def arm_of(trial: TrialConfig) -> str:
+    """Name of the arm of a trial."""
+    return arm_name(trial.variant or trial.model, trial.label_frac)
+
+
 def fraction_text(fraction: float) -> str:
     """At least two decimals and as many as the number has: 0.1 -> `0.10`, 0.005 -> `0.005`."""
     return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)

@@ -16,6 +16,7 @@ from trainables.trial import CHECKPOINT, RESULT
 PRUNED: Final = "pruned.json"
 FAILED: Final = "failed.json"
 TRACEBACK: Final = "traceback.txt"
+_FAILURES: Final = "failures.txt"
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -31,7 +32,7 @@ class Outcome:
     score: float | None = None
     """Selected validation measure; of finished trials alone."""
     attempts: int = 1
-    """How often it was started."""
+    """How often it was tried: its failures, and the attempt that did not fail."""
     traceback: str = ""
     """Of the last attempt of a failed trial."""
     record: Mapping[str, Any]
@@ -52,37 +53,45 @@ def read_outcome(folder: Path) -> Outcome | None:
                 trial=TrialConfig.from_plain(record["trial"]),
                 history=record["history"],
                 score=record.get("score"),
-                attempts=record.get("attempts", 1),
+                attempts=_num_failures(folder) + (state != "failed"),
                 traceback=record.get("traceback", ""),
                 record=record,
             )
     return None
 
 
-def write_pruned(folder: Path, trial: TrialConfig, history: Rows, attempts: int) -> None:
+def write_pruned(folder: Path, trial: TrialConfig, history: Rows) -> None:
     """Record that a search trial was stopped early; it is not gone on with."""
-    record = {"trial": trial.to_plain(), "history": list(history), "attempts": attempts}
+    record = {"trial": trial.to_plain(), "history": list(history)}
     write_atomically(folder / PRUNED, json.dumps(record).encode())
 
 
-def write_failed(
-    folder: Path, trial: TrialConfig, history: Rows, traceback: str, attempts: int
-) -> None:
+def write_failed(folder: Path, trial: TrialConfig, history: Rows, traceback: str) -> None:
     """Record that a trial failed for good, with the traceback of its last attempt."""
     write_atomically(folder / TRACEBACK, traceback.encode())
     record = {
         "trial": trial.to_plain(),
         "history": list(history),
-        "attempts": attempts,
         "traceback": traceback,
     }
     write_atomically(folder / FAILED, json.dumps(record).encode())
 
 
+def count_failure(folder: Path) -> None:
+    """Count one more failed attempt at the trial of a folder."""
+    write_atomically(folder / _FAILURES, str(_num_failures(folder) + 1).encode())
+
+
+def _num_failures(folder: Path) -> int:
+    path = folder / _FAILURES
+    return int(path.read_text()) if path.exists() else 0
+
+
 def forget_failure(folder: Path) -> None:
-    """Make way for another attempt at a trial that had failed; its checkpoint stays."""
-    for name in (FAILED, TRACEBACK):
-        (folder / name).unlink(missing_ok=True)
+    """Make way for a trial that had failed for good to be tried again; its checkpoint stays."""
+    if (folder / FAILED).exists():
+        for name in (_FAILURES, TRACEBACK, FAILED):
+            (folder / name).unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

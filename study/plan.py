@@ -23,7 +23,8 @@ from study.preflight import (
     read_data,
     required_disk_mib,
 )
-from study.preparation import resolve_steps
+from study.preparation import MANIFEST, refuse_changes, resolve_steps
+from study.provenance import read_manifest
 from study.slot_schedule import ArmWork, schedule_s
 from trainables.config import TrialConfig
 from trainables.pace import take_sample
@@ -47,7 +48,7 @@ def plan_text(config: StudyConfig) -> str:
     """Arms, trials, steps, disk and estimated time; nothing is written to the output folder.
 
     Raises:
-        ConfigError: If not one trial fits the machine.
+        ConfigError: If not one trial fits the machine, or the study was begun otherwise.
         DataError: If the data cannot be used.
     """
     arms, slots = plan_arms(config), find_slots(config)
@@ -66,7 +67,7 @@ def plan_text(config: StudyConfig) -> str:
         f"{num_trials(config, arms)} trials of {training.steps} steps{epochs} with "
         f"{training.batch_size} patches, {slots.concurrent} at once",
         f"a trial takes {_resources_text(config, slots)}",
-        _time_text(measured, arms, slots),
+        _time_text(measured, arms, slots) + _done_text(config),
         f"disk for checkpoints: at most {disk_mib:.0f} MiB, {_free_mib(config.folder):.0f} free",
     ]
     return "\n".join(lines)
@@ -99,6 +100,10 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         spec = find_dataset(elsewhere)
         data = read_data(elsewhere, spec)
         read_s = time.perf_counter() - start
+        config = resolve_steps(config, data)
+        earlier = read_manifest(config.folder / MANIFEST)
+        if earlier is not None:
+            refuse_changes(config, data, earlier)
         names = tuple(one.name for one in spec.classes)
         sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
         _say(f"calibrating: training {_names(trials)} for some seconds each")
@@ -109,7 +114,7 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
             cpus=config.cpus,
             num_gpus=slots.num_gpus if slots.gpus > 0 else 0,
         )
-        return _Measured(config=resolve_steps(config, data), read_s=read_s, calibration=calibration)
+        return _Measured(config=config, read_s=read_s, calibration=calibration)
 
 
 def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
@@ -164,6 +169,14 @@ def _resources_text(config: StudyConfig, slots: Slots) -> str:
     return f"{config.cpus:g} of {slots.num_cpus} CPUs{gpus}" + (
         "" if slots.num_gpus else "; there is no GPU"
     )
+
+
+def _done_text(config: StudyConfig) -> str:
+    """Of a study that has begun: what the estimated time counts and is done already."""
+    from trainables.trial import RESULT  # imports Ray, which takes seconds
+
+    num_done = len(list((config.folder / "trials").glob(f"*/{RESULT}")))
+    return f"; {num_done} trials of these are done" if num_done else ""
 
 
 def _free_mib(folder: Path) -> float:

@@ -55,7 +55,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     folder = config.folder
     earlier = read_manifest(folder / MANIFEST)
     if earlier is not None:
-        _refuse_changes(config, data, earlier)
+        refuse_changes(config, data, earlier)
     fractions = sorted({arm.label_frac for arm in arms})
     budgets = {}
     for seed in (config.seed, *confirm_seeds(config)):
@@ -87,7 +87,17 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     return budgets
 
 
-def _refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
+def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study that was begun otherwise.
+
+    Args:
+        config: As it is now.
+        data: As they are now.
+        earlier: Content of `study.yaml`.
+
+    Raises:
+        ConfigError: With everything that changed.
+    """
     changes = config.changes(earlier["config"])
     changes += [
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"

@@ -16,7 +16,7 @@ import ray
 from mlflow.exceptions import MlflowException
 from ray import tune
 
-from study.arms import Arm, arm_name, num_trials, plan_arms
+from study.arms import Arm, arm_of, num_trials, plan_arms
 from study.cluster import ray_on_this_machine, run_with_tune
 from study.config import StudyConfig
 from study.databases import create_optuna_database
@@ -127,13 +127,11 @@ def _run_trials(
             _say("starting Ray")
             with ray_on_this_machine(slots):
                 searcher = StudySearcher(searches, make_hand_out(config, data, budgets, slots))
-                progress = ProgressCallback(
-                    num_all,
-                    num_all - num_left,
-                    lambda: delivery.num_waiting if delivery.is_away else 0,
-                )
                 on_end = partial(_tidy, config, {arm.name: arm for arm in arms})
                 tracking = TrackingCallback(searcher, runs, delivery, on_end)
+                progress = ProgressCallback(
+                    num_all, num_all - num_left, lambda: delivery.num_waiting * delivery.is_away
+                )
                 run_with_tune(config, searcher, num_left, slots, [tracking, progress])
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
@@ -142,13 +140,7 @@ def _run_trials(
             keep_best_model(config, arm, trials)
         states = [outcome.state for _, outcome in _outcomes(trials)]
         delivery.put(partial(record.close, states.count("failed")))
-        if delivery.is_away:
-            _say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
-        if not delivery.close(_PATIENCE_S):
-            raise StudyHaltedError(
-                f"all trials are done, but the tracking server at {uri} does not answer; their "
-                f"records wait in {config.folder}"
-            )
+        _wait_for(delivery, uri)
     if delivery.refused:
         record = _repair(config, delivery.refused[0], states.count("failed"))
     return StudyOutcome(
@@ -160,6 +152,21 @@ def _run_trials(
         num_failed=states.count("failed"),
         num_left_out=num_all - len(states),
     )
+
+
+def _wait_for(delivery: Delivery, uri: str) -> None:
+    """Wait until all records have arrived.
+
+    Raises:
+        StudyHaltedError: If the tracking server stays away.
+    """
+    if delivery.is_away:
+        _say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
+    if not delivery.close(_PATIENCE_S):
+        raise StudyHaltedError(
+            f"all trials are done, but the tracking server at {uri} does not answer; their "
+            "records wait on disk"
+        )
 
 
 @contextmanager
@@ -196,9 +203,7 @@ def _repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
 def _tidy(config: StudyConfig, arms: Mapping[str, Arm], outcome: Outcome) -> None:
     """Keep to the quota when a trial has ended."""
     if outcome.trial.phase == "confirm":
-        variant = outcome.trial.variant or outcome.trial.model
-        arm = arms[arm_name(variant, outcome.trial.label_frac)]
-        keep_best_model(config, arm, trials_folder(config))
+        keep_best_model(config, arms[arm_of(outcome.trial)], trials_folder(config))
 
 
 def _outcomes(trials: Path) -> list[tuple[Path, Outcome]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full
 from study.outcomes import (
     Outcome,
+    count_failure,
     forget_failure,
     read_outcome,
     remove_leftovers,
@@ -49,7 +49,6 @@ class TrackingCallback(Callback):
         self._runs = runs
         self._delivery = delivery
         self._on_end = on_end
-        self._attempts: dict[str, int] = {}
         self._history: dict[str, list[Row]] = {}
         self._halt: str | None = None
 
@@ -66,7 +65,6 @@ class TrackingCallback(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begin the run; Tune starts a trial anew after it failed."""
         self._begin(trial)
-        self._attempts[_key(trial)] += 1
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -81,7 +79,7 @@ class TrackingCallback(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed and will be started again."""
-        self._look_for_full_disk(_error_text(trial))
+        self._note_failure(trial)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End with what the trial left on disk, or as pruned."""
@@ -93,7 +91,7 @@ class TrackingCallback(Callback):
                     f"a complete trial must have left {RESULT}, got none in {folder}"
                 )
             told = TrialConfig.from_plain(trial.config["trial"])
-            write_pruned(folder, told, self._history[told.key], self._attempts[told.key])
+            write_pruned(folder, told, self._history[told.key])
             remove_leftovers(folder)
         self._end(trial)
 
@@ -101,22 +99,20 @@ class TrackingCallback(Callback):
         """End as failed, unless the trial's process was lost after it had finished."""
         self._begin(trial)  # whose process may never have come up
         folder, key = Path(trial.config["folder"]), _key(trial)
-        text = _error_text(trial)
-        self._look_for_full_disk(text)
+        self._note_failure(trial)
         if self._halt is not None:
             return  # not the trial's fault: it goes on when the study is continued
         if read_outcome(folder) is None:
             told = TrialConfig.from_plain(trial.config["trial"])
-            write_failed(folder, told, self._history[key], text, self._attempts[key])
+            write_failed(folder, told, self._history[key], _error_text(trial))
             if told.phase == "search":  # a failed confirmation is repeated when continued
                 remove_leftovers(folder)
         self._end(trial)
 
     def _begin(self, trial: Any) -> None:
         told = TrialConfig.from_plain(trial.config["trial"])
-        if told.key not in self._attempts:
+        if told.key not in self._history:
             forget_failure(Path(trial.config["folder"]))
-            self._attempts[told.key] = 0
             self._history[told.key] = []
             self._delivery.put(partial(self._runs.begin, told))
 
@@ -124,14 +120,15 @@ class TrackingCallback(Callback):
         folder = Path(trial.config["folder"])
         outcome = read_outcome(folder)
         assert outcome is not None
-        outcome = replace(outcome, attempts=max(1, self._attempts[_key(trial)]))
         self._searcher.end(outcome)
         self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)
 
-    def _look_for_full_disk(self, text: str) -> None:
-        if is_disk_full(text):
+    def _note_failure(self, trial: Any) -> None:
+        if is_disk_full(_error_text(trial)):
             self._halt = "the disk is full; free space"
+        else:
+            count_failure(Path(trial.config["folder"]))
 
 
 def _key(trial: Any) -> str:

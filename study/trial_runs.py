@@ -18,7 +18,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from study.arms import arm_name
+from study.arms import arm_of
 from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
@@ -70,14 +70,13 @@ class TrialRuns:
         if key in self._ended:
             self._client.delete_run(self._ids[key])
             self._forget(key)
-        variant = trial.variant or trial.model
         tags = {
             MLFLOW_PARENT_RUN_ID: self._parent_id,
             MLFLOW_RUN_NAME: key,
             "trial_key": key,
             "phase": trial.phase,
-            "arm": arm_name(variant, trial.label_frac),
-            "variant": variant,
+            "arm": arm_of(trial),
+            "variant": trial.variant or trial.model,
             "model": trial.model,
             "label_frac": repr(trial.label_frac),
             "seed": str(trial.seed),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from trainables.files import remove_partial, write_atomically
+from trainables.files import remove_partials, write_atomically
 
 Row = dict[str, float]
 """Measurements after one step: `step`, and `split/name` for each measure."""
@@ -28,6 +28,7 @@ _PLAIN_STATE: Final = (
     "history",
     "train_s",
     "eval_s",
+    "damaged",
 )
 
 
@@ -45,6 +46,8 @@ class LoopState:
     history: list[Row] = field(default_factory=list)
     train_s: float = 0.0
     eval_s: float = 0.0
+    damaged: list[str] = field(default_factory=list)
+    """Saved states of this run that could not be used, in words."""
 
     @property
     def evaluated(self) -> nn.Module:
@@ -71,13 +74,11 @@ class LoopState:
             path.replace(previous)
         new.replace(path)
 
-    def restore(self, path: Path, device: torch.device) -> list[str]:
+    def restore(self, path: Path, device: torch.device) -> None:
         """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
-
-        Returns:
-            What was wrong with states that had to be passed over, one text each.
+        States that had to be passed over are removed and noted in `damaged`.
         """
         damaged = []
         for file in (path, _beside(path, "previous")):
@@ -89,7 +90,7 @@ class LoopState:
                 break
             damaged.append(f"{file.name} was damaged and not used")
             file.unlink()  # or the next save would put it in the place of the whole one
-        return damaged
+        self.damaged += damaged
 
     def _take_over(self, saved: dict[str, Any]) -> None:
         self.model.load_state_dict(saved["model"])
@@ -111,10 +112,10 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 def remove_checkpoints(path: Path) -> None:
-    """Remove the saved states of a run that needs them no more, and what a crash left of one."""
+    """Remove the saved states of a run that needs them no more, and what crashes left beside."""
     for file in (path, _beside(path, "previous"), _beside(path, "new")):
         file.unlink(missing_ok=True)
-        remove_partial(file)
+    remove_partials(path.parent)
 
 
 def _beside(path: Path, which: str) -> Path:

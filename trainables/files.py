@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def remove_partial(path: Path) -> None:
-    """Remove what processes that died while they wrote a file have left of it."""
-    for partial in path.parent.glob(f".{path.name}.*.partial"):
+def remove_partials(folder: Path) -> None:
+    """Remove what processes that died while they wrote files have left of them."""
+    for partial in folder.glob(".*.partial"):
         partial.unlink(missing_ok=True)

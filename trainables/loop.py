@@ -98,7 +98,7 @@ def train(
     """
     training = config.training
     state = _new_state(config, data, device)
-    damaged = state.restore(checkpoint, device)
+    state.restore(checkpoint, device)
     sampler = _build_sampler(config, data, device)
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
@@ -135,7 +135,7 @@ def train(
         history=state.history,
         train_s=state.train_s,
         eval_s=state.eval_s,
-        damaged=tuple(damaged),
+        damaged=tuple(state.damaged),
     )
 
 

@@ -6,10 +6,12 @@ import pytest
 
 from study import plan as plan_module
 from study import preflight
+from study.arms import plan_arms
 from study.calibration import Calibration
 from study.plan import about_text, plan_text
+from study.preparation import prepare
 from trainables.data.synthetic import write_scenes
-from trainables.errors import DataError
+from trainables.errors import ConfigError, DataError
 from trainables.pace import Pace
 
 AREAS = {"train": (1, 3, 5, 7), "val": (15,), "test": (2,)}
@@ -153,3 +155,16 @@ def test_plan_of_bad_data_raises_as_a_study_does(make_config, write_dataset, tmp
 )
 def test_durations_have_two_digits(seconds, text):
     assert about_text(seconds) == text
+
+
+def test_plan_of_a_study_that_has_begun(make_config):
+    config = make_config(space="w1,label_frac=1")
+    data = preflight.read_data(config, preflight.find_dataset(config))
+    prepare(config, plan_arms(config), data)
+    assert "are done" not in plan_text(config)
+    for key in ("a", "b"):
+        (config.folder / "trials" / key).mkdir(parents=True)
+        (config.folder / "trials" / key / "result.json").write_text("{}")
+    assert "; 2 trials of these are done" in line_with(plan_text(config), "estimated time")
+    with pytest.raises(ConfigError, match="seeds: 3 -> 4"):
+        plan_text(make_config(space="w1,label_frac=1", seeds=4))

@@ -22,7 +22,7 @@ def confirm(make_config, tmp_path):
             trial = confirm_trial(config, arm, seed, {})
             folder = tmp_path / trial.key
             if score is None:
-                write_failed(folder, trial, [], "out of memory", 1)
+                write_failed(folder, trial, [], "out of memory")
                 continue
             folder.mkdir()
             left = {"trial": trial.to_plain(), "history": [], "score": score}

@@ -13,7 +13,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from study.arms import confirm_trial, plan_arms
-from study.outcomes import TRACEBACK, Outcome, read_outcome, write_failed, write_pruned
+from study.outcomes import (
+    TRACEBACK,
+    Outcome,
+    count_failure,
+    read_outcome,
+    write_failed,
+    write_pruned,
+)
 from study.record import StudyRecord, check_store
 from study.trial_runs import TrialRuns, artifact_errors
 from trainables.config import TrialConfig
@@ -261,7 +268,9 @@ def test_failed_trial_keeps_its_run_until_it_is_repeated(
 ):
     """A failed search trial, which is not repeated, vanished when the study was continued."""
     folder = tmp_path / "t"
-    write_failed(folder, trial, ROWS[:1], "Traceback: out of memory", 3)
+    for _ in range(3):
+        count_failure(folder)
+    write_failed(folder, trial, ROWS[:1], "Traceback: out of memory")
     outcome = read_outcome(folder)
     assert outcome is not None
     open_runs().add(folder, outcome, 1)
@@ -279,7 +288,7 @@ def test_failed_trial_keeps_its_run_until_it_is_repeated(
 
 def test_pruned_trial(open_runs, children, client, trial, tmp_path):
     folder = tmp_path / "t"
-    write_pruned(folder, trial, ROWS[:1], 1)
+    write_pruned(folder, trial, ROWS[:1])
     outcome = read_outcome(folder)
     assert outcome is not None
     open_runs().add(folder, outcome, 1)

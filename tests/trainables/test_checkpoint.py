@@ -166,7 +166,13 @@ def test_a_file_that_was_cut_off_is_not_read(tmp_path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     assert read_state(path, CPU) is None
-    assert _state().restore(path, CPU) == ["checkpoint.pt was damaged and not used"]
+    state = _state()
+    state.restore(path, CPU)
+    assert state.damaged == ["checkpoint.pt was damaged and not used"]
+    state.save(path)
+    again = _state()
+    again.restore(path, CPU)
+    assert again.damaged == state.damaged, "kept over the next interruption"
 
 
 def test_a_changed_byte_is_noticed(tmp_path):

@@ -15,7 +15,7 @@ from trainables.checkpoint import read_state
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
 from trainables.data.budget_units import Unit
-from trainables.data.pixel_set import pack_pixels
+from trainables.data.pixel_set import mask_strips, pack_pixels
 from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tiles import Tile
@@ -43,13 +43,8 @@ TINY = TrainingConfig(
 
 def _pixels(tiles, labels):
     """The set of the pixels that are labelled in `labels` (P,)."""
-    strips = [
-        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
-        for index, (start, end, shape) in enumerate(
-            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
-        )
-    ]
-    return pack_pixels(tiles.shapes, strips)
+    strips = mask_strips(replace(tiles, masks=labels))
+    return pack_pixels(tiles.shapes, ((n, top, mask != IGNORE_INDEX) for n, top, mask in strips))
 
 
 def _trial(model="urec", seed=0, **training):

@@ -7,8 +7,12 @@ in files of a folder that are mapped: then the system reads what is asked for, w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -141,6 +145,9 @@ def allocate_tiles(
         if folder is None:
             return np.zeros(shape, kind)
         file = folder / f"{name}.npy"
+        # A mapped file has holes: written to where the disk is full, it would end the process.
+        if math.prod(shape) * np.dtype(kind).itemsize > shutil.disk_usage(folder).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         return np.lib.format.open_memmap(file, mode="w+", shape=shape, dtype=kind)
 
     return TileSet(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from trainables.data.annotation import draw_budget
 from trainables.data.budget_units import Unit
-from trainables.data.pixel_set import pack_pixels
+from trainables.data.pixel_set import mask_strips, pack_pixels
 from trainables.data.positions import GridPositions, RandomPositions, patch_grid
 from trainables.data.spec import IGNORE_INDEX
 
@@ -15,13 +17,8 @@ PATCH = 32
 
 def _pixels(tiles, labels):
     """The set of the pixels that are labelled in `labels` (P,)."""
-    strips = [
-        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
-        for index, (start, end, shape) in enumerate(
-            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
-        )
-    ]
-    return pack_pixels(tiles.shapes, strips)
+    strips = mask_strips(replace(tiles, masks=labels))
+    return pack_pixels(tiles.shapes, ((n, top, mask != IGNORE_INDEX) for n, top, mask in strips))
 
 
 def _random(tiles, labels, patch_px=PATCH, seed=0):

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from trainables.data.annotation import draw_budget
 from trainables.data.budget_units import Unit
-from trainables.data.pixel_set import pack_pixels
+from trainables.data.pixel_set import mask_strips, pack_pixels
 from trainables.data.positions import GridPositions, RandomPositions, patch_grid
 from trainables.data.sampler import PatchSampler
 from trainables.data.scaling import uint8_scaling
@@ -16,13 +18,8 @@ CPU = torch.device("cpu")
 
 def _pixels(tiles, labels):
     """The set of the pixels that are labelled in `labels` (P,)."""
-    strips = [
-        (index, 0, (labels[start:end] != IGNORE_INDEX).reshape(shape))
-        for index, (start, end, shape) in enumerate(
-            zip(tiles.starts[:-1], tiles.starts[1:], tiles.shapes, strict=True)
-        )
-    ]
-    return pack_pixels(tiles.shapes, strips)
+    strips = mask_strips(replace(tiles, masks=labels))
+    return pack_pixels(tiles.shapes, ((n, top, mask != IGNORE_INDEX) for n, top, mask in strips))
 
 
 class Given:

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -154,3 +155,12 @@ def test_nothing_hidden_needs_no_array():
     packed = pack_tiles([replace(tile, shown=shown), _tile("b", 2, 3)])
     assert packed.shown.sum() == 25
     assert packed.checksum != pack_tiles([tile, _tile("b", 2, 3)]).checksum
+
+
+def test_mapped_files_that_do_not_fit_the_disk_are_refused(tmp_path, monkeypatch):
+    """They had holes: the process was ended by a signal when one was to be filled."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match="No space left on device"):
+        _filled(tmp_path / "tiles")
+    _filled(None)
