@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,20 +133,24 @@ def allocate_tiles(
         has_eroded: Whether there is an eroded reference.
         has_hidden: Whether pixels may be hidden.
         folder: Where to put the arrays as mapped files; None for memory.
+
+    Raises:
+        OSError: If the disk of the folder has no room for them.
     """
     sides = np.array(shapes, dtype=np.int64).reshape(-1, 2)
     starts = _starts(sides)
     num_px = int(starts[-1])
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        # Mapped files have holes: filled where the disk is full, they would end the process.
+        num_bytes = num_px * (num_bands * dtype.itemsize + 1 + has_eroded + has_hidden)
+        if num_bytes > shutil.disk_usage(folder).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
     def new(name: str, shape: tuple[int, ...], kind: Any) -> Any:
         if folder is None:
             return np.zeros(shape, kind)
         file = folder / f"{name}.npy"
-        # A mapped file has holes: written to where the disk is full, it would end the process.
-        if math.prod(shape) * np.dtype(kind).itemsize > shutil.disk_usage(folder).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         return np.lib.format.open_memmap(file, mode="w+", shape=shape, dtype=kind)
 
     return TileSet(
