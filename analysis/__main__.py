@@ -1,4 +1,4 @@
-"""The command: `python -m analysis report|tables|curves NAME`."""
+"""The command: `python -m analysis report|tables|curves|pictures|export NAME...`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.report import ReportPaths, make_curves, make_report, make_tables
+from analysis.report import (
+    ReportPaths,
+    make_curves,
+    make_export,
+    make_pictures,
+    make_report,
+    make_tables,
+)
 from analysis.schema import StudyDataError
 from analysis.store import UnknownStudyError
 from analysis.tables import comparison_text
@@ -14,7 +21,16 @@ from analysis.tables import comparison_text
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {
     "report": (make_report, "one HTML page with all tables and figures"),
     "tables": (make_tables, "the tables as CSV, Markdown and LaTeX"),
-    "curves": (make_curves, "the label-scarcity figure as PNG and SVG"),
+    "curves": (make_curves, "the charts as PNG, SVG and CSV"),
+    "pictures": (make_pictures, "crops and maps where the models differ, as PNG"),
+    "export": (make_export, "all numbers as one Parquet file (docs/export.md)"),
+}
+
+
+_NOTHING = {
+    "tables": "no trial of study {} is on record yet, so there is no table",
+    "curves": "study {} has no confirmed trial yet, so there is nothing to draw",
+    "pictures": "study {} keeps no maps of its test tiles, so there are no pictures",
 }
 
 
@@ -27,14 +43,19 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
-    described = "\n".join(f"  {name:8}{what}" for name, (_, what) in COMMANDS.items())
+    described = "\n".join(f"  {name:10}{what}" for name, (_, what) in COMMANDS.items())
     parsed = _OneLineParser(
         prog="python -m analysis",
-        description=f"Reads a study from MLflow and writes:\n{described}",
+        description=f"Reads studies from MLflow and writes:\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parsed.add_argument("command", choices=list(COMMANDS), metavar="|".join(COMMANDS))
-    parsed.add_argument("name", metavar="NAME", help="the study")
+    parsed.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="+",
+        help="a study, or an exported file *.parquet; several are put side by side",
+    )
     parsed.add_argument(
         "--tracking-uri",
         metavar="URI",
@@ -58,19 +79,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     make, _ = COMMANDS[options.command]
     try:
-        paths = make(options.name, options.tracking_uri, options.out)
+        paths = make(*options.names, tracking_uri=options.tracking_uri, out=options.out)
     except (UnknownStudyError, StudyDataError) as error:
         print(f"python -m analysis: {error}", file=sys.stderr)
         return 2
     if not paths.files:
         print(
-            f"python -m analysis: study {options.name} has no confirmed trial yet, "
-            "so there is nothing to draw",
+            f"python -m analysis: {_NOTHING[options.command].format(', '.join(options.names))}",
             file=sys.stderr,
         )
         return 1
-    print(comparison_text(paths.comparison))
-    print()
+    for name, comparison in paths.comparisons.items():
+        if len(paths.comparisons) > 1:
+            print(name)
+        print(comparison_text(comparison))
+        print()
     for path in paths.files if paths.index is None else (paths.index,):
         print(path)
     return 0

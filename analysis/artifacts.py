@@ -7,18 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
+from analysis.store import open_store
 
 
-def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: str) -> bytes | None:
-    """The content of one artifact.
+def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) -> bytes | None:
+    """The content of one artifact; MLflow is not even imported for one on this machine's disk.
 
     Args:
-        client: Client of the tracking store that holds the run.
+        tracking_uri: The tracking store that holds the run.
         run_id: The run.
         artifact_uri: Its artifact folder, as the store gives it.
         name: Path of the file in that folder, parts separated by "/".
@@ -33,6 +31,7 @@ def read_artifact(client: MlflowClient, run_id: str, artifact_uri: str, name: st
     if folder is not None:
         path = folder / name
         return path.read_bytes() if path.is_file() else None
+    client = open_store(tracking_uri)
     parent = name.rpartition("/")[0] or None
     if name not in {entry.path for entry in client.list_artifacts(run_id, parent)}:
         return None

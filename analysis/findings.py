@@ -1,116 +1,33 @@
-"""What may be said of a study, computed from its data: warnings first, then the findings."""
+"""What may be said of a study, no stronger than its data."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.schema import MODELS, OPEN_STATUSES
+from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS
-from analysis.stats import CONFIDENCE, MIN_SEEDS, PairedDifference, variant_pairs
-from analysis.trials import arms_of
-from analysis.wording import counted, listed, percent, signed
+from analysis.stats import CONFIDENCE, MIN_SEEDS
+from analysis.wording import counted, listed, p_value, percent, signed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from analysis.load import StudyRecord
+    from analysis.answer import Answer, AreaDifference
+    from analysis.differences import PairedDifference
+    from analysis.efficiency import AnnotationNeeded
+    from analysis.power_law import Extrapolation
+    from analysis.stats import Interval
 
 _LEVEL = percent(CONFIDENCE)
 
 
-def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
-    """What a reader must know before any finding; empty if nothing went wrong."""
-    trials = record.trials
-    confirm = trials[trials["phase"] == "confirm"]
-    search = trials[trials["phase"] == "search"]
-    finished = confirm[confirm["status"] == "finished"]
-    found = []
-    num_open = int(trials["status"].isin(OPEN_STATUSES).sum())
-    if record.info.status == "stopped":
-        found.append(
-            "The study was stopped before its end, and the same command continues it: what "
-            "follows is a reading in between."
-        )
-    elif record.info.status == "running":
-        found.append("The study has not ended: what follows is a reading in between.")
-    elif record.info.status == "failed":
-        found.append("The study ended with failures: what follows may be incomplete.")
-    if num_open:
-        found.append(
-            f"{_of(num_open, len(trials))} not ended (running, or interrupted): the study is not "
-            "finished."
-        )
-    num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
-    if num_climbing:
-        found.append(
-            f"{_of(num_climbing, len(finished), 'confirmation trial')} not converged: validation "
-            "still climbed when training stopped, so the scores measure training time too."
-        )
-    num_unknown = int(finished["converged"].isna().sum())
-    if num_unknown:
-        found.append(
-            f"For {_of(num_unknown, len(finished), 'confirmation trial', verb=False)} it was not "
-            "recorded whether training converged."
-        )
-    for rows, what in ((confirm, "confirmation trial"), (search, "search trial")):
-        num_failed = int((rows["status"] == "failed").sum())
-        if num_failed:
-            found.append(f"{_of(num_failed, len(rows), what)} failed.")
-    return (*found, *_short_arms(record, scores), *_budget_warnings(record))
-
-
-def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
-    ending = (" has" if num == 1 else " have") if verb else ""
-    return f"{num} of {counted(total, what)}{ending}"
-
-
-def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
-    """Arms of an ended study with fewer confirmed seeds than were asked for."""
-    asked = record.info.num_seeds_asked
-    if asked is None or not record.info.has_ended:
-        return ()
-    short = []
-    for frac, variant in arms_of(record.trials):
-        num = int(((scores["variant"] == variant) & (scores["label_frac"] == frac)).sum())
-        if num < asked:
-            short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")
-    return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
-
-
-def _budget_warnings(record: StudyRecord) -> Iterator[str]:
-    """Confirmed budgets that lack classes, or hold more than was asked for."""
-    search_seed = (record.info.document.get("config") or {}).get("seed")
-    confirmed = [one for one in record.info.budgets if one.seed != search_seed]
-    for frac in sorted({one.label_frac for one in confirmed}):
-        same = [one for one in confirmed if one.label_frac == frac]
-        lacking = Counter(name for one in same for name in one.empty_classes)
-        if lacking:
-            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
-            yield (
-                f"At {percent(frac)}, draws of the annotations hold not one pixel of {names}: no "
-                "model can learn these classes from them."
-            )
-        if any(one.exceeds for one in same):
-            reached = max(one.reached_frac for one in same)
-            yield (
-                f"At {percent(frac)}, a single unit of annotation exceeds what was asked for: up "
-                f"to {percent(reached)} of the labels were used."
-            )
-
-
-def findings(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> tuple[str, ...]:
-    """What a reader takes home, one text per pair of variants, no stronger than the data.
-
-    Args:
-        scores: As from `scores.score_trials`.
-        differences: As from `stats.all_differences`, of one measure.
+def findings(answer: Answer) -> tuple[str, ...]:
+    """What a reader takes home: annotations saved first, then the differences in score.
 
     Returns:
         Plain texts, at least one; says so where nothing can be said.
     """
-    variants = [variant for variant in MODELS if (scores["variant"] == variant).any()]
+    variants = list(answer.areas)
     if not variants:
         return (
             "No trial has been confirmed on the test tiles yet, so there is nothing to report.",
@@ -118,13 +35,15 @@ def findings(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> t
     if len(variants) == 1:
         label = MODELS[variants[0]].label
         return (
-            f"Only {label} was confirmed on the test tiles: without the other model, nothing "
-            "can be said about what reconstruction does.",
+            f"Only {label} was confirmed on the test tiles: without another model, nothing can be "
+            "said about what reconstruction does.",
         )
-    said = [
-        _pair_finding(pair, [d for d in differences if (d.variant, d.reference) == pair])
-        for pair in variant_pairs(scores)
-    ]
+    said: list[str] = []
+    for pair in [(one.variant, one.reference) for one in answer.area_differences]:
+        family = [d for d in answer.main_differences if (d.variant, d.reference) == pair]
+        needed = [n for n in answer.needed if (n.variant, n.reference) == pair]
+        said += _annotation_finding(needed, family)
+        said.append(_difference_finding(pair, family))
     if "unet" not in variants:
         said.append(
             "U-Net was not confirmed on the test tiles: nothing can be said about what "
@@ -133,39 +52,77 @@ def findings(scores: pd.DataFrame, differences: Sequence[PairedDifference]) -> t
     return tuple(said)
 
 
-def _pair_finding(pair: tuple[str, str], differences: Sequence[PairedDifference]) -> str:
+def _annotation_finding(
+    needed: Sequence[AnnotationNeeded], family: Sequence[PairedDifference]
+) -> Iterator[str]:
+    """How much annotation is saved; at most one text."""
+    if not needed:
+        return
+    variant, reference = (MODELS[name].label for name in (needed[0].variant, needed[0].reference))
+    shown = {d.label_frac: d.difference.mean > 0.0 for d in family if d.is_shown}
+    saving = [n for n in needed if n.saves and shown.get(n.label_frac, False)]
+    if saving:
+        parts = [f"{_score_at(n, reference)} with {_share(n)}" for n in reversed(saving)]
+        yield f"{variant} reaches {listed(parts)}."
+        return
+    last = needed[-1]
+    if not last.is_known:
+        yield (
+            f"How much annotation {variant} saves cannot be said from "
+            f"{counted(last.num, 'seed')} with all scores: an interval needs {MIN_SEEDS}."
+        )
+    elif shown.get(last.label_frac) is False:
+        yield (
+            f"{variant} does not reach {_score_at(last, reference)} with the annotations there are."
+        )
+    else:
+        yield (
+            f"No saving of annotations can be shown: for {_score_at(last, reference)}, {variant} "
+            f"needs {_share(last)}."
+        )
+
+
+def _score_at(needed: AnnotationNeeded, reference: str) -> str:
+    if needed.label_frac == 1.0:
+        return f"{reference}'s full-annotation score"
+    return f"{reference}'s score at {percent(needed.label_frac)} of the labels"
+
+
+def _share(needed: AnnotationNeeded) -> str:
+    """Such as '45 % of them (95 % interval 30 % to 70 %)', relative to the reference's."""
+    low, high = bound_text(needed, needed.low), bound_text(needed, needed.high)
+    share = bound_text(needed, needed.needed)
+    return f"{share} of these annotations ({_LEVEL} interval {low} to {high})"
+
+
+def bound_text(needed: AnnotationNeeded, fraction: float) -> str:
+    """A fraction needed, as a share of the reference's own; says where it is censored."""
+    if fraction == 0.0:
+        return f"at most {percent(needed.smallest / needed.label_frac)}"
+    if math.isinf(fraction):
+        return f"more than {percent(needed.largest / needed.label_frac)}"
+    return percent(fraction / needed.label_frac)
+
+
+def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference]) -> str:
     variant, reference = (MODELS[name].label for name in pair)
-    if not any(d.difference.num for d in differences):
+    paired = [d for d in family if d.difference.num]
+    if not paired:
         return (
             f"{reference} and {variant} share no seed at any annotation fraction: their "
             "differences cannot be paired, and nothing can be said about "
             + ("what reconstruction does." if pair[1] == "unet" else "which is better.")
         )
-    label = SCORE_LABELS[differences[0].measure]
-    with_interval = [d for d in differences if d.difference.num >= MIN_SEEDS]
-    if not with_interval:
-        paired = [d for d in differences if d.difference.num]
-        seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
-        return (
-            f"No difference can be shown: there are fewer than {MIN_SEEDS} paired seeds at every "
-            f"annotation fraction, too few for an interval. Test {label}, {variant} minus "
-            f"{reference}, came out {seen}."
-        )
-    few = [percent(d.label_frac) for d in differences if d.difference.num < MIN_SEEDS]
-    return _with_intervals(with_interval, few, label, variant, reference)
-
-
-def _with_intervals(
-    known: Sequence[PairedDifference], few: Sequence[str], label: str, variant: str, reference: str
-) -> str:
-    higher = [_effect(d) for d in known if d.difference.low > 0.0]
-    lower = [_effect(d) for d in known if d.difference.high < 0.0]
-    open_fracs = [percent(d.label_frac) for d in known if not d.difference.excludes_zero]
+    label = SCORE_LABELS[paired[0].measure]
+    if not any(d.is_testable for d in paired):
+        return _untestable(paired, f"test {label}, {variant} minus {reference}")
+    higher = [_effect(d) for d in paired if d.is_shown and d.difference.mean > 0.0]
+    lower = [_effect(d) for d in paired if d.is_shown and d.difference.mean < 0.0]
+    open_fracs = [percent(d.label_frac) for d in paired if d.is_testable and not d.is_shown]
     if not higher and not lower:
-        at = _everywhere(len(known)) if not few else f"at {listed(open_fracs)}"
         text = (
-            f"No difference can be shown: {at}, the {_LEVEL} interval of test {label}, {variant} "
-            f"minus {reference}, covers 0 ({_extent(known)})."
+            f"No difference can be shown {_everywhere(open_fracs, paired)} in test {label}, "
+            f"{variant} minus {reference} ({_extent(paired)})."
         )
     else:
         parts = [
@@ -176,25 +133,82 @@ def _with_intervals(
         text = "; ".join(parts) + "."
         if open_fracs:
             text += f" At {listed(open_fracs)} no difference can be shown."
+    few = [percent(d.label_frac) for d in paired if not d.is_testable]
     if few:
-        text += f" At {listed(few)} there are fewer than {MIN_SEEDS} paired seeds."
+        needs = paired[0].pairs_needed
+        text += f" At {listed(few)} there are fewer than {needs} paired seeds, too few for a test."
     return text
 
 
-def _everywhere(num_fracs: int) -> str:
-    return "at every annotation fraction" if num_fracs > 1 else "at the one fraction measured"
+def _untestable(paired: Sequence[PairedDifference], what: str) -> str:
+    most = max(d.difference.num for d in paired)
+    seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
+    tests = "one test needs" if len(paired) == 1 else f"tests at {len(paired)} fractions need"
+    return (
+        f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
+        f"{tests} {paired[0].pairs_needed}. Seen in {what}: {seen}."
+    )
+
+
+def _everywhere(open_fracs: Sequence[str], paired: Sequence[PairedDifference]) -> str:
+    if len(open_fracs) < len(paired):
+        return f"at {listed(open_fracs)}"
+    return "at any annotation fraction" if len(paired) > 1 else "at the one fraction measured"
 
 
 def _effect(paired: PairedDifference) -> str:
     d = paired.difference
     interval = f"{_LEVEL} interval {signed(d.low)} to {signed(d.high)}"
-    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval})"
+    p = p_value(paired.p_holm)
+    p = p if p.startswith("<") else f"= {p}"
+    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval}, p {p})"
 
 
-def _extent(known: Sequence[PairedDifference]) -> str:
+def _extent(paired: Sequence[PairedDifference]) -> str:
     """The mean differences seen, smallest to largest, or the one with its interval."""
-    if len(known) == 1:
-        d = known[0].difference
+    if len(paired) == 1:
+        d = paired[0].difference
         return f"mean difference {signed(d.mean)}, interval {signed(d.low)} to {signed(d.high)}"
-    means = sorted(d.difference.mean for d in known)
+    means = sorted(d.difference.mean for d in paired)
     return f"mean differences from {signed(means[0])} to {signed(means[-1])}"
+
+
+def curve_heading(answer: Answer) -> str:
+    """A heading for the label-scarcity curves: the difference of the areas under them."""
+    compared = [one for one in answer.area_differences if one.area.num]
+    if not compared or math.isnan(compared[0].area.mean):
+        return "Score over annotation"
+    return "; ".join(_area_text(one, SCORE_LABELS[answer.measure]) for one in compared[:2])
+
+
+def _area_text(one: AreaDifference, label: str) -> str:
+    variant, reference = (MODELS[name].label for name in (one.variant, one.reference))
+    span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
+    text = f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label}"
+    if not one.area.is_known:
+        return text
+    return f"{text} ({_interval(one.area)})"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def extrapolation_note(answer: Answer) -> str:
+    """What twice the annotations would give, or why that is not said; '' without any curve."""
+    said = [_extrapolated(one) for one in answer.extrapolations if not one.refused]
+    refused = dict.fromkeys(one.refused for one in answer.extrapolations if one.refused)
+    if said:
+        label = SCORE_LABELS[answer.measure]
+        told = f"By a power law, twice the annotations would give a test {label} of {listed(said)}."
+        return told + "".join(f" For the rest nothing is extrapolated: {why}." for why in refused)
+    return "".join(f"Nothing is extrapolated beyond the data: {why}." for why in list(refused)[:1])
+
+
+def _extrapolated(one: Extrapolation) -> str:
+    label = MODELS[one.variant].label
+    bounds = "" if math.isnan(one.score.low) else f" ({one.score.low:.3f} to {one.score.high:.3f})"
+    return (
+        f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "
+        f"{abs(one.held_out_error):.3f}"
+    )

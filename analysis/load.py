@@ -1,16 +1,16 @@
-"""MLflow -> StudyRecord: one checked table of trials, and their confusion matrices."""
+"""A study's name -> StudyRecord: one checked table of trials, and their confusion matrices."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
 from analysis.artifacts import read_artifact
 from analysis.confusion import TrialConfusion, parse_confusion
+from analysis.record import StudyRecord, check_same_classes
 from analysis.schema import StudyDataError, StudyInfo, parse_study
 from analysis.store import (
     UnknownStudyError,
@@ -25,60 +25,35 @@ from analysis.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
 
+__all__ = ["EXPORT_SUFFIX", "StudyRecord", "load_study"]
+
+EXPORT_SUFFIX = ".parquet"
+"""A name that ends so is a file, not a study in MLflow."""
 _PARENT_TAG = "mlflow.parentRunId"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyRecord:
-    """Everything that MLflow holds of one study."""
-
-    info: StudyInfo
-    trials: pd.DataFrame
-    """One row per trial, columns as in `trials.TRIAL_COLUMNS`, rows in order of trial_key."""
-    confusions: Mapping[str, TrialConfusion]
-    """By trial_key; only finished confirmation trials have one."""
-    failures: Mapping[str, str]
-    """By trial_key of the failed trials: the last line of the traceback, '' without one."""
-    notes: tuple[str, ...]
-    """What was found and left out, in words for a reader."""
-    tracking_uri: str
-    run_id: str = ""
-    """The study's own run."""
-    artifact_uri: str = ""
-    """Folder of the artifacts of that run."""
-
-    def study_artifact(self, name: str) -> bytes | None:
-        """One artifact of the study's own run, None if it has no such file."""
-        if not self.run_id:
-            return None
-        return read_artifact(open_store(self.tracking_uri), self.run_id, self.artifact_uri, name)
-
-    def artifact(self, trial_key: str, name: str) -> bytes | None:
-        """One artifact of a trial, None if it has no such file.
-
-        Raises:
-            KeyError: If the study has no such trial.
-        """
-        rows = self.trials[self.trials["trial_key"] == trial_key]
-        if rows.empty:
-            raise KeyError(trial_key)
-        run_id, uri = rows[["run_id", "artifact_uri"]].iloc[0]
-        return read_artifact(open_store(self.tracking_uri), str(run_id), str(uri), name)
-
-
 def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
-    """Reads one study: a single search for all its runs, then its small artifacts.
+    """Reads one study, from MLflow or from a file that `export.write_export` wrote.
 
     Args:
-        name: The study's name, which is its MLflow experiment.
-        tracking_uri: As in `resolve_tracking_uri`.
+        name: The study's name, which is its MLflow experiment; one that ends in EXPORT_SUFFIX is
+            the path of an exported file.
+        tracking_uri: As in `resolve_tracking_uri`; a file needs none.
 
     Raises:
         UnknownStudyError: If there is no such study; it lists those there are.
-        StudyDataError: If a record does not keep the contract.
+        StudyDataError: If a record or a file does not keep the contract.
     """
+    if name.endswith(EXPORT_SUFFIX):
+        from analysis.exported import load_exported  # pyarrow, which MLflow's road does not need
+
+        return load_exported(name)
+    return _load_tracked(name, tracking_uri)
+
+
+def _load_tracked(name: str, tracking_uri: str | None) -> StudyRecord:
+    """A single search for all runs of the study, then its small artifacts."""
     uri = resolve_tracking_uri(tracking_uri)
     client = open_store(uri)
     experiment = client.get_experiment_by_name(name)
@@ -99,17 +74,18 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
             for run in runs
             if run.info.run_id not in others and run.data.tags.get(_PARENT_TAG) not in others
         ]
-    info = _study_info(client, parent, name, notes)
+    info = _study_info(uri, parent, name, notes)
     newest = _newest_attempts(runs, notes)
     trials = trials_frame([trial_row(run) for run in newest.values()])
     notes += _attempt_notes(trials, info)
-    confusions = _confusions(client, newest, trials, notes)
+    notes += _damage_notes(newest)
+    confusions = _confusions(uri, newest, trials, notes)
     return StudyRecord(
         info=info,
         trials=trials,
         confusions=confusions,
         failures={
-            key: _last_line(_artifact_of(client, newest[key], "traceback.txt"))
+            key: _last_line(_artifact_of(uri, newest[key], "traceback.txt"))
             for key in trials.loc[trials["status"] == "failed", "trial_key"]
         },
         notes=tuple(notes),
@@ -119,12 +95,12 @@ def load_study(name: str, tracking_uri: str | None = None) -> StudyRecord:
     )
 
 
-def _artifact_of(client: MlflowClient, run: Run, name: str) -> bytes | None:
-    return read_artifact(client, run.info.run_id, run.info.artifact_uri, name)
+def _artifact_of(uri: str, run: Run, name: str) -> bytes | None:
+    return read_artifact(uri, run.info.run_id, run.info.artifact_uri, name)
 
 
-def _study_info(client: MlflowClient, parent: Run, name: str, notes: list[str]) -> StudyInfo:
-    content = _artifact_of(client, parent, "study.yaml")
+def _study_info(uri: str, parent: Run, name: str, notes: list[str]) -> StudyInfo:
+    content = _artifact_of(uri, parent, "study.yaml")
     if content is None:
         notes.append("The study has no study.yaml: its configuration and data are not on record.")
         document: object = {}
@@ -177,24 +153,28 @@ def _attempt_notes(trials: pd.DataFrame, info: StudyInfo) -> Iterator[str]:
         )
 
 
+def _damage_notes(runs: Mapping[str, Run]) -> Iterator[str]:
+    num_damaged = sum(bool(run.data.tags.get("damaged_checkpoints")) for run in runs.values())
+    if num_damaged:
+        yield (
+            f"{counted(num_damaged, 'trial')} went on from an earlier checkpoint because one was "
+            "damaged."
+        )
+
+
 def _confusions(
-    client: MlflowClient, runs: Mapping[str, Run], trials: pd.DataFrame, notes: list[str]
+    uri: str, runs: Mapping[str, Run], trials: pd.DataFrame, notes: list[str]
 ) -> dict[str, TrialConfusion]:
     """Confusion matrices of the finished confirmation trials, all over the same classes."""
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
     found: dict[str, TrialConfusion] = {}
     for key in confirmed["trial_key"]:
-        content = _artifact_of(client, runs[key], "confusion.json")
+        content = _artifact_of(uri, runs[key], "confusion.json")
         if content is None:
             notes.append(f"{key} finished without confusion.json and is in no table.")
             continue
         found[key] = parse_confusion(json.loads(content), where=f"trial {key}")
-    layouts = {(c.classes, c.exclude_from_mean) for c in found.values()}
-    if len(layouts) > 1:
-        raise StudyDataError(
-            "classes and exclude_from_mean must be the same in all trials of a study, got "
-            f"{sorted(layouts)!r}; trials of two data sets cannot share a study name"
-        )
+    check_same_classes(found)
     if any(
         confusion.pooled_eroded() is None and any(t.eroded is not None for t in confusion.tiles)
         for confusion in found.values()

@@ -1,157 +1,160 @@
-"""Accuracy measures of one confusion matrix, in numpy and float64."""
+"""Accuracy measures of confusion matrices, one or many at a time, in numpy and float64."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.confusion import Confusion
+Values = NDArray[np.float64]
+Counts = NDArray[np.int64] | NDArray[np.float64]
+"""Pixel counts (..., K, K), rows reference, columns prediction; float64 where they are weighted."""
 
-PerClass = NDArray[np.float64]
 
-
-def overall_accuracy(confusion: Confusion) -> float:
-    """Share of pixels predicted as their reference, in [0, 1]; NaN without any pixel.
+def overall_accuracy(confusion: Counts) -> Values:
+    """Share of pixels predicted as their reference, in [0, 1], (...); NaN without any pixel.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    return float(_ratio(np.trace(counts), counts.sum()))
+    return _ratio(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
 
 
-def precision_per_class(confusion: Confusion) -> PerClass:
-    """Precision (correctness) of each class, in [0, 1], (K,).
+def precision_per_class(confusion: Counts) -> Values:
+    """Precision (correctness) of each class, in [0, 1], (..., K).
 
     NaN for a class that was never predicted: there is nothing to be right or wrong about.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    return _ratio(np.diag(counts), counts.sum(axis=0))
+    return _ratio(_hits(counts), counts.sum(axis=-2))
 
 
-def recall_per_class(confusion: Confusion) -> PerClass:
-    """Recall (completeness) of each class, in [0, 1], (K,).
+def recall_per_class(confusion: Counts) -> Values:
+    """Recall (completeness) of each class, in [0, 1], (..., K).
 
     NaN for a class without any reference pixel.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    return _ratio(np.diag(counts), counts.sum(axis=1))
+    return _ratio(_hits(counts), counts.sum(axis=-1))
 
 
-def f1_per_class(confusion: Confusion) -> PerClass:
-    """F1 of each class, 2 TP / (2 TP + FP + FN), in [0, 1], (K,).
+def f1_per_class(confusion: Counts) -> Values:
+    """F1 of each class, 2 TP / (2 TP + FP + FN), in [0, 1], (..., K).
 
     NaN for a class in neither reference nor prediction; 0 for a class that is in one of them
     and never right.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    return _ratio(2.0 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+    return _ratio(2.0 * _hits(counts), counts.sum(axis=-2) + counts.sum(axis=-1))
 
 
-def iou_per_class(confusion: Confusion) -> PerClass:
-    """Intersection over union of each class, TP / (TP + FP + FN), in [0, 1], (K,).
+def iou_per_class(confusion: Counts) -> Values:
+    """Intersection over union of each class, TP / (TP + FP + FN), in [0, 1], (..., K).
 
     NaN for a class in neither reference nor prediction.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    hits = np.diag(counts)
-    return _ratio(hits, counts.sum(axis=0) + counts.sum(axis=1) - hits)
+    hits = _hits(counts)
+    return _ratio(hits, counts.sum(axis=-2) + counts.sum(axis=-1) - hits)
 
 
-def kappa(confusion: Confusion) -> float:
-    """Cohen's kappa, at most 1; 0 is agreement by chance.
+def kappa(confusion: Counts) -> Values:
+    """Cohen's kappa, at most 1, (...); 0 is agreement by chance.
 
     NaN without any pixel, or when reference and prediction are one and the same single class
     (agreement by chance is then certain).
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    total = counts.sum()
-    if total == 0:
-        return float("nan")
-    observed = np.trace(counts) / total
-    chance = float(counts.sum(axis=0) @ counts.sum(axis=1)) / total**2
-    return float(_ratio(observed - chance, 1.0 - chance))
+    total = counts.sum(axis=(-2, -1))
+    observed = _ratio(_hits(counts).sum(axis=-1), total)
+    chance = _ratio((counts.sum(axis=-2) * counts.sum(axis=-1)).sum(axis=-1), total**2)
+    return _ratio(observed - chance, 1.0 - chance)
 
 
-def class_mean(values: PerClass, classes: tuple[str, ...], exclude: tuple[str, ...] = ()) -> float:
+def class_mean(values: Values, classes: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Values:
     """Mean over classes, leaving out the excluded and the undefined (NaN) ones.
 
     Args:
-        values: One value per class, (K,); NaN where undefined.
+        values: One value per class, (..., K); NaN where undefined.
         classes: Their names, K of them.
         exclude: Names to leave out.
 
     Returns:
-        The mean; NaN if no class is left.
+        The mean, (...); NaN if no class is left.
 
     Raises:
         ValueError: If values and classes differ in number.
     """
-    if len(values) != len(classes):
-        raise ValueError(f"values must have one entry per class {classes!r}, got {len(values)}")
-    kept = [v for v, name in zip(values, classes, strict=True) if name not in exclude]
-    defined = [float(v) for v in kept if not np.isnan(v)]
-    return float(np.mean(defined)) if defined else float("nan")
+    if values.shape[-1] != len(classes):
+        raise ValueError(
+            f"values must have one entry per class {classes!r}, got {values.shape[-1]}"
+        )
+    kept = values[..., [name not in exclude for name in classes]]
+    defined = ~np.isnan(kept)
+    return _ratio(np.where(defined, kept, 0.0).sum(axis=-1), defined.sum(axis=-1))
 
 
-def row_normalised(confusion: Confusion) -> NDArray[np.float64]:
-    """Each row divided by its sum, so that the diagonal is recall, (K, K), in [0, 1].
+def row_normalised(confusion: Counts) -> NDArray[np.float64]:
+    """Each row divided by its sum, so that the diagonal is recall, (..., K, K), in [0, 1].
 
     NaN in the row of a class without any reference pixel.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
 
     Raises:
-        ValueError: If confusion is not square.
+        ValueError: If the last two axes are not square.
     """
     counts = _checked(confusion)
-    return _ratio(counts, counts.sum(axis=1, keepdims=True))
+    return _ratio(counts, counts.sum(axis=-1, keepdims=True))
 
 
-def _checked(confusion: Confusion) -> NDArray[np.float64]:
-    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
-        raise ValueError(f"confusion must be square (K, K), got shape {confusion.shape}")
+def _checked(confusion: Counts) -> Values:
+    if confusion.ndim < 2 or confusion.shape[-2] != confusion.shape[-1]:
+        raise ValueError(f"confusion must be square (..., K, K), got shape {confusion.shape}")
     return confusion.astype(np.float64)
 
 
-def _ratio(part: NDArray[np.float64] | float, whole: NDArray[np.float64] | float) -> PerClass:
-    part_array, whole_array = np.broadcast_arrays(
-        np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    )
-    out = np.full(part_array.shape, np.nan)
-    np.divide(part_array, whole_array, out=out, where=whole_array != 0)
+def _hits(counts: Values) -> Values:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _ratio(part: Values, whole: NDArray[np.float64] | NDArray[np.int64]) -> Values:
+    """Quotient; NaN where the whole is 0 (or NaN)."""
+    part, whole = np.broadcast_arrays(part, whole)
+    out = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole != 0)
     return out

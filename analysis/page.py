@@ -1,9 +1,10 @@
-"""One self-contained HTML page from a study's tables, figures and pictures."""
+"""One self-contained HTML page from a study's tables, statistics, charts and pictures."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,99 +12,128 @@ import yaml
 from markupsafe import Markup, escape
 
 from analysis import wording
-from analysis.figure_files import FIGURE_SCORES, panel_svg
-from analysis.figures import INK, PAPER, RULE, ScarcityInfo, label_scarcity_info
-from analysis.findings import findings, warnings
+from analysis.answer import MEASURES
+from analysis.findings import curve_heading, extrapolation_note, findings
+from analysis.inline import PageChart, download
 from analysis.pictures import budget_pictures, trial_pictures
 from analysis.schema import MODELS, NETWORKS
-from analysis.scores import SCORE_LABELS, undefined_classes
-from analysis.stats import MIN_SEEDS, PairedDifference, all_differences
-from analysis.tables import ConfusionTable
+from analysis.scores import SCORE_LABELS
+from analysis.tables_view import duration, tables_view, whole
+from analysis.warnings import warnings
 
 if TYPE_CHECKING:
     import pandas as pd
     from jinja2 import Environment
 
-    from analysis.load import StudyRecord
+    from analysis.answer import Answer
+    from analysis.differences import PairedDifference
+    from analysis.inline import Download
+    from analysis.picture_data import PictureSection
+    from analysis.record import StudyRecord
+    from analysis.search_section import SearchSection
+    from analysis.study_tables import StudyTables
 
-DIFFERENCE_SCORES = ("mean_f1", "oa", "miou")
 _TEMPLATES = Path(__file__).parent / "templates"
+_STATISTICS = ("differences", "intervals", "curves")
+"""Tables offered below the differences."""
 
 
 def render_page(
     record: StudyRecord,
     *,
     scores: pd.DataFrame,
-    comparison: pd.DataFrame,
-    confusions: Sequence[ConfusionTable],
-    search: pd.DataFrame,
+    answer: Answer,
+    tables: StudyTables,
+    csvs: Mapping[str, str],
+    search: SearchSection,
+    pictures: PictureSection | None,
+    charts: Mapping[str, PageChart],
 ) -> str:
     """The whole report; it asks nothing of any host.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials`.
-        comparison: As from `tables.comparison`.
-        confusions: As from `tables.confusion_tables`.
-        search: As from `search_table.search_results`.
+        answer: As from `answer.answer_of`.
+        tables: As from `study_tables.study_tables`.
+        csvs: Text of every table by the name of its file without suffix.
+        search: As from `search_section.search_section`.
+        pictures: As from `picture_section.picture_section`.
+        charts: By name; a chart that could not be drawn is left out.
 
     Returns:
         An HTML document.
     """
-    differences = {measure: all_differences(scores, measure) for measure in DIFFERENCE_SCORES}
-    pictures = trial_pictures(record, scores)
-    infos = [] if scores.empty else [label_scarcity_info(scores, m) for m in FIGURE_SCORES]
-    template = _environment().get_template("report.html")
-    return template.render(
-        info=record.info,
-        facts=_facts(record),
-        warnings=warnings(record, scores),
-        failures=_failures(record),
-        findings=[_unbroken(text) for text in findings(scores, differences["mean_f1"])],
-        panels=[_inline_svg(panel_svg(info), info) for info in infos],
-        drawn_variants=[curve.variant for curve in infos[0].curves] if infos else [],
-        figure_note=infos[0].note if infos else "",
-        comparison=comparison.to_dict("records"),
-        has_eroded="oa_eroded_mean" in comparison.columns,
-        differences=_difference_rows(differences),
-        num_intervals=sum(d.difference.num >= MIN_SEEDS for d in differences["mean_f1"]),
-        difference_scores=DIFFERENCE_SCORES,
-        confusions=confusions,
-        excluded=_excluded(record),
-        undefined=undefined_classes(record),
-        pictures=pictures,
-        budgets=budget_pictures(record),
-        widest_px=max((picture.width_px for picture in pictures), default=0),
-        search=search.to_dict("records"),
-        provenance=_provenance(record),
-        notes=record.notes,
+    files = {stem: download(f"{stem}.csv", text.encode()) for stem, text in csvs.items()}
+    whole_tiles = trial_pictures(record, scores) if pictures is None else []
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            info=record.info,
+            facts=study_facts(record),
+            warnings=warnings(record, scores),
+            failures=_failures(record),
+            findings=findings(answer),
+            curve_heading=curve_heading(answer),
+            extrapolation=extrapolation_note(answer),
+            answer=answer,
+            over_tiles=answer.resamples is not None,
+            charts=charts,
+            differences=difference_rows(answer),
+            difference_scores=MEASURES,
+            statistics=[files[stem] for stem in _STATISTICS if stem in files],
+            downloads=lambda stem: _links(files.get(stem)),
+            tables=tables_view(record, tables),
+            section=pictures,
+            pictures=whole_tiles,
+            budgets=budget_pictures(record),
+            widest_px=max((picture.width_px for picture in whole_tiles), default=0),
+            search=search,
+            provenance=_provenance(record),
+            notes=record.notes,
+        )
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates that escape what they are given and refuse names they were not given."""
     import jinja2
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
+    made.globals |= {
         "MODELS": MODELS,
         "SCORE_LABELS": SCORE_LABELS,
+        "infinity": math.inf,
         "rgb": _rgb,
+        "unbroken": _unbroken,
         **{
             name: getattr(wording, name)
             for name in ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
         },
+        "p_value": wording.p_value,
+        "duration": duration,
+        "whole": whole,
     }
-    return environment
+    return made
 
 
-def _facts(record: StudyRecord) -> tuple[str, ...]:
+def _links(file: Download | None) -> Markup:
+    """A link that holds a table's CSV; nothing where there is no such table."""
+    if file is None:
+        return Markup()
+    return Markup('<span class="links"><a href="{}" download="{}">CSV</a></span>').format(
+        file.uri, file.file_name
+    )
+
+
+def study_facts(record: StudyRecord) -> tuple[str, ...]:
     """The line below the title: data, bands, tiles, runs."""
     dataset = record.info.document.get("dataset") or {}
     config = record.info.document.get("config") or {}
@@ -135,44 +165,20 @@ def _failures(record: StudyRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _excluded(record: StudyRecord) -> tuple[str, ...]:
-    """Classes outside of the means, as the confusion matrices say it."""
-    recorded = next((c.exclude_from_mean for c in record.confusions.values()), None)
-    return record.info.exclude_from_mean if recorded is None else recorded
-
-
-def _difference_rows(
-    differences: Mapping[str, Sequence[PairedDifference]],
-) -> list[dict[str, Any]]:
+def difference_rows(answer: Answer) -> list[dict[str, Any]]:
     """One row per pair of variants and fraction, its differences of all measures side by side."""
     rows = []
-    for same_arms in zip(*differences.values(), strict=True):
-        by_measure = {paired.measure: paired.difference for paired in same_arms}
-        num_pairs = max(interval.num for interval in by_measure.values())
+    for same_arms in zip(*answer.differences.values(), strict=True):
+        by_measure: dict[str, PairedDifference] = {paired.measure: paired for paired in same_arms}
         rows.append(
             {
                 "pair": (same_arms[0].variant, same_arms[0].reference),
                 "label_frac": same_arms[0].label_frac,
-                "num_pairs": num_pairs,
+                "num_pairs": max(one.difference.num for one in same_arms),
                 "differences": by_measure,
             }
         )
     return rows
-
-
-def _inline_svg(document: str, info: ScarcityInfo) -> str:
-    """An SVG document as an element of the page, its colours handed to the page's variables."""
-    svg = document[document.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
-    svg = re.sub(r' (?:xmlns(?::xlink)?|width|height|version)="[^"]*"', "", svg, count=5)
-    variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}
-    variables |= {MODELS[c.variant].color: f"--{c.variant}" for c in info.curves}
-    for color, variable in variables.items():
-        svg = svg.replace(color.lower(), f"var({variable})")
-    # both panels stand in one document: ids must not meet
-    svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{info.measure}-", svg)
-    label = f"Test {SCORE_LABELS[info.measure]} over the annotated share of the training pixels"
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def _unbroken(text: str) -> Markup:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NO_RUN = "no run recorded"
+"""Of an arm that the configuration asks for and no run of which is on record."""
+
+
 def arm_remarks(arm: pd.DataFrame, num_scored: int) -> str:
     """Why an arm has fewer scores than confirmation trials, or weaker ones.
 
@@ -18,7 +22,7 @@ def arm_remarks(arm: pd.DataFrame, num_scored: int) -> str:
         num_scored: How many of them have test scores.
 
     Returns:
-        Such as "1 of 3 failed, 1 not converged"; "" where all is well.
+        Such as "1 of 3 failed, 1 not converged"; NO_RUN without any trial, "" where all is well.
     """
     confirmed = arm[arm["phase"] == "confirm"]
     if confirmed.empty:
@@ -37,7 +41,7 @@ def arm_remarks(arm: pd.DataFrame, num_scored: int) -> str:
 def _unconfirmed(searched: pd.Series[str]) -> str:
     """Why the confirmation of an arm has not begun, from the status of its search trials."""
     if searched.empty:
-        return ""
+        return NO_RUN
     if searched.isin(OPEN_STATUSES).any():
         return "search not ended"
     if (searched == "finished").any():

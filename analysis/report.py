@@ -1,18 +1,17 @@
-"""From a study's name to its files: tables, figures and the page."""
+"""From the names of studies to their files: tables, figures, pictures, exports and pages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.figure_files import write_label_scarcity
-from analysis.load import StudyRecord, load_study
-from analysis.page import render_page
-from analysis.scores import score_trials
-from analysis.search_table import search_results
-from analysis.table_files import write_comparison, write_confusion
-from analysis.tables import comparison, confusion_tables
+from analysis.export import write_export
+from analysis.load import EXPORT_SUFFIX
+from analysis.schema import StudyDataError
+from analysis.side_by_side import write_side_by_side
+from analysis.study_report import StudyReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,83 +22,103 @@ class ReportPaths:
     """What a command has written."""
 
     folder: Path
-    index: Path | None
-    """The page; None if only tables or figures were asked for."""
     files: tuple[Path, ...]
-    """Every file written, the page included."""
-    comparison: pd.DataFrame
-    """As from `tables.comparison`."""
+    """Every file written, a page last."""
+    comparisons: dict[str, pd.DataFrame]
+    """By study: as from `tables.comparison`."""
+
+    @property
+    def index(self) -> Path | None:
+        """The page; None if none was asked for."""
+        last = self.files[-1] if self.files else None
+        return last if last is not None and last.suffix == ".html" else None
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """That of the first study."""
+        return next(iter(self.comparisons.values()))
 
 
-def make_report(
-    name: str, tracking_uri: str | None = None, out: str | Path | None = None
-) -> ReportPaths:
-    """Writes the page with all tables and figures of a study.
+Folder = str | Path | None
+Writer = Callable[[StudyReport, Path], tuple[Path, ...]]
+
+
+def make_report(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+    """Writes the page with all tables, figures and pictures of a study.
+
+    Of several studies, each gets a folder of its own with all of that, and one page shows them
+    side by side.
 
     Args:
-        name: The study.
+        names: Studies, or exported files (*.parquet).
         tracking_uri: MLflow's store; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
-        out: Folder to write into; default `studies/<name>/report`.
+        out: Folder to write into; default `studies/<name>/report`, and for several studies
+            `studies/<name>+<name>/report`.
 
     Returns:
         Where things are; `index` is the page.
 
     Raises:
         UnknownStudyError: If the store has no such study.
-        StudyDataError: If a record does not keep the contract.
+        StudyDataError: If a record does not keep the contract, or a study is named twice.
     """
-    return _write(name, tracking_uri, out, tables=True, figures=True, page=True)
+    return _write(StudyReport.write_page, names, tracking_uri, out)
 
 
-def make_tables(
-    name: str, tracking_uri: str | None = None, out: str | Path | None = None
-) -> ReportPaths:
+def make_tables(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
     """Writes the tables alone; arguments and errors as in `make_report`."""
-    return _write(name, tracking_uri, out, tables=True, figures=False, page=False)
+    return _write(StudyReport.write_tables, names, tracking_uri, out)
 
 
-def make_curves(
-    name: str, tracking_uri: str | None = None, out: str | Path | None = None
-) -> ReportPaths:
-    """Writes the label-scarcity figure alone; arguments and errors as in `make_report`.
+def make_curves(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+    """Writes the charts alone; arguments and errors as in `make_report`.
 
-    Before any trial is confirmed there is nothing to draw, and `files` is empty.
+    Before any trial is confirmed or searched there is nothing to draw, and `files` is empty.
     """
-    return _write(name, tracking_uri, out, tables=False, figures=True, page=False)
+    return _write(StudyReport.write_curves, names, tracking_uri, out)
+
+
+def make_pictures(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+    """Writes the sheets of pictures alone; arguments and errors as in `make_report`.
+
+    Studies without maps (older ones, exported ones) have none.
+    """
+    return _write(StudyReport.write_pictures, names, tracking_uri, out)
+
+
+def make_export(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+    """Writes each study as a file `<name>.parquet`; arguments and errors as in `make_report`."""
+
+    def write(report: StudyReport, folder: Path) -> tuple[Path, ...]:
+        return (write_export(report.record, folder / f"{report.record.info.name}{EXPORT_SUFFIX}"),)
+
+    return _write(write, names, tracking_uri, out)
 
 
 def _write(
-    name: str,
-    tracking_uri: str | None,
-    out: str | Path | None,
-    *,
-    tables: bool,
-    figures: bool,
-    page: bool,
+    writer: Writer, names: tuple[str, ...], tracking_uri: str | None, out: Folder
 ) -> ReportPaths:
-    record: StudyRecord = load_study(name, tracking_uri)
-    config = record.info.document.get("config") or {}
-    home = Path(config.get("output") or "studies") / name
-    folder = home / "report" if out is None else Path(out)
-    scores = score_trials(record)
-    compared = comparison(record, scores)
-    confusions = confusion_tables(record, scores)
-    files: list[Path] = []
-    if tables:
-        files += write_comparison(compared, folder / "tables")
-        for table in confusions:
-            files += write_confusion(table, folder / "tables")
-    if figures and not scores.empty:
-        files += write_label_scarcity(scores, folder / "figures")
-    index = folder / "index.html" if page else None
-    if index is not None:
-        html = render_page(
-            record,
-            scores=scores,
-            comparison=compared,
-            confusions=confusions,
-            search=search_results(record),
+    reports = {report.record.info.name: report for report in _loaded(names, tracking_uri)}
+    if len(reports) < len(names):
+        raise StudyDataError(f"studies must have different names, got {', '.join(names)}")
+    first = next(iter(reports.values()))
+    if len(reports) == 1:
+        folder = first.home if out is None else Path(out)
+        files = writer(first, folder)
+    else:
+        together = first.home.parent.parent / "+".join(reports) / "report"
+        folder = together if out is None else Path(out)
+        files = tuple(
+            path for name, report in reports.items() for path in writer(report, folder / name)
         )
-        index.write_text(html, encoding="utf-8", newline="\n")
-        files.append(index)
-    return ReportPaths(folder=folder, index=index, files=tuple(files), comparison=compared)
+        if writer is StudyReport.write_page:
+            files += write_side_by_side(reports, folder)
+    return ReportPaths(
+        folder=folder,
+        files=files,
+        comparisons={name: report.tables.comparison for name, report in reports.items()},
+    )
+
+
+def _loaded(names: tuple[str, ...], tracking_uri: str | None) -> list[StudyReport]:
+    return [StudyReport.load(name, tracking_uri) for name in names]

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.confusion import Confusion
-from analysis.measures import class_mean, f1_per_class, iou_per_class, kappa, overall_accuracy
+from analysis.measures import (
+    Counts,
+    Values,
+    class_mean,
+    f1_per_class,
+    iou_per_class,
+    kappa,
+    overall_accuracy,
+)
 from analysis.schema import MODELS
 
 if TYPE_CHECKING:
@@ -30,28 +38,35 @@ ERODED_SCORES = ("oa", "mean_f1", "miou")
 """Scores also given against the eroded reference, as `<score>_eroded`."""
 
 
-def score_confusion(
-    confusion: Confusion, classes: tuple[str, ...], exclude: tuple[str, ...]
-) -> dict[str, float]:
-    """All scores of one pooled confusion matrix.
+def score_counts(
+    counts: Counts, classes: tuple[str, ...], exclude: tuple[str, ...]
+) -> dict[str, Values]:
+    """All scores of pooled confusion matrices.
 
     Args:
-        confusion: Pixel counts (K, K), int64; rows reference, columns prediction.
+        counts: Pixel counts (..., K, K); rows reference, columns prediction.
         classes: Names of the K classes.
         exclude: Classes left out of mean_f1 and miou, but not of OA and kappa.
 
     Returns:
-        One value per key of SCORE_LABELS; NaN where undefined.
+        (...) per key of SCORE_LABELS; NaN where undefined.
     """
-    f1, iou = f1_per_class(confusion), iou_per_class(confusion)
+    f1, iou = f1_per_class(counts), iou_per_class(counts)
     return {
-        "oa": overall_accuracy(confusion),
+        "oa": overall_accuracy(counts),
         "mean_f1": class_mean(f1, classes, exclude),
         "miou": class_mean(iou, classes, exclude),
-        "kappa": kappa(confusion),
+        "kappa": kappa(counts),
         "mean_f1_all": class_mean(f1, classes),
         "miou_all": class_mean(iou, classes),
     }
+
+
+def score_confusion(
+    confusion: Confusion, classes: tuple[str, ...], exclude: tuple[str, ...]
+) -> dict[str, float]:
+    """All scores of one pooled confusion matrix (K, K); see `score_counts`."""
+    return {name: float(v) for name, v in score_counts(confusion, classes, exclude).items()}
 
 
 def score_trials(record: StudyRecord) -> pd.DataFrame:

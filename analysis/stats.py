@@ -1,46 +1,50 @@
-"""Intervals over seeds, and differences between the variants paired by seed."""
+"""Intervals over seeds, and over seeds and test tiles together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.schema import MODELS
-
-if TYPE_CHECKING:
-    import pandas as pd
+Values = NDArray[np.float64]
 
 MIN_SEEDS = 3
 """Fewest seeds for an interval: with two, the t factor of 12.7 says nothing."""
 
+MIN_TILES = 3
+"""Fewest test tiles for an interval over tiles."""
+
 CONFIDENCE = 0.95
+
+NUM_RESAMPLES = 1000
+"""The standard error of a bootstrap standard error is then some 2 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean over seeds and its confidence interval."""
+    """A mean, or what a function says, and its confidence interval."""
 
     mean: float
     """NaN without any value."""
     low: float
-    """NaN with fewer than MIN_SEEDS values; likewise `high`."""
+    """NaN with too few values, MIN_SEEDS or MIN_TILES; likewise `high`."""
     high: float
     num: int
-    """Values that are not NaN."""
+    """Values (seeds, or pairs of them) that are not NaN."""
 
     @property
-    def excludes_zero(self) -> bool:
-        """Whether there is an interval, and 0 lies outside of it."""
-        return self.low > 0.0 or self.high < 0.0
+    def is_known(self) -> bool:
+        """Whether there were enough values for bounds."""
+        return not math.isnan(self.low)
 
 
 def t_interval(values: Iterable[float]) -> Interval:
     """Mean and two-sided 95 % Student t interval of independent values.
+
+    For a mean this is the limit of `bootstrap_interval` with infinitely many resamples.
 
     Args:
         values: One value per seed; NaN are left out.
@@ -48,97 +52,128 @@ def t_interval(values: Iterable[float]) -> Interval:
     Returns:
         Mean and interval; the bounds are NaN with fewer than MIN_SEEDS values.
     """
-    from scipy.stats import t
-
-    sample = np.array([v for v in values if not math.isnan(v)], dtype=np.float64)
+    sample = _defined(values)
     num = len(sample)
     if num == 0:
         return Interval(mean=math.nan, low=math.nan, high=math.nan, num=0)
     mean = float(sample.mean())
     if num < MIN_SEEDS:
         return Interval(mean=mean, low=math.nan, high=math.nan, num=num)
-    standard_error = float(sample.std(ddof=1)) / math.sqrt(num)
-    half = float(t.ppf(0.5 + CONFIDENCE / 2.0, num - 1)) * standard_error
-    return Interval(mean=mean, low=mean - half, high=mean + half, num=num)
+    return _around(mean, float(sample.std(ddof=1)) / math.sqrt(num), num - 1, num)
+
+
+def t_factor(freedom: float) -> float:
+    """Standard errors from the mean to either bound of a 95 % interval."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2.0))
 
 
 def standard_deviation(values: Iterable[float]) -> float:
     """Sample standard deviation (n - 1), NaN left out; NaN with fewer than two values."""
-    sample = np.array([v for v in values if not math.isnan(v)], dtype=np.float64)
+    sample = _defined(values)
     return float(sample.std(ddof=1)) if len(sample) > 1 else math.nan
 
 
-@dataclass(frozen=True, kw_only=True)
-class PairedDifference:
-    """One variant minus another at one annotation fraction, over the seeds that both have."""
+def interquartile_mean(values: Values) -> Values:
+    """Mean of the middle half, along the last axis: the lowest and highest quarter are left out.
 
-    variant: str
-    reference: str
-    """What is subtracted."""
-    label_frac: float
-    measure: str
-    difference: Interval
-
-
-def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """The (variant, reference) to compare, of all variants that have scores.
-
-    Returns:
-        Every U-REC variant against U-Net, then the U-REC variants against each other, in the
-        order of MODELS.
-    """
-    scored = set(scores["variant"])
-    unet, urec = (
-        [name for name, style in MODELS.items() if style.network == network and name in scored]
-        for network in ("unet", "urec")
-    )
-    return (*((name, reference) for name in urec for reference in unet), *combinations(urec, 2))
-
-
-def all_differences(scores: pd.DataFrame, measure: str) -> tuple[PairedDifference, ...]:
-    """The `paired_differences` of all `variant_pairs`, one pair after the other."""
-    return tuple(
-        paired
-        for variant, reference in variant_pairs(scores)
-        for paired in paired_differences(scores, measure, variant, reference)
-    )
-
-
-def paired_differences(
-    scores: pd.DataFrame, measure: str, variant: str = "urec", reference: str = "unet"
-) -> tuple[PairedDifference, ...]:
-    """One variant minus another, paired by seed, at every fraction both were confirmed at.
-
-    Seed s is the same budget draw, patch order and augmentation for all variants, so the
-    difference of a pair is free of what the seed itself does to the score.
+    As in Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice
+    (2021), a quarter is rounded down: up to three values nothing is left out.
 
     Args:
-        scores: As from `scores.score_trials`.
-        measure: One of its score columns.
-        variant: Key of MODELS.
-        reference: Key of MODELS: what is subtracted.
+        values: (..., n), none of them NaN, n at least 1.
 
     Returns:
-        One entry per shared fraction, ascending; its interval counts pairs (none shared: 0).
+        (...).
     """
-    minuends, subtrahends = (
-        {
-            (float(row["label_frac"]), int(row["seed"])): float(row[measure])
-            for row in scores.to_dict("records")
-            if row["variant"] == name
-        }
-        for name in (variant, reference)
-    )
-    differences = []
-    for frac in sorted({frac for frac, _ in minuends} & {frac for frac, _ in subtrahends}):
-        pairs = sorted(key for key in minuends.keys() & subtrahends if key[0] == frac)
-        differences.append(
-            PairedDifference(
-                variant=variant,
-                reference=reference,
-                label_frac=frac,
-                measure=measure,
-                difference=t_interval([minuends[key] - subtrahends[key] for key in pairs]),
-            )
-        )
-    return tuple(differences)
+    cut = values.shape[-1] // 4
+    ordered = np.sort(values, axis=-1)
+    middle: Values = ordered[..., cut : values.shape[-1] - cut].mean(axis=-1)
+    return middle
+
+
+def bootstrap_interval(
+    values: Iterable[float],
+    statistic: Callable[[Values], Values],
+    generator: np.random.Generator,
+    num_resamples: int = NUM_RESAMPLES,
+) -> Interval:
+    """A statistic of independent values with its 95 % bootstrap interval.
+
+    Resamples of n - 1 draws make the variance of a mean unbiased, and the t factor makes up for
+    the few values behind it (Hesterberg, What teachers should know about the bootstrap, 2015);
+    percentiles of the resamples would be too narrow for less than some 30 values.
+
+    Args:
+        values: One value per seed; NaN are left out.
+        statistic: From values (..., n) to (...).
+        generator: Draws the resamples.
+        num_resamples: How many.
+
+    Returns:
+        The statistic (as `mean`) and statistic ± t (n - 1) bootstrap standard errors.
+    """
+    sample = _defined(values)
+    num = len(sample)
+    if num < MIN_SEEDS:
+        mean = float(statistic(sample)) if num else math.nan
+        return Interval(mean=mean, low=math.nan, high=math.nan, num=num)
+    drawn = sample[generator.integers(0, num, (num_resamples, num - 1))]
+    error = float(statistic(drawn).std(ddof=1))
+    return _around(float(statistic(sample)), error, num - 1, num)
+
+
+def draw_tiles(num_tiles: int, generator: np.random.Generator) -> Values:
+    """Bootstrap resamples of test tiles, as how often each was drawn.
+
+    Returns:
+        (NUM_RESAMPLES, num_tiles), each row num_tiles - 1 draws; see `bootstrap_interval`.
+    """
+    chances = np.full(num_tiles, 1.0 / num_tiles)
+    return generator.multinomial(num_tiles - 1, chances, NUM_RESAMPLES).astype(np.float64)
+
+
+def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int) -> Interval:
+    """Mean over seeds, and a 95 % interval for other seeds on other test tiles.
+
+    Seeds and tiles are crossed: every seed was scored on the same tiles. The variances of the
+    two, each from a bootstrap of its own, are added; what seed and tile do together is counted
+    in both, so the interval errs on the wide side. Degrees of freedom after Satterthwaite (1946).
+
+    Args:
+        by_seed: One value per seed, all tiles together, (S,).
+        resampled: The same values for resampled tiles, (NUM_RESAMPLES, S).
+        num_tiles: How many tiles there are.
+
+    Returns:
+        Mean over seeds; the bounds are NaN with fewer than MIN_SEEDS seeds or MIN_TILES tiles.
+        Seeds without a value (NaN) are left out.
+    """
+    known = ~np.isnan(by_seed)
+    num = int(known.sum())
+    if num < MIN_SEEDS or num_tiles < MIN_TILES:
+        return Interval(mean=t_interval(by_seed).mean, low=math.nan, high=math.nan, num=num)
+    over_seeds = float(by_seed[known].var(ddof=1)) / num
+    means = _row_means(resampled[:, known])
+    over_tiles = float(means.var(ddof=1))
+    total = over_seeds + over_tiles
+    spread = over_seeds**2 / (num - 1) + over_tiles**2 / (num_tiles - 1)
+    freedom = total**2 / spread if spread > 0.0 else num - 1.0
+    return _around(float(by_seed[known].mean()), math.sqrt(total), freedom, num)
+
+
+def _row_means(values: Values) -> Values:
+    """Means of the rows that are whole: a class may be missing from a resample of tiles."""
+    whole = ~np.isnan(values).any(axis=1)
+    means: Values = values[whole].mean(axis=1)
+    return means
+
+
+def _around(mean: float, error: float, freedom: float, num: int) -> Interval:
+    half = t_factor(freedom) * error
+    return Interval(mean=mean, low=mean - half, high=mean + half, num=num)
+
+
+def _defined(values: Iterable[float]) -> Values:
+    return np.array([v for v in values if not math.isnan(v)], dtype=np.float64)

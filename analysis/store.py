@@ -56,10 +56,26 @@ def known_studies(tracking_uri: str) -> tuple[str, ...]:
 
 
 def open_store(tracking_uri: str) -> MlflowClient:
-    """A client of the tracking store at that URI."""
-    from mlflow.tracking import MlflowClient  # two seconds to import
+    """A client of the tracking store at that URI.
 
-    return MlflowClient(tracking_uri=tracking_uri)
+    Raises:
+        StudyDataError: If MLflow is not installed, or knows no store of that kind.
+    """
+    try:
+        from mlflow.exceptions import MlflowException  # two seconds to import
+        from mlflow.tracking import MlflowClient
+    except ModuleNotFoundError as error:
+        raise StudyDataError(
+            f"MLflow must be installed to read {tracking_uri}, got no module {error.name}; "
+            "install what the extra analysis-mlflow lists, or give an exported study NAME.parquet"
+        ) from error
+    try:
+        return MlflowClient(tracking_uri=tracking_uri)
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudyDataError(
+            f"tracking URI must be one that MLflow can open, got {tracking_uri!r} ({reason})"
+        ) from error
 
 
 def _all_experiments(client: MlflowClient) -> list[Any]:

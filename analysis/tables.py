@@ -1,21 +1,18 @@
-"""The tables of a study: comparison of the arms, confusion per variant."""
+"""The tables of a study: comparison of the arms, scores of the classes."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from analysis.confusion import Confusion
-from analysis.measures import f1_per_class, precision_per_class, recall_per_class, row_normalised
+from analysis.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
+from analysis.planned import planned_arms
+from analysis.published import PUBLISHED, is_vaihingen, published_scores
 from analysis.remarks import arm_remarks
-from analysis.schema import MODELS
-from analysis.scores import ERODED_SCORES
+from analysis.schema import MODELS, StudyInfo
+from analysis.scores import SCORE_LABELS, score_confusion
 from analysis.stats import standard_deviation, t_interval
 from analysis.trials import arms_of
 from analysis.wording import mean_and_sd, percent
@@ -23,19 +20,18 @@ from analysis.wording import mean_and_sd, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.load import StudyRecord
+    from analysis.record import StudyRecord
 
-SPREAD_SCORES = ("oa", "mean_f1", "miou", "kappa")
-"""Scores that the comparison gives with their standard deviation over seeds."""
+__all__ = ["ConfusionTable", "comparison", "comparison_text", "confusion_tables", "per_class"]
 
-ALL_CLASS_SCORES = ("mean_f1_all", "miou_all")
+PER_CLASS_SCORES = ("precision", "recall", "f1", "iou")
 
 _TEXT_WIDTH = 100
 """Columns of a terminal."""
 
 
 def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per arm, also for arms whose confirmation failed or never began.
+    """One row per arm on record or asked for, also where confirmation failed or nothing began.
 
     Args:
         record: The study.
@@ -43,26 +39,37 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns model (the variant), label_frac, num_seeds (with test scores), num_failed and
-        num_not_converged (confirmation trials), `<score>_mean` and `<score>_sd` over seeds,
-        `mean_f1_all_mean`, `miou_all_mean`, `<score>_eroded_mean` where the study has an eroded
-        reference, w1, lr, reached_frac_mean, remarks (as from `remarks.arm_remarks`). NaN where
-        nothing was measured; sd is NaN for one seed. Rows by label_frac, then variant in the
-        order of MODELS.
+        num_not_converged (confirmation trials); for each score of SCORE_LABELS `<score>_mean` and
+        `<score>_sd` over seeds, and, where the study has an eroded reference,
+        `<score>_eroded_mean` and `<score>_eroded_sd`; oa_published (of the paper, at full
+        annotation) where the data are ISPRS Vaihingen; w1, lr, reached_frac_mean, remarks (as
+        from `remarks.arm_remarks`). OA and kappa count all classes, whatever the means leave out.
+        NaN where nothing was measured; sd is NaN for one seed. Rows by label_frac, then variant
+        in the order of MODELS.
+
+    Raises:
+        StudyDataError: If the configuration on record asks for arms that cannot be.
     """
     import pandas as pd
 
-    has_eroded = any(scores[f"{score}_eroded"].notna().any() for score in ERODED_SCORES)
-    rows = [
-        _comparison_row(record.trials, scores, variant, frac, has_eroded)
-        for frac, variant in arms_of(record.trials)
-    ]
-    columns = list(_comparison_row(record.trials, scores, "", math.nan, has_eroded))
+    eroded = _eroded_scores(record)
+    arms = sorted(
+        {*arms_of(record.trials), *planned_arms(record.info)},
+        key=lambda arm: (arm[0], list(MODELS).index(arm[1])),
+    )
+    rows = [_comparison_row(record, scores, eroded, variant, frac) for frac, variant in arms]
+    columns = list(_comparison_row(record, scores, eroded, "unet", math.nan))
     return pd.DataFrame(rows, columns=columns)
 
 
 def _comparison_row(
-    trials: pd.DataFrame, scores: pd.DataFrame, variant: str, frac: float, has_eroded: bool
+    record: StudyRecord,
+    scores: pd.DataFrame,
+    eroded: Mapping[str, Mapping[str, float]],
+    variant: str,
+    frac: float,
 ) -> dict[str, Any]:
+    trials = record.trials
     arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
     confirmed = arm[arm["phase"] == "confirm"]
     measured = scores[(scores["variant"] == variant) & (scores["label_frac"] == frac)]
@@ -73,18 +80,40 @@ def _comparison_row(
         "num_failed": int((confirmed["status"] == "failed").sum()),
         "num_not_converged": int((confirmed["converged"] == False).sum()),  # noqa: E712
     }
-    for score in SPREAD_SCORES:
-        row[f"{score}_mean"] = t_interval(measured[score]).mean
-        row[f"{score}_sd"] = standard_deviation(measured[score])
-    for score in ALL_CLASS_SCORES:
-        row[f"{score}_mean"] = t_interval(measured[score]).mean
-    for score in ERODED_SCORES if has_eroded else ():
-        row[f"{score}_eroded_mean"] = t_interval(measured[f"{score}_eroded"]).mean
+    for score in SCORE_LABELS:
+        row |= _mean_and_sd(score, measured[score])
+    if eroded:
+        of_arm = [eroded[key] for key in measured["trial_key"] if key in eroded]
+        for score in SCORE_LABELS:
+            row |= _mean_and_sd(f"{score}_eroded", [one[score] for one in of_arm])
+    if is_vaihingen(record.info):
+        published = PUBLISHED[MODELS[variant].network]
+        row["oa_published"] = published.oa if frac == 1.0 else math.nan
     row["w1"] = _shared_value(confirmed["w1"])
     row["lr"] = _shared_value(confirmed["lr"])
     row["reached_frac_mean"] = t_interval(confirmed["reached_frac"]).mean
     row["remarks"] = arm_remarks(arm, len(measured))
     return row
+
+
+def _mean_and_sd(score: str, values: Iterable[float]) -> dict[str, float]:
+    sample = list(values)
+    return {
+        f"{score}_mean": t_interval(sample).mean,
+        f"{score}_sd": standard_deviation(sample),
+    }
+
+
+def _eroded_scores(record: StudyRecord) -> dict[str, dict[str, float]]:
+    """All scores against the eroded reference by trial_key; trials without one are left out."""
+    pooled = {key: confusion.pooled_eroded() for key, confusion in record.confusions.items()}
+    return {
+        key: score_confusion(
+            counts, record.confusions[key].classes, record.confusions[key].exclude_from_mean
+        )
+        for key, counts in pooled.items()
+        if counts is not None
+    }
 
 
 def _shared_value(values: Iterable[float]) -> float:
@@ -93,63 +122,50 @@ def _shared_value(values: Iterable[float]) -> float:
     return distinct.pop() if len(distinct) == 1 else math.nan
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConfusionTable:
-    """One variant at one annotation fraction, laid out as tables 1 and 2 of the paper."""
-
-    variant: str
-    label_frac: float
-    seeds: tuple[int, ...]
-    num_tiles: int
-    classes: tuple[str, ...]
-    counts: Confusion
-    """Summed over seeds and test tiles, (K, K), int64; rows reference, columns prediction."""
-    normalised: NDArray[np.float64]
-    """Row-normalised, (K, K), in [0, 1]; NaN rows for classes without reference pixels."""
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    f1: NDArray[np.float64]
-
-    @property
-    def summary_rows(self) -> tuple[tuple[str, NDArray[np.float64]], ...]:
-        """The three rows below the matrix, named as in the paper."""
-        return (
-            ("Precision/Correctness", self.precision),
-            ("Recall/Completeness", self.recall),
-            ("F1", self.f1),
-        )
-
-
 def confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[ConfusionTable, ...]:
     """Per variant, its confusion at the largest fraction it was confirmed at.
 
     Returns:
         In the order of MODELS; variants without a confirmed trial are left out.
     """
-    tables = []
-    for variant in MODELS:
-        measured = scores[scores["variant"] == variant]
-        if measured.empty:
-            continue
-        frac = float(measured["label_frac"].max())
-        largest = measured[measured["label_frac"] == frac]
-        confusions = [record.confusions[key] for key in largest["trial_key"]]
-        counts: Confusion = np.stack([c.pooled() for c in confusions]).sum(axis=0)
-        tables.append(
-            ConfusionTable(
-                variant=variant,
-                label_frac=frac,
-                seeds=tuple(int(seed) for seed in largest["seed"]),
-                num_tiles=len(confusions[0].tiles),
-                classes=confusions[0].classes,
-                counts=counts,
-                normalised=row_normalised(counts),
-                precision=precision_per_class(counts),
-                recall=recall_per_class(counts),
-                f1=f1_per_class(counts),
-            )
-        )
-    return tuple(tables)
+    return largest_of(all_confusion_tables(record, scores))
+
+
+def per_class(tables: Iterable[ConfusionTable], info: StudyInfo) -> pd.DataFrame:
+    """Precision, recall, F1 and IoU of each class, measured and, where there are any, published.
+
+    Args:
+        tables: One per variant, such as `confusion_tables`; from counts.
+        info: The study.
+
+    Returns:
+        Columns class, model (the variant), label_frac, num_seeds, precision, recall, f1, iou
+        (pixels pooled over seeds and test tiles, full reference), and, if the data are ISPRS
+        Vaihingen, precision_published, recall_published, f1_published (the paper's, at full
+        annotation; it gives no IoU). NaN where undefined. Rows by class in the data set's order,
+        then as tables.
+    """
+    import pandas as pd
+
+    rows = []
+    for position, table in enumerate(tables):
+        values = {"precision": table.precision, "recall": table.recall, "f1": table.f1}
+        # F1 = 2 TP / (2 TP + FP + FN), so IoU = TP / (TP + FP + FN) follows from it
+        values["iou"] = table.f1 / (2.0 - table.f1)
+        published = published_scores(info, table.variant, table.classes) or {}
+        values |= {f"{name}_published": column for name, column in published.items()}
+        for index, name in enumerate(table.classes):
+            row: dict[str, Any] = {
+                "class": name,
+                "model": table.variant,
+                "label_frac": table.label_frac,
+                "num_seeds": len(table.seeds),
+            }
+            row |= {score: float(column[index]) for score, column in values.items()}
+            rows.append(((index, position), row))
+    ordered = [row for _, row in sorted(rows, key=lambda one: one[0])]
+    columns = [*("class", "model", "label_frac", "num_seeds"), *PER_CLASS_SCORES]
+    return pd.DataFrame(ordered, columns=list(ordered[0]) if ordered else columns)
 
 
 def comparison_text(frame: pd.DataFrame) -> str:

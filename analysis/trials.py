@@ -19,6 +19,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "variant": "str",
     "label_frac": "float64",
     "seed": "int64",
+    "number": "int64",
     "status": "str",
     "attempts": "int64",
     "converged": "boolean",
@@ -27,6 +28,8 @@ TRIAL_COLUMNS: dict[str, str] = {
     **{f"select_{score}": "float64" for score in SELECT_SCORES},
     "select_step": "float64",
     "steps": "float64",
+    "batch_size": "float64",
+    "reconstruct_on": "str",
     "reached_frac": "float64",
     "annotated_px": "float64",
     "patches_per_s": "float64",
@@ -36,7 +39,9 @@ TRIAL_COLUMNS: dict[str, str] = {
     "run_id": "str",
     "artifact_uri": "str",
 }
-"""Columns and dtypes of the table of trials; NaN (or NA) where a run has not recorded one."""
+"""Columns and dtypes of the table of trials; NaN (or NA, or "") where a run has not recorded one.
+`number` is that of a search trial in its arm, from 0 in the order of suggestion, and -1 for a
+confirmation trial."""
 
 _METRICS = {
     **{f"select_{score}": f"select/{score}" for score in SELECT_SCORES},
@@ -84,6 +89,7 @@ def trial_row(run: Run) -> dict[str, Any]:
         "variant": _variant(tags, model, key),
         "label_frac": label_frac,
         "seed": int(_number(tags, "seed", key)),
+        "number": _search_number(key),
         "status": _one_of(tags, "status", STATUSES, key),
         "attempts": _attempts(tags, key),
         "converged": None if converged is None else _CONVERGED[converged],
@@ -91,7 +97,8 @@ def trial_row(run: Run) -> dict[str, Any]:
         "run_id": run.info.run_id,
         "artifact_uri": run.info.artifact_uri,
     }
-    for name in ("lr", "steps"):
+    row["reconstruct_on"] = params.get("reconstruct_on", "") if model == "urec" else ""
+    for name in ("lr", "steps", "batch_size"):
         row[name] = _number(params, name, key) if name in params else float("nan")
     for column, metric in _METRICS.items():
         row[column] = metrics.get(metric, float("nan"))
@@ -116,6 +123,12 @@ def arms_of(trials: pd.DataFrame) -> list[tuple[float, str]]:
     order = list(MODELS)
     pairs = set(zip(trials["label_frac"], trials["variant"], strict=True))
     return sorted(pairs, key=lambda pair: (pair[0], order.index(pair[1])))
+
+
+def _search_number(key: str) -> int:
+    """Of a key such as 'search-urec-f0.10-t003' the 3; -1 for other keys."""
+    prefix, _, digits = key.rpartition("-t")
+    return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
 
 
 def _variant(tags: Mapping[str, str], model: str, key: str) -> str:

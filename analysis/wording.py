@@ -32,6 +32,13 @@ def signed(value: float) -> str:
     return "0.000" if text[1:] == "0.000" else text
 
 
+def p_value(value: float) -> str:
+    """A p value with three digits, '< 0.001' below; MISSING for NaN."""
+    if math.isnan(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def setting(value: float) -> str:
     """A hyperparameter with at most three significant digits; MISSING for NaN."""
     return MISSING if math.isnan(value) else f"{value:.3g}"

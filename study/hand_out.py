@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from study.arms import confirm_seeds
 from study.config import StudyConfig
 from study.preflight import Slots, StudyData
 from study.preparation import Budgets
@@ -31,6 +32,7 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
     }
     scaling = data.scaling.to_plain()
     classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
+    mapped_seed = confirm_seeds(config)[0]  # of the first repeat alone: maps take disk
     bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
 
     def hand_out(trial: TrialConfig) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
             "cpus": config.cpus,
             "gpus": slots.gpus,
             "checkpoint_every_s": config.checkpoint_every_s,
+            "keep_maps": trial.phase == "confirm" and trial.seed == mapped_seed,
         }
 
     return hand_out

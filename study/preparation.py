@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -22,6 +23,7 @@ from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import patch_grid
 from trainables.errors import ConfigError, DataError
 from trainables.files import write_atomically
+from trainables.tile_maps import TEST_TILES, write_test_tiles
 
 MANIFEST: Final = "study.yaml"
 BUDGETS: Final = "budgets"
@@ -45,6 +47,8 @@ def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
 def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budgets:
     """Write `study.yaml` and the budgets, or verify those of an earlier run under this name.
 
+    Pictures of the test tiles are written too, for the report.
+
     Returns:
         Budgets by seed and annotation fraction.
 
@@ -57,6 +61,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     if earlier is not None:
         refuse_changes(config, data, earlier)
     fractions = sorted({arm.label_frac for arm in arms})
+    colors = [one.color for one in data.spec.classes]
     budgets = {}
     for seed in (config.seed, *confirm_seeds(config)):
         for fraction in fractions:
@@ -75,10 +80,12 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
                 raise DataError(f"{path} must be the budget of these tiles, got another one")
             picture = path.with_suffix(".png")
             if earlier is None or not picture.exists():
-                colors = [one.color for one in data.spec.classes]
                 drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
                 write_atomically(picture, drawn)
             budgets[seed, fraction] = budget, pixels
+    if earlier is None:  # what is there is of a study that never began, perhaps of other tiles
+        shutil.rmtree(folder / TEST_TILES, ignore_errors=True)
+    write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
     if earlier is None:
         manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
         write_manifest(folder / MANIFEST, manifest)

@@ -15,6 +15,7 @@ from study.databases import create_mlflow_database
 from study.errors import StudyHaltedError
 from study.trial_runs import TrialRuns, artifact_errors, search_runs
 from trainables.errors import ConfigError
+from trainables.tile_maps import TEST_TILES
 
 _TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Spares the MLflow UI the guess of an experiment's kind; its switch still sets the view."""
@@ -68,7 +69,7 @@ class StudyRecord:
         """Begin the parent run, or take up that of the same study; a name alone is not enough.
 
         Args:
-            manifest: `study.yaml`.
+            manifest: `study.yaml`; pictures of the test tiles lie beside it, in `test_tiles`.
             budgets: Folder of the budgets' manifests and pictures.
 
         Returns:
@@ -101,7 +102,20 @@ class StudyRecord:
         with artifact_errors():
             self._client.log_artifact(self.parent_id, str(manifest))
             self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
+            self._log_new(manifest.parent / TEST_TILES)
         return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit)
+
+    def _log_new(self, folder: Path) -> None:
+        """Send the files of a folder, if there is one, that the parent run does not have yet."""
+        if not folder.is_dir():
+            return
+        known = {
+            entry.path: entry.file_size
+            for entry in self._client.list_artifacts(self.parent_id, folder.name)
+        }
+        for file in sorted(folder.iterdir()):
+            if known.get(f"{folder.name}/{file.name}") != file.stat().st_size:
+                self._client.log_artifact(self.parent_id, str(file), folder.name)
 
     def close(self, num_failed: int) -> None:
         """End the parent run; a study with failed trials has finished and says how many."""

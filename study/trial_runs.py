@@ -22,6 +22,7 @@ from study.arms import arm_of
 from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
+from trainables.tile_maps import MAPS
 from trainables.trial import CONFUSION, PICTURE, RESULT
 
 _BATCH: Final = 1000
@@ -138,6 +139,9 @@ class TrialRuns:
             if (folder / name).exists():
                 with artifact_errors():
                     self._client.log_artifact(run_id, str(folder / name))
+        if outcome.state == "finished" and (folder / MAPS).is_dir():
+            with artifact_errors():
+                self._client.log_artifacts(run_id, str(folder / MAPS), MAPS)
         tags = {"status": outcome.state, "attempts": str(outcome.attempts)}
         metrics = []
         if outcome.state == "finished":

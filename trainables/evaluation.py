@@ -11,6 +11,7 @@ from trainables.config import TrainingConfig
 from trainables.data.scaling import BandScaling
 from trainables.data.tileset import TileSet
 from trainables.inference import evaluate_tile
+from trainables.tile_maps import TileMaps
 
 
 def evaluate_tiles(
@@ -20,6 +21,7 @@ def evaluate_tiles(
     num_classes: int,
     scaling: BandScaling,
     device: torch.device,
+    maps: TileMaps | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """Confusion matrices of every tile, in the order of the set.
 
@@ -30,6 +32,7 @@ def evaluate_tiles(
         num_classes: K.
         scaling: From the values of the tiles to those the network sees.
         device: Where the network is.
+        maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
 
     Yields:
         `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
@@ -38,7 +41,8 @@ def evaluate_tiles(
         references = {"full": tile.mask}
         if tile.eroded_mask is not None:
             references["eroded"] = tile.eroded_mask
-        yield evaluate_tile(
+        predicted, reconstructed = (None, None) if maps is None else maps.buffers(tile)
+        matrices = evaluate_tile(
             model,
             tile.image,
             references,
@@ -48,4 +52,9 @@ def evaluate_tiles(
             batch_size=training.batch_size,
             device=device,
             scaling=scaling,
+            predicted=predicted,
+            reconstructed=reconstructed,
         )
+        if maps is not None:
+            maps.write(tile, predicted, reconstructed)
+        yield matrices

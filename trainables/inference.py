@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.data.scaling import BandScaling, uint8_scaling
+from trainables.data.scaling import BandScaling
 from trainables.metrics import confusion_matrix
-
-Raster = Tensor | NDArray[Any]
-"""An image (C, H, W) or a mask (H, W) as it lies in memory."""
+from trainables.strips import Raster, Strips, as_tensor
 
 
 def predict_logits(
@@ -54,7 +50,7 @@ def predict_logits(
         TypeError: If the model has no `segment`.
     """
     segment = _branch(model, "segment")
-    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
     with _evaluating(model):
         return torch.cat([rows.clone() for _, _, rows in strips.summed(segment)], dim=1)
 
@@ -89,7 +85,7 @@ def predict_reconstruction(
         TypeError: If the model has no `reconstruct`, such as U-Net.
     """
     reconstruct = _branch(model, "reconstruct")
-    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
     with _evaluating(model):
         total = torch.cat([rows.clone() for _, _, rows in strips.summed(reconstruct)], dim=1)
     return total / strips.num_windows_per_pixel().to(total.device)
@@ -106,6 +102,8 @@ def evaluate_tile(
     batch_size: int,
     device: torch.device | str,
     scaling: BandScaling | None = None,
+    predicted: NDArray[np.uint8] | None = None,
+    reconstructed: NDArray[np.uint8] | None = None,
 ) -> dict[str, Tensor]:
     """Predict a tile once and compare it with each of its references.
 
@@ -122,6 +120,10 @@ def evaluate_tile(
         batch_size: As in `predict_logits`.
         device: As in `predict_logits`.
         scaling: As in `predict_logits`.
+        predicted: (H, W), filled with the predicted class of every pixel; None: not wanted.
+        reconstructed: (H, W, B), filled with the first B bands of the reconstruction, 0-255 for
+            0 ... 1, from the same pass; None: not wanted. It asks for a model whose `forward`
+            gives logits and reconstruction (U-REC).
 
     Returns:
         Pixel counts (K, K), int64, on the CPU, by the names of `references`; rows reference,
@@ -139,103 +141,33 @@ def evaluate_tile(
                 f"reference {name!r} must have the size of the image {tuple(image.shape[1:])}, "
                 f"got {tuple(reference.shape)}"
             )
-    segment = _branch(model, "segment")
-    strips = _Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    num_bands = 0 if reconstructed is None else reconstructed.shape[2]
+    forward = _both(model, num_bands) if num_bands else _branch(model, "segment")
     matrices = {
         name: torch.zeros(num_classes, num_classes, dtype=torch.int64) for name in references
     }
     with _evaluating(model):
-        for top, bottom, logits in strips.summed(segment):
+        for top, bottom, outputs in strips.summed(forward):
+            logits = outputs[num_bands:]
             if not logits.isfinite().all():  # argmax would make class 0 or another of it
                 raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
             prediction = logits.argmax(dim=0)
             for name, reference in references.items():
-                rows = _tensor(reference[top:bottom]).to(prediction.device)
+                rows = as_tensor(reference[top:bottom]).to(prediction.device)
                 matrices[name] += confusion_matrix(prediction, rows, num_classes).cpu()
+            if predicted is not None:
+                predicted[top:bottom] = prediction.to(torch.uint8).cpu().numpy()
+            if reconstructed is not None:
+                counts = strips.num_windows_per_pixel(top, bottom).to(outputs.device)
+                unit = (outputs[:num_bands] / counts).permute(1, 2, 0)
+                reconstructed[top:bottom] = as_bytes(unit).cpu().numpy()
     return matrices
 
 
-class _Strips:
-    """The windows of an image, done from top to bottom; none reaches beyond the image."""
-
-    def __init__(
-        self,
-        image: Raster,
-        window_px: int,
-        step_px: int,
-        batch_size: int,
-        device: torch.device,
-        scaling: BandScaling | None,
-    ) -> None:
-        name = "uint8" if scaling is None else scaling.dtype
-        if image.ndim != 3 or str(image.dtype).removeprefix("torch.") != name or 0 in image.shape:
-            raise ValueError(
-                f"image must be {name} (C, H, W), got {image.dtype} {tuple(image.shape)}"
-            )
-        if not 1 <= step_px <= window_px:
-            raise ValueError(
-                f"step_px must be in 1 ... window_px ({window_px}), got {step_px!r}; "
-                "a larger step would leave pixels without prediction"
-            )
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}")
-        self._image = image
-        self._batch_size = batch_size
-        self._device = device
-        self._scaling = uint8_scaling(len(image)) if scaling is None else scaling
-        self._size_px = tuple(image.shape[1:])
-        self._window_px = tuple(min(window_px, size) for size in self._size_px)
-        self._starts = [
-            sorted({*range(0, size - window, step_px), size - window})
-            for size, window in zip(self._size_px, self._window_px, strict=True)
-        ]
-
-    def summed(self, forward: Callable[[Tensor], Tensor]) -> Iterator[tuple[int, int, Tensor]]:
-        """Top and bottom row, and the sum of `forward` over the windows there (K, h, W), float32.
-
-        It is on the device, and overwritten once the next is asked for.
-        """
-        tops, lefts = self._starts
-        height, width = self._window_px
-        num_rows = max(1, self._batch_size // len(lefts))  # rows of windows that go together
-        groups = [tops[first : first + num_rows] for first in range(0, len(tops), num_rows)]
-        ends = [*(group[0] for group in groups[1:]), self._size_px[0]]
-        carried: Tensor | None = None
-        for group, end in zip(groups, ends, strict=True):
-            top, bottom = group[0], group[-1] + height
-            image = _tensor(self._image[:, top:bottom]).to(self._device)
-            windows = list(product([start - top for start in group], lefts))
-            total: Tensor | None = None
-            for first in range(0, len(windows), self._batch_size):
-                batch = windows[first : first + self._batch_size]
-                images = torch.stack(
-                    [image[:, t : t + height, left : left + width] for t, left in batch]
-                )
-                outputs = forward(self._scaling.to_unit(images)).float()
-                if total is None:
-                    total = outputs.new_zeros(outputs.shape[1], bottom - top, self._size_px[1])
-                for (t, left), output in zip(batch, outputs, strict=True):
-                    total[:, t : t + height, left : left + width] += output
-            assert total is not None
-            if carried is not None:
-                total[:, : carried.shape[1]] += carried
-            yield top, end, total[:, : end - top]
-            carried = total[:, end - top :]
-
-    def num_windows_per_pixel(self) -> Tensor:
-        """How many windows each pixel lies in, (H, W), float32, at least 1."""
-        rows, columns = (torch.zeros(size) for size in self._size_px)
-        for counts, starts, window in zip(
-            (rows, columns), self._starts, self._window_px, strict=True
-        ):
-            for start in starts:
-                counts[start : start + window] += 1
-        return torch.outer(rows, columns)
-
-
-def _tensor(raster: Raster) -> Tensor:
-    """The raster as a tensor; an array is copied, since those of a tile set are read-only."""
-    return raster if isinstance(raster, Tensor) else torch.from_numpy(np.array(raster))
+def as_bytes(unit: Tensor) -> Tensor:
+    """Values, 0 ... 1, as uint8, 0-255; those beyond, and NaN, are clamped."""
+    return unit.mul(255).round().nan_to_num(0.0).clamp(0, 255).to(torch.uint8)
 
 
 def _branch(model: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
@@ -248,6 +180,17 @@ def _branch(model: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
         )
     branch: Callable[[Tensor], Tensor] = method
     return branch
+
+
+def _both(model: nn.Module, num_bands: int) -> Callable[[Tensor], Tensor]:
+    """One pass for both branches: bands of the reconstruction first, then the logits."""
+    _branch(model, "reconstruct")
+
+    def forward(images: Tensor) -> Tensor:
+        logits, reconstruction = model(images)
+        return torch.cat([reconstruction[:, :num_bands], logits], dim=1)
+
+    return forward
 
 
 @contextmanager

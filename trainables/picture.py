@@ -15,7 +15,7 @@ from trainables.config import TrainingConfig
 from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import Tile
-from trainables.inference import predict_logits, predict_reconstruction
+from trainables.inference import as_bytes, predict_logits, predict_reconstruction
 from trainables.models.urec import UREC
 
 _SIDE_PX = 512
@@ -64,7 +64,7 @@ def trial_picture(
 
 def _as_rgb(unit: Tensor) -> NDArray[np.uint8]:
     """First three bands in [0, 1], or the first one three times, as (H, W, 3)."""
-    image = unit.mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    image = as_bytes(unit).cpu().numpy()
     bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
     rgb: NDArray[np.uint8] = np.moveaxis(bands, 0, -1)
     return rgb

@@ -25,7 +25,9 @@ from trainables.files import write_atomically
 from trainables.loop import TrainingData, TrainResult, train
 from trainables.metrics import summarise
 from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.models.urec import UREC
 from trainables.picture import trial_picture
+from trainables.tile_maps import MAPS, TileMaps
 
 CHECKPOINT: Final = "checkpoint.pt"
 RESULT: Final = "result.json"
@@ -45,6 +47,7 @@ def run_trial(handed: dict[str, Any]) -> None:
             (`BandScaling.to_plain`), `classes` (name and RGB color each),
             `exclude_from_mean`, `folder` (where to write), `cpus` (threads to use), `gpus`
             (above 0: train on the GPU that Ray shows), `checkpoint_every_s` (of work at risk);
+            `keep_maps` (whether the predicted maps of the test tiles are written too);
             `bands` (names of the image bands) and `study` (its name) go into the model file.
 
     Raises:
@@ -91,10 +94,14 @@ def run_trial(handed: dict[str, Any]) -> None:
         checkpoint_every_s=handed["checkpoint_every_s"],
     )
     metrics = _measures(config, result, budget, device)
-    if "test" in tiles:
-        metrics |= _test(result, config, data, tiles["test"], device, folder)
-    shown = tiles["test" if "test" in tiles else "val"].tile(0)
     colors = [tuple(entry["color"]) for entry in handed["classes"]]
+    if "test" in tiles:
+        maps = None
+        if handed["keep_maps"]:
+            rebuilt = isinstance(result.model, UREC)
+            maps = TileMaps(folder / MAPS, tiles["test"], colors, reconstructs=rebuilt)
+        metrics |= _test(result, config, data, tiles["test"], device, folder, maps)
+    shown = tiles["test" if "test" in tiles else "val"].tile(0)
     picture = trial_picture(result.model, shown, colors, config.training, data.scaling, device)
     write_atomically(folder / PICTURE, picture)
     if config.phase == "confirm":  # search trials are compared, never applied: no weights
@@ -167,11 +174,14 @@ def _test(
     tiles: TileSet,
     device: torch.device,
     folder: Path,
+    maps: TileMaps | None,
 ) -> dict[str, float]:
-    """Score the test tiles, once, and keep the matrix of each."""
+    """Score the test tiles, once, and keep the matrix of each, and its map where wanted."""
     num_classes = len(data.class_names)
     matrices = list(
-        evaluate_tiles(result.model, tiles, config.training, num_classes, data.scaling, device)
+        evaluate_tiles(
+            result.model, tiles, config.training, num_classes, data.scaling, device, maps
+        )
     )
     record = {
         "schema": 1,

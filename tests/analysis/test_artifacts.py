@@ -34,17 +34,23 @@ def test_artifact_folders_on_this_disk() -> None:
     assert local_folder("file://host/a") is None
 
 
-def test_local_artifact_needs_no_client(tmp_path: Path) -> None:
+def test_local_artifact_needs_no_store(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x")
-    nobody: Any = None
-    assert read_artifact(nobody, "r", tmp_path.as_uri(), "a.txt") == b"x"
-    assert read_artifact(nobody, "r", tmp_path.as_uri(), "b.txt") is None
+    nowhere = "sqlite:////nowhere/mlflow.db"
+    assert read_artifact(nowhere, "r", tmp_path.as_uri(), "a.txt") == b"x"
+    assert read_artifact(nowhere, "r", tmp_path.as_uri(), "b.txt") is None
+    assert read_artifact(nowhere, "r", (tmp_path / "gone").as_uri(), "a.txt") is None
 
 
 def test_remote_artifact_is_downloaded_without_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(BAR, raising=False)
     client: Any = RemoteClient()
-    assert read_artifact(client, "r", "mlflow-artifacts:/1/r", "confusion.json") == b"{}"
+    opened: list[str] = []
+    monkeypatch.setattr(
+        "analysis.artifacts.open_store", lambda uri: (opened.append(uri), client)[1]
+    )
+    assert read_artifact("http://tracker", "r", "mlflow-artifacts:/1/r", "confusion.json") == b"{}"
     assert client.bar_setting == "false"
     assert BAR not in os.environ
-    assert read_artifact(client, "r", "mlflow-artifacts:/1/r", "picture.png") is None
+    assert read_artifact("http://tracker", "r", "mlflow-artifacts:/1/r", "picture.png") is None
+    assert set(opened) == {"http://tracker"}

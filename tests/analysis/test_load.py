@@ -1,8 +1,12 @@
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from mlflow.tracking import MlflowClient
 
 from analysis.load import load_study
 from analysis.schema import StudyDataError
@@ -76,7 +80,7 @@ def test_broken_contract_names_the_trial(store: str, name: str, message: str) ->
 
 
 def test_importing_load_is_quick() -> None:
-    heavy = ("mlflow", "matplotlib", "seaborn", "pandas", "scipy", "torch", "ray")
+    heavy = ("mlflow", "pyarrow", "matplotlib", "seaborn", "pandas", "scipy", "torch", "ray")
     code = f"import sys, analysis.load; print([m for m in {heavy!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
@@ -130,3 +134,48 @@ def test_stopped_study_has_not_ended(store: str) -> None:
     record = load_study("stopped", store)
     assert not record.info.has_ended
     assert record.trials["status"].value_counts()["stopped"] == 2
+
+
+def copied(store: str, folder: Path) -> str:
+    """A store of its own to write to; artifacts stay where they are."""
+    shutil.copy(store.removeprefix("sqlite:///"), folder / "mlflow.db")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def test_trials_that_survived_a_damaged_checkpoint_are_noted(store: str, tmp_path: Path) -> None:
+    uri = copied(store, tmp_path)
+    client = MlflowClient(tracking_uri=uri)
+    trials = load_study("full", uri).trials
+    assert load_study("full", uri).notes == ()
+    for num, run_id in enumerate(trials["run_id"][:2], start=1):
+        client.set_tag(run_id, "damaged_checkpoints", "checkpoint.pt was damaged and not used")
+        trial = "1 trial" if num == 1 else f"{num} trials"
+        assert load_study("full", uri).notes == (
+            f"{trial} went on from an earlier checkpoint because one was damaged.",
+        )
+
+
+def test_study_is_read_by_one_search_and_no_request_per_run(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("search_runs", "get_run", "list_artifacts", "download_artifacts"):
+        original = getattr(MlflowClient, name)
+
+        def counting(
+            self: MlflowClient, *args: Any, _name: str = name, _do: Any = original, **kw: Any
+        ) -> Any:
+            asked.append(_name)
+            return _do(self, *args, **kw)
+
+        monkeypatch.setattr(MlflowClient, name, counting)
+    assert len(load_study("full", store).confusions) == 12
+    assert asked == ["search_runs"]
+
+
+def test_name_that_ends_in_parquet_is_a_file_and_needs_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyDataError, match=r"existing file, got 'full\.parquet'"):
+        load_study("full.parquet", "sqlite:///nowhere.db")

@@ -91,7 +91,7 @@ def test_counts_beyond_float32_stay_exact() -> None:
 
 
 def test_matrix_that_is_not_square_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"square \(K, K\), got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"square \(..., K, K\), got shape \(2, 3\)"):
         f1_per_class(np.ones((2, 3), dtype=np.int64))
     with pytest.raises(ValueError, match="one entry per class"):
         class_mean(np.ones(2), ("a",))

@@ -41,7 +41,7 @@ def test_confirmation_is_accounted_for(
         (["failed", "running"], "search not ended"),
         (["finished", "stopped"], "search not ended"),
         (["finished", "pruned"], "not confirmed yet"),
-        ([], ""),
+        ([], "no run recorded"),
     ],
 )
 def test_arm_that_was_never_confirmed_says_why(statuses: list[str], said: str) -> None:

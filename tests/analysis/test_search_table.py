@@ -1,9 +1,11 @@
+import io
 import math
 
+import pandas as pd
 import pytest
 
 from analysis.load import load_study
-from analysis.search_table import search_results
+from analysis.search_table import ranked_trials, search_csv, search_results, search_trials
 
 
 def test_search_results_are_the_best_by_validation(store: str) -> None:
@@ -46,3 +48,32 @@ def test_running_and_stopped_trials_have_not_ended(store: str) -> None:
     arm = frame.loc["urec"]
     assert (arm["num_trials"], arm["num_pruned"], arm["num_open"]) == (4, 1, 2)
     assert search_results(load_study("searching", store))["num_trials"].tolist() == [2]
+
+
+def test_scores_are_those_of_finished_trials_alone(store: str) -> None:
+    searched = search_trials(load_study("variants", store))
+    has_score = searched["select_score"].notna()
+    assert set(searched.loc[has_score, "status"]) == {"finished"}
+    assert set(searched.loc[~has_score, "status"]) == {"pruned", "failed"}
+
+
+def test_earliest_of_equals_is_chosen_in_order_of_number() -> None:
+    numbers = [1000, 999, 3, 4]
+    searched = pd.DataFrame(
+        {
+            "variant": "urec", "label_frac": 1.0, "number": numbers,
+            "trial_key": [f"search-urec-f1.00-t{n:03d}" for n in numbers],
+            "select_score": [0.7, 0.7, 0.6, math.nan],
+        }
+    )  # fmt: skip
+    assert ranked_trials(searched, "urec", 1.0)["number"].tolist() == [999, 1000, 3]
+    assert ranked_trials(searched, "unet", 1.0).empty
+
+
+def test_csv_reads_back(store: str) -> None:
+    frame = search_results(load_study("variants", store))
+    text = search_csv(frame)
+    assert "nan" not in text.lower()
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text)), frame, check_dtype=False)
+    empty = search_csv(search_results(load_study("one-seed", store)))
+    assert empty == ",".join(frame.columns) + "\n"

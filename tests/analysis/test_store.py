@@ -1,10 +1,18 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from analysis.load import load_study
 from analysis.schema import StudyDataError
-from analysis.store import UnknownStudyError, known_studies, resolve_tracking_uri
+from analysis.store import (
+    UnknownStudyError,
+    all_runs,
+    known_studies,
+    open_store,
+    resolve_tracking_uri,
+)
 
 
 def test_unknown_study_lists_the_known_ones(store: str) -> None:
@@ -33,3 +41,39 @@ def test_tracking_uri_given_comes_before_the_environment(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mlflow.db").touch()
     assert resolve_tracking_uri(None) == "sqlite:///mlflow.db"
+
+
+def test_missing_mlflow_is_one_line_that_says_what_to_do(store: str) -> None:
+    code = (
+        "import sys; sys.modules['mlflow'] = None\n"
+        "from analysis.load import load_study\n"
+        "from analysis.schema import StudyDataError\n"
+        "try: load_study('full', sys.argv[1])\n"
+        "except StudyDataError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, store]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.count("\n") == 1
+    assert said.startswith(f"MLflow must be installed to read {store}, got no module mlflow")
+    assert "analysis-mlflow" in said
+
+
+def test_store_of_an_unknown_kind_is_one_line() -> None:
+    with pytest.raises(
+        StudyDataError, match="must be one that MLflow can open, got 'ftp://a'"
+    ) as e:
+        load_study("full", "ftp://a")
+    assert "\n" not in str(e.value)
+
+
+def test_all_runs_of_a_study_come_from_as_many_pages_as_it_takes(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = open_store(store)
+    experiment = client.get_experiment_by_name("full")
+    assert experiment is not None
+    whole = all_runs(client, [experiment.experiment_id], "")
+    monkeypatch.setattr("analysis.store._PAGE_SIZE", 5)
+    paged = all_runs(client, [experiment.experiment_id], "")
+    assert [run.info.run_id for run in paged] == [run.info.run_id for run in whole]
+    assert len(paged) == 1 + 4 + 12

@@ -1,22 +1,22 @@
-import csv
 import math
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.load import load_study
-from analysis.measures import f1_per_class, overall_accuracy
+from analysis.measures import f1_per_class, iou_per_class, overall_accuracy
+from analysis.record import StudyRecord
 from analysis.scores import score_trials, undefined_classes
-from analysis.table_files import write_comparison, write_confusion
-from analysis.tables import comparison, comparison_text, confusion_tables
+from analysis.tables import comparison, comparison_text, confusion_tables, per_class
 
+SCORES = ("oa", "mean_f1", "miou", "kappa", "mean_f1_all", "miou_all")
 COLUMNS = [
     "model", "label_frac", "num_seeds", "num_failed", "num_not_converged",
-    "oa_mean", "oa_sd", "mean_f1_mean", "mean_f1_sd", "miou_mean", "miou_sd",
-    "kappa_mean", "kappa_sd", "mean_f1_all_mean", "miou_all_mean",
-    "oa_eroded_mean", "mean_f1_eroded_mean", "miou_eroded_mean",
-    "w1", "lr", "reached_frac_mean", "remarks",
+    *(f"{score}_{of}" for score in SCORES for of in ("mean", "sd")),
+    *(f"{score}_eroded_{of}" for score in SCORES for of in ("mean", "sd")),
+    "oa_published", "w1", "lr", "reached_frac_mean", "remarks",
 ]  # fmt: skip
 
 
@@ -50,16 +50,11 @@ def test_comparison_without_eroded_reference_has_no_columns_for_it(store: str) -
     assert list(frame.columns) == [c for c in COLUMNS if "eroded" not in c]
 
 
-def test_one_seed_has_an_empty_spread_not_zero(store: str, tmp_path: Path) -> None:
+def test_one_seed_has_no_spread(store: str) -> None:
     record = load_study("one-seed", store)
     frame = comparison(record, score_trials(record))
-    assert frame["oa_sd"].isna().all()
-    path = write_comparison(frame, tmp_path)[0]
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["oa_sd"] for row in rows] == ["", ""]
-    assert rows[0]["w1"] == ""
-    assert rows[1]["w1"] == "0.1"
+    assert frame[[c for c in frame.columns if c.endswith("_sd")]].isna().all(axis=None)
+    assert frame["oa_mean"].notna().all()
 
 
 def test_failed_arm_keeps_its_row(store: str) -> None:
@@ -103,42 +98,6 @@ def test_terminal_text_is_aligned_and_narrow(store: str) -> None:
     assert "2 of 2 failed" in text
 
 
-def test_confusion_table_is_laid_out_as_in_the_paper(store: str, tmp_path: Path) -> None:
-    record = load_study("full", store)
-    unet, urec = confusion_tables(record, score_trials(record))
-    assert (unet.variant, urec.variant) == ("unet", "urec")
-    assert (urec.label_frac, urec.seeds, urec.num_tiles) == (1.0, (0, 1, 2), 2)
-    keys = [f"confirm-urec-f1.00-s{seed}" for seed in range(3)]
-    np.testing.assert_array_equal(urec.counts, sum(record.confusions[key].pooled() for key in keys))
-    csv_path, md_path, tex_path = write_confusion(urec, tmp_path)
-    with csv_path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[0] == ["label_frac", "num_seeds", "reference", *urec.classes]
-    assert [row[2] for row in rows[1:]] == [
-        *urec.classes, "Precision/Correctness", "Recall/Completeness", "F1",
-    ]  # fmt: skip
-    matrix = np.array([[float(cell) for cell in row[3:]] for row in rows[1:]])
-    np.testing.assert_allclose(matrix[:6].sum(axis=1), 1.0, atol=5e-6)
-    np.testing.assert_allclose(np.diag(matrix[:6]), matrix[7], atol=1e-6)
-    assert "at 100\N{NO-BREAK SPACE}% of the labels" in md_path.read_text()
-    tex = tex_path.read_text()
-    assert r"100~\% of the labels" in tex
-    assert r"low\_vegetation" in tex
-
-
-def test_files_are_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
-    written = []
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        record = load_study("full", store)
-        scores = score_trials(record)
-        paths = [*write_comparison(comparison(record, scores), folder)]
-        for table in confusion_tables(record, scores):
-            paths += write_confusion(table, folder)
-        written.append({path.name: path.read_bytes() for path in paths})
-    assert len(written[0]) == 9
-    assert written[0] == written[1]
-
-
 def test_arm_without_a_finished_confirmation_does_not_vanish(store: str) -> None:
     record = load_study("variants", store)
     frame = comparison(record, score_trials(record)).set_index(["label_frac", "model"])
@@ -168,38 +127,115 @@ def test_terminal_text_stays_narrow_with_long_names_and_remarks(store: str) -> N
     assert lines[failed].split()[2:5] == ["U-REC", "(annotated)", "0"]
 
 
-def test_remarks_stand_in_what_is_read_and_not_in_the_csv(store: str, tmp_path: Path) -> None:
-    record = load_study("variants", store)
-    csv_path, md_path, tex_path = write_comparison(
-        comparison(record, score_trials(record)), tmp_path
-    )
-    with csv_path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [c for c in COLUMNS if "eroded" not in c and c != "remarks"]
-    assert [row["model"] for row in rows[:3]] == ["unet", "urec-all", "urec-annotated"]
-    assert (rows[5]["num_failed"], rows[5]["oa_mean"]) == ("3", "")
-    last = md_path.read_text().splitlines()[-1]
-    assert last.startswith("| 100\N{NO-BREAK SPACE}% | U-REC (annotated pixels) | 0 |")
-    assert last.endswith("| search: 2 of 2 failed |")
-    assert r"\begin{tabular}{lrrrrrrrrl}" in tex_path.read_text()
-    assert r"& 3 of 3 failed \\" in tex_path.read_text()
-
-
-def test_table_without_remarks_has_no_column_for_them(store: str, tmp_path: Path) -> None:
+def test_eroded_scores_have_means_and_spreads_by_hand(store: str) -> None:
     record = load_study("full", store)
-    _, md_path, tex_path = write_comparison(comparison(record, score_trials(record)), tmp_path)
-    assert "Remarks" not in md_path.read_text()
-    assert r"\begin{tabular}{lrrrrrrrr}" in tex_path.read_text()
+    frame = comparison(record, score_trials(record))
+    keys = [f"confirm-urec-f1.00-s{seed}" for seed in range(3)]
+    pooled = [sum(t.eroded for t in record.confusions[key].tiles) for key in keys]
+    expected = {
+        "oa": [np.trace(c) / c.sum() for c in pooled],
+        "mean_f1": [f1_per_class(c)[:5].mean() for c in pooled],
+        "mean_f1_all": [f1_per_class(c).mean() for c in pooled],
+        "miou_all": [iou_per_class(c).mean() for c in pooled],
+        "kappa": [cohen_kappa(c) for c in pooled],
+    }
+    for score, values in expected.items():
+        assert frame.loc[3, f"{score}_eroded_mean"] == pytest.approx(np.mean(values))
+        assert frame.loc[3, f"{score}_eroded_sd"] == pytest.approx(np.std(values, ddof=1))
 
 
-def test_confusion_of_a_variant_has_its_own_file(store: str, tmp_path: Path) -> None:
+def cohen_kappa(counts: np.ndarray) -> float:
+    shares = counts / counts.sum()
+    chance = float(shares.sum(axis=0) @ shares.sum(axis=1))
+    return float((np.trace(shares) - chance) / (1.0 - chance))
+
+
+def test_published_accuracy_stands_at_full_annotation_alone(store: str) -> None:
+    record = load_study("variants", store)
+    frame = comparison(record, score_trials(record)).set_index(["label_frac", "model"])
+    assert frame.loc[1.0, "oa_published"].tolist() == [0.886, 0.8902, 0.8902]
+    assert frame.loc[[0.02, 0.1], "oa_published"].isna().all()
+
+
+def other(record: StudyRecord, **document: Any) -> StudyRecord:
+    """The same study with other parts in its study.yaml."""
+    merged = {**record.info.document, **document}
+    return replace(record, info=replace(record.info, document=merged))
+
+
+def test_data_that_are_not_vaihingen_have_no_published_column(store: str) -> None:
+    record = load_study("full", store)
+    dataset = {**record.info.document["dataset"], "name": "built-in scenes"}
+    scenes = other(record, dataset=dataset)
+    frame = comparison(scenes, score_trials(scenes))
+    assert list(frame.columns) == [c for c in COLUMNS if c != "oa_published"]
+    classes = per_class(confusion_tables(scenes, score_trials(scenes)), scenes.info)
+    assert not [c for c in classes.columns if "published" in c]
+
+
+def test_arm_that_was_asked_for_and_never_begun_has_a_row(store: str) -> None:
+    config = {"models": ["urec", "unet"], "space": "w1=0.01..0.5,label_frac=0.02/0.5/1"}
+    record = other(load_study("full", store), config=config)
+    frame = comparison(record, score_trials(record))
+    assert list(zip(frame["label_frac"], frame["model"], strict=True)) == [
+        (frac, model) for frac in (0.02, 0.5, 1.0) for model in ("unet", "urec")
+    ]
+    begun = frame["label_frac"] != 0.5
+    assert set(frame.loc[~begun, "remarks"]) == {"no run recorded"}
+    assert set(frame.loc[begun, "remarks"]) == {""}
+    assert frame.loc[~begun, "num_seeds"].tolist() == [0, 0]
+    assert frame.loc[~begun, ["oa_mean", "lr", "reached_frac_mean"]].isna().all(axis=None)
+    assert "no run recorded" in comparison_text(frame)
+
+
+def test_study_without_any_trial_lists_what_was_asked_for(store: str) -> None:
+    record = other(load_study("empty", store), config={"models": ["unet"], "space": "label_frac=1"})
+    frame = comparison(record, score_trials(record))
+    assert frame["remarks"].tolist() == ["no run recorded"]
+
+
+def test_per_class_scores_by_hand(store: str) -> None:
+    record = load_study("variants", store)
+    tables = confusion_tables(record, score_trials(record))
+    frame = per_class(tables, record.info)
+    assert list(frame.columns) == [
+        "class", "model", "label_frac", "num_seeds", "precision", "recall", "f1", "iou",
+        "precision_published", "recall_published", "f1_published",
+    ]  # fmt: skip
+    assert frame["class"].tolist()[:4] == [*["impervious_surfaces"] * 3, "building"]
+    assert frame["model"].tolist()[:3] == ["unet", "urec-all", "urec-annotated"]
+    car = frame[(frame["class"] == "car") & (frame["model"] == "urec-annotated")].iloc[0]
+    assert (car["label_frac"], car["num_seeds"]) == (0.02, 2)
+    counts = tables[2].counts
+    assert counts is not None
+    hits, reference, predicted = counts[4, 4], counts[4].sum(), counts[:, 4].sum()
+    assert car["precision"] == pytest.approx(hits / predicted)
+    assert car["recall"] == pytest.approx(hits / reference)
+    assert car["f1"] == pytest.approx(2 * hits / (reference + predicted))
+    assert car["iou"] == pytest.approx(hits / (reference + predicted - hits))
+    assert car[["precision_published", "recall_published", "f1_published"]].tolist() == [
+        0.893, 0.716, 0.795,
+    ]  # fmt: skip
+
+
+def test_absent_class_has_no_scores(store: str) -> None:
+    record = load_study("absent-class", store)
+    frame = per_class(confusion_tables(record, score_trials(record)), record.info)
+    undefined = frame.set_index("class")[["precision", "recall", "f1", "iou"]].isna()
+    assert undefined.loc["car"].all()
+    assert not undefined.drop("car").any(axis=None)
+
+
+def test_per_class_of_nothing_has_columns_and_no_rows(store: str) -> None:
+    record = load_study("empty", store)
+    frame = per_class((), record.info)
+    assert frame.empty
+    assert "f1" in frame.columns
+
+
+def test_confusion_at_the_largest_fraction_of_each_variant(store: str) -> None:
     record = load_study("variants", store)
     tables = confusion_tables(record, score_trials(record))
     assert [(t.variant, t.label_frac, t.seeds) for t in tables] == [
         ("unet", 1.0, (0, 1, 2)), ("urec-all", 1.0, (0, 1, 2)), ("urec-annotated", 0.02, (0, 1)),
     ]  # fmt: skip
-    paths = write_confusion(tables[2], tmp_path)
-    assert [path.name for path in paths] == [
-        f"confusion_urec-annotated.{suffix}" for suffix in ("csv", "md", "tex")
-    ]
-    assert "U-REC (annotated pixels) at 2\N{NO-BREAK SPACE}%" in paths[1].read_text()

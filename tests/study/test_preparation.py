@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from trainables.data.tileset import pack_tiles
 from trainables.errors import ConfigError, DataError
 
 SPACE = "w1,label_frac=0.25/0.5"
+TILE_ENDS = (".jpg", "_reference.png")
 
 
 def read(config) -> StudyData:
@@ -64,6 +66,7 @@ def test_writes_budgets_and_manifest(make_config):
                 for f in ("0.25", "0.50")
                 for kind in ("json", "png")
             ),
+            *(f"test_tiles/{tile}{end}" for tile in ("c1", "c2") for end in TILE_ENDS),
         ]
     )
     manifest = yaml.safe_load(written[MANIFEST])
@@ -161,3 +164,25 @@ def test_missing_budget_is_drawn_again_the_same(make_config):
         (config.folder / "budgets" / f"s1-f0.25.{kind}").unlink()
     prepare(config, plan_arms(config), read(config))
     assert files(config) == before
+
+
+def test_pictures_of_the_test_tiles_of_an_older_study_are_added(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    shutil.rmtree(config.folder / "test_tiles")
+    prepare(config, plan_arms(config), read(config))
+    assert files(config) == before
+
+
+def test_pictures_of_other_tiles_under_a_name_that_never_began_are_replaced(make_config):
+    config = make_config(space=SPACE)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)["test_tiles/c1.jpg"]
+    (config.folder / MANIFEST).unlink()
+    (config.folder / "test_tiles" / "c1.jpg").write_bytes(b"of another data set")
+    (config.folder / "test_tiles" / "z9.jpg").write_bytes(b"of another data set")
+    prepare(config, plan_arms(config), read(config))
+    written = files(config)
+    assert written["test_tiles/c1.jpg"] == before
+    assert "test_tiles/z9.jpg" not in written

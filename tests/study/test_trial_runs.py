@@ -360,3 +360,44 @@ def test_an_artifact_store_that_is_away_is_no_mistake_of_ours():
 
     with pytest.raises(OSError, match="BotoCoreError: away"), artifact_errors():
         raise BotoCoreError("away")
+
+
+def test_maps_of_a_finished_trial_go_with_it(open_runs, children, client, finished):
+    folder, _ = finished
+    (folder / "maps").mkdir()
+    (folder / "maps" / "c1.png").write_bytes(b"map")
+    open_runs().add(*finished, 1)
+    (run,) = children()
+    (kept,) = client.list_artifacts(run.info.run_id, "maps")
+    assert (kept.path, kept.file_size) == ("maps/c1.png", 3)
+
+
+def test_maps_of_a_failed_trial_stay_away(open_runs, children, client, trial, tmp_path):
+    folder = tmp_path / "t"
+    (folder / "maps").mkdir(parents=True)
+    (folder / "maps" / "c1.png").write_bytes(b"map")
+    write_failed(folder, trial, ROWS[:1], "Traceback: out of memory")
+    outcome = read_outcome(folder)
+    assert outcome is not None
+    open_runs().add(folder, outcome, 1)
+    (run,) = children()
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == [TRACEBACK]
+
+
+def test_pictures_of_the_test_tiles_are_sent_once(open_runs, record, client, tmp_path, monkeypatch):
+    folder = tmp_path / "test_tiles"
+    folder.mkdir()
+    (folder / "c1.jpg").write_bytes(b"image")
+    open_runs(record)
+    (kept,) = client.list_artifacts(record.parent_id, "test_tiles")
+    assert (kept.path, kept.file_size) == ("test_tiles/c1.jpg", 5)
+    (folder / "c1_reference.png").write_bytes(b"reference")
+    sent, send = [], MlflowClient.log_artifact
+
+    def spied(self, run_id, path, *more):
+        sent.append(Path(path).name)
+        send(self, run_id, path, *more)
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", spied)
+    open_runs()
+    assert sent == ["study.yaml", "c1_reference.png"]

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from trainables.config import TrainingConfig
 from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.evaluation import evaluate_tiles
+from trainables.tile_maps import TileMaps
 
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(infer_window_px=32, infer_step_px=20, batch_size=3)
@@ -80,3 +82,18 @@ def test_a_class_beyond_the_number_of_classes_is_refused(random_tiles):
                 BandOfThree(), random_tiles(num_classes=4), TRAINING, 3, uint8_scaling(3), CPU
             )
         )
+
+
+def test_the_maps_of_every_tile_give_its_matrix_again(random_tiles, tmp_path):
+    tiles = random_tiles()
+    colors = [(1, 2, 3), (4, 5, 6), (7, 8, 9)]
+    maps = TileMaps(tmp_path, tiles, colors, reconstructs=False)
+    model = BandOfThree()
+    kept = list(evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU, maps))
+    num_calls = len(model.calls)
+    plain = list(evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU))
+    assert len(model.calls) == 2 * num_calls
+    for tile, matrices, alone in zip(tiles, kept, plain, strict=True):
+        assert torch.equal(matrices["full"], alone["full"])
+        predicted = np.asarray(Image.open(tmp_path / f"{tile.name}.png"))
+        assert np.array_equal(predicted, tile.image.argmax(axis=0))

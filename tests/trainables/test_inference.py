@@ -214,3 +214,48 @@ def test_sizes_out_of_range_are_refused(changed, message):
 def test_images_must_be_uint8_with_channels_first(image):
     with pytest.raises(ValueError, match=r"image must be uint8 \(C, H, W\)"):
         predict_logits(Identity(), image, **WINDOWS)
+
+
+def test_maps_come_out_of_the_same_pass_and_change_no_count():
+    image = _image(3, 90, 45)
+    mask = np.random.default_rng(1).integers(0, 4, (90, 45), dtype=np.uint8)
+    model = _network()
+    predicted = np.full((90, 45), 99, np.uint8)
+    reconstructed = np.full((90, 45, 3), 99, np.uint8)
+    calls = []
+    model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    alone = evaluate_tile(model, image, {"full": mask}, 4, **WINDOWS)
+    num_alone = len(calls)
+    kept = evaluate_tile(
+        model, image, {"full": mask}, 4, **WINDOWS, predicted=predicted, reconstructed=reconstructed
+    )
+    assert len(calls) == 2 * num_alone
+    assert torch.equal(kept["full"], alone["full"])
+    logits = predict_logits(model, image, **WINDOWS)
+    assert np.array_equal(predicted, logits.argmax(0).numpy())
+    rebuilt = predict_reconstruction(model, image, **WINDOWS).mul(255).round().clamp(0, 255)
+    difference = np.abs(reconstructed - rebuilt.permute(1, 2, 0).numpy())
+    assert difference.max() <= 1  # a value half way may be rounded to either side
+    assert (difference > 0).mean() < 0.001
+    assert reconstructed.std() > 0
+
+
+def test_the_reconstruction_of_one_band_and_a_class_map_without_it():
+    image, mask = _image(3, 40, 33), np.zeros((40, 33), np.uint8)
+    model = _network()
+    reconstructed = np.empty((40, 33, 1), np.uint8)
+    evaluate_tile(model, image, {"full": mask}, 4, **WINDOWS, reconstructed=reconstructed)
+    first = predict_reconstruction(model, image, **WINDOWS)[0].mul(255).round().clamp(0, 255)
+    assert np.abs(reconstructed[:, :, 0] - first.numpy()).max() <= 1
+    predicted = np.full((40, 33), 99, np.uint8)
+    evaluate_tile(_network("unet"), image, {"full": mask}, 4, **WINDOWS, predicted=predicted)
+    assert predicted.max() < 4
+
+
+def test_unet_has_no_reconstruction_to_keep():
+    image, mask = _image(3, 40, 33), np.zeros((40, 33), np.uint8)
+    with pytest.raises(TypeError, match="`reconstruct`"):
+        evaluate_tile(
+            _network("unet"), image, {"full": mask}, 4, **WINDOWS,
+            reconstructed=np.empty((40, 33, 3), np.uint8),
+        )  # fmt: skip

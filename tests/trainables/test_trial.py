@@ -1,11 +1,13 @@
 """What a trial leaves in its folder, without Ray."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image
 
 from trainables import predict, trial
 from trainables.config import TrainingConfig, TrialConfig
@@ -15,6 +17,7 @@ from trainables.data.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.tile_maps import MAPS
 
 TRAINING = TrainingConfig(
     width=2,
@@ -62,6 +65,7 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "cpus": 1,
                 "gpus": 0,
                 "checkpoint_every_s": 0.0,
+                "keep_maps": False,
             }
             | {name: change(budget, pixels) for name, change in changed.items()}
         )
@@ -142,3 +146,39 @@ def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):
         predict.load_trained(str(other))
     found = predict.load_trained(str(tmp_path / "confirm-urec-f0.10"))
     assert found.trial_key == "confirm-a"
+
+
+def test_maps_of_the_test_tiles_where_they_are_asked_for(run, random_tiles):
+    folder = run("confirm", keep_maps=lambda *_: True)
+    tiles = random_tiles(seed=2)
+    assert {file.name for file in (folder / MAPS).iterdir()} == {
+        f"{name}{end}" for name in tiles.names for end in (".png", "_reconstruction.jpg")
+    }
+    record = json.loads((folder / trial.CONFUSION).read_text())
+    for tile, counted in zip(tiles, record["tiles"], strict=True):
+        predicted = np.asarray(Image.open(folder / MAPS / f"{tile.name}.png"))
+        pairs = zip(tile.mask[tile.mask < 3], predicted[tile.mask < 3], strict=True)
+        again = np.zeros((3, 3), dtype=int)
+        for true, guessed in pairs:
+            again[true, guessed] += 1
+        assert again.tolist() == counted["full"]
+
+
+def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
+    """The result is written last: without it, a process that goes on begins with the maps."""
+
+    def lost(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(trial, "trial_picture", lost)
+        with pytest.raises(KeyboardInterrupt):
+            run("confirm", keep_maps=lambda *_: True)
+    folder = run("confirm", keep_maps=lambda *_: True)
+    whole = {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()}
+    (folder / trial.RESULT).unlink()
+    torn = folder / MAPS / "t0.png"
+    torn.unlink()
+    (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")
+    run("confirm", keep_maps=lambda *_: True)
+    assert {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()} == whole

@@ -1,15 +1,17 @@
-"""One panel of the label-scarcity figure: what it shows, and the drawing of it."""
+"""The label-scarcity curves: what they show, and the drawing of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.charts import PAPER, RULE, Chart
 from analysis.schema import MODELS
 from analysis.scores import SCORE_LABELS
 from analysis.stats import CONFIDENCE, MIN_SEEDS, t_interval
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
-"""Text, hairlines and background; the page replaces them by its own variables."""
+SCORES = ("mean_f1", "oa")
+"""One panel each, from left to right."""
 
 _TICK_GAP = 0.13
 """Fractions closer than this in log10 share one tick label, the larger one's."""
@@ -97,6 +99,43 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
     )
 
 
+def label_scarcity_chart(scores: pd.DataFrame) -> Chart:
+    """The curves of every score of SCORES, one panel each.
+
+    Args:
+        scores: As from `scores.score_trials`, with at least one row.
+    """
+    import pandas as pd
+
+    infos = [label_scarcity_info(scores, measure) for measure in SCORES]
+    rows = [row for info in infos for row in label_scarcity_rows(info)]
+    return Chart(
+        name="label_scarcity",
+        label="Test scores over the annotated share of the training pixels",
+        data=pd.DataFrame(rows),
+        panels=tuple(partial(draw_label_scarcity, info) for info in infos),
+        variants=tuple(curve.variant for curve in infos[0].curves),
+        note=infos[0].note,
+    )
+
+
+def label_scarcity_rows(info: ScarcityInfo) -> list[dict[str, object]]:
+    """What one panel shows, a row per model and fraction."""
+    return [
+        {
+            "measure": info.measure,
+            "model": curve.variant,
+            "label_frac": frac,
+            "num_seeds": int((curve.seed_frac == frac).sum()),
+            "mean": curve.mean[index],
+            "low": curve.low[index],
+            "high": curve.high[index],
+        }
+        for curve in info.curves
+        for index, frac in enumerate(curve.label_frac.tolist())
+    ]
+
+
 def _spaced(fracs: Sequence[float]) -> tuple[float, ...]:
     kept: list[float] = []
     for frac in reversed(fracs):
@@ -122,8 +161,8 @@ def _note(lonely: Sequence[float], fracs: Sequence[float]) -> str:
     return note
 
 
-def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
-    """Draws one panel; draws nothing but axes if there is no curve."""
+def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None:
+    """Draws one panel, titled by its measure unless told otherwise; only axes without a curve."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     span_low, span_high = _x_limits(info)
@@ -148,14 +187,13 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes) -> None:
             edgecolors=PAPER,
             linewidths=0.8,
             zorder=4,
-            label=style.label,
         )
     axes.xaxis.set_major_locator(FixedLocator(info.ticks))
     axes.xaxis.set_major_formatter(FixedFormatter([percent(tick) for tick in info.ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(_y_limits(*axes.get_ylim()))
     axes.set_xlabel("Annotated share of the training pixels (log scale)")
-    axes.set_title(f"Test {SCORE_LABELS[info.measure]}", loc="left")
+    axes.set_title(title or f"Test {SCORE_LABELS[info.measure]}", loc="left")
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
 

@@ -1,13 +1,12 @@
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figure_files import panel_svg, write_label_scarcity
-from analysis.figures import label_scarcity_info
+from analysis.charts import panel_svgs
 from analysis.load import load_study
+from analysis.scarcity import draw_label_scarcity, label_scarcity_chart, label_scarcity_info
 from analysis.schema import MODELS
 from analysis.scores import score_trials
 from analysis.stats import t_interval
@@ -55,16 +54,8 @@ def test_nan_scores_are_not_drawn() -> None:
     assert [c.variant for c in label_scarcity_info(frame, "mean_f1").curves] == ["urec"]
 
 
-def test_files_are_pictures_and_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
-    frame = score_trials(load_study("full", store))
-    first = [p.read_bytes() for p in write_label_scarcity(frame, tmp_path / "a")]
-    again = [p.read_bytes() for p in write_label_scarcity(frame, tmp_path / "b")]
-    assert first[0].startswith(b"\x89PNG")
-    assert first == again
-
-
 def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
-    svg = panel_svg(label_scarcity_info(score_trials(load_study("full", store)), "oa"))
+    svg = panel_svgs(label_scarcity_chart(score_trials(load_study("full", store))))[1]
     for variant in ("unet", "urec"):
         assert MODELS[variant].color.lower() in svg
     assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
@@ -72,8 +63,6 @@ def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
 
 def test_score_axis_never_magnifies_noise() -> None:
     from matplotlib.figure import Figure
-
-    from analysis.figures import draw_label_scarcity
 
     for score in (0.0, 0.5, 1.0):
         axes = Figure().subplots()
@@ -86,7 +75,7 @@ def test_score_axis_never_magnifies_noise() -> None:
 
 def test_one_fraction_of_one_model_can_be_drawn() -> None:
     rows = [("urec", 0.1, s, 0.5 + s / 50) for s in range(3)]
-    assert "<svg" in panel_svg(label_scarcity_info(scores(*rows), "mean_f1"))
+    assert "<svg" in panel_svgs(label_scarcity_chart(scores(*rows)))[0]
 
 
 def test_every_variant_has_its_curve(store: str) -> None:
@@ -96,5 +85,5 @@ def test_every_variant_has_its_curve(store: str) -> None:
     assert list(curves) == ["unet", "urec-all", "urec-annotated"]
     np.testing.assert_array_equal(curves["urec-all"].label_frac, [0.02, 0.1, 1.0])
     np.testing.assert_array_equal(curves["urec-annotated"].label_frac, [0.02])
-    svg = panel_svg(info)
+    svg = panel_svgs(label_scarcity_chart(frame))[0]
     assert all(MODELS[variant].color.lower() in svg for variant in curves)

@@ -1,0 +1,121 @@
+"""All that is computed of one study, and the files it is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.answer import Answer, answer_of
+from analysis.answer_files import answer_tables
+from analysis.charts import Chart, write_chart
+from analysis.inline import PageChart, page_chart
+from analysis.load import load_study
+from analysis.needed_chart import needed_chart
+from analysis.page import render_page
+from analysis.picture_files import write_pictures
+from analysis.picture_section import picture_section
+from analysis.scarcity import label_scarcity_chart
+from analysis.scores import score_trials
+from analysis.search_section import search_charts, search_section
+from analysis.study_tables import StudyTables, study_tables
+from analysis.table_files import write_table
+from analysis.table_text import TextTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.picture_data import PictureSection
+    from analysis.record import StudyRecord
+
+TABLES, FIGURES = "tables", "figures"
+"""Folders beside the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReport:
+    """One study; what is not asked for is not computed."""
+
+    record: StudyRecord
+
+    @classmethod
+    def load(cls, name: str, tracking_uri: str | None) -> StudyReport:
+        """Reads a study; arguments and errors as in `load.load_study`."""
+        return cls(record=load_study(name, tracking_uri))
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """As from `scores.score_trials`."""
+        return score_trials(self.record)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """The statistics."""
+        return answer_of(self.record, self.scores)
+
+    @cached_property
+    def tables(self) -> StudyTables:
+        """Comparison, confusion, costs."""
+        return study_tables(self.record, self.scores)
+
+    @cached_property
+    def pictures(self) -> PictureSection | None:
+        """Crops and maps; None where the study keeps none."""
+        return picture_section(self.record, self.scores)
+
+    @property
+    def home(self) -> Path:
+        """The study's own report folder, from where the study was run."""
+        config = self.record.info.document.get("config") or {}
+        return Path(config.get("output") or "studies") / self.record.info.name / "report"
+
+    @cached_property
+    def texts(self) -> tuple[TextTable, ...]:
+        """Every table, those of the statistics last."""
+        return (*self.tables.texts(), *answer_tables(self.scores, self.answer))
+
+    def write_tables(self, folder: Path) -> tuple[Path, ...]:
+        """Writes every table as .csv, .md and .tex."""
+        return tuple(p for text in self.texts for p in write_table(text, folder / TABLES))
+
+    def charts(self) -> Iterator[Chart]:
+        """Those that can be drawn; none before a trial is confirmed or searched."""
+        if not self.scores.empty:
+            yield label_scarcity_chart(self.scores)
+        needed = needed_chart(self.answer)
+        if needed is not None:
+            yield needed
+        yield from search_charts(self.record)
+
+    def write_curves(self, folder: Path) -> tuple[Path, ...]:
+        """Writes every chart as .png, .svg and .csv."""
+        return tuple(p for chart in self.charts() for p in write_chart(chart, folder / FIGURES))
+
+    def write_pictures(self, folder: Path) -> tuple[Path, ...]:
+        """Writes the sheets of pictures; none where the study keeps no maps."""
+        section = self.pictures
+        return () if section is None else write_pictures(section, folder / FIGURES)
+
+    def write_page(self, folder: Path) -> tuple[Path, ...]:
+        """Writes everything, the page last."""
+        files = [*self.write_tables(folder), *self.write_pictures(folder)]
+        charts: dict[str, PageChart] = {}
+        for chart in self.charts():
+            written = write_chart(chart, folder / FIGURES)
+            charts[chart.name] = page_chart(chart, written)
+            files += written
+        html = render_page(
+            self.record,
+            scores=self.scores,
+            answer=self.answer,
+            tables=self.tables,
+            csvs={text.stem: text.csv for text in self.texts},
+            search=search_section(self.record),
+            pictures=self.pictures,
+            charts=charts,
+        )
+        index = folder / "index.html"
+        index.write_text(html, encoding="utf-8", newline="\n")
+        return (*files, index)
