@@ -108,8 +108,8 @@ class AnnotationNeeded:
 
     @property
     def saves(self) -> bool:
-        """Whether the interval lies below the reference's own fraction."""
-        return self.high < self.label_frac
+        """Whether the interval lies below the reference's own fraction, and that was measured."""
+        return self.high < self.label_frac and self.label_frac > self.smallest
 
     @property
     def is_known(self) -> bool:

@@ -16,7 +16,7 @@ MIN_FRACTIONS = 5
 HELD_OUT_TOLERANCE = 0.02
 """Largest error, in units of the score, of the prediction of the held-out fraction."""
 
-_EXPONENTS = np.geomspace(0.02, 3.0, 400)
+_EXPONENTS = np.geomspace(0.02, 3.0, 2000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,103 +1,125 @@
 import pandas as pd
 import pytest
 
-from analysis.findings import findings, warnings
+from analysis.answer import answer_of, compute_answer
+from analysis.findings import curve_heading, extrapolation_note, findings
 from analysis.load import load_study
 from analysis.scores import score_trials
-from analysis.stats import all_differences
+
+HIGHER = [0.05, 0.06, 0.05, 0.055, 0.052, 0.051, 0.053]
+MIXED = [0.02, -0.02, 0.03, -0.01, 0.01, 0.0, -0.03]
+LOWER = [-0.03, -0.03, -0.031, -0.03, -0.029, -0.03, -0.03]
 
 
 def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
 
 
-def say(gains: dict[float, list[float]]) -> str:
-    """The finding where U-REC gains these on U-Net, per fraction and seed."""
+def study(gains: dict[float, list[float]], rising: float = 0.0) -> pd.DataFrame:
+    """Scores where U-REC gains these on U-Net, per fraction and seed; both rise by fraction."""
     rows = []
-    for frac, per_seed in gains.items():
+    for index, (frac, per_seed) in enumerate(gains.items()):
         for seed, gain in enumerate(per_seed):
-            rows.append(("unet", frac, seed, 0.5 + seed / 10))
-            rows.append(("urec", frac, seed, 0.5 + seed / 10 + gain))
-    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
-    (text,) = findings(frame, all_differences(frame, "mean_f1"))
-    return plain(text)
+            unet = 0.5 + seed / 100 + rising * index
+            rows.append(("unet", frac, seed, unet))
+            rows.append(("urec", frac, seed, unet + gain))
+    return pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
 
 
-def test_no_difference_is_said_when_every_interval_covers_zero() -> None:
-    text = say({0.1: [0.02, -0.02, 0.03], 1.0: [-0.01, 0.01, 0.005]})
-    assert text == (
-        "No difference can be shown: at every annotation fraction, the 95 % interval of test "
-        "mean F1, U-REC minus U-Net, covers 0 (mean differences from +0.002 to +0.010)."
+def say(frame: pd.DataFrame) -> list[str]:
+    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    return [plain(text) for text in findings(answer)]
+
+
+def test_no_difference_is_said_when_no_test_shows_one() -> None:
+    assert say(study({0.1: MIXED, 1.0: MIXED[::-1]}, rising=0.2)) == [
+        "No saving of annotations can be shown: for U-Net's full-annotation score, U-REC needs "
+        "100 % of these annotations (95 % interval 81.3 % to more than 100 %).",
+        "No difference can be shown at any annotation fraction in test mean F1, U-REC minus U-Net "
+        "(mean differences from 0.000 to 0.000).",
+    ]
+
+
+def test_saving_is_told_with_its_interval_where_the_test_shows_a_difference() -> None:
+    # at 50 % U-REC is where U-Net is at 100 %
+    frame = study({0.25: HIGHER, 0.5: HIGHER, 1.0: HIGHER}, rising=0.0530)
+    first, second = say(frame)
+    assert first.startswith(
+        "U-REC reaches U-Net's full-annotation score with 50 % of these annotations (95 % interval "
     )
+    assert first.endswith(
+        "U-Net's score at 50 % of the labels with at most 50 % of these annotations (95 % interval "
+        "at most 50 % to 52.2 %)."
+    )
+    assert second.startswith("U-REC scores higher than U-Net in test mean F1 at 25 % (+0.053, 95 %")
+    assert "p = 0.047" in second
 
 
 def test_difference_is_named_where_it_shows_and_only_there() -> None:
-    text = say({0.02: [0.05, 0.06, 0.05], 0.1: [0.02, -0.02, 0.03], 1.0: [-0.03, -0.03, -0.031]})
+    _, text = say(study({0.02: HIGHER, 0.1: MIXED, 1.0: LOWER}))
     assert text == (
-        "U-REC scores higher than U-Net in test mean F1 at 2 % (+0.053, 95 % interval +0.039 to "
-        "+0.068); U-REC scores lower than U-Net in test mean F1 at 100 % (-0.030, 95 % interval "
-        "-0.032 to -0.029). At 10 % no difference can be shown."
+        "U-REC scores higher than U-Net in test mean F1 at 2 % (+0.053, 95 % interval +0.050 to "
+        "+0.056, p = 0.047); U-REC scores lower than U-Net in test mean F1 at 100 % (-0.030, 95 % "
+        "interval -0.031 to -0.029, p = 0.047). At 10 % no difference can be shown."
     )
 
 
-def test_two_pairs_are_too_few_to_show_anything() -> None:
-    text = say({0.1: [0.2, 0.2]})
-    assert text.startswith("No difference can be shown: there are fewer than 3 paired seeds")
-    assert "+0.200 at 10 %" in text
+def test_a_score_out_of_reach_is_said_to_be_so() -> None:
+    first, _ = say(study({0.02: LOWER, 0.1: LOWER, 1.0: LOWER}, rising=0.1))
+    assert first == (
+        "U-REC does not reach U-Net's full-annotation score with the annotations there are."
+    )
+
+
+def test_three_pairs_are_too_few_to_show_anything() -> None:
+    first, second = say(study({0.1: [0.2, 0.2, 0.2], 1.0: [0.2, 0.2, 0.2]}, rising=0.1))
+    assert first.startswith("No saving of annotations can be shown: for U-Net's full-annotation")
+    assert second == (
+        "No difference can be shown by 3 paired seeds, whatever the scores: tests at 2 fractions "
+        "need 7. Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 at 100 %."
+    )
+
+
+def test_two_seeds_have_no_interval_of_what_is_saved() -> None:
+    first, _ = say(study({0.1: [0.2, 0.2], 1.0: [0.2, 0.2]}, rising=0.1))
+    assert first == (
+        "How much annotation U-REC saves cannot be said from 2 seeds with all scores: an interval "
+        "needs 3."
+    )
 
 
 def test_fraction_without_enough_pairs_is_not_passed_over() -> None:
-    text = say({0.1: [0.05, 0.05, 0.051], 1.0: [0.01]})
+    *_, text = say(study({0.1: HIGHER, 1.0: [0.01]}))
     assert "at 10 %" in text
-    assert text.endswith("At 100 % there are fewer than 3 paired seeds.")
+    assert text.endswith("At 100 % there are fewer than 7 paired seeds, too few for a test.")
+
+
+def test_one_fraction_has_no_curve_to_save_on() -> None:
+    (text,) = say(study({1.0: HIGHER}))
+    assert text.startswith("U-REC scores higher than U-Net in test mean F1 at 100 %")
 
 
 @pytest.mark.parametrize(
-    ("study", "said"),
+    ("name", "said"),
     [
         ("empty", "No trial has been confirmed"),
         ("searching", "No trial has been confirmed"),
         ("one-model", "Only U-Net was confirmed"),
         ("broken", "Only U-Net was confirmed"),
-        ("one-seed", "fewer than 3 paired seeds"),
+        ("one-seed", "No difference can be shown by 1 paired seed, whatever the scores"),
     ],
 )
-def test_nothing_is_claimed_where_nothing_can_be(store: str, study: str, said: str) -> None:
-    scores = score_trials(load_study(study, store))
-    (text,) = findings(scores, all_differences(scores, "mean_f1"))
+def test_nothing_is_claimed_where_nothing_can_be(store: str, name: str, said: str) -> None:
+    record = load_study(name, store)
+    (text,) = findings(answer_of(record, score_trials(record)))
     assert said in text
 
 
 def test_models_without_a_shared_seed_are_not_compared() -> None:
     rows = [("unet", 0.1, 0, 0.5), ("urec", 0.1, 1, 0.9)]
     frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
-    (text,) = findings(frame, all_differences(frame, "mean_f1"))
+    (text,) = say(frame)
     assert "U-Net and U-REC share no seed" in text
-
-
-def test_clean_study_has_no_warning(store: str) -> None:
-    record = load_study("full", store)
-    assert warnings(record, score_trials(record)) == ()
-
-
-def test_warnings_count_what_went_wrong(store: str) -> None:
-    record = load_study("broken", store)
-    found = " ".join(warnings(record, score_trials(record)))
-    assert "The study ended with failures" in found
-    assert "1 of 2 confirmation trials has not converged" in found
-    assert "2 of 4 confirmation trials have failed" in found
-    assert "Fewer seeds than asked for: U-REC at 10\N{NO-BREAK SPACE}% (0 of 2)" in found
-
-
-def test_unfinished_and_unrecorded_are_told(store: str) -> None:
-    record = load_study("searching", store)
-    found = " ".join(warnings(record, score_trials(record)))
-    assert "has not ended" in found
-    assert "1 of 2 trials has not ended (running, or interrupted): the study is not" in found
-    record = load_study("one-model", store)
-    assert "not recorded whether training converged" in " ".join(
-        warnings(record, score_trials(record))
-    )
 
 
 def variants(**gains: list[float]) -> pd.DataFrame:
@@ -111,24 +133,16 @@ def variants(**gains: list[float]) -> pd.DataFrame:
 
 
 def test_each_u_rec_is_judged_against_u_net_and_both_against_each_other() -> None:
-    frame = variants(
-        unet=[0.0, 0.0, 0.0], urec_all=[0.05, 0.06, 0.05], urec_annotated=[0.01, -0.01, 0.0]
-    )
-    said = [plain(text) for text in findings(frame, all_differences(frame, "mean_f1"))]
-    assert said == [
-        "U-REC (all pixels) scores higher than U-Net in test mean F1 at 10 % (+0.053, 95 % "
-        "interval +0.039 to +0.068).",
-        "No difference can be shown: at the one fraction measured, the 95 % interval of test "
-        "mean F1, U-REC (annotated pixels) minus U-Net, covers 0 (mean difference 0.000, interval "
-        "-0.025 to +0.025).",
-        "U-REC (all pixels) scores higher than U-REC (annotated pixels) in test mean F1 at 10 % "
-        "(+0.053, 95 % interval +0.015 to +0.091).",
+    said = say(variants(unet=[0.0] * 7, urec_all=HIGHER, urec_annotated=MIXED))
+    assert [text.partition(" in test")[0] for text in said] == [
+        "U-REC (all pixels) scores higher than U-Net",
+        "No difference can be shown at the one fraction measured",
+        "U-REC (all pixels) scores higher than U-REC (annotated pixels)",
     ]
 
 
 def test_without_u_net_nothing_is_claimed_of_reconstruction() -> None:
-    frame = variants(urec_all=[0.05, 0.06, 0.05], urec_annotated=[0.01, -0.01, 0.0])
-    first, last = findings(frame, all_differences(frame, "mean_f1"))
+    first, last = say(variants(urec_all=HIGHER, urec_annotated=MIXED))
     assert first.startswith("U-REC (all pixels) scores higher than U-REC (annotated pixels)")
     assert last.startswith("U-Net was not confirmed on the test tiles")
 
@@ -136,30 +150,37 @@ def test_without_u_net_nothing_is_claimed_of_reconstruction() -> None:
 def test_variants_without_a_shared_seed_are_said_not_to_be_comparable() -> None:
     frame = variants(unet=[0.0, 0.0, 0.0], urec_all=[0.1], urec_annotated=[0.0, 0.1, 0.1])
     frame = frame[(frame["variant"] != "urec-annotated") | (frame["seed"] > 0)]
-    said = findings(frame, all_differences(frame, "mean_f1"))
-    assert said[2] == (
+    assert say(frame)[2] == (
         "U-REC (annotated pixels) and U-REC (all pixels) share no seed at any annotation "
         "fraction: their differences cannot be paired, and nothing can be said about which is "
         "better."
     )
 
 
-def test_pruned_trial_is_no_warning(store: str) -> None:
-    record = load_study("variants", store)
-    found = plain(" ".join(warnings(record, score_trials(record))))
-    assert "not ended" not in found
-    assert "prune" not in found
-    assert "4 of 24 confirmation trials have failed" in found
-    assert "2 of 20 search trials have failed" in found
-    assert (
-        "U-REC (annotated pixels) at 2 % (2 of 3), U-REC (annotated pixels) at 10 % (0 of 3) and "
-        "U-REC (annotated pixels) at 100 % (0 of 3)"
-    ) in found
+def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
+    frame = study({0.1: HIGHER, 1.0: HIGHER}, rising=0.1)
+    heading = plain(curve_heading(compute_answer(frame, "mean_f1", measures=("mean_f1",))))
+    assert heading == (
+        "Averaged from 10 % to 100 % of the labels, U-REC minus U-Net is +0.053 mean F1 (+0.050 "
+        "to +0.056)"
+    )
+    alone = compute_answer(frame[frame["variant"] == "unet"], "mean_f1", measures=("mean_f1",))
+    assert curve_heading(alone) == "Score over annotation"
 
 
-def test_stopped_study_says_so_and_counts_what_is_open(store: str) -> None:
-    record = load_study("stopped", store)
-    found = " ".join(warnings(record, score_trials(record)))
-    assert "stopped before its end" in found
-    assert "3 of 7 trials have not ended" in found
-    assert "Fewer seeds" not in found
+def test_extrapolation_is_told_with_its_check_or_refused() -> None:
+    fracs = (0.0625, 0.125, 0.25, 0.5, 1.0)
+    rows = [
+        ("unet", frac, seed, 0.8 - 0.1 * frac**-0.5 + seed / 1000)
+        for frac in fracs
+        for seed in range(3)
+    ]
+    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
+    told = plain(extrapolation_note(compute_answer(frame, "mean_f1", measures=("mean_f1",))))
+    assert told.startswith("By a power law, twice the annotations would give a test mean F1 of")
+    assert "0.730 (0.728 to 0.733) for U-Net" in told
+    few = frame[frame["label_frac"] > 0.1]
+    refused = plain(extrapolation_note(compute_answer(few, "mean_f1", measures=("mean_f1",))))
+    assert refused == (
+        "Nothing is extrapolated beyond the data: a power law needs 5 fractions, there are 4."
+    )
