@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.report import make_curves, make_report, make_tables
+from analysis.report import make_curves, make_export, make_report, make_tables
+from analysis.schema import StudyDataError
 
 VOID = {"meta", "link", "img", "br", "use"}
 
@@ -42,19 +43,24 @@ def check(html: str) -> PageCheck:
 
 @pytest.fixture(scope="module")
 def full_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    paths = make_report("full", store, tmp_path_factory.mktemp("report"))
+    paths = make_report("full", tracking_uri=store, out=tmp_path_factory.mktemp("report"))
     assert paths.index is not None
     return paths.index.read_text()
 
 
 def test_report_writes_every_file(store: str, tmp_path: Path) -> None:
-    paths = make_report("full", store, tmp_path)
+    paths = make_report("full", tracking_uri=store, out=tmp_path)
     names = {str(path.relative_to(tmp_path)) for path in paths.files}
-    tables = ("comparison", "confusion_unet", "confusion_urec")
+    pairs = ("unet", "urec", "urec_minus_unet")
+    tables = ["comparison", "per_class", "costs", "differences", "intervals", "curves"]
+    tables += ["annotation_needed"]
+    tables += [f"confusion_{pair}{at}" for pair in pairs for at in ("", "_f0.02", "_f1.00")]
+    charts = ("label_scarcity", "annotation_needed")  # nothing was searched
     assert names == {
-        "index.html", "figures/label_scarcity.png", "figures/label_scarcity.svg",
+        "index.html",
+        *(f"figures/{chart}.{suffix}" for chart in charts for suffix in ("png", "svg", "csv")),
         *(f"tables/{table}.{suffix}" for table in tables for suffix in ("csv", "md", "tex")),
-    }  # fmt: skip
+    }
     assert all(path.is_file() for path in paths.files)
     assert len(paths.comparison) == 4
 
@@ -75,12 +81,12 @@ def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
 
 def test_page_holds_all_its_parts(full_page: str) -> None:
     for heading in (
-        "Score over annotation", "Comparison", "paired by seed", "Confusion by class",
-        "What the maps look like", "Search", "Provenance",
+        "Averaged from 2", "Annotations needed", "paired by seed", "Comparison", "Classes",
+        "Confusion by class", "Cost", "What the maps look like", "Search: 1 trial", "Provenance",
     ):  # fmt: skip
         assert heading in full_page
     assert full_page.count("data:image/png;base64,") == 4
-    assert full_page.count("<svg") == 2
+    assert full_page.count("<svg") == 3
     assert "background:#00FFFF" in full_page
     assert "commit: 0123abc" in full_page
     assert "Before the finding" not in full_page
@@ -94,7 +100,7 @@ def test_curves_follow_the_page_from_light_to_dark(full_page: str) -> None:
 
 
 def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_page: str) -> None:
-    paths = make_report("full", store, tmp_path)
+    paths = make_report("full", tracking_uri=store, out=tmp_path)
     assert paths.index is not None
     assert paths.index.read_text() == full_page
 
@@ -104,8 +110,8 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
     [
         ("empty", "No trial has been recorded yet"),
         ("searching", "nothing to report"),
-        ("one-seed", "fewer than 3 paired seeds"),
-        ("one-model", "without the other model, nothing"),
+        ("one-seed", "No difference can be shown by 1 paired seed"),
+        ("one-model", "without another model, nothing"),
         ("broken", "RuntimeError: out of memory"),
         ("stopped", "stopped before its end"),
         ("variants", "search: 2 of 2 failed"),
@@ -113,7 +119,7 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
     ],
 )
 def test_page_says_what_is_missing(store: str, tmp_path: Path, study: str, said: str) -> None:
-    paths = make_report(study, store, tmp_path)
+    paths = make_report(study, tracking_uri=store, out=tmp_path)
     assert paths.index is not None
     html = paths.index.read_text()
     check(html)
@@ -122,16 +128,16 @@ def test_page_says_what_is_missing(store: str, tmp_path: Path, study: str, said:
 
 
 def test_warning_stands_before_the_finding(store: str, tmp_path: Path) -> None:
-    paths = make_report("broken", store, tmp_path)
+    paths = make_report("broken", tracking_uri=store, out=tmp_path)
     assert paths.index is not None
     html = paths.index.read_text()
-    assert html.index("not converged") < html.index('class="finding"')
+    assert html.index("not converged") < html.index('class="finding first"')
 
 
 def test_tables_and_curves_write_only_theirs(store: str, tmp_path: Path) -> None:
-    make_tables("full", store, tmp_path / "t")
+    make_tables("full", tracking_uri=store, out=tmp_path / "t")
     assert [p.name for p in (tmp_path / "t").iterdir()] == ["tables"]
-    make_curves("full", store, tmp_path / "c")
+    make_curves("full", tracking_uri=store, out=tmp_path / "c")
     assert [p.name for p in (tmp_path / "c").iterdir()] == ["figures"]
 
 
@@ -164,7 +170,7 @@ def test_unknown_study_is_one_line_and_code_2(
     assert "one-seed" in err
 
 
-@pytest.mark.parametrize("arguments", [["export", "full"], ["report"], ["report", "a", "--x"]])
+@pytest.mark.parametrize("arguments", [["exports", "full"], ["report"], ["report", "a", "--x"]])
 def test_anything_else_is_refused_in_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,7 +190,7 @@ def test_nothing_to_draw_is_said(
 
 @pytest.fixture(scope="module")
 def variants_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    paths = make_report("variants", store, tmp_path_factory.mktemp("variants"))
+    paths = make_report("variants", tracking_uri=store, out=tmp_path_factory.mktemp("variants"))
     assert paths.index is not None
     return paths.index.read_text()
 
@@ -198,9 +204,11 @@ def part(page: str, heading: str) -> str:
 
 def test_variants_have_their_names_marks_and_colours(variants_page: str) -> None:
     check(variants_page)
-    compared = part(variants_page, ">Comparison<")
+    compared = re.sub("<.*?>", "", part(variants_page, ">Comparison<"))
     for label in ("U-Net", "U-REC (all pixels)", "U-REC (annotated pixels)"):
-        assert compared.count(f"&nbsp;{label}</td>") == 2 * 3  # also counted otherwise
+        assert compared.count(f"\N{NO-BREAK SPACE}{label}\n") == 2 * 3, (
+            label
+        )  # and counted otherwise
     svg = variants_page[variants_page.index("<svg") : variants_page.rindex("</svg>")]
     for variant in ("unet", "urec-all", "urec-annotated"):
         assert f"var(--{variant})" in svg
@@ -228,9 +236,53 @@ def test_failed_trials_are_listed_with_attempts_and_reason(variants_page: str) -
 
 
 def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: str) -> None:
-    search = part(variants_page, ">Search<")
+    search = part(variants_page, ">Search: ")
     assert "<th>Pruned</th>" in search
     assert "Validation mean IoU" in search
     assert "by mean IoU on the validation tiles" in search
     assert "Pruned" not in full_page
     assert "Failed trials" not in full_page
+
+
+def test_of_several_studies_each_has_its_folder_and_one_page_shows_all(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["full", "variants", "empty"]
+    assert main(["report", *names, "--tracking-uri", store, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith(f"{tmp_path / 'index.html'}\n")
+    assert all(f"\n{name}\n" in f"\n{out}" for name in names)
+    html = (tmp_path / "index.html").read_text()
+    page = check(html)
+    links = [url for url in page.asked if not url.startswith("data:")]
+    assert links == [f"{name}/index.html" for name in names]
+    assert all((tmp_path / link).is_file() for link in links)
+    assert "U-REC (all pixels)" in re.sub("<.*?>", "", html)
+    rows = (tmp_path / "tables" / "comparison.csv").read_text().splitlines()
+    assert rows[0].startswith("study,model,label_frac,")
+    assert {row.partition(",")[0] for row in rows[1:]} == {"full", "variants"}
+    assert (tmp_path / "figures" / "label_scarcity.svg").is_file()
+
+
+def test_a_study_named_twice_is_refused(store: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyDataError, match="different names, got full, full"):
+        make_report("full", "full", tracking_uri=store, out=tmp_path)
+
+
+def test_the_page_of_an_exported_study_says_the_same(
+    store: str, tmp_path: Path, full_page: str
+) -> None:
+    (exported,) = make_export("full", tracking_uri=store, out=tmp_path).files
+    paths = make_report(str(exported), out=tmp_path / "again")
+    assert paths.index is not None
+    again = paths.index.read_text()
+    for part_of in ("Averaged from 2", ">Comparison<", "paired by seed"):
+        assert part(again, part_of) == part(full_page, part_of)
+    assert "pictures of maps and of budgets are not part of it" in again
+
+
+def test_pictures_that_are_not_kept_are_said_to_be_missing(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pictures", "full", "--tracking-uri", store, "--out", str(tmp_path)]) == 1
+    assert "keeps no maps" in capsys.readouterr().err
