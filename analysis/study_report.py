@@ -117,5 +117,6 @@ class StudyReport:
             charts=charts,
         )
         index = folder / "index.html"
+        folder.mkdir(parents=True, exist_ok=True)
         index.write_text(html, encoding="utf-8", newline="\n")
         return (*files, index)
