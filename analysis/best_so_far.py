@@ -25,6 +25,8 @@ MIN_SPAN = 0.05
 """Least height of a validation axis: a smaller one would make noise look like progress."""
 PANEL_IN = (3.6, 2.9)
 """Width and height of the panels of the search in inches: there is one per fraction."""
+MARGINS_IN = (0.8, 0.15, 0.6, 0.42)
+"""Of such a panel, wider at the left, where the score is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
         note=_note(has_pruned),
         num_columns=num_columns(len(infos)),
         panel_in=PANEL_IN,
+        margins_in=MARGINS_IN,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,13 @@ INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
 """Text, hairlines and background; the page replaces them by its own variables."""
 
 DPI = 150
+
+_NOTE_LETTERS_PER_IN, _NOTE_LINE_IN, _LEGEND_IN = 15.0, 0.17, 0.42
+"""Of the small print below a whole figure, and the legend above."""
+
+
+SVG_UNITS_PER_IN = 72.0
+"""Of the files' coordinates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,8 @@ class Chart:
     num_columns: int = 2
     panel_in: tuple[float, float] = (4.8, 3.7)
     """Width and height of a panel in inches."""
+    margins_in: tuple[float, float, float, float] = (0.55, 0.15, 0.6, 0.42)
+    """Inches of a panel left, right, below and above its axes, for labels and title."""
 
     @property
     def csv(self) -> str:
@@ -61,7 +70,7 @@ def write_chart(chart: Chart, folder: Path) -> tuple[Path, ...]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     png, svg, csv = (folder / f"{chart.name}.{suffix}" for suffix in ("png", "svg", "csv"))
-    with _style(svg_text="path", salt=chart.name):
+    with _style(salt=chart.name):
         figure = _whole_figure(chart)
         figure.savefig(png, dpi=DPI, metadata={"Software": None})
         figure.savefig(svg, metadata={"Date": None})
@@ -69,44 +78,46 @@ def write_chart(chart: Chart, folder: Path) -> tuple[Path, ...]:
     return png, svg, csv
 
 
-def panel_svgs(chart: Chart) -> list[str]:
-    """Every panel as an SVG document of its own whose text is text, without a legend."""
-    hidden = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    documents = []
-    for index, draw in enumerate(chart.panels):
-        content = io.StringIO()
-        with _style(svg_text="none", salt=f"{chart.name}-{index}"):
-            figure = _new_figure(*chart.panel_in)
-            draw(figure.subplots())
-            figure.savefig(content, format="svg", transparent=True, metadata=hidden)
-        documents.append(content.getvalue())
-    return documents
+def panel_corners_in(chart: Chart) -> list[tuple[float, float]]:
+    """Upper left corner of every panel in the files, inches from the left and from the top."""
+    num_columns = min(chart.num_columns, len(chart.panels))
+    width_in, height_in = chart.panel_in
+    top_in = _LEGEND_IN if chart.variants else 0.0
+    places = (divmod(index, num_columns) for index in range(len(chart.panels)))
+    return [(column * width_in, top_in + row * height_in) for row, column in places]
 
 
 def _whole_figure(chart: Chart) -> Figure:
     """All panels in rows, the legend above, the note below."""
     num_columns = min(chart.num_columns, len(chart.panels))
-    num_rows = math.ceil(len(chart.panels) / num_columns)
     width_in, height_in = chart.panel_in
-    figure = _new_figure(num_columns * width_in, num_rows * height_in + 0.6)
-    cells = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
-    for draw, axes in zip(chart.panels, cells, strict=False):
-        draw(axes)
-    for axes in cells[len(chart.panels) :]:
-        axes.set_axis_off()
+    corners_in = panel_corners_in(chart)
+    panels_end_in = corners_in[-1][1] + height_in
+    note = textwrap.wrap(chart.note, int(num_columns * width_in * _NOTE_LETTERS_PER_IN))
+    note_in = _NOTE_LINE_IN * (len(note) + 1) if note else 0.0
+    figure = _new_figure(num_columns * width_in, panels_end_in + note_in)
+    for draw, (left_in, top_in) in zip(chart.panels, corners_in, strict=True):
+        draw(_add_panel(figure, chart, left_in, note_in + panels_end_in - top_in - height_in))
     if chart.variants:
         _add_legend(figure, chart.variants)
-    if chart.note:
-        figure.supxlabel(
-            _wrapped(chart.note, num_columns * width_in), fontsize=8.5, x=0.008, ha="left"
-        )
+    if note:
+        x, y = 0.08 / figure.get_figwidth(), _NOTE_LINE_IN / 2 / figure.get_figheight()
+        figure.text(x, y, "\n".join(note), fontsize=8.5, va="bottom")
     return figure
 
 
-def _wrapped(note: str, width_in: float) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(note, int(width_in * 15)))
+def _add_panel(figure: Figure, chart: Chart, left_in: float, bottom_in: float) -> Axes:
+    """Axes inside the margins of a panel. Placed by hand: a layout engine takes half the time."""
+    left, right, bottom, top = chart.margins_in
+    width_in, height_in = chart.panel_in
+    rectangle = (
+        (left_in + left) / figure.get_figwidth(),
+        (bottom_in + bottom) / figure.get_figheight(),
+        (width_in - left - right) / figure.get_figwidth(),
+        (height_in - bottom - top) / figure.get_figheight(),
+    )
+    axes: Axes = figure.add_axes(rectangle)
+    return axes
 
 
 def _add_legend(figure: Figure, variants: tuple[str, ...]) -> None:
@@ -128,7 +139,7 @@ def _add_legend(figure: Figure, variants: tuple[str, ...]) -> None:
     figure.legend(
         handles,
         [style.label for style in styles],
-        loc="outside upper left",
+        loc="upper left",
         ncols=len(styles),
         frameon=False,
         fontsize=11,
@@ -142,12 +153,12 @@ def _new_figure(width_in: float, height_in: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in))
     FigureCanvasAgg(figure)
     return figure
 
 
-def _style(*, svg_text: str, salt: str) -> Any:
+def _style(*, salt: str) -> Any:
     """A context with the project's look; a fixed salt keeps SVG the same bytes every time."""
     import matplotlib as mpl
     import seaborn as sns
@@ -156,6 +167,7 @@ def _style(*, svg_text: str, salt: str) -> Any:
         "ticks",
         {
             "axes.edgecolor": INK,
+            "axes.facecolor": "none",
             "axes.labelcolor": INK,
             "text.color": INK,
             "xtick.color": INK,
@@ -175,7 +187,7 @@ def _style(*, svg_text: str, salt: str) -> Any:
         "ytick.labelsize": 10,
         "axes.linewidth": 0.8,
         "font.sans-serif": ["DejaVu Sans"],
-        "svg.fonttype": svg_text,
+        "svg.fonttype": "none",
         "svg.hashsalt": salt,
     }
     return mpl.rc_context({**look, **sizes})

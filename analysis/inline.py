@@ -6,8 +6,9 @@ import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
-from analysis.charts import INK, PAPER, RULE, Chart, panel_svgs
+from analysis.charts import INK, PAPER, RULE, SVG_UNITS_PER_IN, Chart, panel_corners_in
 from analysis.schema import MODELS
 
 
@@ -38,18 +39,23 @@ def page_chart(chart: Chart, files: tuple[Path, ...]) -> PageChart:
 
     Args:
         chart: As drawn into `files`.
-        files: As from `charts.write_chart`; those offered are the CSV and the SVG.
+        files: As from `charts.write_chart`; the CSV and the SVG are offered as links.
     """
+    svg = next(path for path in files if path.suffix == ".svg")
     offered = [path for suffix in (".csv", ".svg") for path in files if path.suffix == suffix]
     return PageChart(
         name=chart.name,
-        panels=tuple(_element(text, chart, i) for i, text in enumerate(panel_svgs(chart))),
+        panels=tuple(_elements(svg.read_text(encoding="utf-8"), chart)),
         panel_width_px=round(chart.panel_in[0] * 96),
         variants=chart.variants,
         note=chart.note,
         downloads=tuple(download(path.name, path.read_bytes()) for path in offered),
     )
 
+
+_SVG = "{http://www.w3.org/2000/svg}"
+ElementTree.register_namespace("", _SVG[1:-1])
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 _MEDIA = {
     ".csv": "text/csv",
@@ -68,15 +74,34 @@ def download(file_name: str, content: bytes) -> Download:
     return Download(file_name=file_name, uri=f"data:{media};base64,{encoded}")
 
 
-def _element(document: str, chart: Chart, index: int) -> str:
-    """An SVG document as an element of the page, its colours handed to the page's variables."""
-    svg = document[document.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
-    svg = re.sub(r' (?:xmlns(?::xlink)?|width|height|version)="[^"]*"', "", svg, count=5)
+def _elements(document: str, chart: Chart) -> list[str]:
+    """The panels of a chart's SVG file as elements of the page, in the page's own colours.
+
+    All of a chart's elements belong together: what one defines, the next ones use.
+    """
+    root = ElementTree.fromstring(document)
+    groups = {group.get("id"): group for group in root.iter(f"{_SVG}g")}
+    width, height = (side * SVG_UNITS_PER_IN for side in chart.panel_in)
+    elements = []
+    for index, (left_in, top_in) in enumerate(panel_corners_in(chart)):
+        x, y = left_in * SVG_UNITS_PER_IN, top_in * SVG_UNITS_PER_IN
+        attributes = {"viewBox": f"{x:g} {y:g} {width:g} {height:g}"}
+        attributes |= {"role": "img", "aria-label": chart.label}
+        panel = ElementTree.Element(f"{_SVG}svg", attributes)
+        if index == 0:
+            panel.extend(root.findall(f"{_SVG}defs"))
+        panel.append(groups[f"axes_{index + 1}"])
+        elements.append(_adapted(ElementTree.tostring(panel, encoding="unicode"), chart))
+    return elements
+
+
+def _adapted(svg: str, chart: Chart) -> str:
+    """Without what stands in HTML already; colours and ids made those of the page."""
+    svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
     variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}
     variables |= {MODELS[variant].color: f"--{variant}" for variant in chart.variants}
     for color, variable in variables.items():
         svg = svg.replace(color.lower(), f"var({variable})")
-    # many panels stand in one document: ids must not meet
-    svg = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{chart.name}-{index}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{chart.label}"', 1)
+    # charts stand in one document: ids must not meet
+    return re.sub(r'(id="|"#|url\(#)', rf"\g<1>{chart.name}-", svg)

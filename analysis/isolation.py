@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.best_so_far import PANEL_IN, num_columns, set_score_axis
+from analysis.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
 from analysis.charts import PAPER, Chart
 from analysis.domains import PARAMETER_LABELS, Domain, searched_domains
 from analysis.schema import MODELS
@@ -165,6 +165,7 @@ def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
         ),
         num_columns=num_columns(len(infos)),
         panel_in=PANEL_IN,
+        margins_in=MARGINS_IN,
     )
 
 

@@ -45,6 +45,7 @@ def needed_chart(answer: Answer) -> Chart | None:
             "the largest."
         ),
         panel_in=(5.6, 4.4),
+        margins_in=(0.95, 0.2, 0.6, 0.42),
     )
 
 

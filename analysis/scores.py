@@ -39,34 +39,38 @@ ERODED_SCORES = ("oa", "mean_f1", "miou")
 
 
 def score_counts(
-    counts: Counts, classes: tuple[str, ...], exclude: tuple[str, ...]
-) -> dict[str, Values]:
-    """All scores of pooled confusion matrices.
+    score: str, counts: Counts, classes: tuple[str, ...], exclude: tuple[str, ...]
+) -> Values:
+    """One score of pooled confusion matrices.
 
     Args:
+        score: Key of SCORE_LABELS.
         counts: Pixel counts (..., K, K); rows reference, columns prediction.
         classes: Names of the K classes.
         exclude: Classes left out of mean_f1 and miou, but not of OA and kappa.
 
     Returns:
-        (...) per key of SCORE_LABELS; NaN where undefined.
+        (...); NaN where undefined.
     """
-    f1, iou = f1_per_class(counts), iou_per_class(counts)
-    return {
-        "oa": overall_accuracy(counts),
-        "mean_f1": class_mean(f1, classes, exclude),
-        "miou": class_mean(iou, classes, exclude),
-        "kappa": kappa(counts),
-        "mean_f1_all": class_mean(f1, classes),
-        "miou_all": class_mean(iou, classes),
-    }
+    match score:
+        case "oa":
+            return overall_accuracy(counts)
+        case "kappa":
+            return kappa(counts)
+        case "mean_f1" | "mean_f1_all":
+            per_class = f1_per_class(counts)
+        case "miou" | "miou_all":
+            per_class = iou_per_class(counts)
+        case _:
+            raise ValueError(f"score must be one of {list(SCORE_LABELS)}, got {score!r}")
+    return class_mean(per_class, classes, () if score.endswith("_all") else exclude)
 
 
 def score_confusion(
     confusion: Confusion, classes: tuple[str, ...], exclude: tuple[str, ...]
 ) -> dict[str, float]:
-    """All scores of one pooled confusion matrix (K, K); see `score_counts`."""
-    return {name: float(v) for name, v in score_counts(confusion, classes, exclude).items()}
+    """All scores of one pooled confusion matrix (K, K), by key of SCORE_LABELS."""
+    return {name: float(score_counts(name, confusion, classes, exclude)) for name in SCORE_LABELS}
 
 
 def score_trials(record: StudyRecord) -> pd.DataFrame:

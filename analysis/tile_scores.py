@@ -47,13 +47,11 @@ def resample_tiles(record: StudyRecord, measures: Sequence[str]) -> TileResample
     drawn = draw_tiles(len(names), np.random.default_rng(_SEED))
     by_measure: dict[str, dict[str, Values]] = {measure: {} for measure in measures}
     for key, confusion in record.confusions.items():
-        scores = score_counts(
-            np.tensordot(drawn, _stacked(confusion), axes=1),
-            confusion.classes,
-            confusion.exclude_from_mean,
-        )
+        pooled = np.tensordot(drawn, _stacked(confusion), axes=1)
         for measure in measures:
-            by_measure[measure][key] = scores[measure]
+            by_measure[measure][key] = score_counts(
+                measure, pooled, confusion.classes, confusion.exclude_from_mean
+            )
     return TileResamples(num_tiles=len(names), by_measure=by_measure)
 
 

@@ -1,13 +1,15 @@
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.charts import panel_svgs
+from analysis.charts import write_chart
+from analysis.inline import page_chart
 from analysis.load import load_study
 from analysis.scarcity import draw_label_scarcity, label_scarcity_chart, label_scarcity_info
-from analysis.schema import MODELS
 from analysis.scores import score_trials
 from analysis.stats import t_interval
 
@@ -15,6 +17,13 @@ from analysis.stats import t_interval
 def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
     return frame.assign(oa=frame["mean_f1"])
+
+
+def panels(frame: pd.DataFrame) -> tuple[str, ...]:
+    """The elements of the page."""
+    chart = label_scarcity_chart(frame)
+    with TemporaryDirectory() as folder:
+        return page_chart(chart, write_chart(chart, Path(folder))).panels
 
 
 def test_curves_hold_means_intervals_and_every_seed(store: str) -> None:
@@ -55,9 +64,9 @@ def test_nan_scores_are_not_drawn() -> None:
 
 
 def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
-    svg = panel_svgs(label_scarcity_chart(score_trials(load_study("full", store))))[1]
+    svg = panels(score_trials(load_study("full", store)))[1]
     for variant in ("unet", "urec"):
-        assert MODELS[variant].color.lower() in svg
+        assert f"var(--{variant})" in svg
     assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
 
 
@@ -75,7 +84,7 @@ def test_score_axis_never_magnifies_noise() -> None:
 
 def test_one_fraction_of_one_model_can_be_drawn() -> None:
     rows = [("urec", 0.1, s, 0.5 + s / 50) for s in range(3)]
-    assert "<svg" in panel_svgs(label_scarcity_chart(scores(*rows)))[0]
+    assert "<svg" in panels(scores(*rows))[0]
 
 
 def test_every_variant_has_its_curve(store: str) -> None:
@@ -85,5 +94,5 @@ def test_every_variant_has_its_curve(store: str) -> None:
     assert list(curves) == ["unet", "urec-all", "urec-annotated"]
     np.testing.assert_array_equal(curves["urec-all"].label_frac, [0.02, 0.1, 1.0])
     np.testing.assert_array_equal(curves["urec-annotated"].label_frac, [0.02])
-    svg = panel_svgs(label_scarcity_chart(frame))[0]
-    assert all(MODELS[variant].color.lower() in svg for variant in curves)
+    svg = panels(frame)[0]
+    assert all(f"var(--{variant})" in svg for variant in curves)
