@@ -17,6 +17,7 @@ from analysis.report import (
 from analysis.schema import StudyDataError
 from analysis.store import UnknownStudyError
 from analysis.tables import comparison_text
+from analysis.workers import InThisProcess, worker_processes
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {
     "report": (make_report, "one HTML page with all tables and figures"),
@@ -78,8 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     make, _ = COMMANDS[options.command]
+    draws = options.command in ("report", "curves")
     try:
-        paths = make(*options.names, tracking_uri=options.tracking_uri, out=options.out)
+        with worker_processes() if draws else InThisProcess() as workers:
+            paths = make(
+                *options.names,
+                tracking_uri=options.tracking_uri,
+                out=options.out,
+                workers=workers,
+            )
     except (UnknownStudyError, StudyDataError) as error:
         print(f"python -m analysis: {error}", file=sys.stderr)
         return 2

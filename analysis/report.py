@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.export import write_export
-from analysis.load import EXPORT_SUFFIX
+from analysis.load import EXPORT_SUFFIX, load_study
 from analysis.schema import StudyDataError
 from analysis.side_by_side import write_side_by_side
 from analysis.study_report import StudyReport
+from analysis.workers import InThisProcess
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,12 @@ Folder = str | Path | None
 Writer = Callable[[StudyReport, Path], tuple[Path, ...]]
 
 
-def make_report(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+def make_report(
+    *names: str,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
+) -> ReportPaths:
     """Writes the page with all tables, figures and pictures of a study.
 
     Of several studies, each gets a folder of its own with all of that, and one page shows them
@@ -54,6 +61,7 @@ def make_report(*names: str, tracking_uri: str | None = None, out: Folder = None
         tracking_uri: MLflow's store; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
         out: Folder to write into; default `studies/<name>/report`, and for several studies
             `studies/<name>+<name>/report`.
+        workers: Where charts are drawn, as from `workers.worker_processes`; None: here.
 
     Returns:
         Where things are; `index` is the page.
@@ -62,43 +70,71 @@ def make_report(*names: str, tracking_uri: str | None = None, out: Folder = None
         UnknownStudyError: If the store has no such study.
         StudyDataError: If a record does not keep the contract, or a study is named twice.
     """
-    return _write(StudyReport.write_page, names, tracking_uri, out)
+    return _write(StudyReport.write_page, names, tracking_uri, out, workers)
 
 
-def make_tables(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+def make_tables(
+    *names: str,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
+) -> ReportPaths:
     """Writes the tables alone; arguments and errors as in `make_report`."""
-    return _write(StudyReport.write_tables, names, tracking_uri, out)
+    return _write(StudyReport.write_tables, names, tracking_uri, out, workers)
 
 
-def make_curves(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+def make_curves(
+    *names: str,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
+) -> ReportPaths:
     """Writes the charts alone; arguments and errors as in `make_report`.
 
     Before any trial is confirmed or searched there is nothing to draw, and `files` is empty.
     """
-    return _write(StudyReport.write_curves, names, tracking_uri, out)
+    return _write(StudyReport.write_curves, names, tracking_uri, out, workers)
 
 
-def make_pictures(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+def make_pictures(
+    *names: str,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
+) -> ReportPaths:
     """Writes the sheets of pictures alone; arguments and errors as in `make_report`.
 
     Studies without maps (older ones, exported ones) have none.
     """
-    return _write(StudyReport.write_pictures, names, tracking_uri, out)
+    return _write(StudyReport.write_pictures, names, tracking_uri, out, workers)
 
 
-def make_export(*names: str, tracking_uri: str | None = None, out: Folder = None) -> ReportPaths:
+def make_export(
+    *names: str,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
+) -> ReportPaths:
     """Writes each study as a file `<name>.parquet`; arguments and errors as in `make_report`."""
 
     def write(report: StudyReport, folder: Path) -> tuple[Path, ...]:
         return (write_export(report.record, folder / f"{report.record.info.name}{EXPORT_SUFFIX}"),)
 
-    return _write(write, names, tracking_uri, out)
+    return _write(write, names, tracking_uri, out, workers)
 
 
 def _write(
-    writer: Writer, names: tuple[str, ...], tracking_uri: str | None, out: Folder
+    writer: Writer,
+    names: tuple[str, ...],
+    tracking_uri: str | None,
+    out: Folder,
+    workers: Executor | None,
 ) -> ReportPaths:
-    reports = {report.record.info.name: report for report in _loaded(names, tracking_uri)}
+    records = [load_study(name, tracking_uri) for name in names]
+    reports = {
+        record.info.name: StudyReport(record=record, workers=workers or InThisProcess())
+        for record in records
+    }
     if len(reports) < len(names):
         raise StudyDataError(f"studies must have different names, got {', '.join(names)}")
     first = next(iter(reports.values()))
@@ -118,7 +154,3 @@ def _write(
         files=files,
         comparisons={name: report.tables.comparison for name, report in reports.items()},
     )
-
-
-def _loaded(names: tuple[str, ...], tracking_uri: str | None) -> list[StudyReport]:
-    return [StudyReport.load(name, tracking_uri) for name in names]

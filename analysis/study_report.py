@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from analysis.answer import Answer, answer_of
 from analysis.answer_files import answer_tables
 from analysis.charts import Chart, write_chart
 from analysis.inline import PageChart, page_chart
-from analysis.load import load_study
 from analysis.needed_chart import needed_chart
 from analysis.page import render_page
 from analysis.picture_files import write_pictures
@@ -23,6 +23,7 @@ from analysis.search_section import search_charts, search_section
 from analysis.study_tables import StudyTables, study_tables
 from analysis.table_files import write_table
 from analysis.table_text import TextTable
+from analysis.workers import InThisProcess
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +40,8 @@ class StudyReport:
     """One study; what is not asked for is not computed."""
 
     record: StudyRecord
-
-    @classmethod
-    def load(cls, name: str, tracking_uri: str | None) -> StudyReport:
-        """Reads a study; arguments and errors as in `load.load_study`."""
-        return cls(record=load_study(name, tracking_uri))
+    workers: Executor = field(default_factory=InThisProcess)
+    """Draws the charts and computes the section of the search."""
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -91,7 +89,8 @@ class StudyReport:
 
     def write_curves(self, folder: Path) -> tuple[Path, ...]:
         """Writes every chart as .png, .svg and .csv."""
-        return tuple(p for chart in self.charts() for p in write_chart(chart, folder / FIGURES))
+        waiting = [self.workers.submit(write_chart, c, folder / FIGURES) for c in self.charts()]
+        return tuple(path for future in waiting for path in future.result())
 
     def write_pictures(self, folder: Path) -> tuple[Path, ...]:
         """Writes the sheets of pictures; none where the study keeps no maps."""
@@ -100,19 +99,21 @@ class StudyReport:
 
     def write_page(self, folder: Path) -> tuple[Path, ...]:
         """Writes everything, the page last."""
+        without_confusions = replace(self.record, confusions={})  # less to hand over
+        searched = self.workers.submit(search_section, without_confusions)
+        drawn = [(c, self.workers.submit(write_chart, c, folder / FIGURES)) for c in self.charts()]
         files = [*self.write_tables(folder), *self.write_pictures(folder)]
         charts: dict[str, PageChart] = {}
-        for chart in self.charts():
-            written = write_chart(chart, folder / FIGURES)
-            charts[chart.name] = page_chart(chart, written)
-            files += written
+        for chart, written in drawn:
+            charts[chart.name] = page_chart(chart, written.result())
+            files += written.result()
         html = render_page(
             self.record,
             scores=self.scores,
             answer=self.answer,
             tables=self.tables,
             csvs={text.stem: text.csv for text in self.texts},
-            search=search_section(self.record),
+            search=searched.result(),
             pictures=self.pictures,
             charts=charts,
         )

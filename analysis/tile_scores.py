@@ -26,7 +26,7 @@ class TileResamples:
 
     num_tiles: int
     by_measure: Mapping[str, Mapping[str, Values]]
-    """By score column, then by trial_key: (NUM_RESAMPLES,)."""
+    """By score column, then by trial_key: (NUM_TILE_RESAMPLES,)."""
 
 
 def resample_tiles(record: StudyRecord, measures: Sequence[str]) -> TileResamples | None:

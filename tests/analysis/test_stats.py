@@ -80,7 +80,7 @@ def test_bootstrap_is_seeded_and_says_nothing_of_two_seeds() -> None:
 
 def test_tiles_that_are_all_alike_leave_the_interval_over_seeds() -> None:
     by_seed = np.array([0.6, 0.7, 0.65, 0.62])
-    over_both = seeds_and_tiles_interval(by_seed, np.tile(by_seed, (1000, 1)), 9)
+    over_both = seeds_and_tiles_interval(by_seed, np.tile(by_seed, (500, 1)), 9)
     expected = t_interval(by_seed)
     assert (over_both.low, over_both.high) == pytest.approx((expected.low, expected.high))
 
@@ -106,5 +106,5 @@ def test_too_few_seeds_or_tiles_give_no_interval(num_seeds: int, num_tiles: int)
 
 def test_a_resample_draws_one_tile_less_than_there_are() -> None:
     drawn = draw_tiles(7, np.random.default_rng(0))
-    assert drawn.shape == (1000, 7)
+    assert drawn.shape == (500, 7)
     assert (drawn.sum(axis=1) == 6).all()
