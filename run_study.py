@@ -45,7 +45,7 @@ def report(outcome: StudyOutcome) -> int:
     """Make the report of a study that has ended and print the comparison; the exit status."""
     from analysis.report import make_report
     from analysis.schema import StudyDataError
-    from analysis.tables import comparison_text
+    from analysis.tables.comparison import comparison_text
     from study.record import attach_report
 
     folder = outcome.folder / "report"

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from analysis.reading.store import UnknownStudyError
 from analysis.report import (
     ReportPaths,
     make_curves,
@@ -15,8 +16,7 @@ from analysis.report import (
     make_tables,
 )
 from analysis.schema import StudyDataError
-from analysis.store import UnknownStudyError
-from analysis.tables import comparison_text
+from analysis.tables.comparison import comparison_text
 from analysis.workers import InThisProcess, worker_processes
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {

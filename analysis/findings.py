@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.schema import MODELS
-from analysis.scores import SCORE_LABELS
-from analysis.stats import CONFIDENCE, MIN_SEEDS
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS
 from analysis.wording import counted, listed, p_value, percent, signed
 
 if TYPE_CHECKING:
-    from analysis.answer import Answer, AreaDifference
-    from analysis.differences import PairedDifference
-    from analysis.efficiency import AnnotationNeeded
-    from analysis.power_law import Extrapolation
-    from analysis.stats import Interval
+    from analysis.statistics.answer import Answer, AreaDifference
+    from analysis.statistics.differences import PairedDifference
+    from analysis.statistics.efficiency import AnnotationNeeded
+    from analysis.statistics.power_law import Extrapolation
+    from analysis.statistics.stats import Interval
 
 _LEVEL = percent(CONFIDENCE)
 

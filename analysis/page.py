@@ -12,26 +12,26 @@ import yaml
 from markupsafe import Markup, escape
 
 from analysis import wording
-from analysis.answer import MEASURES
+from analysis.charts.inline import PageChart, download
 from analysis.findings import curve_heading, extrapolation_note, findings
-from analysis.inline import PageChart, download
-from analysis.pictures import budget_pictures, trial_pictures
+from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.schema import MODELS, NETWORKS
-from analysis.scores import SCORE_LABELS
-from analysis.tables_view import duration, tables_view, whole
+from analysis.statistics.answer import MEASURES
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.tables.tables_view import duration, tables_view, whole
 from analysis.warnings import warnings
 
 if TYPE_CHECKING:
     import pandas as pd
     from jinja2 import Environment
 
-    from analysis.answer import Answer
-    from analysis.differences import PairedDifference
-    from analysis.inline import Download
-    from analysis.picture_data import PictureSection
-    from analysis.record import StudyRecord
-    from analysis.search_section import SearchSection
-    from analysis.study_tables import StudyTables
+    from analysis.charts.inline import Download
+    from analysis.pictures.picture_data import PictureSection
+    from analysis.reading.record import StudyRecord
+    from analysis.search.search_section import SearchSection
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import PairedDifference
+    from analysis.tables.study_tables import StudyTables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STATISTICS = ("differences", "intervals", "curves")

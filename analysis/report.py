@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.export import write_export
-from analysis.load import EXPORT_SUFFIX, load_study
+from analysis.reading.export import write_export
+from analysis.reading.load import EXPORT_SUFFIX, load_study
 from analysis.schema import StudyDataError
 from analysis.side_by_side import write_side_by_side
 from analysis.study_report import StudyReport
@@ -27,7 +27,7 @@ class ReportPaths:
     files: tuple[Path, ...]
     """Every file written, a page last."""
     comparisons: dict[str, pd.DataFrame]
-    """By study: as from `tables.comparison`."""
+    """By study: as from `comparison.comparison`."""
 
     @property
     def index(self) -> Path | None:

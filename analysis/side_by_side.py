@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.charts import Chart, write_chart
+from analysis.charts.chart import Chart, write_chart
+from analysis.charts.inline import page_chart
+from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_info, label_scarcity_rows
 from analysis.findings import findings
-from analysis.inline import page_chart
 from analysis.page import difference_rows, environment, study_facts
-from analysis.scarcity import draw_label_scarcity, label_scarcity_info, label_scarcity_rows
 from analysis.schema import MODELS
-from analysis.table_files import machine_rows
+from analysis.tables.table_files import machine_rows
 from analysis.warnings import warnings
 
 if TYPE_CHECKING:

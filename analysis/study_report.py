@@ -9,27 +9,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.answer import Answer, answer_of
-from analysis.answer_files import answer_tables
-from analysis.charts import Chart, write_chart
-from analysis.inline import PageChart, page_chart
-from analysis.needed_chart import needed_chart
+from analysis.charts.chart import Chart, write_chart
+from analysis.charts.inline import PageChart, page_chart
+from analysis.charts.needed_chart import needed_chart
+from analysis.charts.scarcity import label_scarcity_chart
 from analysis.page import render_page
-from analysis.picture_files import write_pictures
-from analysis.picture_section import picture_section
-from analysis.scarcity import label_scarcity_chart
-from analysis.scores import score_trials
-from analysis.search_section import search_charts, search_section
-from analysis.study_tables import StudyTables, study_tables
-from analysis.table_files import write_table
-from analysis.table_text import TextTable
+from analysis.pictures.picture_files import write_pictures
+from analysis.pictures.picture_section import picture_section
+from analysis.search.search_section import search_charts, search_section
+from analysis.statistics.answer import Answer, answer_of
+from analysis.statistics.scores import score_trials
+from analysis.tables.answer_files import answer_tables
+from analysis.tables.study_tables import StudyTables, study_tables
+from analysis.tables.table_files import write_table
+from analysis.tables.table_text import TextTable
 from analysis.workers import InThisProcess
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.picture_data import PictureSection
-    from analysis.record import StudyRecord
+    from analysis.pictures.picture_data import PictureSection
+    from analysis.reading.record import StudyRecord
 
 TABLES, FIGURES = "tables", "figures"
 """Folders beside the page."""

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from analysis.reading.trials import arms_of
 from analysis.schema import MODELS, OPEN_STATUSES
-from analysis.trials import arms_of
 from analysis.wording import counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.load import StudyRecord
+    from analysis.reading.load import StudyRecord
 
 
 def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from analysis.efficiency import ScoreGrid, annotations_needed
+from analysis.statistics.efficiency import ScoreGrid, annotations_needed
 
 _FRACTIONS = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 _SHARE, _INDEX = 0.6, 4

@@ -211,7 +211,7 @@ def lap(name):
     print(f"  {name:32} {now - last:5.1f} s CPU")
     last = now
 name, uri, out = sys.argv[1:]
-from analysis.load import load_study
+from analysis.reading.load import load_study
 from analysis.report import make_report
 lap("import analysis")
 import mlflow.tracking

@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
-from analysis.answer import answer_of, compute_answer
 from analysis.findings import curve_heading, extrapolation_note, findings
-from analysis.load import load_study
-from analysis.scores import score_trials
+from analysis.reading.load import load_study
+from analysis.statistics.answer import answer_of, compute_answer
+from analysis.statistics.scores import score_trials
 
 HIGHER = [0.05, 0.06, 0.05, 0.055, 0.052, 0.051, 0.053]
 MIXED = [0.02, -0.02, 0.03, -0.01, 0.01, 0.0, -0.03]

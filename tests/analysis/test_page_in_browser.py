@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from analysis.export import write_export
-from analysis.load import load_study
+from analysis.reading.export import write_export
+from analysis.reading.load import load_study
 from analysis.report import make_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -1,5 +1,5 @@
-from analysis.load import load_study
-from analysis.scores import score_trials
+from analysis.reading.load import load_study
+from analysis.statistics.scores import score_trials
 from analysis.warnings import warnings
 
 

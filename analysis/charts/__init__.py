@@ -1,0 +1,1 @@
+"""Charts, their files and their place on a page."""

@@ -1,0 +1,1 @@
+"""Maps of the test tiles: crops, errors, disagreement."""

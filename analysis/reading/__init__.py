@@ -1,0 +1,1 @@
+"""From MLflow, or an exported file, to one checked record of a study."""

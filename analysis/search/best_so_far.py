@@ -1,0 +1,211 @@
+"""How far a search had come after each of its trials: what it shows, and the drawing of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.charts.chart import PAPER, RULE, Chart
+from analysis.schema import MODELS, OPEN_STATUSES
+from analysis.search.search_table import ranked_trials, search_trials
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.wording import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from analysis.reading.record import StudyRecord
+
+MIN_SPAN = 0.05
+"""Least height of a validation axis: a smaller one would make noise look like progress."""
+PANEL_IN = (3.6, 2.9)
+"""Width and height of the panels of the search in inches: there is one per fraction."""
+MARGINS_IN = (0.8, 0.15, 0.6, 0.42)
+"""Of such a panel, wider at the left, where the score is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestSoFar:
+    """The search of one arm; arrays over its N finished trials, in the order of suggestion."""
+
+    variant: str
+    number: NDArray[np.int64]
+    """Of each trial in its arm, from 0, (N,), ascending."""
+    score: NDArray[np.float64]
+    """Validation score of each, (N,)."""
+    best: NDArray[np.float64]
+    """The best of all up to each, (N,)."""
+    pruned: NDArray[np.int64]
+    """Numbers of the trials that were pruned, (P,), ascending."""
+    last: int
+    """The highest number of a trial that has ended, failed ones included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestSoFarInfo:
+    """All that one panel shows."""
+
+    label_frac: float
+    select_by: str
+    """The validation score, one of SELECT_SCORES."""
+    curves: tuple[BestSoFar, ...]
+    """In the order of MODELS, without arms of which no trial has finished."""
+
+
+def best_so_far_info(searched: pd.DataFrame, label_frac: float, select_by: str) -> BestSoFarInfo:
+    """The curves of all variants at one annotation fraction.
+
+    Args:
+        searched: As from `search_table.search_trials`.
+        label_frac: The fraction.
+        select_by: The score that `select_score` holds.
+    """
+    curves = []
+    at_frac = searched[searched["label_frac"] == label_frac]
+    for variant in MODELS:
+        arm = at_frac[at_frac["variant"] == variant]
+        finished = ranked_trials(arm, variant, label_frac).sort_values("number")
+        if finished.empty:
+            continue
+        score = finished["select_score"].to_numpy(np.float64)
+        ended = arm[~arm["status"].isin(OPEN_STATUSES)]
+        curves.append(
+            BestSoFar(
+                variant=variant,
+                number=finished["number"].to_numpy(np.int64),
+                score=score,
+                best=np.maximum.accumulate(score),
+                pruned=np.sort(arm.loc[arm["status"] == "pruned", "number"].to_numpy(np.int64)),
+                last=int(ended["number"].max()),
+            )
+        )
+    return BestSoFarInfo(label_frac=label_frac, select_by=select_by, curves=tuple(curves))
+
+
+def best_so_far_chart(record: StudyRecord) -> Chart | None:
+    """One panel per annotation fraction.
+
+    Returns:
+        None where no arm has had two trials to compare.
+    """
+    import pandas as pd
+
+    searched = search_trials(record)
+    infos = [
+        info
+        for frac in sorted(searched["label_frac"].unique().tolist())
+        if (info := best_so_far_info(searched, frac, record.info.select_by)).curves
+    ]
+    if not any(curve.last > 0 for info in infos for curve in info.curves):
+        return None
+    rows = [row for info in infos for curve in info.curves for row in _rows(info, curve)]
+    shown = {curve.variant for info in infos for curve in info.curves}
+    has_pruned = any(len(curve.pruned) for info in infos for curve in info.curves)
+    return Chart(
+        name="best_so_far",
+        label=f"Best validation {SCORE_LABELS[record.info.select_by]} over the trials of a search",
+        data=pd.DataFrame(rows),
+        panels=tuple(partial(draw_best_so_far, info) for info in infos),
+        variants=tuple(variant for variant in MODELS if variant in shown),
+        note=_note(has_pruned),
+        num_columns=num_columns(len(infos)),
+        panel_in=PANEL_IN,
+        margins_in=MARGINS_IN,
+    )
+
+
+def _rows(info: BestSoFarInfo, curve: BestSoFar) -> list[dict[str, object]]:
+    arm = {"model": curve.variant, "label_frac": info.label_frac}
+    rows: list[dict[str, object]] = [
+        arm | {"number": number, "status": "finished", "score": score, "best_so_far": best}
+        for number, score, best in zip(
+            curve.number.tolist(), curve.score.tolist(), curve.best.tolist(), strict=True
+        )
+    ]
+    return rows + [arm | {"number": n, "status": "pruned"} for n in curve.pruned.tolist()]
+
+
+def _note(has_pruned: bool) -> str:
+    note = (
+        "Line: the best validation score so far; points: single trials, by their number in the "
+        "arm, the order in which they were suggested. A line that still climbs at its end speaks "
+        "for more trials."
+    )
+    if has_pruned:
+        note += (
+            " Ticks at the foot: pruned trials; their last score is from an earlier step of the "
+            "run and is compared with none."
+        )
+    return note
+
+
+def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
+    """Draws one panel; draws nothing but axes if there is no curve."""
+    from matplotlib.ticker import MaxNLocator
+
+    for index, curve in enumerate(info.curves):
+        style = MODELS[curve.variant]
+        axes.plot(
+            np.append(curve.number, curve.last),
+            np.append(curve.best, curve.best[-1]),
+            drawstyle="steps-post",
+            color=style.color,
+            linewidth=2.0,
+            zorder=3,
+        )
+        axes.scatter(
+            curve.number,
+            curve.score,
+            s=style.marker_area * 0.6,
+            marker=style.marker,
+            color=style.color,
+            edgecolors=PAPER,
+            linewidths=0.6,
+            alpha=0.75,
+            zorder=4,
+        )
+        axes.plot(
+            curve.pruned,
+            np.full(len(curve.pruned), 0.025 + 0.05 * index),
+            "|",
+            color=style.color,
+            alpha=0.5,
+            markersize=6,
+            transform=axes.get_xaxis_transform(),
+        )
+    last = max((curve.last for curve in info.curves), default=1)
+    axes.set_xlim(-0.5 - 0.02 * last, last + 0.5 + 0.02 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("Number of the trial")
+    scores = [score for curve in info.curves for score in curve.score.tolist()]
+    set_score_axis(axes, scores, info.select_by, info.label_frac)
+
+
+def set_score_axis(axes: Axes, scores: list[float], select_by: str, label_frac: float) -> None:
+    """The axis of validation scores and the title of a panel of one annotation fraction."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_ylim(score_limits(scores))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_ylabel(f"Validation {SCORE_LABELS[select_by]}")
+    axes.set_title(f"{percent(label_frac)} of the labels", loc="left")
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def score_limits(scores: list[float]) -> tuple[float, float]:
+    """Limits of an axis of scores in [0, 1]: MIN_SPAN high at least, some room on both sides."""
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
+    missing = max(MIN_SPAN - (high - low), 0.0)
+    margin = missing / 2 + 0.1 * max(high - low, MIN_SPAN)
+    return max(low - margin, -0.02), min(high + margin, 1.02)
+
+
+def num_columns(num_panels: int) -> int:
+    """Panels side by side in a file: at most 4, and no lonely one in a second row."""
+    return next((n for n in (4, 3) if num_panels % n != 1), 4) if num_panels > 4 else num_panels

@@ -1,0 +1,241 @@
+"""One hyperparameter at a time: the best of the trials that share a stretch of its domain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.charts.chart import PAPER, Chart
+from analysis.schema import MODELS
+from analysis.search.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
+from analysis.search.domains import PARAMETER_LABELS, Domain, searched_domains
+from analysis.search.search_table import ranked_trials, search_trials
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.wording import setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from analysis.reading.record import StudyRecord
+
+MIN_BUCKETS, MAX_BUCKETS = 5, 8
+"""Stretches of a range, by the number of trials."""
+_TRIALS_PER_BUCKET = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isolation:
+    """One arm along one hyperparameter; arrays over its N finished trials, best first."""
+
+    variant: str
+    number: NDArray[np.int64]
+    """Of each trial in its arm, (N,); the first is the one that was chosen."""
+    value: NDArray[np.float64]
+    """Of the hyperparameter, (N,)."""
+    score: NDArray[np.float64]
+    """Validation score, (N,)."""
+    bucket: NDArray[np.int64]
+    """Into which level or stretch of the domain each value falls, from 0, (N,)."""
+    best: NDArray[np.float64]
+    """Best score of each bucket, (B,); NaN where no trial has finished in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolationInfo:
+    """All that one panel shows."""
+
+    domain: Domain
+    """Wide enough for every value tried."""
+    edges: NDArray[np.float64]
+    """Of the B buckets of a range, (B + 1,); empty for levels, which are buckets themselves."""
+    label_frac: float
+    select_by: str
+    """The validation score, one of SELECT_SCORES."""
+    arms: tuple[Isolation, ...]
+    """In the order of MODELS, without those that lack the hyperparameter or finished trials."""
+
+
+def isolation_infos(
+    searched: pd.DataFrame, domain: Domain, select_by: str
+) -> tuple[IsolationInfo, ...]:
+    """One hyperparameter at every annotation fraction, in the same buckets throughout.
+
+    Args:
+        searched: As from `search_table.search_trials`.
+        domain: Of the hyperparameter.
+        select_by: The score that `select_score` holds.
+
+    Returns:
+        By fraction, without fractions that have nothing to show.
+    """
+    finished = searched.dropna(subset=["select_score", domain.name])
+    if finished.empty:
+        return ()
+    domain = domain.covering(finished[domain.name])
+    edges = bucket_edges(domain, int(finished.groupby(["variant", "label_frac"]).size().max()))
+    infos = []
+    for frac in sorted(finished["label_frac"].unique().tolist()):
+        ranked = [ranked_trials(finished, variant, frac) for variant in MODELS]
+        arms = tuple(_isolation(arm, domain, edges) for arm in ranked if not arm.empty)
+        infos.append(
+            IsolationInfo(
+                domain=domain, edges=edges, label_frac=frac, select_by=select_by, arms=arms
+            )
+        )
+    return tuple(infos)
+
+
+def bucket_edges(domain: Domain, num_trials: int) -> NDArray[np.float64]:
+    """Edges of the equal stretches of a range on its logarithmic scale; none for levels.
+
+    Args:
+        domain: A range with known ends, or levels.
+        num_trials: Finished trials of the largest arm: 4 per bucket, but 5 to 8 buckets.
+
+    Returns:
+        Ascending, (B + 1,); (0,) for levels.
+    """
+    if domain.levels:
+        return np.empty(0)
+    num_buckets = min(max(num_trials // _TRIALS_PER_BUCKET, MIN_BUCKETS), MAX_BUCKETS)
+    return np.geomspace(domain.low, domain.high, num_buckets + 1)
+
+
+def _isolation(arm: pd.DataFrame, domain: Domain, edges: NDArray[np.float64]) -> Isolation:
+    value = arm[domain.name].to_numpy(np.float64)
+    score = arm["select_score"].to_numpy(np.float64)
+    if domain.levels:
+        num_buckets = len(domain.levels)
+        bucket = np.searchsorted(np.array(domain.levels), value)
+    else:
+        num_buckets = len(edges) - 1
+        bucket = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, num_buckets - 1)
+    best = np.full(num_buckets, math.nan)
+    np.fmax.at(best, bucket, score)
+    return Isolation(
+        variant=str(arm["variant"].iloc[0]),
+        number=arm["number"].to_numpy(np.int64),
+        value=value,
+        score=score,
+        bucket=bucket.astype(np.int64),
+        best=best,
+    )
+
+
+def isolation_charts(record: StudyRecord) -> tuple[Chart, ...]:
+    """One chart per hyperparameter searched, with one panel per annotation fraction.
+
+    Returns:
+        `isolation_w1` and `isolation_lr`, without one that was not searched or of which no trial
+        has finished.
+    """
+    searched = search_trials(record)
+    charts = []
+    for domain in searched_domains(record):
+        infos = isolation_infos(searched, domain, record.info.select_by)
+        if infos:
+            charts.append(_chart(infos))
+    return tuple(charts)
+
+
+def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
+    import pandas as pd
+
+    domain = infos[0].domain
+    shown = {arm.variant for info in infos for arm in info.arms}
+    part = "level" if domain.levels else "stretch"
+    parts = "level" if domain.levels else f"of {len(infos[0].edges) - 1} equal stretches"
+    return Chart(
+        name=f"isolation_{domain.name}",
+        label=f"Validation {SCORE_LABELS[infos[0].select_by]} over {PARAMETER_LABELS[domain.name]}",
+        data=pd.DataFrame([row for info in infos for arm in info.arms for row in _rows(info, arm)]),
+        panels=tuple(partial(draw_isolation, info) for info in infos),
+        variants=tuple(variant for variant in MODELS if variant in shown),
+        note=(
+            f"Points: finished trials; bars: the best of each {parts}; ring: the trial that was "
+            f"chosen. What else a search varies is not held fixed, and a {part} with more trials "
+            "has the better chance of a high bar. Pruned trials are left out: their last score is "
+            "from an earlier step."
+        ),
+        num_columns=num_columns(len(infos)),
+        panel_in=PANEL_IN,
+        margins_in=MARGINS_IN,
+    )
+
+
+def _rows(info: IsolationInfo, arm: Isolation) -> list[dict[str, object]]:
+    """One row per finished trial, best first."""
+    name, edges, levels = info.domain.name, info.edges, info.domain.levels
+    rows: list[dict[str, object]] = []
+    for i, bucket in enumerate(arm.bucket.tolist()):
+        ends = (levels[bucket],) * 2 if levels else (edges[bucket], edges[bucket + 1])
+        rows.append(
+            {"parameter": name, "model": arm.variant, "label_frac": info.label_frac}
+            | {"number": int(arm.number[i]), "value": arm.value[i], "score": arm.score[i]}
+            | {"bucket_low": ends[0], "bucket_high": ends[1], "bucket_best": arm.best[bucket]}
+            | {"is_chosen": i == 0}
+        )
+    return rows
+
+
+def draw_isolation(info: IsolationInfo, axes: Axes) -> None:
+    """Draws one panel."""
+    for index, arm in enumerate(info.arms):
+        _draw_arm(info, arm, 0.28 * (index - (len(info.arms) - 1) / 2), axes)
+    _set_x_axis(info.domain, axes)
+    scores = [score for arm in info.arms for score in arm.score.tolist()]
+    set_score_axis(axes, scores, info.select_by, info.label_frac)
+
+
+def _draw_arm(info: IsolationInfo, arm: Isolation, shift: float, axes: Axes) -> None:
+    """Points, bars and ring; `shift` keeps the variants apart, in levels."""
+    style = MODELS[arm.variant]
+    if info.domain.levels:
+        x = arm.bucket + shift
+        centres = np.arange(len(arm.best)) + shift
+        left, right = centres - 0.12, centres + 0.12
+    else:
+        x, left, right = arm.value, info.edges[:-1], info.edges[1:]
+    axes.scatter(
+        x,
+        arm.score,
+        s=style.marker_area * 0.6,
+        marker=style.marker,
+        color=style.color,
+        edgecolors=PAPER,
+        linewidths=0.6,
+        alpha=np.where(arm.score == arm.best[arm.bucket], 1.0, 0.45),  # type: ignore[arg-type]
+        zorder=3,
+    )
+    known = ~np.isnan(arm.best)
+    axes.hlines(
+        arm.best[known], left[known], right[known], color=style.color, linewidth=2.2, zorder=2.5
+    )
+    axes.plot(
+        x[:1], arm.score[:1], "o", markersize=12, color=style.color, fillstyle="none", zorder=4
+    )
+
+
+def _set_x_axis(domain: Domain, axes: Axes) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    label = PARAMETER_LABELS[domain.name]
+    if domain.levels:
+        axes.set_xlim(-0.5, len(domain.levels) - 0.5)
+        ticks = {float(i): level for i, level in enumerate(domain.levels)}
+        axes.set_xlabel(label)
+    else:
+        axes.set_xscale("log")
+        margin = (domain.high / domain.low) ** 0.04
+        axes.set_xlim(domain.low / margin, domain.high * margin)
+        ticks = {tick: tick for tick in domain.ticks()}
+        axes.set_xlabel(f"{label} (log scale)")
+    axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    axes.xaxis.set_major_formatter(FixedFormatter([setting(level) for level in ticks.values()]))
+    axes.xaxis.set_minor_locator(NullLocator())

@@ -1,0 +1,140 @@
+"""All that the page says and shows of the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from analysis.charts.inline import Download, download
+from analysis.search.arm_importances import (
+    NOTE,
+    ArmImportances,
+    arm_importances,
+    importances_csv,
+    unsaid,
+)
+from analysis.search.best_so_far import best_so_far_chart
+from analysis.search.borders import border_warnings
+from analysis.search.domains import SEARCHED
+from analysis.search.isolation import isolation_charts
+from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
+from analysis.wording import counted, percent, setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.charts.chart import Chart
+    from analysis.reading.record import StudyRecord
+
+_MIN_FRACTIONS, _MIN_TRIALS, _MIN_RATIO = 3, 10, 3.0
+"""Annotation fractions, finished trials in each of them, and ratio of the best w1 at both ends,
+from which on the heading speaks of a trend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSection:
+    """What the section shows beside its charts."""
+
+    heading: str
+    """A trend of the best w1 where there is one, else what was tried; "" without a search."""
+    rows: tuple[Mapping[str, Any], ...]
+    """As from `search_table.search_results`; empty before any search trial."""
+    borders: tuple[str, ...]
+    """As from `borders.border_warnings`."""
+    importances: tuple[ArmImportances, ...]
+    """As from `arm_importances.arm_importances`."""
+    parameters: tuple[str, ...]
+    """Hyperparameters with an importance in some arm, in the order of SEARCHED."""
+    unsaid: tuple[str, ...]
+    """As from `arm_importances.unsaid`."""
+    note: str
+    """What the importances are."""
+    table_downloads: tuple[Download, ...]
+    """search.csv."""
+    importance_downloads: tuple[Download, ...]
+    """importances.csv; none where nothing was searched."""
+
+
+def search_charts(record: StudyRecord) -> tuple[Chart, ...]:
+    """Best so far, then one chart per hyperparameter: those that can be drawn.
+
+    Returns:
+        Empty before any search trial has finished, or where nothing was searched.
+
+    Raises:
+        StudyDataError: If the space on record cannot be read.
+    """
+    isolated = isolation_charts(record)
+    best = best_so_far_chart(record)
+    return isolated if best is None else (best, *isolated)
+
+
+def search_section(record: StudyRecord) -> SearchSection:
+    """Rows, warnings, importances and heading of the section.
+
+    Raises:
+        StudyDataError: If the space on record cannot be read.
+    """
+    results = search_results(record)
+    arms = arm_importances(record)
+    said = {name for arm in arms for name in (*arm.fanova, *arm.ped_anova)}
+    importances = [download("importances.csv", importances_csv(arms).encode())] if arms else []
+    return SearchSection(
+        heading=_heading(results, search_trials(record)),
+        rows=tuple(_plain(results)),
+        borders=border_warnings(record),
+        importances=arms,
+        parameters=tuple(name for name in SEARCHED if name in said),
+        unsaid=unsaid(arms),
+        note=NOTE,
+        table_downloads=(download("search.csv", search_csv(results).encode()),),
+        importance_downloads=tuple(importances),
+    )
+
+
+def _plain(results: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): row[name] for name in row} for row in results.to_dict("records")]
+
+
+def _heading(results: pd.DataFrame, searched: pd.DataFrame) -> str:
+    if results.empty:
+        return ""
+    trend = _trend(results, searched)
+    if trend:
+        return f"Search: {trend}"
+    num_trials = sorted(set(results["num_trials"].tolist()))
+    trials = (
+        counted(num_trials[0], "trial")
+        if len(num_trials) == 1
+        else f"{num_trials[0]} to {num_trials[-1]} trials"
+    )
+    num_arms = len(results)
+    arms = "one arm" if num_arms == 1 else f"each of {num_arms} arms"
+    return f"Search: {trials} in {arms}"
+
+
+def _trend(results: pd.DataFrame, searched: pd.DataFrame) -> str:
+    """Whether the best w1 falls or rises with annotation; "" unless the trials bear it out.
+
+    It must do so from each fraction to the next, in one variant, and the best quarter of the
+    trials at both ends must not share a value of w1: the best trial alone is a matter of chance.
+    """
+    found = results.dropna(subset=["w1"]).sort_values("label_frac")
+    if len(set(found["model"])) != 1 or len(found) < _MIN_FRACTIONS:
+        return ""
+    variant, fracs, best = str(found["model"].iloc[0]), found["label_frac"], found["w1"].tolist()
+    ranked = [ranked_trials(searched, variant, frac) for frac in fracs]
+    if len(found) < (results["model"] == variant).sum() or min(map(len, ranked)) < _MIN_TRIALS:
+        return ""
+    steps = [after - before for before, after in pairwise(best)]
+    falls, rises = max(steps) < 0.0, min(steps) > 0.0
+    ends = [arm["w1"].head(math.ceil(len(arm) / 4)) for arm in (ranked[0], ranked[-1])]
+    smaller, larger = ends[::-1] if falls else ends
+    is_apart = smaller.max() < larger.min()
+    if not (falls or rises) or not is_apart or max(best) < _MIN_RATIO * min(best):
+        return ""
+    first, last = (f"{setting(best[i])} at {percent(fracs.iloc[i])}" for i in (0, -1))
+    return f"the best w1 {'falls' if falls else 'rises'} from {first} to {last}"

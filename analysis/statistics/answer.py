@@ -1,0 +1,139 @@
+"""All statistics of a study, computed once: what findings, tables and charts speak from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.schema import MODELS
+from analysis.statistics.differences import PairedDifference, all_differences, variant_pairs
+from analysis.statistics.efficiency import (
+    AnnotationNeeded,
+    ScoreGrid,
+    annotations_needed,
+    area_under_curve,
+    score_grid,
+)
+from analysis.statistics.power_law import Extrapolation, extrapolate
+from analysis.statistics.significance import sign_flip_p
+from analysis.statistics.stats import Interval, t_interval
+from analysis.statistics.tile_scores import resample_tiles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.load import StudyRecord
+    from analysis.statistics.tile_scores import TileResamples
+
+MEASURES = ("mean_f1", "oa", "miou")
+"""Scores whose differences are given."""
+
+_SEED = 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaDifference:
+    """One variant's area under the label-scarcity curve minus another's."""
+
+    variant: str
+    reference: str
+    area: Interval
+    """Mean difference over log2 of the fraction, in units of the score, over seeds."""
+    p: float
+    """Of a sign-flip test; NaN with too few seeds for it."""
+    smallest: float
+    """Fractions between which the area lies."""
+    largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a study says about its question."""
+
+    measure: str
+    """The score that findings rest on: the one that the study selects by, fixed beforehand."""
+    differences: Mapping[str, tuple[PairedDifference, ...]]
+    """By measure."""
+    needed: tuple[AnnotationNeeded, ...]
+    """For every U-REC variant against U-Net, over the measure's grid of shared fractions."""
+    areas: Mapping[str, Interval]
+    """By variant: area under its curve, over the seeds that have all of its fractions."""
+    area_differences: tuple[AreaDifference, ...]
+    extrapolations: tuple[Extrapolation, ...]
+    resamples: TileResamples | None
+    """Of the test tiles; None where they are too few or differ between trials."""
+
+    @property
+    def main_differences(self) -> tuple[PairedDifference, ...]:
+        """Those of `measure`."""
+        return self.differences[self.measure]
+
+
+def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
+    """Computes all of it; empty where nothing was confirmed.
+
+    Args:
+        record: The study.
+        scores: As from `scores.score_trials(record)`.
+    """
+    return compute_answer(scores, record.info.select_by, resample_tiles(record, MEASURES))
+
+
+def compute_answer(
+    scores: pd.DataFrame,
+    measure: str,
+    resamples: TileResamples | None = None,
+    measures: Sequence[str] = MEASURES,
+) -> Answer:
+    """As `answer_of`, from scores alone.
+
+    Args:
+        scores: Columns trial_key, variant, label_frac, seed and `measures`.
+        measure: The one of them that findings rest on.
+        resamples: Of the test tiles; None gives no intervals over tiles.
+        measures: Scores whose differences are given.
+    """
+    pairs = {pair: score_grid(scores, measure, pair) for pair in variant_pairs(scores)}
+    grids = {
+        variant: score_grid(scores, measure, [variant])
+        for variant in MODELS
+        if (scores["variant"] == variant).any()
+    }
+    return Answer(
+        measure=measure,
+        differences={name: all_differences(scores, name, resamples) for name in measures},
+        needed=tuple(
+            one
+            for pair, grid in pairs.items()
+            if pair[1] == "unet"
+            for one in annotations_needed(grid, *pair)
+        ),
+        areas={
+            variant: t_interval(area_under_curve(grid.label_frac, grid.scores[variant]))
+            for variant, grid in grids.items()
+        },
+        area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
+        extrapolations=tuple(
+            extrapolate(variant, grid.label_frac, grid.scores[variant])
+            for variant, grid in grids.items()
+            if grid.seeds
+        ),
+        resamples=resamples,
+    )
+
+
+def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
+    gained = area_under_curve(grid.label_frac, grid.scores[variant] - grid.scores[reference])
+    known = gained[~np.isnan(gained)].tolist()
+    fracs = grid.label_frac.tolist() or [float("nan")]
+    return AreaDifference(
+        variant=variant,
+        reference=reference,
+        area=t_interval(known),
+        p=sign_flip_p(known, np.random.default_rng(_SEED)),
+        smallest=fracs[0],
+        largest=fracs[-1],
+    )

@@ -1,0 +1,178 @@
+"""Differences between the variants, paired by seed: intervals, tests, chances of improvement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.schema import MODELS
+from analysis.statistics.significance import LEVEL, holm, pairs_needed, share_higher, sign_flip_p
+from analysis.statistics.stats import Interval, seeds_and_tiles_interval, t_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.statistics.tile_scores import TileResamples
+
+_SEED = 13
+"""Of the random signs of more pairs than can be tried out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """One variant minus another at one annotation fraction, over the seeds that both have."""
+
+    variant: str
+    reference: str
+    """What is subtracted."""
+    label_frac: float
+    measure: str
+    difference: Interval
+    """Over seeds, on the same test tiles."""
+    over_tiles: Interval
+    """Over seeds and test tiles together."""
+    p: float
+    """Of a sign-flip test; NaN with too few pairs for it."""
+    p_holm: float
+    """Corrected over the fractions of this pair of variants and measure."""
+    pairs_needed: int
+    """Fewest pairs with which a test of this family can show a difference."""
+    num_higher: int
+    """Pairs in which `variant` scored higher."""
+    num_untied: int
+    """Pairs whose scores differ."""
+    higher_low: float
+    """Bounds of the 95 % interval of the probability that `variant` scores higher."""
+    higher_high: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the corrected test calls it a difference."""
+        return self.p_holm <= LEVEL
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether there are enough pairs for a test that could show a difference."""
+        return self.difference.num >= self.pairs_needed
+
+
+def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """The (variant, reference) to compare, of all variants that have scores.
+
+    Returns:
+        Every U-REC variant against U-Net, then the U-REC variants against each other, in the
+        order of MODELS.
+    """
+    scored = set(scores["variant"])
+    unet, urec = (
+        [name for name, style in MODELS.items() if style.network == network and name in scored]
+        for network in ("unet", "urec")
+    )
+    return (*((name, reference) for name in urec for reference in unet), *combinations(urec, 2))
+
+
+def all_differences(
+    scores: pd.DataFrame, measure: str, resamples: TileResamples | None = None
+) -> tuple[PairedDifference, ...]:
+    """The `paired_differences` of all `variant_pairs`, one pair after the other."""
+    return tuple(
+        paired
+        for variant, reference in variant_pairs(scores)
+        for paired in paired_differences(scores, measure, variant, reference, resamples)
+    )
+
+
+def paired_differences(
+    scores: pd.DataFrame,
+    measure: str,
+    variant: str = "urec",
+    reference: str = "unet",
+    resamples: TileResamples | None = None,
+) -> tuple[PairedDifference, ...]:
+    """One variant minus another, paired by seed, at every fraction both were confirmed at.
+
+    Seed s is the same budget draw, patch order and augmentation for all variants, so the
+    difference of a pair is free of what the seed itself does to the score.
+
+    Args:
+        scores: As from `scores.score_trials`.
+        measure: One of its score columns.
+        variant: Key of MODELS.
+        reference: Key of MODELS: what is subtracted.
+        resamples: As from `tile_scores.resample_tiles`; None: no interval over tiles.
+
+    Returns:
+        One entry per shared fraction, ascending; its interval counts pairs (none shared: 0).
+    """
+    rows = scores.to_dict("records")
+    minuends, subtrahends = (
+        {
+            (float(row["label_frac"]), int(row["seed"])): row
+            for row in rows
+            if row["variant"] == name
+        }
+        for name in (variant, reference)
+    )
+    found = []
+    for frac in sorted({frac for frac, _ in minuends} & {frac for frac, _ in subtrahends}):
+        shared = sorted(key for key in minuends.keys() & subtrahends if key[0] == frac)
+        pairs = [
+            (minuends[key], subtrahends[key])
+            for key in shared
+            if not math.isnan(minuends[key][measure] - subtrahends[key][measure])
+        ]
+        values = [float(a[measure] - b[measure]) for a, b in pairs]
+        higher, untied, low, high = share_higher(values)
+        found.append(
+            PairedDifference(
+                variant=variant,
+                reference=reference,
+                label_frac=frac,
+                measure=measure,
+                difference=t_interval(values),
+                over_tiles=_over_tiles(pairs, values, measure, resamples),
+                p=sign_flip_p(values, np.random.default_rng(_SEED)),
+                p_holm=math.nan,
+                pairs_needed=0,
+                num_higher=higher,
+                num_untied=untied,
+                higher_low=low,
+                higher_high=high,
+            )
+        )
+    return _corrected(found)
+
+
+def _over_tiles(
+    pairs: Sequence[tuple[dict[Hashable, Any], dict[Hashable, Any]]],
+    values: Sequence[float],
+    measure: str,
+    resamples: TileResamples | None,
+) -> Interval:
+    if resamples is None or not pairs:
+        return replace(t_interval(values), low=math.nan, high=math.nan)
+    drawn = resamples.by_measure[measure]
+    resampled = np.stack(
+        [drawn[str(a["trial_key"])] - drawn[str(b["trial_key"])] for a, b in pairs], axis=1
+    )
+    return seeds_and_tiles_interval(np.array(values), resampled, resamples.num_tiles)
+
+
+def _corrected(family: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
+    """The same with Holm's correction over all tests that had a pair."""
+    num_tests = max(1, sum(one.difference.num > 0 for one in family))
+    adjusted = holm([one.p for one in family if one.difference.num > 0])
+    values = iter(adjusted)
+    return tuple(
+        replace(
+            one,
+            p_holm=next(values) if one.difference.num > 0 else math.nan,
+            pairs_needed=pairs_needed(num_tests),
+        )
+        for one in family
+    )

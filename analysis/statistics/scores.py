@@ -1,0 +1,119 @@
+"""Confusion matrices of the confirmation trials -> one row of test scores per trial."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.reading.confusion import Confusion
+from analysis.schema import MODELS
+from analysis.statistics.measures import (
+    Counts,
+    Values,
+    class_mean,
+    f1_per_class,
+    iou_per_class,
+    kappa,
+    overall_accuracy,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.load import StudyRecord
+
+SCORE_LABELS: dict[str, str] = {
+    "oa": "OA",
+    "mean_f1": "mean F1",
+    "miou": "mean IoU",
+    "kappa": "kappa",
+    "mean_f1_all": "mean F1, all classes",
+    "miou_all": "mean IoU, all classes",
+}
+"""Scores of a trial and how a reader sees them named; `_all` ignores exclude_from_mean."""
+
+ERODED_SCORES = ("oa", "mean_f1", "miou")
+"""Scores also given against the eroded reference, as `<score>_eroded`."""
+
+
+def score_counts(
+    score: str, counts: Counts, classes: tuple[str, ...], exclude: tuple[str, ...]
+) -> Values:
+    """One score of pooled confusion matrices.
+
+    Args:
+        score: Key of SCORE_LABELS.
+        counts: Pixel counts (..., K, K); rows reference, columns prediction.
+        classes: Names of the K classes.
+        exclude: Classes left out of mean_f1 and miou, but not of OA and kappa.
+
+    Returns:
+        (...); NaN where undefined.
+    """
+    match score:
+        case "oa":
+            return overall_accuracy(counts)
+        case "kappa":
+            return kappa(counts)
+        case "mean_f1" | "mean_f1_all":
+            per_class = f1_per_class(counts)
+        case "miou" | "miou_all":
+            per_class = iou_per_class(counts)
+        case _:
+            raise ValueError(f"score must be one of {list(SCORE_LABELS)}, got {score!r}")
+    return class_mean(per_class, classes, () if score.endswith("_all") else exclude)
+
+
+def score_confusion(
+    confusion: Confusion, classes: tuple[str, ...], exclude: tuple[str, ...]
+) -> dict[str, float]:
+    """All scores of one pooled confusion matrix (K, K), by key of SCORE_LABELS."""
+    return {name: float(score_counts(name, confusion, classes, exclude)) for name in SCORE_LABELS}
+
+
+def score_trials(record: StudyRecord) -> pd.DataFrame:
+    """Test scores of every trial with a confusion matrix, pooled over its test tiles.
+
+    Returns:
+        Columns trial_key, variant, label_frac, seed, the keys of SCORE_LABELS and
+        `<score>_eroded` of ERODED_SCORES (NaN without an eroded reference); rows by label_frac,
+        then variant in the order of MODELS, then seed. Empty, with its columns, before any trial
+        is confirmed.
+    """
+    import pandas as pd
+
+    columns = ["trial_key", "variant", "label_frac", "seed", *SCORE_LABELS]
+    columns += [f"{score}_eroded" for score in ERODED_SCORES]
+    rows = []
+    for trial in record.trials.to_dict("records"):
+        confusion = record.confusions.get(trial["trial_key"])
+        if confusion is None:
+            continue
+        row: dict[str, Any] = {c: trial[c] for c in columns[:4]}
+        row |= score_confusion(confusion.pooled(), confusion.classes, confusion.exclude_from_mean)
+        eroded = confusion.pooled_eroded()
+        eroded_scores = (
+            dict.fromkeys(SCORE_LABELS, math.nan)
+            if eroded is None
+            else score_confusion(eroded, confusion.classes, confusion.exclude_from_mean)
+        )
+        row |= {f"{score}_eroded": eroded_scores[score] for score in ERODED_SCORES}
+        rows.append(row)
+    order = list(MODELS)
+    rows.sort(key=lambda row: (row["label_frac"], order.index(row["variant"]), row["seed"]))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def undefined_classes(record: StudyRecord) -> tuple[str, ...]:
+    """Classes in neither reference nor prediction of at least one trial's test tiles.
+
+    Their F1 and IoU are NaN there, and they are left out of that trial's means.
+    """
+    names: set[str] = set()
+    for confusion in record.confusions.values():
+        undefined = np.isnan(f1_per_class(confusion.pooled()))
+        names |= {n for n, missing in zip(confusion.classes, undefined, strict=True) if missing}
+    classes = next((c.classes for c in record.confusions.values()), ())
+    return tuple(name for name in classes if name in names)

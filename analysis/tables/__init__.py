@@ -1,0 +1,1 @@
+"""The tables of a study, as numbers and as files."""

@@ -1,0 +1,178 @@
+"""The statistics of a study as tables for other programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.reading.trials import arms_of
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.statistics.stats import (
+    bootstrap_interval,
+    interquartile_mean,
+    seeds_and_tiles_interval,
+    t_interval,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.stats import Interval
+
+_SEED = 19
+_TEST_FIELDS = (
+    "p",
+    "p_holm",
+    "pairs_needed",
+    "num_higher",
+    "num_untied",
+    "higher_low",
+    "higher_high",
+)
+
+
+def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
+    """Every score of every arm with its 95 % intervals.
+
+    Returns:
+        Columns model (the variant), label_frac, measure, num_seeds; mean, low, high (t, over
+        seeds); iqm, iqm_low, iqm_high (interquartile mean, bootstrap over the arm's seeds);
+        tiles_low, tiles_high (of the mean, over seeds and test tiles together). NaN where there
+        are too few seeds or tiles.
+    """
+    import pandas as pd
+
+    rows = []
+    for frac, variant in arms_of(scores):
+        arm = scores[(scores["variant"] == variant) & (scores["label_frac"] == frac)]
+        for measure in SCORE_LABELS:
+            values = arm[measure].to_numpy(np.float64)
+            generator = np.random.default_rng(_SEED)
+            iqm = bootstrap_interval(values, interquartile_mean, generator)
+            tiles = _over_tiles(arm, measure, answer)
+            rows.append(
+                {
+                    "model": variant,
+                    "label_frac": frac,
+                    "measure": measure,
+                    **_named(t_interval(values), "mean", "low", "high"),
+                    **_named(iqm, "iqm", "iqm_low", "iqm_high"),
+                    "tiles_low": np.nan if tiles is None else tiles.low,
+                    "tiles_high": np.nan if tiles is None else tiles.high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | None:
+    if answer.resamples is None or measure not in answer.resamples.by_measure:
+        return None
+    drawn = answer.resamples.by_measure[measure]
+    resampled = np.stack([drawn[key] for key in arm["trial_key"]], axis=1)
+    by_seed = arm[measure].to_numpy(np.float64)
+    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.num_tiles)
+
+
+def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:
+    return {"num_seeds": interval.num, mean: interval.mean, low: interval.low, high: interval.high}
+
+
+def difference_table(answer: Answer) -> pd.DataFrame:
+    """Every paired difference, interval and test.
+
+    Returns:
+        Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
+        tiles_low, tiles_high (over seeds and test tiles), p, p_holm, pairs_needed, num_higher,
+        num_untied, higher_low, higher_high; see `differences.PairedDifference`.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "model": one.variant,
+                "minus": one.reference,
+                "label_frac": one.label_frac,
+                "measure": one.measure,
+                "num_pairs": one.difference.num,
+                "difference": one.difference.mean,
+                "low": one.difference.low,
+                "high": one.difference.high,
+                "tiles_low": one.over_tiles.low,
+                "tiles_high": one.over_tiles.high,
+                **{name: getattr(one, name) for name in _TEST_FIELDS},
+            }
+            for family in answer.differences.values()
+            for one in family
+        ]
+    )
+
+
+def needed_table(answer: Answer) -> pd.DataFrame:
+    """The annotations needed for the reference's score at every fraction.
+
+    Returns:
+        Columns model, reference, label_frac, num_seeds, needed, low, high: fractions of the
+        labelled training pixels; 0: the smallest fraction measured or less; inf: more than the
+        largest. share, share_low, share_high: the same
+        over label_frac; what is saved is 1 - share.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "model": one.variant,
+                "reference": one.reference,
+                "label_frac": one.label_frac,
+                "num_seeds": one.num,
+                "needed": one.needed,
+                "low": one.low,
+                "high": one.high,
+                "share": one.needed / one.label_frac,
+                "share_low": one.low / one.label_frac,
+                "share_high": one.high / one.label_frac,
+                "smallest_measured": one.smallest,
+                "largest_measured": one.largest,
+            }
+            for one in answer.needed
+        ]
+    )
+
+
+def curve_table(answer: Answer) -> pd.DataFrame:
+    """Area under each curve, differences of areas, and what twice the annotations would give.
+
+    Returns:
+        Columns what (area, area_difference, twice), model, minus, num_seeds, value, low, high, p,
+        note.
+    """
+    import pandas as pd
+
+    rows = [
+        _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
+    ]
+    rows += [
+        _curve_row("area_difference", one.variant, one.reference, one.area, one.p, "")
+        for one in answer.area_differences
+    ]
+    rows += [
+        _curve_row("twice", one.variant, "", one.score, np.nan, one.refused)
+        for one in answer.extrapolations
+    ]
+    return pd.DataFrame(rows)
+
+
+def _curve_row(
+    what: str, variant: str, minus: str, interval: Interval, p: float, note: str
+) -> dict[str, Any]:
+    return {
+        "what": what,
+        "model": variant,
+        "minus": minus,
+        **_named(interval, "value", "low", "high"),
+        "p": p,
+        "note": note,
+    }

@@ -1,0 +1,73 @@
+"""All tables of a study: computed once, then written, handed to the page, or offered as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.statistics.differences import variant_pairs
+from analysis.tables.comparison import comparison, per_class
+from analysis.tables.confusion_differences import ConfusionDifference, confusion_differences
+from analysis.tables.confusion_files import class_tables
+from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
+from analysis.tables.costs import costs
+from analysis.tables.table_files import comparison_table, costs_table, per_class_table, write_table
+from analysis.tables.table_text import TextTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.record import StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTables:
+    """Every table of a study, as numbers."""
+
+    comparison: pd.DataFrame
+    """As from `comparison.comparison`."""
+    per_class: pd.DataFrame
+    """As from `comparison.per_class`, at each variant's largest fraction."""
+    confusions: tuple[ConfusionTable, ...]
+    """As from `confusion_tables.all_confusion_tables`."""
+    differences: tuple[ConfusionDifference, ...]
+    """As from `confusion_differences.confusion_differences`, of all `differences.variant_pairs`."""
+    costs: pd.DataFrame
+    """As from `costs.costs`."""
+
+    def texts(self) -> Iterator[TextTable]:
+        """The tables that have a row, in the order of the page."""
+        if not self.comparison.empty:
+            yield comparison_table(self.comparison)
+        if not self.per_class.empty:
+            yield per_class_table(self.per_class)
+        yield from class_tables(self.confusions, self.differences)
+        if not self.costs.empty:
+            yield costs_table(self.costs)
+
+    def csvs(self) -> dict[str, str]:
+        """The text of every CSV file by its name without suffix, such as "comparison"."""
+        return {text.stem: text.csv for text in self.texts()}
+
+    def write(self, folder: Path) -> tuple[Path, ...]:
+        """Writes every table as .csv, .md and .tex; returns the paths."""
+        return tuple(path for text in self.texts() for path in write_table(text, folder))
+
+
+def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
+    """Computes all tables.
+
+    Args:
+        record: The study.
+        scores: As from `scores.score_trials(record)`.
+    """
+    confusions = all_confusion_tables(record, scores)
+    return StudyTables(
+        comparison=comparison(record, scores),
+        per_class=per_class(largest_of(confusions), record.info),
+        confusions=confusions,
+        differences=confusion_differences(confusions, variant_pairs(scores)),
+        costs=costs(record),
+    )

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.charts.chart import write_chart
+from analysis.charts.scarcity import label_scarcity_chart
+from analysis.reading.load import load_study
+from analysis.statistics.scores import score_trials
+
+
+def test_files_are_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
+    chart = label_scarcity_chart(score_trials(load_study("full", store)))
+    first = {path.name: path.read_bytes() for path in write_chart(chart, tmp_path / "a")}
+    again = {path.name: path.read_bytes() for path in write_chart(chart, tmp_path / "b")}
+    assert set(first) == {"label_scarcity.png", "label_scarcity.svg", "label_scarcity.csv"}
+    assert first["label_scarcity.png"].startswith(b"\x89PNG")
+    assert first == again
+
+
+def test_the_csv_holds_what_is_drawn(store: str, tmp_path: Path) -> None:
+    chart = label_scarcity_chart(score_trials(load_study("full", store)))
+    *_, csv = write_chart(chart, tmp_path)
+    frame = pd.read_csv(csv)
+    columns = "measure model label_frac num_seeds mean low high"
+    assert " ".join(frame.columns) == columns
+    assert len(frame) == 2 * 2 * 2
+    assert (frame["low"] < frame["mean"]).all()

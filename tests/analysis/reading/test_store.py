@@ -1,0 +1,79 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.reading.load import load_study
+from analysis.reading.store import (
+    UnknownStudyError,
+    all_runs,
+    known_studies,
+    open_store,
+    resolve_tracking_uri,
+)
+from analysis.schema import StudyDataError
+
+
+def test_unknown_study_lists_the_known_ones(store: str) -> None:
+    with pytest.raises(UnknownStudyError, match=r"got 'ful'; known studies: .*full") as caught:
+        load_study("ful", store)
+    assert "Default" not in caught.value.known
+    assert caught.value.known == known_studies(store)
+    with pytest.raises(UnknownStudyError):
+        load_study("Default", store)
+
+
+def test_missing_database_is_named_and_not_created(tmp_path: Path) -> None:
+    missing = tmp_path / "mlflow.db"
+    with pytest.raises(StudyDataError, match="must name an existing MLflow database"):
+        load_study("full", f"sqlite:///{missing}")
+    assert not missing.exists()
+
+
+def test_tracking_uri_given_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker")
+    assert resolve_tracking_uri(None) == "http://tracker"
+    assert resolve_tracking_uri("http://other") == "http://other"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").touch()
+    assert resolve_tracking_uri(None) == "sqlite:///mlflow.db"
+
+
+def test_missing_mlflow_is_one_line_that_says_what_to_do(store: str) -> None:
+    code = (
+        "import sys; sys.modules['mlflow'] = None\n"
+        "from analysis.reading.load import load_study\n"
+        "from analysis.schema import StudyDataError\n"
+        "try: load_study('full', sys.argv[1])\n"
+        "except StudyDataError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, store]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.count("\n") == 1
+    assert said.startswith(f"MLflow must be installed to read {store}, got no module mlflow")
+    assert "analysis-mlflow" in said
+
+
+def test_store_of_an_unknown_kind_is_one_line() -> None:
+    with pytest.raises(
+        StudyDataError, match="must be one that MLflow can open, got 'ftp://a'"
+    ) as e:
+        load_study("full", "ftp://a")
+    assert "\n" not in str(e.value)
+
+
+def test_all_runs_of_a_study_come_from_as_many_pages_as_it_takes(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = open_store(store)
+    experiment = client.get_experiment_by_name("full")
+    assert experiment is not None
+    whole = all_runs(client, [experiment.experiment_id], "")
+    monkeypatch.setattr("analysis.reading.store._PAGE_SIZE", 5)
+    paged = all_runs(client, [experiment.experiment_id], "")
+    assert [run.info.run_id for run in paged] == [run.info.run_id for run in whole]
+    assert len(paged) == 1 + 4 + 12

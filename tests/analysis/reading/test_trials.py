@@ -1,0 +1,96 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from analysis.reading.trials import TRIAL_COLUMNS, arms_of, trial_row, trials_frame
+from analysis.schema import StudyDataError
+
+
+def run(params: dict[str, str] | None = None, drop: str = "", **tags: str) -> Any:
+    """A run as MLflow gives it, with these tags changed and one left out."""
+    base = {
+        "trial_key": "confirm-urec-f0.10-s2", "phase": "confirm", "arm": "urec-f0.10",
+        "model": "urec", "label_frac": "0.1", "seed": "2", "status": "finished",
+        "converged": "true",
+    }  # fmt: skip
+    named = {name: value for name, value in (base | tags).items() if name != drop}
+    data = SimpleNamespace(
+        tags=named,
+        params={"lr": "1e-3", "w1": "0.25"} | (params or {}),
+        metrics={"perf/eval_s": 2.0},
+    )
+    return SimpleNamespace(data=data, info=SimpleNamespace(run_id="r", artifact_uri="/a"))
+
+
+def test_row_has_every_column_and_nan_where_nothing_was_recorded() -> None:
+    row = trial_row(run())
+    assert set(row) == set(TRIAL_COLUMNS)
+    assert (row["lr"], row["w1"], row["eval_s"], row["converged"]) == (0.001, 0.25, 2.0, True)
+    frame = trials_frame([row])
+    assert frame["select_mean_f1"].isna().all()
+    assert frame["seed"].dtype == "int64"
+
+
+def test_convergence_not_recorded_is_unknown_not_false() -> None:
+    assert trials_frame([trial_row(run(drop="converged"))])["converged"].isna().all()
+
+
+def test_no_trials_still_have_columns_and_dtypes() -> None:
+    frame = trials_frame([])
+    assert list(frame.columns) == list(TRIAL_COLUMNS)
+    assert frame["label_frac"].dtype == "float64"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "segnet"}, r"model must be one of \['unet', 'urec'\], got 'segnet'"),
+        ({"phase": "tune"}, r"phase must be one of \['search', 'confirm'\]"),
+        ({"status": "lost"}, "status must be one of"),
+        ({"label_frac": "0"}, r"label_frac must be in \(0, 1\]"),
+        ({"label_frac": "nan"}, r"label_frac must be in \(0, 1\]"),
+        ({"label_frac": "ten"}, "label_frac must be a number, got 'ten'"),
+        ({"converged": "yes"}, "converged must be 'true' or 'false'"),
+        ({"params": {"lr": "fast"}}, "lr must be a number"),
+        ({"drop": "arm"}, "tag arm must be set"),
+        (
+            {"variant": "urec-some"},
+            r"variant must be one of \['urec', 'urec-all', 'urec-annotated'\], got 'urec-some'",
+        ),
+        ({"variant": "unet"}, "variant must be one of .* got 'unet'"),
+        ({"attempts": "0"}, "attempts must be a whole number >= 1, got '0'"),
+        ({"attempts": "twice"}, "attempts must be a whole number >= 1, got 'twice'"),
+    ],
+)
+def test_broken_run_is_refused_by_trial_key(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyDataError, match=message) as caught:
+        trial_row(run(**changes))
+    assert "in trial confirm-urec-f0.10-s2" in str(caught.value)
+
+
+def test_older_run_is_its_models_variant_at_its_first_attempt() -> None:
+    row = trial_row(run())
+    assert (row["variant"], row["attempts"]) == ("urec", 1)
+    row = trial_row(run(variant="urec-annotated", attempts="3"))
+    assert (row["model"], row["variant"], row["attempts"]) == ("urec", "urec-annotated", 3)
+    assert row["w1"] == 0.25
+
+
+@pytest.mark.parametrize("status", ["pruned", "stopped"])
+def test_trial_ended_early_is_a_row_without_scores(status: str) -> None:
+    row = trial_row(run(status=status, drop="converged"))
+    assert row["status"] == status
+    assert trials_frame([row])["select_miou"].isna().all()
+
+
+def test_arms_are_ordered_by_fraction_and_then_by_variant() -> None:
+    tags = [("urec", "urec-annotated", "0.1"), ("urec", "urec-all", "0.1"),
+            ("unet", "unet", "1"), ("unet", "unet", "0.1")]  # fmt: skip
+    rows = [
+        trial_row(run(trial_key=f"k{i}", model=model, variant=variant, label_frac=frac))
+        for i, (model, variant, frac) in enumerate(tags)
+    ]
+    assert arms_of(trials_frame(rows)) == [
+        (0.1, "unet"), (0.1, "urec-all"), (0.1, "urec-annotated"), (1.0, "unet"),
+    ]  # fmt: skip

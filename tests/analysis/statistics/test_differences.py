@@ -1,0 +1,114 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from analysis.reading.load import load_study
+from analysis.statistics.differences import all_differences, paired_differences, variant_pairs
+from analysis.statistics.scores import score_trials
+from analysis.statistics.tile_scores import resample_tiles
+
+
+def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
+
+
+def gains(per_frac: dict[float, list[float]]) -> pd.DataFrame:
+    """U-REC scores these higher than U-Net, per fraction and seed."""
+    rows = []
+    for frac, per_seed in per_frac.items():
+        for seed, gain in enumerate(per_seed):
+            rows += [("unet", frac, seed, 0.5), ("urec", frac, seed, 0.5 + gain)]
+    return scores(*rows)
+
+
+def test_differences_are_paired_by_seed_not_by_order() -> None:
+    frame = scores(
+        ("urec", 0.1, 2, 0.52), ("urec", 0.1, 0, 0.72), ("urec", 0.1, 1, 0.62),
+        ("unet", 0.1, 0, 0.70), ("unet", 0.1, 1, 0.60), ("unet", 0.1, 2, 0.50),
+    )  # fmt: skip
+    (paired,) = paired_differences(frame, "mean_f1")
+    assert paired.difference.num == 3
+    assert paired.difference.mean == pytest.approx(0.02)
+    assert paired.difference.low == pytest.approx(0.02)
+
+
+def test_only_shared_seeds_and_fractions_count() -> None:
+    frame = scores(
+        ("urec", 0.1, 0, 0.8), ("urec", 0.1, 1, 0.9), ("unet", 0.1, 1, 0.7),
+        ("urec", 1.0, 0, 0.9), ("unet", 0.5, 0, 0.9),
+    )  # fmt: skip
+    (paired,) = paired_differences(frame, "mean_f1")
+    assert (paired.label_frac, paired.difference.num) == (0.1, 1)
+    assert paired.difference.mean == pytest.approx(0.2)
+
+
+def test_no_scores_no_differences() -> None:
+    assert paired_differences(scores(), "mean_f1") == ()
+
+
+def test_any_two_variants_are_paired_by_seed() -> None:
+    frame = scores(
+        ("urec-all", 0.1, 1, 0.70), ("urec-all", 0.1, 2, 0.80), ("unet", 0.1, 1, 0.1),
+        ("urec-annotated", 0.1, 2, 0.75), ("urec-annotated", 0.1, 1, 0.65),
+    )  # fmt: skip
+    (paired,) = paired_differences(frame, "mean_f1", "urec-all", "urec-annotated")
+    assert (paired.variant, paired.reference) == ("urec-all", "urec-annotated")
+    assert (paired.difference.num, paired.difference.mean) == (2, pytest.approx(0.05))
+    assert paired_differences(frame, "mean_f1") == ()
+
+
+def test_every_u_rec_is_compared_with_u_net_and_then_with_each_other() -> None:
+    rows = {name: (name, 0.1, 1, 0.5) for name in ("urec-annotated", "unet", "urec-all", "urec")}
+    assert variant_pairs(scores()) == ()
+    assert variant_pairs(scores(rows["unet"])) == ()
+    assert variant_pairs(scores(rows["urec"], rows["unet"])) == (("urec", "unet"),)
+    three = scores(rows["urec-annotated"], rows["unet"], rows["urec-all"])
+    assert variant_pairs(three) == (
+        ("urec-all", "unet"), ("urec-annotated", "unet"), ("urec-all", "urec-annotated"),
+    )  # fmt: skip
+    assert variant_pairs(three[three["variant"] != "unet"]) == (("urec-all", "urec-annotated"),)
+
+
+def test_p_values_are_scipys_and_corrected_over_the_fractions() -> None:
+    generator = np.random.default_rng(0)
+    drawn = {frac: generator.normal(shift, 0.02, 8).tolist() for frac, shift in
+             ((0.01, 0.03), (0.1, 0.01), (1.0, 0.0))}  # fmt: skip
+    family = paired_differences(gains(drawn), "mean_f1")
+    for one in family:
+        values = np.array(drawn[one.label_frac])
+        expected = scipy_stats.permutation_test(
+            (values,), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
+        assert one.p == pytest.approx(expected.pvalue)
+        assert one.pairs_needed == 7
+    ordered = sorted(family, key=lambda one: one.p)
+    adjusted = np.maximum.accumulate([(3 - i) * one.p for i, one in enumerate(ordered)])
+    assert [one.p_holm for one in ordered] == pytest.approx(np.minimum(adjusted, 1.0))
+
+
+def test_few_pairs_have_no_p_and_show_nothing() -> None:
+    (one,) = paired_differences(gains({0.1: [0.2, 0.2, 0.21]}), "mean_f1")
+    assert math.isnan(one.p)
+    assert math.isnan(one.p_holm)
+    assert (one.is_shown, one.is_testable, one.pairs_needed) == (False, False, 6)
+    assert (one.num_higher, one.num_untied) == (3, 3)
+    assert one.higher_low < 0.5 < one.higher_high  # three of three is no certainty
+
+
+def test_a_score_that_is_missing_is_no_pair() -> None:
+    frame = gains({0.1: [0.1, 0.1, 0.1]})
+    frame.loc[0, "mean_f1"] = math.nan
+    (one,) = paired_differences(frame, "mean_f1")
+    assert one.difference.num == 2
+
+
+def test_intervals_over_tiles_are_wider_where_tiles_differ(store: str) -> None:
+    record = load_study("full", store)
+    frame = score_trials(record)
+    assert resample_tiles(record, ("mean_f1",)) is None  # two tiles
+    for one in all_differences(frame, "mean_f1"):
+        assert not one.over_tiles.is_known
+        assert one.over_tiles.mean == pytest.approx(one.difference.mean)

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics as sk
+
+from analysis.statistics.measures import (
+    class_mean,
+    f1_per_class,
+    iou_per_class,
+    kappa,
+    overall_accuracy,
+    precision_per_class,
+    recall_per_class,
+    row_normalised,
+)
+
+NAN = float("nan")
+BY_HAND = np.array([[6, 2, 0], [1, 9, 0], [2, 0, 0]], dtype=np.int64)
+
+
+def test_measures_of_a_matrix_computed_by_hand() -> None:
+    assert overall_accuracy(BY_HAND) == pytest.approx(15 / 20)
+    np.testing.assert_allclose(precision_per_class(BY_HAND), [6 / 9, 9 / 11, NAN])
+    np.testing.assert_allclose(recall_per_class(BY_HAND), [6 / 8, 9 / 10, 0.0])
+    np.testing.assert_allclose(f1_per_class(BY_HAND), [12 / 17, 18 / 21, 0.0])
+    np.testing.assert_allclose(iou_per_class(BY_HAND), [6 / 11, 9 / 12, 0.0])
+    chance = (9 * 8 + 11 * 10 + 0 * 2) / 400
+    assert kappa(BY_HAND) == pytest.approx((0.75 - chance) / (1 - chance))
+
+
+def test_rows_of_the_paper_are_recall_on_the_diagonal() -> None:
+    normalised = row_normalised(BY_HAND)
+    np.testing.assert_allclose(normalised.sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.diag(normalised), recall_per_class(BY_HAND))
+
+
+@given(arrays(np.int64, (4, 4), elements=st.integers(0, 30)))
+def test_measures_agree_with_scikit_learn(counts: np.ndarray) -> None:
+    truth, predicted = np.nonzero(np.ones((4, 4)))
+    weights = counts.ravel()
+    present = (counts.sum(0) + counts.sum(1)) > 0
+    if present.sum() < 2:
+        return
+    labels = list(range(4))
+    args = {"labels": labels, "sample_weight": weights, "zero_division": 0.0}
+    ours = f1_per_class(counts)
+    assert np.array_equal(np.isnan(ours), ~present)
+    expected = sk.f1_score(truth, predicted, average=None, **args)
+    np.testing.assert_allclose(ours[present], expected[present])
+    expected = sk.jaccard_score(truth, predicted, average=None, **args)
+    np.testing.assert_allclose(iou_per_class(counts)[present], expected[present])
+    expected = sk.recall_score(truth, predicted, average=None, **args)
+    np.testing.assert_allclose(np.nan_to_num(recall_per_class(counts)), expected)
+    expected = sk.precision_score(truth, predicted, average=None, **args)
+    np.testing.assert_allclose(np.nan_to_num(precision_per_class(counts)), expected)
+    assert overall_accuracy(counts) == pytest.approx(
+        sk.accuracy_score(truth, predicted, sample_weight=weights)
+    )
+    assert kappa(counts) == pytest.approx(
+        sk.cohen_kappa_score(truth, predicted, sample_weight=weights), nan_ok=True
+    )
+
+
+def test_class_in_neither_reference_nor_prediction_is_nan_and_in_no_mean() -> None:
+    counts = np.array([[5, 0, 5], [0, 0, 0], [0, 0, 10]], dtype=np.int64)
+    f1 = f1_per_class(counts)
+    assert np.isnan(f1[1])
+    assert np.isnan(iou_per_class(counts)[1])
+    assert class_mean(f1, ("a", "b", "c")) == pytest.approx((10 / 15 + 20 / 25) / 2)
+    assert class_mean(f1, ("a", "b", "c"), ("c",)) == pytest.approx(10 / 15)
+    assert np.isnan(class_mean(f1, ("a", "b", "c"), ("a", "c")))
+
+
+def test_no_pixels_at_all_is_nan_not_zero() -> None:
+    nothing = np.zeros((2, 2), dtype=np.int64)
+    assert np.isnan(overall_accuracy(nothing))
+    assert np.isnan(kappa(nothing))
+    assert np.isnan(row_normalised(nothing)).all()
+
+
+def test_kappa_of_one_single_class_is_nan() -> None:
+    assert np.isnan(kappa(np.array([[7, 0], [0, 0]], dtype=np.int64)))
+
+
+def test_counts_beyond_float32_stay_exact() -> None:
+    """A whole survey: 10^11 pixels, one of them wrong."""
+    counts = np.array([[10**11, 1], [0, 10**11]], dtype=np.int64)
+    assert overall_accuracy(counts) < 1.0
+
+
+def test_matrix_that_is_not_square_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"square \(..., K, K\), got shape \(2, 3\)"):
+        f1_per_class(np.ones((2, 3), dtype=np.int64))
+    with pytest.raises(ValueError, match="one entry per class"):
+        class_mean(np.ones(2), ("a",))

@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.tables.confusion_differences import ConfusionDifference
+from analysis.tables.confusion_tables import ConfusionTable
+from analysis.tables.table_findings import (
+    comparison_finding,
+    confusion_finding,
+    difference_finding,
+    otherwise_finding,
+    per_class_finding,
+)
+
+NAN = math.nan
+MINUS = "\N{MINUS SIGN}"
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+def compared(*arms: tuple[str, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(arms, columns=["model", "label_frac", "mean_f1_mean"])
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ([], "No arm has test scores yet"),
+        ([("unet", 0.1, NAN)], "No arm has test scores yet"),
+        ([("unet", 0.1, 0.5), ("urec", 0.1, 0.6)],
+         f"With 10{NBSP}% of the labels, mean F1 is 0.500 for U-Net and 0.600 for U-REC"),
+        ([("unet", 1.0, 0.7), ("unet", 0.1, 0.5), ("unet", 0.5, 0.9)],
+         f"From 10{NBSP}% to 100{NBSP}% of the labels, mean F1 goes from 0.500 to 0.700 for U-Net"),
+        ([("unet", 0.1, 0.5), ("unet", 1.0, 0.7), ("urec", 0.1, 0.6), ("urec", 1.0, NAN)],
+         f"Mean F1 by share of the labels: U-Net 0.500 at 10{NBSP}% to 0.700 at 100{NBSP}%, "
+         f"U-REC 0.600 at 10{NBSP}%"),
+    ],
+)  # fmt: skip
+def test_comparison_is_summed_up_from_end_to_end(
+    arms: list[tuple[str, float, float]], said: str
+) -> None:
+    assert comparison_finding(compared(*arms)) == said
+
+
+def test_other_ways_of_counting_say_by_how_much() -> None:
+    frame = pd.DataFrame(
+        {
+            "mean_f1_mean": [0.5, 0.6, NAN], "mean_f1_all_mean": [0.45, 0.58, NAN],
+            "oa_mean": [0.7, 0.8, NAN], "oa_eroded_mean": [0.72, 0.82, NAN],
+        }
+    )  # fmt: skip
+    assert otherwise_finding(frame, True) == (
+        f"With every class in it, mean F1 changes by {MINUS}0.050 to {MINUS}0.020; against the "
+        "eroded reference, OA changes by +0.020"
+    )
+    full = frame.drop(columns="oa_eroded_mean")
+    assert otherwise_finding(full, False) == ""
+    assert otherwise_finding(frame.iloc[2:], True) == ""
+    assert otherwise_finding(frame, False).startswith("Against the eroded reference")
+
+
+def test_best_and_worst_class_of_each_variant() -> None:
+    frame = pd.DataFrame(
+        [("a_b", "unet", 0.9), ("a_b", "urec", 0.8), ("c", "unet", 0.2), ("c", "urec", NAN)],
+        columns=["class", "model", "f1"],
+    )
+    assert per_class_finding(frame) == (
+        "F1 from the best to the worst class: U-Net a b (0.900) to c (0.200); U-REC a b (0.800)"
+    )
+    assert per_class_finding(frame.iloc[:0]) == ""
+
+
+def test_most_frequent_mistake_of_each_variant() -> None:
+    def table(variant: str, counts: list[list[int]]) -> ConfusionTable:
+        return ConfusionTable.from_counts(
+            np.array(counts, dtype=np.int64), variant=variant, label_frac=1.0, seeds=(0,),
+            num_tiles=1, classes=("low_veg", "tree", "car"),
+        )  # fmt: skip
+
+    unet = table("unet", [[9, 1, 0], [4, 6, 0], [0, 0, 0]])
+    perfect = table("urec", [[9, 0, 0], [0, 6, 0], [0, 0, 1]])
+    assert confusion_finding([unet, perfect]) == (
+        "Taken most often: tree for low veg by U-Net (0.400)"
+    )
+    assert confusion_finding([perfect]) == ""
+    assert confusion_finding([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("f1", "said"),
+    [
+        ([0.076, 0.0, -0.02],
+         f"U-REC gains most on low veg (+0.076 F1), loses most on car ({MINUS}0.020 F1)"),
+        ([0.076, 0.03, 0.01],
+         "U-REC gains on every class, most on low veg (+0.076 F1), least on car (+0.010 F1)"),
+        ([-0.01, -0.03, -0.02],
+         f"U-REC loses on every class, most on tree ({MINUS}0.030 F1), least on low veg "
+         f"({MINUS}0.010 F1)"),
+        ([0.02, 0.0, 0.0], "U-REC gains most on low veg (+0.020 F1), loses on no class"),
+        ([0.0, -0.02, 0.0],
+         f"U-REC gains on no class, loses most on tree ({MINUS}0.020 F1)"),
+        ([0.0004, -0.0004, NAN], "U-REC and U-Net have the same F1 on every class"),
+        ([NAN, 0.02, NAN], "U-REC gains on tree (+0.020 F1)"),
+        ([NAN, -0.02, NAN], f"U-REC loses on tree ({MINUS}0.020 F1)"),
+        ([NAN, NAN, NAN], "No class has an F1 on both sides"),
+    ],
+)  # fmt: skip
+def test_difference_is_described_by_its_extremes(f1: list[float], said: str) -> None:
+    nothing = np.zeros(3)
+    table = ConfusionDifference(
+        variant="urec", reference="unet", label_frac=1.0, seeds=(0,), reference_seeds=(0,),
+        num_tiles=1, classes=("low_veg", "tree", "car"), normalised=np.zeros((3, 3)),
+        precision=nothing, recall=nothing, f1=np.array(f1),
+    )  # fmt: skip
+    assert difference_finding(table) == said
