@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.reading.export import write_export
-from analysis.reading.load import EXPORT_SUFFIX, load_study
-from analysis.schema import StudyDataError
+from analysis.reading.load import load_study
+from analysis.schema import EXPORT_SUFFIX, StudyDataError
 from analysis.side_by_side import write_side_by_side
 from analysis.study_report import StudyReport
 from analysis.workers import InThisProcess

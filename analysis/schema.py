@@ -18,6 +18,10 @@ SELECT_SCORES = ("mean_f1", "miou", "oa")
 """Validation scores by which a study may select, `select/<score>` in MLflow."""
 
 
+EXPORT_SUFFIX = ".parquet"
+"""A name that ends so is a file, not a study in MLflow."""
+
+
 class StudyDataError(ValueError):
     """A record in MLflow is not as `run_study.py` writes it."""
 

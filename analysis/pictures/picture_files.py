@@ -16,6 +16,7 @@ from analysis.pictures.sheets import (
     prediction_sheet,
     reconstruction_sheet,
 )
+from analysis.wording import fraction_text
 
 
 def write_pictures(section: PictureSection, folder: Path) -> tuple[Path, ...]:
@@ -42,7 +43,7 @@ def write_pictures(section: PictureSection, folder: Path) -> tuple[Path, ...]:
         }
         for name, sheet in sheets.items():
             if sheet is not None:
-                path = folder / f"{name}_f{_fraction_text(fraction.label_frac)}.png"
+                path = folder / f"{name}_f{fraction_text(fraction.label_frac)}.png"
                 path.write_bytes(_png(draw_sheet(sheet)))
                 paths.append(path)
     tables = {"crops.csv": _crop_rows(section), "disagreement.csv": _tile_rows(section)}
@@ -115,8 +116,3 @@ def _png(pixels: Picture) -> bytes:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG")
     return content.getvalue()
-
-
-def _fraction_text(fraction: float) -> str:
-    """At least two decimals, and as many as the number has: distinct for distinct fractions."""
-    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)

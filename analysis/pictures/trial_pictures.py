@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.schema import MODELS
+from analysis.wording import fraction_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
     for budget in record.info.budgets:
         if budget.seed != min(seeds, default=None) or budget.label_frac >= 1:
             continue
-        name = f"budgets/s{budget.seed}-f{_fraction_text(budget.label_frac)}.png"
+        name = f"budgets/s{budget.seed}-f{fraction_text(budget.label_frac)}.png"
         content = record.study_artifact(name)
         if content is None:
             continue
@@ -100,11 +101,6 @@ def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
             )
         )
     return pictures
-
-
-def _fraction_text(fraction: float) -> str:
-    """As in the names of the files: at least two decimals, and as many as the number has."""
-    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
 
 
 def _data_uri(content: bytes) -> str:

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from analysis.reading.confusion import TrialConfusion
-from analysis.reading.load import EXPORT_SUFFIX
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import StudyDataError
+from analysis.schema import EXPORT_SUFFIX, StudyDataError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,17 +19,15 @@ from analysis.reading.store import (
     resolve_tracking_uri,
 )
 from analysis.reading.trials import trial_row, trials_frame
-from analysis.schema import StudyDataError, StudyInfo, parse_study
+from analysis.schema import EXPORT_SUFFIX, StudyDataError, StudyInfo, parse_study
 from analysis.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
-__all__ = ["EXPORT_SUFFIX", "StudyRecord", "load_study"]
+__all__ = ["StudyRecord", "load_study"]
 
-EXPORT_SUFFIX = ".parquet"
-"""A name that ends so is a file, not a study in MLflow."""
 _PARENT_TAG = "mlflow.parentRunId"
 
 

@@ -9,7 +9,7 @@ from analysis.schema import MODELS
 from analysis.tables.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion_tables import HEADER, ConfusionTable, SummaryRows, largest_of
 from analysis.tables.table_text import TextTable, machine_cell
-from analysis.wording import counted, percent, score, signed
+from analysis.wording import counted, fraction_text, percent, score, signed
 
 
 def confusion_table(table: ConfusionTable, *, with_fraction: bool = False) -> TextTable:
@@ -84,11 +84,6 @@ def class_tables(
         yield difference_table(difference)
     for difference in differences:
         yield difference_table(difference, with_fraction=True)
-
-
-def fraction_text(fraction: float) -> str:
-    """At least two decimals and as many as the number has, as in trial keys: 0.1 -> '0.10'."""
-    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
 
 
 def _matrix(

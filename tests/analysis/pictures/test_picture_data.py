@@ -1,45 +1,10 @@
 import numpy as np
 import pytest
 
-from analysis.pictures.crops import Crop
-from analysis.pictures.disagreement import tile_disagreement
-from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
-
 CLASSES = ("low_vegetation", "car")
-COLORS = np.array([[0, 255, 255], [255, 255, 0]], dtype=np.uint8)
 
 
-def make_crop(index: int = 1, *, variants: tuple[str, ...] = ("unet", "urec"), side: int = 8):
-    """A crop whose reference is of one class, got right by the second variant alone."""
-    reference = np.full((side, side), index, np.uint8)
-    reference[0] = 255
-    wrong = np.full((side, side), 1 - index, np.uint8)
-    maps = {v: wrong if i == 0 else reference % 255 for i, v in enumerate(variants)}
-    maps = {v: np.where(reference == 255, 0, m).astype(np.uint8) for v, m in maps.items()}
-    rebuilt = {v: np.full((side, side, 3), 9, np.uint8) for v in variants if v != "unet"}
-    return CropPictures(
-        crop=Crop(
-            class_index=index, tile="area 1", top_px=16, left_px=32, side_px=side,
-            num_first_px=0, num_second_px=side * (side - 1),
-        ),
-        class_name=CLASSES[index], num_class_px=side * (side - 1),
-        image=np.full((side, side, 3), 200, np.uint8), reference=reference, predicted=maps,
-        reconstructed=rebuilt,
-    )  # fmt: skip
-
-
-def make_section(crops=None, *, kinds=None, variants=("unet", "urec"), num_tiles: int = 1):
-    if kinds is None:
-        kinds = np.array([[0, 0, 0, 1], [2, 2, 3, 4]], np.uint8)
-    tiles = [tile_disagreement(f"area{i}", np.roll(kinds, i), 280) for i in range(num_tiles)]
-    fraction = FractionPictures(
-        label_frac=0.01, seed=1, variants=variants, pair=variants[:2], tiles=tuple(tiles),
-        crops=(make_crop(variants=variants),) if crops is None else tuple(crops),
-    )  # fmt: skip
-    return PictureSection(classes=CLASSES, colors=COLORS, fractions=(fraction,), num_left_out=0)
-
-
-def test_the_heading_says_what_was_found() -> None:
+def test_the_heading_says_what_was_found(make_section) -> None:
     # 7 known pixels: 3 both right, 1 the first alone, 2 the second alone, 1 both wrong
     (fraction,) = make_section().fractions
     assert fraction.heading.replace("\u00a0", " ") == (
@@ -58,25 +23,27 @@ def test_the_heading_says_what_was_found() -> None:
     ("kind", "said"),
     [(0, "on the same test pixels"), (3, "on the same test pixels"), (4, "no test pixel has")],
 )
-def test_models_that_never_differ_get_a_sentence_without_numbers(kind: int, said: str) -> None:
+def test_models_that_never_differ_get_a_sentence_without_numbers(
+    kind: int, said: str, make_section
+) -> None:
     (fraction,) = make_section([], kinds=np.full((4, 4), kind, np.uint8)).fractions
     assert said in fraction.heading
     texts = [fraction.heading, *(text for *_, text in fraction.legend)]
     assert "nan" not in " ".join([*texts, fraction.tile_panel(fraction.tiles[0]).alt])
 
 
-def test_the_model_that_is_right_more_often_comes_first() -> None:
+def test_the_model_that_is_right_more_often_comes_first(make_section) -> None:
     (fraction,) = make_section(kinds=np.array([[1, 1, 2, 0]], np.uint8)).fractions
     assert fraction.heading.index("U-Net on") < fraction.heading.index("U-REC on")
 
 
-def test_at_most_twelve_tiles_are_shown_and_all_are_counted() -> None:
+def test_at_most_twelve_tiles_are_shown_and_all_are_counted(make_section) -> None:
     (fraction,) = make_section(num_tiles=15).fractions
     assert len(fraction.shown_tiles) == 12
     assert fraction.total.both_right == 15 * 3
 
 
-def test_panels_of_a_crop_and_their_alternative_texts() -> None:
+def test_panels_of_a_crop_and_their_alternative_texts(make_section) -> None:
     section = make_section()
     panels = section.panels(section.fractions[0].crops[0])
     assert [panel.title for panel in panels] == [
@@ -92,7 +59,7 @@ def test_panels_of_a_crop_and_their_alternative_texts() -> None:
     assert len(set(alts.values())) == len(panels)
 
 
-def test_panels_of_three_variants_name_each_reconstruction() -> None:
+def test_panels_of_three_variants_name_each_reconstruction(make_section) -> None:
     section = make_section(variants=("unet", "urec-all", "urec-annotated"))
     titles = [panel.title for panel in section.panels(section.fractions[0].crops[0])]
     assert titles[-2:] == [
@@ -101,13 +68,13 @@ def test_panels_of_three_variants_name_each_reconstruction() -> None:
     assert len(titles) == 10
 
 
-def test_unknown_pixels_are_no_errors() -> None:
+def test_unknown_pixels_are_no_errors(make_crop) -> None:
     one = make_crop()
     assert (one.reference == 255).sum() == 8
     assert (one.num_wrong("unet"), one.num_wrong("urec")) == (56, 0)
 
 
-def test_the_map_of_a_tile_says_its_numbers() -> None:
+def test_the_map_of_a_tile_says_its_numbers(make_section) -> None:
     (fraction,) = make_section().fractions
     panel = fraction.tile_panel(fraction.tiles[0])
     assert panel.title == "area0"
@@ -116,6 +83,6 @@ def test_the_map_of_a_tile_says_its_numbers() -> None:
     )
 
 
-def test_classes_without_a_crop_are_named() -> None:
+def test_classes_without_a_crop_are_named(make_section) -> None:
     (fraction,) = make_section().fractions
     assert fraction.classes_without_crop(CLASSES) == ["low_vegetation"]
