@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 out=options.out,
                 workers=workers,
             )
-    except (UnknownStudyError, StudyDataError) as error:
+    except (UnknownStudyError, StudyDataError, OSError) as error:
         print(f"python -m analysis: {error}", file=sys.stderr)
         return 2
     if not paths.files:

@@ -41,8 +41,7 @@ def findings(answer: Answer) -> tuple[str, ...]:
     said: list[str] = []
     for pair in [(one.variant, one.reference) for one in answer.area_differences]:
         family = [d for d in answer.main_differences if (d.variant, d.reference) == pair]
-        needed = [n for n in answer.needed if (n.variant, n.reference) == pair]
-        said += _annotation_finding(needed, family)
+        said += _annotation_finding(answer, pair, family)
         said.append(_difference_finding(pair, family))
     if "unet" not in variants:
         said.append(
@@ -53,16 +52,21 @@ def findings(answer: Answer) -> tuple[str, ...]:
 
 
 def _annotation_finding(
-    needed: Sequence[AnnotationNeeded], family: Sequence[PairedDifference]
+    answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
 ) -> Iterator[str]:
-    """How much annotation is saved; at most one text."""
+    """How much annotation is saved; one text, or none where there is but one fraction."""
+    variant, reference = (MODELS[name].label for name in pair)
+    needed = [one for one in answer.needed if (one.variant, one.reference) == pair]
     if not needed:
+        if pair[1] == "unet" and len(family) > 1:
+            yield (
+                f"How much annotation {variant} saves cannot be said: no seed has the scores of "
+                "both models at two fractions."
+            )
         return
-    variant, reference = (MODELS[name].label for name in (needed[0].variant, needed[0].reference))
-    shown = {d.label_frac: d.difference.mean > 0.0 for d in family if d.is_shown}
-    saving = [n for n in needed if n.saves and shown.get(n.label_frac, False)]
+    saving = [one for one in needed if answer.claims(one)]
     if saving:
-        parts = [f"{_score_at(n, reference)} with {_share(n)}" for n in reversed(saving)]
+        parts = [f"{_score_at(one, reference)} with {_share(one)}" for one in reversed(saving)]
         yield f"{variant} reaches {listed(parts)}."
         return
     last = needed[-1]
@@ -71,15 +75,32 @@ def _annotation_finding(
             f"How much annotation {variant} saves cannot be said from "
             f"{counted(last.num, 'seed')} with all scores: an interval needs {MIN_SEEDS}."
         )
-    elif shown.get(last.label_frac) is False:
+    elif math.isinf(last.low):
         yield (
             f"{variant} does not reach {_score_at(last, reference)} with the annotations there are."
+        )
+    elif last.falls_back:
+        yield (
+            f"No saving of annotations can be claimed: {variant} reaches "
+            f"{_score_at(last, reference)} with fewer, but scores lower again with more."
         )
     else:
         yield (
             f"No saving of annotations can be shown: for {_score_at(last, reference)}, {variant} "
-            f"needs {_share(last)}."
+            f"needs {_share(last)}{_why_not(last, family)}."
         )
+
+
+def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference]) -> str:
+    """Why an interval below the reference's own fraction is no claim."""
+    if not last.saves:
+        return ""
+    tested = any(d.is_testable for d in family if d.label_frac == last.label_frac)
+    return (
+        ", but no test shows U-REC to score higher there"
+        if tested
+        else f", but {counted(last.num, 'seed')} are too few for the test that a claim needs"
+    )
 
 
 def _score_at(needed: AnnotationNeeded, reference: str) -> str:
@@ -107,6 +128,11 @@ def bound_text(needed: AnnotationNeeded, fraction: float) -> str:
 def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference]) -> str:
     variant, reference = (MODELS[name].label for name in pair)
     paired = [d for d in family if d.difference.num]
+    if not paired and any(d.num_shared for d in family):
+        return (
+            f"Test {SCORE_LABELS[family[0].measure]} of {variant} or {reference} is not defined in "
+            "any pair of seeds: nothing can be said about their difference."
+        )
     if not paired:
         return (
             f"{reference} and {variant} share no seed at any annotation fraction: their "
@@ -133,6 +159,12 @@ def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference
         text = "; ".join(parts) + "."
         if open_fracs:
             text += f" At {listed(open_fracs)} no difference can be shown."
+        elsewhere = [percent(d.label_frac) for d in paired if d.is_shown and _is_local(d)]
+        if elsewhere:
+            text += (
+                f" At {listed(elsewhere)} that holds for these test tiles: the interval for others "
+                "of their kind covers 0."
+            )
     few = [percent(d.label_frac) for d in paired if not d.is_testable]
     if few:
         needs = paired[0].pairs_needed
@@ -140,13 +172,16 @@ def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference
     return text
 
 
+def _is_local(paired: PairedDifference) -> bool:
+    return paired.over_tiles.is_known and paired.over_tiles.low <= 0.0 <= paired.over_tiles.high
+
+
 def _untestable(paired: Sequence[PairedDifference], what: str) -> str:
     most = max(d.difference.num for d in paired)
     seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
-    tests = "one test needs" if len(paired) == 1 else f"tests at {len(paired)} fractions need"
     return (
         f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
-        f"{tests} {paired[0].pairs_needed}. Seen in {what}: {seen}."
+        f"tests of this study need {paired[0].pairs_needed}. Seen in {what}: {seen}."
     )
 
 
@@ -159,9 +194,9 @@ def _everywhere(open_fracs: Sequence[str], paired: Sequence[PairedDifference]) -
 def _effect(paired: PairedDifference) -> str:
     d = paired.difference
     interval = f"{_LEVEL} interval {signed(d.low)} to {signed(d.high)}"
-    p = p_value(paired.p_holm)
-    p = p if p.startswith("<") else f"= {p}"
-    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval}, p {p})"
+    return (
+        f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval}, p {_equals(paired.p_holm)})"
+    )
 
 
 def _extent(paired: Sequence[PairedDifference]) -> str:
@@ -175,8 +210,8 @@ def _extent(paired: Sequence[PairedDifference]) -> str:
 
 def curve_heading(answer: Answer) -> str:
     """A heading for the label-scarcity curves: the difference of the areas under them."""
-    compared = [one for one in answer.area_differences if one.area.num]
-    if not compared or math.isnan(compared[0].area.mean):
+    compared = [one for one in answer.area_differences if one.area.is_known]
+    if not compared:
         return "Score over annotation"
     return "; ".join(_area_text(one, SCORE_LABELS[answer.measure]) for one in compared[:2])
 
@@ -184,10 +219,16 @@ def curve_heading(answer: Answer) -> str:
 def _area_text(one: AreaDifference, label: str) -> str:
     variant, reference = (MODELS[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
-    text = f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label}"
-    if not one.area.is_known:
-        return text
-    return f"{text} ({_interval(one.area)})"
+    test = "" if math.isnan(one.p) else f", p {_equals(one.p)}"
+    return (
+        f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
+        f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
+    )
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _interval(interval: Interval) -> str:

@@ -128,9 +128,8 @@ def _links(file: Download | None) -> Markup:
     """A link that holds a table's CSV; nothing where there is no such table."""
     if file is None:
         return Markup()
-    return Markup('<span class="links"><a href="{}" download="{}">CSV</a></span>').format(
-        file.uri, file.file_name
-    )
+    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">CSV</a>'
+    return Markup(f'<span class="links">{link}</span>').format(file.uri, file.file_name)
 
 
 def study_facts(record: StudyRecord) -> tuple[str, ...]:
@@ -143,7 +142,7 @@ def study_facts(record: StudyRecord) -> tuple[str, ...]:
     if dataset.get("bands"):
         facts.append(" ".join(str(band) for band in dataset["bands"]))
     if dataset.get("gsd_m"):
-        reduced = int(config.get("downsample", 1))
+        reduced = int(config.get("downsample") or 1)
         sampled = f"{100 * float(dataset['gsd_m']):g} cm ground sample distance"
         facts.append(sampled + (f", reduced {reduced} times" if reduced > 1 else ""))
     splits = dataset.get("splits") or {}

@@ -118,7 +118,7 @@ def make_export(
     """Writes each study as a file `<name>.parquet`; arguments and errors as in `make_report`."""
 
     def write(report: StudyReport, folder: Path) -> tuple[Path, ...]:
-        return (write_export(report.record, folder / f"{report.record.info.name}{EXPORT_SUFFIX}"),)
+        return (write_export(report.record, folder / f"{report.folder_name}{EXPORT_SUFFIX}"),)
 
     return _write(write, names, tracking_uri, out, workers)
 
@@ -135,17 +135,22 @@ def _write(
         record.info.name: StudyReport(record=record, workers=workers or InThisProcess())
         for record in records
     }
-    if len(reports) < len(names):
+    folders = {report.folder_name.casefold() for report in reports.values()}
+    if len(folders) < len(names):
         raise StudyDataError(f"studies must have different names, got {', '.join(names)}")
     first = next(iter(reports.values()))
     if len(reports) == 1:
         folder = first.home if out is None else Path(out)
         files = writer(first, folder)
     else:
-        together = first.home.parent.parent / "+".join(reports) / "report"
+        together = (
+            first.home.parent.parent
+            / "+".join(one.folder_name for one in reports.values())
+            / "report"
+        )
         folder = together if out is None else Path(out)
         files = tuple(
-            path for name, report in reports.items() for path in writer(report, folder / name)
+            path for one in reports.values() for path in writer(one, folder / one.folder_name)
         )
         if writer is StudyReport.write_page:
             files += write_side_by_side(reports, folder)

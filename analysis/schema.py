@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 PHASES = ("search", "confirm")
 STATUSES = ("running", "finished", "failed", "pruned", "stopped")
@@ -183,8 +184,30 @@ def parse_study(
         num_seeds_asked=seeds if isinstance(seeds, int) else None,
         select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
         num_failed=None if num_failed is None else int(num_failed),
-        document=dict(document),
+        document=_without_credentials(document),
     )
+
+
+def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without user, password and query in the addresses of its configuration."""
+    config = document.get("config")
+    if not isinstance(config, Mapping):
+        return dict(document)
+    shown = {
+        name: without_credentials(value)
+        if name in ("tracking_uri", "storage", "address") and isinstance(value, str)
+        else value
+        for name, value in config.items()
+    }
+    return {**document, "config": shown}
+
+
+def without_credentials(uri: str) -> str:
+    """An address without user, password and query; what is no address stays as it is."""
+    parts = urlsplit(uri)
+    if "://" not in uri or (not parts.query and "@" not in parts.netloc):
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:

@@ -13,7 +13,9 @@ from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_info, l
 from analysis.findings import findings
 from analysis.page import difference_rows, environment, study_facts
 from analysis.schema import MODELS
+from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.table_files import machine_rows
+from analysis.tables.table_text import csv_text
 from analysis.warnings import warnings
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     csv = folder / "tables" / "comparison.csv"
     csv.parent.mkdir(parents=True, exist_ok=True)
     rows = machine_rows(together[columns])
-    csv.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8", newline="\n")
+    csv.write_text(csv_text(rows), encoding="utf-8", newline="\n")
     files = [csv]
     charts = {}
     for chart in _charts(reports):
@@ -54,6 +56,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
             studies=[
                 {
                     "name": name,
+                    "folder": report.folder_name,
                     "facts": study_facts(report.record),
                     "num_warnings": len(warnings(report.record, report.scores)),
                     "findings": findings(report.answer),
@@ -73,7 +76,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
 
 
 def _charts(reports: Mapping[str, StudyReport]) -> list[Chart]:
-    """The label-scarcity curves, one panel per study, on one scale."""
+    """The label-scarcity curves, one panel per study."""
     import pandas as pd
 
     infos = {
@@ -93,9 +96,13 @@ def _charts(reports: Mapping[str, StudyReport]) -> list[Chart]:
             label="Test scores over the annotated share, one panel per study",
             data=pd.DataFrame(rows),
             panels=tuple(
-                partial(draw_label_scarcity, info, title=name) for name, info in infos.items()
+                partial(
+                    draw_label_scarcity, info, title=f"{name}: test {SCORE_LABELS[info.measure]}"
+                )
+                for name, info in infos.items()
             ),
             variants=tuple(variant for variant in MODELS if variant in drawn),
-            note=next(iter(infos.values())).note,
+            note="Line: mean; points: seeds; band, from 3 seeds on: t-based 95 % interval over "
+            "seeds. Each panel has a scale of its own.",
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from analysis.charts.scarcity import label_scarcity_chart
 from analysis.page import render_page
 from analysis.pictures.picture_files import write_pictures
 from analysis.pictures.picture_section import picture_section
+from analysis.schema import StudyDataError
 from analysis.search.search_section import search_charts, search_section
 from analysis.statistics.answer import Answer, answer_of
 from analysis.statistics.scores import score_trials
@@ -63,11 +65,24 @@ class StudyReport:
         """Crops and maps; None where the study keeps none."""
         return picture_section(self.record, self.scores)
 
+    @cached_property
+    def shown_pictures(self) -> tuple[PictureSection | None, tuple[str, ...]]:
+        """As `pictures`; where they are damaged, None and a note that says so."""
+        try:
+            return self.pictures, ()
+        except StudyDataError as error:
+            return None, (f"No pictures are shown: {error}.",)
+
     @property
     def home(self) -> Path:
         """The study's own report folder, from where the study was run."""
         config = self.record.info.document.get("config") or {}
-        return Path(config.get("output") or "studies") / self.record.info.name / "report"
+        return Path(config.get("output") or "studies") / self.folder_name / "report"
+
+    @property
+    def folder_name(self) -> str:
+        """The study's name without what would lead out of a folder."""
+        return re.sub(r"[^\w.+ -]", "_", self.record.info.name).lstrip(".") or "_"
 
     @cached_property
     def texts(self) -> tuple[TextTable, ...]:
@@ -102,19 +117,21 @@ class StudyReport:
         without_confusions = replace(self.record, confusions={})  # less to hand over
         searched = self.workers.submit(search_section, without_confusions)
         drawn = [(c, self.workers.submit(write_chart, c, folder / FIGURES)) for c in self.charts()]
-        files = [*self.write_tables(folder), *self.write_pictures(folder)]
+        pictures, notes = self.shown_pictures
+        files = [*self.write_tables(folder)]
+        files += () if pictures is None else write_pictures(pictures, folder / FIGURES)
         charts: dict[str, PageChart] = {}
         for chart, written in drawn:
             charts[chart.name] = page_chart(chart, written.result())
             files += written.result()
         html = render_page(
-            self.record,
+            replace(self.record, notes=(*self.record.notes, *notes)),
             scores=self.scores,
             answer=self.answer,
             tables=self.tables,
             csvs={text.stem: text.csv for text in self.texts},
             search=searched.result(),
-            pictures=self.pictures,
+            pictures=pictures,
             charts=charts,
         )
         index = folder / "index.html"

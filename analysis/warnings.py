@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from analysis.reading.planned import planned_arms
 from analysis.reading.trials import arms_of
 from analysis.schema import MODELS, OPEN_STATUSES
 from analysis.wording import counted, listed, percent
@@ -13,6 +14,7 @@ from analysis.wording import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.reading.confusion import TrialConfusion
     from analysis.reading.load import StudyRecord
 
 
@@ -54,7 +56,17 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
         num_failed = int((rows["status"] == "failed").sum())
         if num_failed:
             found.append(f"{_of(num_failed, len(rows), what)} failed.")
+    if len({_test_set(one) for one in record.confusions.values()}) > 1:
+        found.append(
+            "Trials were scored on different test tiles or references: their differences measure "
+            "these too."
+        )
     return (*found, *_short_arms(record, scores), *_budget_warnings(record))
+
+
+def _test_set(confusion: TrialConfusion) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Names of the test tiles and reference pixels of every class on them."""
+    return tuple(sorted((t.name, tuple(t.full.sum(axis=1).tolist())) for t in confusion.tiles))
 
 
 def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
@@ -68,7 +80,9 @@ def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     if asked is None or not record.info.has_ended:
         return ()
     short = []
-    for frac, variant in arms_of(record.trials):
+    order = list(MODELS)
+    arms = {*arms_of(record.trials), *planned_arms(record.info)}
+    for frac, variant in sorted(arms, key=lambda arm: (arm[0], order.index(arm[1]))):
         num = int(((scores["variant"] == variant) & (scores["label_frac"] == frac)).sum())
         if num < asked:
             short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")

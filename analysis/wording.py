@@ -11,7 +11,10 @@ MISSING = "\N{EN DASH}"
 
 def percent(fraction: float) -> str:
     """A fraction as a percentage of three digits, such as "2 %" or "0.5 %", not to be broken."""
-    return f"{100.0 * fraction:.3g}\N{NO-BREAK SPACE}%"
+    value = 100.0 * fraction
+    return (
+        f"{value:,.0f}\N{NO-BREAK SPACE}%" if value >= 1000.0 else f"{value:.3g}\N{NO-BREAK SPACE}%"
+    )
 
 
 def fraction_text(fraction: float) -> str:

@@ -52,7 +52,8 @@ def needed_chart(answer: Answer) -> Chart | None:
 def _draw(needed: Sequence[AnnotationNeeded], measure: str, axes: Axes) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    smallest, largest = needed[0].smallest, needed[0].largest
+    smallest = min(one.smallest for one in needed)
+    largest = max(one.largest for one in needed)
     low, high = smallest / _MARGIN, largest * _MARGIN
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)

@@ -193,7 +193,7 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(_y_limits(*axes.get_ylim()))
     axes.set_xlabel("Annotated share of the training pixels (log scale)")
-    axes.set_title(title or f"Test {SCORE_LABELS[info.measure]}", loc="left")
+    axes.set_title(title or f"Test {SCORE_LABELS[info.measure]}", loc="left", parse_math=False)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,8 @@ def parse_confusion(document: Mapping[str, Any], *, where: str) -> TrialConfusio
     Raises:
         StudyDataError: If a field is missing or does not have its shape.
     """
+    if not isinstance(document, Mapping) or not isinstance(document.get("tiles", ()), Sequence):
+        raise StudyDataError(f"confusion.json must hold an object with tiles in {where}")
     if document.get("schema") != 1:
         raise StudyDataError(
             f"schema of confusion.json must be 1, got {document.get('schema')!r} in {where}; "
@@ -87,6 +89,8 @@ def parse_confusion(document: Mapping[str, Any], *, where: str) -> TrialConfusio
 
 
 def _parse_tile(tile: Mapping[str, Any], num_classes: int, where: str) -> TileConfusion:
+    if not isinstance(tile, Mapping):
+        raise StudyDataError(f"tiles of confusion.json must be objects, got {tile!r} in {where}")
     name = str(tile.get("name"))
     eroded = tile.get("eroded")
     return TileConfusion(

@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
 from analysis.reading.confusion import TrialConfusion
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import EXPORT_SUFFIX, StudyDataError
+from analysis.schema import EXPORT_SUFFIX, StudyDataError, without_credentials
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,7 +136,7 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
         "name": info.name,
         "status": info.status,
         "notes": json.dumps([note for note in record.notes if note != NO_PICTURES]),
-        "store": _without_credentials(record.tracking_uri),
+        "store": without_credentials(record.tracking_uri),
         "run_id": record.run_id,
     }
     if info.num_failed is not None:
@@ -147,12 +146,3 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
             dict(info.document), sort_keys=False, allow_unicode=True
         )
     return {METADATA_PREFIX + key: value for key, value in values.items()}
-
-
-def _without_credentials(uri: str) -> str:
-    """The URI without user, password, query and fragment: a file is handed on."""
-    parts = urlsplit(uri)
-    if "://" not in uri or (not parts.query and "@" not in parts.netloc):
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))

@@ -105,7 +105,10 @@ def _study_info(uri: str, parent: Run, name: str, notes: list[str]) -> StudyInfo
         notes.append("The study has no study.yaml: its configuration and data are not on record.")
         document: object = {}
     else:
-        document = yaml.safe_load(content)
+        try:
+            document = yaml.safe_load(content)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise StudyDataError(f"study.yaml must be YAML, got damage in study {name}") from error
     if not isinstance(document, dict):
         raise StudyDataError(f"study.yaml must be a mapping, got {document!r} in study {name}")
     tags = parent.data.tags
@@ -173,7 +176,13 @@ def _confusions(
         if content is None:
             notes.append(f"{key} finished without confusion.json and is in no table.")
             continue
-        found[key] = parse_confusion(json.loads(content), where=f"trial {key}")
+        try:
+            document = json.loads(content)
+        except ValueError as error:
+            raise StudyDataError(
+                f"confusion.json must be JSON, got damage in trial {key}"
+            ) from error
+        found[key] = parse_confusion(document, where=f"trial {key}")
     check_same_classes(found)
     if any(
         confusion.pooled_eroded() is None and any(t.eroded is not None for t in confusion.tiles)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.reading.planned import planned_arms
 from analysis.schema import MODELS
 from analysis.statistics.differences import PairedDifference, all_differences, variant_pairs
 from analysis.statistics.efficiency import (
@@ -21,6 +22,7 @@ from analysis.statistics.power_law import Extrapolation, extrapolate
 from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.stats import Interval, t_interval
 from analysis.statistics.tile_scores import resample_tiles
+from analysis.wording import counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +65,19 @@ class Answer:
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
     extrapolations: tuple[Extrapolation, ...]
+    left_out: tuple[str, ...]
+    """What areas and annotations needed leave out, in words."""
     resamples: TileResamples | None
     """Of the test tiles; None where they are too few or differ between trials."""
+
+    def claims(self, needed: AnnotationNeeded) -> bool:
+        """Whether a saving may be claimed: interval and test of the difference both say so."""
+        return needed.saves and any(
+            one.is_shown and one.difference.mean > 0.0
+            for one in self.main_differences
+            if (one.variant, one.reference) == (needed.variant, needed.reference)
+            and one.label_frac == needed.label_frac
+        )
 
     @property
     def main_differences(self) -> tuple[PairedDifference, ...]:
@@ -79,7 +92,13 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
         record: The study.
         scores: As from `scores.score_trials(record)`.
     """
-    return compute_answer(scores, record.info.select_by, resample_tiles(record, MEASURES))
+    planned = {frac for frac, _ in planned_arms(record.info)}
+    return compute_answer(
+        scores,
+        record.info.select_by,
+        resample_tiles(record, MEASURES),
+        num_planned=len(planned),
+    )
 
 
 def compute_answer(
@@ -87,6 +106,7 @@ def compute_answer(
     measure: str,
     resamples: TileResamples | None = None,
     measures: Sequence[str] = MEASURES,
+    num_planned: int = 0,
 ) -> Answer:
     """As `answer_of`, from scores alone.
 
@@ -95,6 +115,7 @@ def compute_answer(
         measure: The one of them that findings rest on.
         resamples: Of the test tiles; None gives no intervals over tiles.
         measures: Scores whose differences are given.
+        num_planned: As in `differences.all_differences`.
     """
     pairs = {pair: score_grid(scores, measure, pair) for pair in variant_pairs(scores)}
     grids = {
@@ -104,7 +125,9 @@ def compute_answer(
     }
     return Answer(
         measure=measure,
-        differences={name: all_differences(scores, name, resamples) for name in measures},
+        differences={
+            name: all_differences(scores, name, resamples, num_planned) for name in measures
+        },
         needed=tuple(
             one
             for pair, grid in pairs.items()
@@ -115,6 +138,11 @@ def compute_answer(
             variant: t_interval(area_under_curve(grid.label_frac, grid.scores[variant]))
             for variant, grid in grids.items()
         },
+        left_out=tuple(
+            f"{MODELS[pair[0]].label} and {MODELS[pair[1]].label}: {text}"
+            for pair, grid in pairs.items()
+            if (text := _left_out(grid))
+        ),
         area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
         extrapolations=tuple(
             extrapolate(variant, grid.label_frac, grid.scores[variant])
@@ -123,6 +151,17 @@ def compute_answer(
         ),
         resamples=resamples,
     )
+
+
+def _left_out(grid: ScoreGrid) -> str:
+    parts = []
+    if grid.num_incomplete:
+        missing = counted(grid.num_incomplete, "seed")
+        parts.append(f"{missing} without a score at some fraction left out")
+    if grid.dropped:
+        fracs = listed([percent(frac) for frac in grid.dropped])
+        parts.append(f"{fracs} left out, where too few seeds have scores")
+    return ", ".join(parts)
 
 
 def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:

@@ -36,12 +36,14 @@ class PairedDifference:
     """Over seeds, on the same test tiles."""
     over_tiles: Interval
     """Over seeds and test tiles together."""
+    num_shared: int
+    """Seeds that both have, also those without a score."""
     p: float
     """Of a sign-flip test; NaN with too few pairs for it."""
     p_holm: float
-    """Corrected over the fractions of this pair of variants and measure."""
+    """Corrected over the fractions and pairs of variants of this measure; NaN until it is."""
     pairs_needed: int
-    """Fewest pairs with which a test of this family can show a difference."""
+    """Fewest pairs with which a test of this family can show a difference; 0 without a family."""
     num_higher: int
     """Pairs in which `variant` scored higher."""
     num_untied: int
@@ -58,7 +60,7 @@ class PairedDifference:
     @property
     def is_testable(self) -> bool:
         """Whether there are enough pairs for a test that could show a difference."""
-        return self.difference.num >= self.pairs_needed
+        return not math.isnan(self.p_holm)
 
 
 def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
@@ -77,14 +79,27 @@ def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
 
 def all_differences(
-    scores: pd.DataFrame, measure: str, resamples: TileResamples | None = None
+    scores: pd.DataFrame,
+    measure: str,
+    resamples: TileResamples | None = None,
+    num_planned: int = 0,
 ) -> tuple[PairedDifference, ...]:
-    """The `paired_differences` of all `variant_pairs`, one pair after the other."""
-    return tuple(
+    """The `paired_differences` of all `variant_pairs`, one pair after the other, corrected.
+
+    Args:
+        scores: As from `scores.score_trials`.
+        measure: One of its score columns.
+        resamples: As in `paired_differences`.
+        num_planned: Fractions that the study set out to measure: those not there yet, or failed,
+            count in the correction too. Which tests are made must not depend on what came out.
+    """
+    family = [
         paired
         for variant, reference in variant_pairs(scores)
         for paired in paired_differences(scores, measure, variant, reference, resamples)
-    )
+    ]
+    num_planned *= len(variant_pairs(scores))
+    return _corrected(family, max(num_planned, sum(one.difference.num > 0 for one in family)))
 
 
 def paired_differences(
@@ -107,7 +122,8 @@ def paired_differences(
         resamples: As from `tile_scores.resample_tiles`; None: no interval over tiles.
 
     Returns:
-        One entry per shared fraction, ascending; its interval counts pairs (none shared: 0).
+        One entry per shared fraction, ascending, its p not corrected; its interval counts pairs
+        (none shared: 0).
     """
     rows = scores.to_dict("records")
     minuends, subtrahends = (
@@ -136,6 +152,7 @@ def paired_differences(
                 measure=measure,
                 difference=t_interval(values),
                 over_tiles=_over_tiles(pairs, values, measure, resamples),
+                num_shared=len(shared),
                 p=sign_flip_p(values, np.random.default_rng(_SEED)),
                 p_holm=math.nan,
                 pairs_needed=0,
@@ -145,7 +162,7 @@ def paired_differences(
                 higher_high=high,
             )
         )
-    return _corrected(found)
+    return tuple(found)
 
 
 def _over_tiles(
@@ -163,16 +180,16 @@ def _over_tiles(
     return seeds_and_tiles_interval(np.array(values), resampled, resamples.num_tiles)
 
 
-def _corrected(family: Sequence[PairedDifference]) -> tuple[PairedDifference, ...]:
-    """The same with Holm's correction over all tests that had a pair."""
-    num_tests = max(1, sum(one.difference.num > 0 for one in family))
-    adjusted = holm([one.p for one in family if one.difference.num > 0])
-    values = iter(adjusted)
+def _corrected(family: Sequence[PairedDifference], num_tests: int) -> tuple[PairedDifference, ...]:
+    """The same after Holm's correction for `num_tests`.
+
+    A test with fewer pairs than the first of so many needs is not made, and counts all the same.
+    """
+    needed = pairs_needed(max(1, num_tests))
+    made = [one.p if one.difference.num >= needed else math.nan for one in family]
+    missing = [math.nan] * (num_tests - sum(one.difference.num > 0 for one in family))
+    adjusted = holm([*made, *missing])
     return tuple(
-        replace(
-            one,
-            p_holm=next(values) if one.difference.num > 0 else math.nan,
-            pairs_needed=pairs_needed(num_tests),
-        )
-        for one in family
+        replace(one, p_holm=p, pairs_needed=needed)
+        for one, p in zip(family, adjusted, strict=False)
     )

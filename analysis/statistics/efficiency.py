@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,16 @@ class ScoreGrid:
     scores: dict[str, Values]
     """By variant: (S, F)."""
     num_incomplete: int
-    """Seeds left out, because a score is missing somewhere."""
+    """Seeds left out, because a score is missing at a fraction that is kept."""
+    dropped: tuple[float, ...] = ()
+    """Shared fractions left out, because they would leave fewer than MIN_SEEDS seeds."""
 
 
 def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> ScoreGrid:
     """The fractions at which all variants have scores, and the seeds that have all of these.
+
+    Where fewer than MIN_SEEDS seeds have all, the fraction that most seeds lack is left out, and
+    the next, down to two.
 
     Args:
         scores: As from `scores.score_trials`.
@@ -48,11 +53,16 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
             cells[variant][int(seed), float(frac)] = float(score)
     every = {seed for held in cells.values() for seed, _ in held}
     fracs = sorted(set.intersection(*({frac for _, frac in held} for held in cells.values())))
-    seeds = sorted(
-        seed
-        for seed in every
-        if fracs and all((seed, frac) in held for held in cells.values() for frac in fracs)
-    )
+    having = {
+        frac: {s for s in every if all((s, frac) in held for held in cells.values())}
+        for frac in fracs
+    }
+    dropped = []
+    while len(fracs) > 2 and len(_in_all(having, fracs)) < MIN_SEEDS:
+        worst = min(fracs, key=lambda frac: (len(having[frac]), frac))
+        fracs.remove(worst)
+        dropped.append(worst)
+    seeds = sorted(_in_all(having, fracs))
     return ScoreGrid(
         label_frac=np.array(fracs, dtype=np.float64),
         seeds=tuple(seeds),
@@ -63,7 +73,13 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
             for variant, held in cells.items()
         },
         num_incomplete=len(every) - len(seeds),
+        dropped=tuple(sorted(dropped)),
     )
+
+
+def _in_all(having: Mapping[float, set[int]], fracs: Sequence[float]) -> set[int]:
+    """The seeds that have every one of the fractions; none without a fraction."""
+    return set.intersection(*(having[frac] for frac in fracs)) if fracs else set()
 
 
 def area_under_curve(label_frac: Values, scores: Values) -> Values:
@@ -105,11 +121,14 @@ class AnnotationNeeded:
     largest: float
     num: int
     """Seeds."""
+    falls_back: bool
+    """Whether, with more annotations than needed, the variant scores lower again for sure."""
 
     @property
     def saves(self) -> bool:
         """Whether the interval lies below the reference's own fraction, and that was measured."""
-        return self.high < self.label_frac and self.label_frac > self.smallest
+        measured = self.label_frac > self.smallest
+        return measured and self.high < self.label_frac and not self.falls_back
 
     @property
     def is_known(self) -> bool:
@@ -125,8 +144,9 @@ def annotations_needed(
     Between fractions, each seed's curve is interpolated by monotone cubics over log2 of the
     fraction. At every fraction x the t interval over seeds of the paired difference, variant at
     x minus reference at its own fraction, says whether x may be enough: the interval of the
-    fraction needed holds all x whose difference may be 0 (Fieller, 1954). So it is open where
-    the score is never reached, and needs no distribution of a ratio.
+    fraction needed runs from the first x that may be enough to the first that surely is (after
+    Fieller, 1954). So it is open where the score is never reached, and needs no distribution of
+    a ratio. A curve that surely falls below the score again is marked: it saves nothing for sure.
 
     Args:
         grid: With both variants.
@@ -162,6 +182,7 @@ def annotations_needed(
                 smallest=float(fracs[0]),
                 largest=float(fracs[-1]),
                 num=len(grid.seeds),
+                falls_back=known and _falls_back(mean, half),
             )
         )
     return tuple(found)
@@ -174,6 +195,12 @@ def _half_widths(differences: Values) -> Values:
         return np.full(differences.shape[1], np.nan)
     half: Values = t_factor(num - 1) * differences.std(axis=0, ddof=1) / math.sqrt(num)
     return half
+
+
+def _falls_back(mean: Values, half: Values) -> bool:
+    """Whether a curve, once at zero, is surely below it somewhere further on."""
+    reached = np.flatnonzero(mean >= 0.0)
+    return len(reached) > 0 and bool((mean[reached[0] :] + half[reached[0] :] < 0.0).any())
 
 
 def _first_at_least_zero(octaves: Values, heights: Values) -> float:

@@ -72,7 +72,8 @@ def extrapolate(variant: str, label_frac: Values, scores: Values) -> Extrapolati
 
     Refuses with fewer than MIN_FRACTIONS fractions, and where the curve of the means, fitted
     without the largest fraction, misses it by more than HELD_OUT_TOLERANCE: a law that does not
-    reach the end of the data says nothing beyond it.
+    reach the end of the data says nothing beyond it. Nor is a score above 1 told, nor anything
+    where the held-out step is shorter than the step beyond.
 
     Args:
         variant: Key of MODELS.
@@ -82,6 +83,8 @@ def extrapolate(variant: str, label_frac: Values, scores: Values) -> Extrapolati
     twice = 2.0 * float(label_frac[-1]) if len(label_frac) else math.nan
     refused, error = _held_out(label_frac, scores.mean(axis=0))
     predicted = [math.nan if refused else fit_power_law(label_frac, row)(twice) for row in scores]
+    if any(one > 1.0 for one in predicted):
+        refused, predicted = "a power law would pass a score of 1", [math.nan] * len(predicted)
     return Extrapolation(
         variant=variant,
         label_frac=twice,
@@ -96,6 +99,8 @@ def _held_out(label_frac: Values, means: Values) -> tuple[str, float]:
     if len(label_frac) < MIN_FRACTIONS:
         few = f"a power law needs {MIN_FRACTIONS} fractions, there are {len(label_frac)}"
         return few, math.nan
+    if label_frac[-1] < 2.0 * label_frac[-2]:
+        return "the largest fraction is less than twice the one before, too short a check", math.nan
     law = fit_power_law(label_frac[:-1], means[:-1])
     error = law(float(label_frac[-1])) - float(means[-1])
     if abs(error) <= HELD_OUT_TOLERANCE:

@@ -104,7 +104,7 @@ def bootstrap_interval(
 ) -> Interval:
     """A statistic of independent values with its 95 % bootstrap interval.
 
-    Resamples of n - 1 draws make the variance of a mean unbiased, and the t factor makes up for
+    The factor n / (n - 1) makes the variance of a mean unbiased, and the t factor makes up for
     the few values behind it (Hesterberg, What teachers should know about the bootstrap, 2015);
     percentiles of the resamples would be too narrow for less than some 30 values.
 
@@ -122,8 +122,8 @@ def bootstrap_interval(
     if num < MIN_SEEDS:
         mean = float(statistic(sample)) if num else math.nan
         return Interval(mean=mean, low=math.nan, high=math.nan, num=num)
-    drawn = sample[generator.integers(0, num, (num_resamples, num - 1))]
-    error = float(statistic(drawn).std(ddof=1))
+    drawn = sample[generator.integers(0, num, (num_resamples, num))]
+    error = float(statistic(drawn).std(ddof=1)) * math.sqrt(num / (num - 1))
     return _around(float(statistic(sample)), error, num - 1, num)
 
 

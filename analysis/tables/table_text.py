@@ -9,7 +9,7 @@ from dataclasses import dataclass
 Rows = Sequence[Sequence[str]]
 
 _LATEX = {"\\": r"\textbackslash{}", "\N{EN DASH}": "--", "±": r"$\pm$", "\N{NO-BREAK SPACE}": "~"}
-_LATEX |= {"\N{MINUS SIGN}": "$-$"}
+_LATEX |= {"\N{MINUS SIGN}": "$-$", "<": "$<$", ">": "$>$"}
 _LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 _LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -36,7 +36,7 @@ class TextTable:
     @property
     def csv(self) -> str:
         """Comma-separated, one line feed after each row."""
-        return "".join(",".join(map(_quoted, row)) + "\n" for row in self.machine)
+        return csv_text(self.machine)
 
     @property
     def markdown(self) -> str:
@@ -75,6 +75,11 @@ def machine_cell(value: object, digits: str = ".6f") -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else format(value, digits)
     return str(value)
+
+
+def csv_text(rows: Rows) -> str:
+    """Comma-separated, quoted where needed, one line feed after each row."""
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
 
 
 def _quoted(cell: str) -> str:

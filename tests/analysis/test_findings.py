@@ -75,7 +75,7 @@ def test_three_pairs_are_too_few_to_show_anything() -> None:
     first, second = say(study({0.1: [0.2, 0.2, 0.2], 1.0: [0.2, 0.2, 0.2]}, rising=0.1))
     assert first.startswith("No saving of annotations can be shown: for U-Net's full-annotation")
     assert second == (
-        "No difference can be shown by 3 paired seeds, whatever the scores: tests at 2 fractions "
+        "No difference can be shown by 3 paired seeds, whatever the scores: tests of this study "
         "need 7. Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 at 100 %."
     )
 
@@ -162,7 +162,7 @@ def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
     heading = plain(curve_heading(compute_answer(frame, "mean_f1", measures=("mean_f1",))))
     assert heading == (
         "Averaged from 10 % to 100 % of the labels, U-REC minus U-Net is +0.053 mean F1 (+0.050 "
-        "to +0.056)"
+        "to +0.056 over 7 seeds, p = 0.016)"
     )
     alone = compute_answer(frame[frame["variant"] == "unet"], "mean_f1", measures=("mean_f1",))
     assert curve_heading(alone) == "Score over annotation"
@@ -183,4 +183,54 @@ def test_extrapolation_is_told_with_its_check_or_refused() -> None:
     refused = plain(extrapolation_note(compute_answer(few, "mean_f1", measures=("mean_f1",))))
     assert refused == (
         "Nothing is extrapolated beyond the data: a power law needs 5 fractions, there are 4."
+    )
+
+
+def test_two_seeds_make_no_heading_of_a_difference() -> None:
+    frame = study({0.1: [0.1, 0.1], 1.0: [0.1, 0.1]}, rising=0.1)
+    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    assert curve_heading(answer) == "Score over annotation"
+
+
+def test_an_interval_below_without_a_test_is_no_claim_and_says_why() -> None:
+    frame = study({0.25: HIGHER[:3], 0.5: HIGHER[:3], 1.0: HIGHER[:3]}, rising=0.0530)
+    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    assert answer.needed[-1].saves
+    assert not any(answer.claims(one) for one in answer.needed)
+    first = plain(findings(answer)[0])
+    assert first.startswith("No saving of annotations can be shown")
+    assert first.endswith("but 3 seeds are too few for the test that a claim needs.")
+
+
+def test_a_score_reached_and_lost_again_saves_nothing() -> None:
+    rows = []
+    for seed in range(7):
+        noise = seed / 10_000
+        for frac, unet, urec in ((0.25, 0.4, 0.5), (0.5, 0.5, 0.72), (1.0, 0.7, 0.66)):
+            rows += [("unet", frac, seed, unet + noise), ("urec", frac, seed, urec - noise)]
+    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
+    first, *_ = say(frame)
+    assert "reaches U-Net's score at 50 % of the labels" in first
+    assert "full-annotation" not in first
+
+
+def test_scores_that_are_not_defined_are_not_called_unpaired() -> None:
+    frame = study({0.1: [0.0] * 7}).assign(mean_f1=float("nan"))
+    (text,) = say(frame)
+    assert text == (
+        "Test mean F1 of U-REC or U-Net is not defined in any pair of seeds: nothing can be said "
+        "about their difference."
+    )
+
+
+def test_seeds_with_gaps_are_told_and_do_not_silence_the_rest() -> None:
+    frame = study(dict.fromkeys((0.1, 0.2, 0.5, 1.0), HIGHER), rising=0.05)
+    gaps = (frame["seed"] == 0) & (frame["label_frac"] == 0.1)
+    few = (frame["seed"] > 1) & (frame["label_frac"] == 0.2)
+    answer = compute_answer(frame[~gaps & ~few], "mean_f1", measures=("mean_f1",))
+    assert {one.label_frac for one in answer.needed} == {0.1, 0.5, 1.0}
+    (told,) = answer.left_out
+    assert plain(told) == (
+        "U-REC and U-Net: 1 seed without a score at some fraction left out, 20 % left out, where "
+        "too few seeds have scores"
     )

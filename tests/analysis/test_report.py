@@ -1,12 +1,15 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from analysis.__main__ import main
+from analysis.reading.load import load_study
 from analysis.report import make_curves, make_export, make_report, make_tables
 from analysis.schema import StudyDataError
+from analysis.study_report import StudyReport
 
 VOID = {"meta", "link", "img", "br", "use"}
 
@@ -284,3 +287,19 @@ def test_pictures_that_are_not_kept_are_said_to_be_missing(
 ) -> None:
     assert main(["pictures", "full", "--tracking-uri", store, "--out", str(tmp_path)]) == 1
     assert "keeps no maps" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_code_2(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "file")
+    assert main(["tables", "full", "--tracking-uri", store, "--out", out]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_name_cannot_lead_out_of_the_folder(store: str) -> None:
+    record = load_study("full", store)
+    for name, folder in (("../../x", "_.._x"), ("/etc/x", "_etc_x"), ("a b+c.d", "a b+c.d")):
+        report = StudyReport(record=replace(record, info=replace(record.info, name=name)))
+        assert report.folder_name == folder

@@ -92,3 +92,9 @@ def test_variants_of_a_study_are_told_apart_by_any_eye(
             for shade in ("color", "color_dark"):
                 pair = [cielab(getattr(style, shade), vision) for style in (one, other)]
                 assert np.linalg.norm(pair[0] - pair[1]) > 20
+
+
+def test_addresses_of_a_study_are_kept_without_credentials() -> None:
+    config = {"tracking_uri": "http://me:SECRET@host:5000/x?token=SECRET", "storage": "s3://b/x"}
+    document = parse_study({"config": config}, name="s", status="finished").document
+    assert document["config"] == {"tracking_uri": "http://host:5000/x", "storage": "s3://b/x"}

@@ -16,3 +16,8 @@ def test_numbers_as_a_reader_sees_them() -> None:
     assert wording.counted(1, "seed") == "1 seed"
     assert wording.counted(2, "seed") == "2 seeds"
     assert wording.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_large_shares_are_written_out() -> None:
+    assert wording.percent(100.0) == "10,000\N{NO-BREAK SPACE}%"
+    assert wording.percent(0.1234) == "12.3\N{NO-BREAK SPACE}%"

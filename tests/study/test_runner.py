@@ -121,7 +121,7 @@ def run_command(cwd: Path, *arguments: str, **more: str) -> subprocess.Completed
     environment |= more
     return subprocess.run(
         [sys.executable, str(COMMAND), *arguments],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=150, check=False,
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
 
 

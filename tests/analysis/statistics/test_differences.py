@@ -76,7 +76,7 @@ def test_p_values_are_scipys_and_corrected_over_the_fractions() -> None:
     generator = np.random.default_rng(0)
     drawn = {frac: generator.normal(shift, 0.02, 8).tolist() for frac, shift in
              ((0.01, 0.03), (0.1, 0.01), (1.0, 0.0))}  # fmt: skip
-    family = paired_differences(gains(drawn), "mean_f1")
+    family = all_differences(gains(drawn), "mean_f1")
     for one in family:
         values = np.array(drawn[one.label_frac])
         expected = scipy_stats.permutation_test(
@@ -90,7 +90,7 @@ def test_p_values_are_scipys_and_corrected_over_the_fractions() -> None:
 
 
 def test_few_pairs_have_no_p_and_show_nothing() -> None:
-    (one,) = paired_differences(gains({0.1: [0.2, 0.2, 0.21]}), "mean_f1")
+    (one,) = all_differences(gains({0.1: [0.2, 0.2, 0.21]}), "mean_f1")
     assert math.isnan(one.p)
     assert math.isnan(one.p_holm)
     assert (one.is_shown, one.is_testable, one.pairs_needed) == (False, False, 6)
@@ -112,3 +112,32 @@ def test_intervals_over_tiles_are_wider_where_tiles_differ(store: str) -> None:
     for one in all_differences(frame, "mean_f1"):
         assert not one.over_tiles.is_known
         assert one.over_tiles.mean == pytest.approx(one.difference.mean)
+
+
+def test_planned_fractions_count_in_the_correction_before_they_are_measured() -> None:
+    frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
+    (alone,) = all_differences(frame, "mean_f1")
+    assert alone.is_shown
+    (interim,) = all_differences(frame, "mean_f1", num_planned=3)
+    assert not interim.is_shown
+    assert interim.pairs_needed == 7
+
+
+def test_a_test_of_too_few_pairs_is_not_made_beside_others() -> None:
+    ten, six = [0.03 + i / 1000 for i in range(10)], [0.03 + i / 1000 for i in range(6)]
+    first, second, third = all_differences(gains({0.01: ten, 0.1: six, 1.0: ten}), "mean_f1")
+    assert (first.is_shown, third.is_shown) == (True, True)
+    assert not second.is_testable
+    assert not second.is_shown
+
+
+def test_all_pairs_of_variants_are_one_family() -> None:
+    rows = [
+        (name, 0.1, seed, 0.5 + gain + seed / 1000 * (name != "unet"))
+        for name, gain in (("unet", 0.0), ("urec-all", 0.1), ("urec-annotated", 0.05))
+        for seed in range(7)
+    ]
+    family = all_differences(scores(*rows), "mean_f1")
+    assert len(family) == 3
+    assert {one.pairs_needed for one in family} == {7}
+    assert [one.p_holm for one in family] == pytest.approx([6 / 128, 6 / 128, 6 / 128])

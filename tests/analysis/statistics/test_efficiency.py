@@ -67,6 +67,15 @@ def test_never_reached_is_censored_not_extrapolated() -> None:
     assert not last.saves
 
 
+def test_a_curve_that_surely_falls_back_saves_nothing() -> None:
+    unet = [[0.4 + s, 0.5 + s, 0.7 + s] for s in (0.0, 0.001, 0.002)]
+    urec = [[0.5 + s, 0.75 + s, 0.6 + s] for s in (0.0, 0.001, 0.002)]
+    *_, last = annotations_needed(grid(unet, urec, (0.25, 0.5, 1.0)), "urec", "unet")
+    assert 0.25 < last.high < 0.5
+    assert last.falls_back
+    assert not last.saves
+
+
 def test_two_seeds_have_a_point_and_no_interval() -> None:
     *_, last = annotations_needed(
         grid([[0.4, 0.6]] * 2, [[0.5, 0.7]] * 2, (0.25, 1.0)), "urec", "unet"

@@ -58,3 +58,12 @@ def test_few_fractions_are_refused() -> None:
     told = extrapolate("unet", FRACS[:4], law(FRACS[:4], 0.8, 0.1, 0.3)[None, :])
     assert told.refused == "a power law needs 5 fractions, there are 4"
     assert math.isnan(told.score.mean)
+
+
+def test_a_score_above_one_or_a_short_step_is_refused() -> None:
+    steep = extrapolate("unet", FRACS, law(FRACS, 1.3, 0.3, 0.3)[None, :])
+    assert steep.refused == "a power law would pass a score of 1"
+    assert math.isnan(steep.score.mean)
+    close = np.array([0.6, 0.7, 0.8, 0.9, 1.0])
+    short = extrapolate("unet", close, law(close, 0.8, 0.1, 0.3)[None, :])
+    assert "too short a check" in short.refused
