@@ -15,7 +15,7 @@ from analysis.charts.inline import PageChart, page_chart
 from analysis.charts.needed_chart import needed_chart
 from analysis.charts.scarcity import label_scarcity_chart
 from analysis.page import render_page
-from analysis.pictures.picture_files import write_pictures
+from analysis.pictures.picture_files import picture_csvs, write_pictures
 from analysis.pictures.picture_section import picture_section
 from analysis.schema import StudyDataError
 from analysis.search.search_section import search_charts, search_section
@@ -129,7 +129,8 @@ class StudyReport:
             scores=self.scores,
             answer=self.answer,
             tables=self.tables,
-            csvs={text.stem: text.csv for text in self.texts},
+            csvs={text.stem: text.csv for text in self.texts}
+            | ({} if pictures is None else picture_csvs(pictures)),
             search=searched.result(),
             pictures=pictures,
             charts=charts,

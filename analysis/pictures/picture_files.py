@@ -46,13 +46,17 @@ def write_pictures(section: PictureSection, folder: Path) -> tuple[Path, ...]:
                 path = folder / f"{name}_f{fraction_text(fraction.label_frac)}.png"
                 path.write_bytes(_png(draw_sheet(sheet)))
                 paths.append(path)
-    tables = {"crops.csv": _crop_rows(section), "disagreement.csv": _tile_rows(section)}
-    for file_name, rows in tables.items():
-        if rows:
-            path = folder / file_name
-            path.write_text(_csv(rows), encoding="utf-8", newline="\n")
-            paths.append(path)
+    for stem, text in picture_csvs(section).items():
+        path = folder / f"{stem}.csv"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        paths.append(path)
     return tuple(paths)
+
+
+def picture_csvs(section: PictureSection) -> dict[str, str]:
+    """The numbers behind the pictures by the names of their files: crops, disagreement."""
+    tables = {"crops": _crop_rows(section), "disagreement": _tile_rows(section)}
+    return {stem: _csv(rows) for stem, rows in tables.items() if rows}
 
 
 def _crop_rows(section: PictureSection) -> list[dict[str, object]]:

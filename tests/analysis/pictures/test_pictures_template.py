@@ -27,7 +27,13 @@ def render(**given) -> str:
     names = ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
     environment.globals |= {"MODELS": MODELS, "SCORE_LABELS": SCORE_LABELS}
     environment.globals |= {name: getattr(wording, name) for name in names}
-    nothing = {"section": None, "pictures": [], "budgets": [], "widest_px": 0}
+    nothing = {
+        "downloads": lambda stem: f"[{stem}]",
+        "section": None,
+        "pictures": [],
+        "budgets": [],
+        "widest_px": 0,
+    }
     return environment.get_template("_pictures.html").render(nothing | given)
 
 
