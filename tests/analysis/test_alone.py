@@ -141,6 +141,7 @@ def test_report_is_made_where_only_the_extra_is_installed(exported: Path, tmp_pa
         "pip",
         "install",
         "--quiet",
+        "--no-compile",
         "--disable-pip-version-check",
     ]
     subprocess.run([*pip, *PROJECT["optional-dependencies"]["analysis"]], check=True)
