@@ -97,7 +97,7 @@ def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference]) -> str:
         return ""
     tested = any(d.is_testable for d in family if d.label_frac == last.label_frac)
     return (
-        ", but no test shows U-REC to score higher there"
+        f", but no test shows {MODELS[last.variant].label} to score higher there"
         if tested
         else f", but {counted(last.num, 'seed')} are too few for the test that a claim needs"
     )

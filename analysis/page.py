@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ def render_page(
     search: SearchSection,
     pictures: PictureSection | None,
     charts: Mapping[str, PageChart],
+    problems: Sequence[str] = (),
 ) -> str:
     """The whole report; it asks nothing of any host.
 
@@ -60,6 +61,7 @@ def render_page(
         search: As from `search_section.search_section`.
         pictures: As from `picture_section.picture_section`.
         charts: By name; a chart that could not be drawn is left out.
+        problems: Of making this report, told before the findings.
 
     Returns:
         An HTML document.
@@ -72,7 +74,7 @@ def render_page(
         .render(
             info=record.info,
             facts=study_facts(record),
-            warnings=warnings(record, scores),
+            warnings=(*warnings(record, scores), *problems),
             failures=_failures(record),
             findings=findings(answer),
             curve_heading=curve_heading(answer),

@@ -67,7 +67,7 @@ class StudyReport:
 
     @cached_property
     def shown_pictures(self) -> tuple[PictureSection | None, tuple[str, ...]]:
-        """As `pictures`; where they are damaged, None and a note that says so."""
+        """As `pictures`; where they are damaged, None and a warning."""
         try:
             return self.pictures, ()
         except StudyDataError as error:
@@ -117,7 +117,7 @@ class StudyReport:
         without_confusions = replace(self.record, confusions={})  # less to hand over
         searched = self.workers.submit(search_section, without_confusions)
         drawn = [(c, self.workers.submit(write_chart, c, folder / FIGURES)) for c in self.charts()]
-        pictures, notes = self.shown_pictures
+        pictures, problems = self.shown_pictures
         files = [*self.write_tables(folder)]
         files += () if pictures is None else write_pictures(pictures, folder / FIGURES)
         charts: dict[str, PageChart] = {}
@@ -125,7 +125,7 @@ class StudyReport:
             charts[chart.name] = page_chart(chart, written.result())
             files += written.result()
         html = render_page(
-            replace(self.record, notes=(*self.record.notes, *notes)),
+            self.record,
             scores=self.scores,
             answer=self.answer,
             tables=self.tables,
@@ -134,6 +134,7 @@ class StudyReport:
             search=searched.result(),
             pictures=pictures,
             charts=charts,
+            problems=problems,
         )
         index = folder / "index.html"
         folder.mkdir(parents=True, exist_ok=True)

@@ -83,8 +83,9 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
                 drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
                 write_atomically(picture, drawn)
             budgets[seed, fraction] = budget, pixels
-    if earlier is None:  # what is there is of a study that never began, perhaps of other tiles
-        shutil.rmtree(folder / TEST_TILES, ignore_errors=True)
+    if earlier is None and (folder / TEST_TILES).exists():
+        # of a study that never began, perhaps of other tiles
+        shutil.rmtree(folder / TEST_TILES)
     write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
     if earlier is None:
         manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])

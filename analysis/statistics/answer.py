@@ -10,7 +10,12 @@ import numpy as np
 
 from analysis.reading.planned import planned_arms
 from analysis.schema import MODELS
-from analysis.statistics.differences import PairedDifference, all_differences, variant_pairs
+from analysis.statistics.differences import (
+    PairedDifference,
+    all_differences,
+    pairs_of,
+    variant_pairs,
+)
 from analysis.statistics.efficiency import (
     AnnotationNeeded,
     ScoreGrid,
@@ -92,12 +97,13 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
         record: The study.
         scores: As from `scores.score_trials(record)`.
     """
-    planned = {frac for frac, _ in planned_arms(record.info)}
+    planned = planned_arms(record.info)
+    pairs = pairs_of({variant for _, variant in planned})
     return compute_answer(
         scores,
         record.info.select_by,
         resample_tiles(record, MEASURES),
-        num_planned=len(planned),
+        num_planned=len({frac for frac, _ in planned}) * len(pairs),
     )
 
 

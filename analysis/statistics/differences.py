@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -70,9 +70,13 @@ def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
         Every U-REC variant against U-Net, then the U-REC variants against each other, in the
         order of MODELS.
     """
-    scored = set(scores["variant"])
+    return pairs_of(set(scores["variant"]))
+
+
+def pairs_of(variants: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """As `variant_pairs`, of these variants."""
     unet, urec = (
-        [name for name, style in MODELS.items() if style.network == network and name in scored]
+        [name for name, style in MODELS.items() if style.network == network and name in variants]
         for network in ("unet", "urec")
     )
     return (*((name, reference) for name in urec for reference in unet), *combinations(urec, 2))
@@ -90,15 +94,15 @@ def all_differences(
         scores: As from `scores.score_trials`.
         measure: One of its score columns.
         resamples: As in `paired_differences`.
-        num_planned: Fractions that the study set out to measure: those not there yet, or failed,
-            count in the correction too. Which tests are made must not depend on what came out.
+        num_planned: Tests that the study set out to make, fractions times pairs: those not there
+            yet, or failed, count in the correction too. Their number must not depend on what
+            came out.
     """
     family = [
         paired
         for variant, reference in variant_pairs(scores)
         for paired in paired_differences(scores, measure, variant, reference, resamples)
     ]
-    num_planned *= len(variant_pairs(scores))
     return _corrected(family, max(num_planned, sum(one.difference.num > 0 for one in family)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,8 +117,9 @@ def needed_table(answer: Answer) -> pd.DataFrame:
     Returns:
         Columns model, reference, label_frac, num_seeds, needed, low, high: fractions of the
         labelled training pixels; 0: the smallest fraction measured or less; inf: more than the
-        largest. share, share_low, share_high: the same
-        over label_frac; what is saved is 1 - share.
+        largest. share, share_low, share_high: the same over label_frac. censored: "below" or
+        "above" where needed is such a bound and no value, else ""; what is saved is 1 - share
+        only where it is "".
     """
     import pandas as pd
 
@@ -134,6 +136,7 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "share": one.needed / one.label_frac,
                 "share_low": one.low / one.label_frac,
                 "share_high": one.high / one.label_frac,
+                "censored": "below" * (one.needed == 0.0) + "above" * math.isinf(one.needed),
                 "smallest_measured": one.smallest,
                 "largest_measured": one.largest,
             }

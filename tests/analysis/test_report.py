@@ -303,3 +303,18 @@ def test_a_name_cannot_lead_out_of_the_folder(store: str) -> None:
     for name, folder in (("../../x", "_.._x"), ("/etc/x", "_etc_x"), ("a b+c.d", "a b+c.d")):
         report = StudyReport(record=replace(record, info=replace(record.info, name=name)))
         assert report.folder_name == folder
+
+
+def test_damaged_pictures_are_told_before_the_findings_and_cost_nothing_else(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StudyDataError("map must be a PNG, got damage")
+
+    monkeypatch.setattr("analysis.study_report.picture_section", refuse)
+    paths = make_report("full", tracking_uri=store, out=tmp_path)
+    assert paths.index is not None
+    html = paths.index.read_text()
+    said = html.index("No pictures are shown: map must be a PNG, got damage.")
+    assert said < html.index('class="finding first"')
+    assert ">Comparison<" in html

@@ -173,6 +173,7 @@ def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tm
         assert "result.json" in left
         assert "checkpoint.pt" not in left
         assert ("confusion.json" in left) == key.startswith("confirm")
+        assert ("maps" in left) == (key.startswith("confirm") and key.endswith("s1"))
     budgets = [path.name for path in (folder / "budgets").iterdir()]
     assert sorted(budgets) == sorted(
         f"s{seed}-f{fraction}.{kind}"

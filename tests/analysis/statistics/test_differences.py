@@ -6,7 +6,12 @@ import pytest
 from scipy import stats as scipy_stats
 
 from analysis.reading.load import load_study
-from analysis.statistics.differences import all_differences, paired_differences, variant_pairs
+from analysis.statistics.differences import (
+    all_differences,
+    paired_differences,
+    pairs_of,
+    variant_pairs,
+)
 from analysis.statistics.scores import score_trials
 from analysis.statistics.tile_scores import resample_tiles
 
@@ -141,3 +146,10 @@ def test_all_pairs_of_variants_are_one_family() -> None:
     assert len(family) == 3
     assert {one.pairs_needed for one in family} == {7}
     assert [one.p_holm for one in family] == pytest.approx([6 / 128, 6 / 128, 6 / 128])
+
+
+def test_planned_pairs_count_in_the_correction_before_they_are_confirmed() -> None:
+    assert len(pairs_of({"unet", "urec-all", "urec-annotated"})) == 3
+    frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
+    (interim,) = all_differences(frame, "mean_f1", num_planned=3)  # one fraction, three pairs
+    assert (interim.is_testable, interim.pairs_needed) == (False, 7)

@@ -139,7 +139,9 @@ def step_problems(expected: Steps, found: Steps) -> list[str]:
 def leftover_problems(study: TorturedStudy, store: str) -> list[str]:
     """What a study that has ended must not leave: files, repeated runs."""
     left = [
-        file for pattern in ("*/checkpoint*", "*/.*.partial") for file in study.trials.glob(pattern)
+        file
+        for pattern in ("*/checkpoint*", "*/.*.partial", "*/maps/.*.partial")
+        for file in study.trials.glob(pattern)
     ]
     problems = [f"{file.parent.name}: {file.name} was left" for file in left]
     return problems + [
