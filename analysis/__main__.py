@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: As on the command line; None takes them from there.
 
     Returns:
-        Exit code: 0 written, 1 nothing to write, 2 refused.
+        Exit code: 0 written, 1 nothing to write, 2 refused, 130 stopped with Ctrl-C.
     """
     options = parser().parse_args(arguments)
     make, _ = COMMANDS[options.command]
@@ -88,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 out=options.out,
                 workers=workers,
             )
+    except KeyboardInterrupt:
+        print("python -m analysis: stopped", file=sys.stderr)
+        return 130
     except (UnknownStudyError, StudyDataError, OSError) as error:
         print(f"python -m analysis: {error}", file=sys.stderr)
         return 2

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
 _NUM_PROCESSES = 2
@@ -17,15 +21,25 @@ def worker_processes() -> Executor:
     the program that calls this must be a module or file with a guarded main.
     """
     pool = ProcessPoolExecutor(
-        max_workers=_NUM_PROCESSES, mp_context=get_context("spawn"), initializer=_load_libraries
+        max_workers=_NUM_PROCESSES, mp_context=get_context("spawn"), initializer=_begin
     )
     for _ in range(_NUM_PROCESSES):
         pool.submit(_nothing)
     return pool
 
 
-def _load_libraries() -> None:
+def _begin() -> None:
+    """In a new process: end with the one that started it, leave Ctrl-C to it, load libraries."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import seaborn  # noqa: F401
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _nothing() -> None:

@@ -14,6 +14,7 @@ from analysis.reading.record import StudyRecord, check_same_classes
 from analysis.reading.store import (
     UnknownStudyError,
     all_runs,
+    answering,
     known_studies,
     open_store,
     resolve_tracking_uri,
@@ -25,6 +26,7 @@ from analysis.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 __all__ = ["StudyRecord", "load_study"]
 
@@ -56,6 +58,11 @@ def _load_tracked(name: str, tracking_uri: str | None) -> StudyRecord:
     """A single search for all runs of the study, then its small artifacts."""
     uri = resolve_tracking_uri(tracking_uri)
     client = open_store(uri)
+    with answering(uri):
+        return _read_tracked(client, uri, name)
+
+
+def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
     experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise UnknownStudyError(name, known_studies(uri), uri)

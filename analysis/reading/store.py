@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
-from analysis.schema import StudyDataError
+from analysis.schema import StudyDataError, without_credentials
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _PAGE_SIZE = 1000
+_PATIENCE_S = 10.0
+"""For a server's first answer."""
 
 
 class UnknownStudyError(LookupError):
@@ -59,8 +65,11 @@ def open_store(tracking_uri: str) -> MlflowClient:
     """A client of the tracking store at that URI.
 
     Raises:
-        StudyDataError: If MLflow is not installed, or knows no store of that kind.
+        StudyDataError: If MLflow is not installed or knows no store of that kind, or where a
+            server does not answer.
     """
+    if tracking_uri.startswith(("http://", "https://")):
+        _check_server(tracking_uri)
     try:
         from mlflow.exceptions import MlflowException  # two seconds to import
         from mlflow.tracking import MlflowClient
@@ -75,6 +84,38 @@ def open_store(tracking_uri: str) -> MlflowClient:
         reason = str(error).strip().splitlines()[0]
         raise StudyDataError(
             f"tracking URI must be one that MLflow can open, got {tracking_uri!r} ({reason})"
+        ) from error
+
+
+def _check_server(uri: str) -> None:
+    """Asks once: MLflow itself would try for minutes."""
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=_PATIENCE_S):
+            return
+    except HTTPError:  # somebody answers; whether it is MLflow, and lets us in, shows next
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise StudyDataError(
+            f"tracking server must answer, got {reason} from {without_credentials(uri)}"
+        ) from error
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Turns what MLflow raises while it is read into a message of one line.
+
+    Raises:
+        StudyDataError: With MLflow's first line.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise StudyDataError(
+            f"tracking store must be readable, got {reason!r} from {without_credentials(uri)}"
         ) from error
 
 

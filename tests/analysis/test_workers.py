@@ -1,4 +1,8 @@
+import subprocess
+import sys
+import time
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +23,27 @@ def test_an_error_arrives_where_the_result_is_asked_for() -> None:
             future.result()
     with pytest.raises(ValueError, match="invalid literal"):
         InThisProcess().submit(int, "x")
+
+
+def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
+    """Not one is left behind: they would wait for work for ever."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, time\n"
+        "from analysis.workers import worker_processes\n"
+        "if __name__ == '__main__':\n"
+        "    pool = worker_processes()\n"
+        "    asked = [pool.submit(os.getpid) for _ in range(20)]\n"
+        "    print(*{future.result() for future in asked}, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    workers = [int(pid) for pid in parent.stdout.readline().split()]
+    assert workers
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.1)

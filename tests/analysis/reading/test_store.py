@@ -1,13 +1,16 @@
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from analysis.reading.load import load_study
 from analysis.reading.store import (
     UnknownStudyError,
     all_runs,
+    answering,
     known_studies,
     open_store,
     resolve_tracking_uri,
@@ -77,3 +80,20 @@ def test_all_runs_of_a_study_come_from_as_many_pages_as_it_takes(
     paged = all_runs(client, [experiment.experiment_id], "")
     assert [run.info.run_id for run in paged] == [run.info.run_id for run in whole]
     assert len(paged) == 1 + 4 + 12
+
+
+def test_a_server_that_is_not_there_is_told_at_once_and_without_its_password() -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(StudyDataError, match="tracking server must answer") as caught:
+            load_study("full", f"http://me:SECRET@127.0.0.1:{port}")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_what_mlflow_raises_while_it_is_read_is_one_line() -> None:
+    with (
+        pytest.raises(StudyDataError, match="tracking store must be readable, got 'first'"),
+        answering("sqlite:///x"),
+    ):
+        raise MlflowException("first\nsecond")
