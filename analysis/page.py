@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings import curve_heading, extrapolation_note, findings
+from analysis.curve_findings import curve_heading, extrapolation_note
+from analysis.findings import findings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.schema import MODELS, NETWORKS
 from analysis.statistics.answer import MEASURES

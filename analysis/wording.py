@@ -47,6 +47,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_text(value: float) -> str:
+    """A p value as it follows the letter: '= 0.012' or '< 0.001'."""
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def setting(value: float) -> str:
     """A hyperparameter with at most three significant digits; MISSING for NaN."""
     return MISSING if math.isnan(value) else f"{value:.3g}"

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from analysis.findings import curve_heading, extrapolation_note, findings
+from analysis.curve_findings import curve_heading, extrapolation_note
+from analysis.findings import findings
 from analysis.reading.load import load_study
 from analysis.statistics.answer import answer_of, compute_answer
 from analysis.statistics.scores import score_trials
