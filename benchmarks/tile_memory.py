@@ -107,6 +107,8 @@ def measure(size_mib: float, steps: int, unit: Unit) -> tuple[float, list[float]
                 "classes": [{"name": str(k), "color": [k, k, k]} for k in range(_NUM_CLASSES)],
                 "exclude_from_mean": [],
                 "folder": f"{folder}/{index}",
+                "store": None,
+                "workers": (0, 0),
                 "cpus": 1,
                 "gpus": 0,
             }

@@ -69,6 +69,18 @@ def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
+def longest_first(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """The arms whose trials take longest first: at the end of a study short ones fill the gaps."""
+    return tuple(sorted(arms, key=_work, reverse=True))
+
+
+def _work(arm: Arm) -> int:
+    """Order of the work of a step: a second decoder, and patches for it alone, take longer."""
+    if arm.model != "urec":
+        return 0
+    return 1 if arm.fixed.get("reconstruct_on") == "annotated" else 2
+
+
 def search_trial(
     config: StudyConfig, arm: Arm, number: int, values: Mapping[str, Any]
 ) -> TrialConfig:

@@ -84,7 +84,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "it counts as failed (default 2)")  # fmt: skip
     add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
         "block)")  # fmt: skip
-    add("--workers", type=int, help="workers per trial; 0 = in the trial's own process (default)")
+    add("--workers", help="data-parallel workers per trial, a number or a range 2..8; 0 = in the "
+        "trial's own process (default)")  # fmt: skip
     add(
         "--gpus",
         type=float,
@@ -92,8 +93,9 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     add("--cpus", type=float, help="CPUs per worker (default 1)")
     add("--concurrent", type=int, help="trials at once at most (default: as many as fit)")
-    add("--address", help="Ray cluster to join")
-    add("--storage", help="folder or URI for trial state")
+    add("--address", help="Ray cluster to join, auto or HOST:PORT (default: Ray on this machine)")
+    add("--storage", help="shared folder or URI, such as s3://bucket/studies, for budgets, trial "
+        "state and checkpoints (default: --output)")  # fmt: skip
     add("--tracking-uri", help="MLflow server or database (default sqlite:///mlflow.db)")
     add("--name", help="name of the study; the same name again continues it")
     add("--output", help="folder of all studies (default studies)")

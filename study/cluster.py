@@ -1,22 +1,43 @@
-"""Ray: started on this machine, and the trials run in it."""
+"""Ray: started on this machine or joined, and the trials run in it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import ray
 from ray import tune
+from ray.autoscaler.sdk import request_resources
 
 from study.config import StudyConfig
 from study.errors import StudyHaltedError
-from study.preflight import Slots
 from study.scheduler import ArmScheduler
 from study.searcher import StudySearcher
+from study.slots import Node, Slots
+from trainables.errors import ConfigError
 from trainables.trial import run_trial
+
+_NAMESPACE: Final = "urec-study"
+_ANSWER_S: Final = 10.0
+"""A head that lets a connection wait for so long is not there."""
+_COORDINATOR_BYTES: Final = 400 * 2**20
+"""Memory of the process that waits for a group of workers; it takes no CPU."""
+_WORKER_VARIABLES: Final = {
+    # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
+    "MALLOC_ARENA_MAX": "1",
+}
+_VARIABLES: Final = _WORKER_VARIABLES | {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are told in the record
+}
 
 
 @contextmanager
@@ -26,55 +47,121 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
     Raises:
         StudyHaltedError: If Ray does not start.
     """
-    # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # they are told in the record
+    options = {
+        "address": "local",
+        "num_cpus": int(slots.num_cpus),
+        "num_gpus": int(slots.num_gpus),
+        "include_dashboard": False,
+    }
     try:
-        ray.init(
-            address="local",
-            num_cpus=slots.num_cpus,
-            num_gpus=slots.num_gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _init(options)
     except (OSError, RuntimeError, ValueError) as error:
         raise StudyHaltedError(f"Ray did not start: {' '.join(str(error).split())}") from error
-    # A scheduler's polite request to end is treated like Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with _shut_down_at_end():
+        yield
+
+
+@contextmanager
+def ray_cluster(address: str) -> Iterator[None]:
+    """A running cluster that this machine belongs to.
+
+    Args:
+        address: `auto`, or host and port of its head.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    options = {
+        "address": address,
+        "namespace": _NAMESPACE,
+        "runtime_env": {"env_vars": _WORKER_VARIABLES},
+    }
+    try:
+        host, _, port = address.rpartition(":")
+        if host:  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+        _init(options)
+    except (OSError, RuntimeError, ValueError, OverflowError, AssertionError) as error:
+        raise ConfigError(
+            f"--address must be of a running Ray cluster that this machine belongs to, got "
+            f"{address!r}: {' '.join(str(error).split())}; start one with `ray start --head`"
+        ) from None
+    with _shut_down_at_end():
+        yield
+
+
+def cluster_nodes() -> list[Node]:
+    """The machines of the cluster that run now."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    return [Node(num_cpus=one.get("CPU", 0.0), num_gpus=one.get("GPU", 0.0)) for one in alive]
+
+
+@contextmanager
+def sole_driver(config: StudyConfig) -> Iterator[None]:
+    """Hold the study's place in the storage against other drivers on this cluster.
+
+    Raises:
+        ConfigError: If another one holds it.
+    """
+    holder: Any = ray.remote(_Holder)
+    name = f"{config.storage}/{config.name}"
+    try:
+        held = holder.options(name=name, num_cpus=0).remote()
+    except ValueError:
+        raise ConfigError(
+            f"--name must be of a study that is not running, got {config.name!r}, which another "
+            "process on this cluster runs; wait for it or choose another name"
+        ) from None
     try:
         yield
     finally:
-        ray.shutdown()
+        ray.kill(held)
+
+
+class _Holder:
+    """Lives as long as the driver that created it."""
+
+
+def ask_for_nodes(config: StudyConfig, gpus: float, num_left: int) -> None:
+    """Tell an autoscaler, where the cluster has one, what the rest of the study could use.
+
+    Args:
+        config: The study.
+        gpus: GPUs of one worker.
+        num_left: Trials that have not ended; 0 gives all machines back.
+    """
+    num_trials = min(num_left, config.concurrent or num_left)
+    bundle = {"CPU": config.cpus} | ({"GPU": gpus} if gpus else {})
+    request_resources(bundles=[bundle] * (num_trials * max(1, config.worker_range[1])))
 
 
 def run_with_tune(
     config: StudyConfig,
     searcher: StudySearcher,
     num_left: int,
-    slots: Slots,
+    gpus: float,
     callbacks: list[tune.Callback],
 ) -> None:
     """Run trials until the searcher has no more, or until somebody stops it.
 
     Args:
         config: The study.
-        searcher: Gives the trials.
+        searcher: Gives the trials, as many at once as fit.
         num_left: How many there are at most.
-        slots: What the machine can run at once.
+        gpus: GPUs of one worker.
         callbacks: Are told how they go.
     """
+    in_group = config.worker_range[1] > 0
+    # Workers take resources beside their trial's: a trial that held a CPU while its workers wait
+    # for one could wait for ever.
+    of_group: dict[str, float] = {"memory": _COORDINATOR_BYTES}
     tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"cpu": config.cpus, "gpu": slots.gpus}),
+        tune.with_resources(run_trial, of_group if in_group else {"cpu": config.cpus, "gpu": gpus}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=ArmScheduler(searcher),
             num_samples=num_left,
-            max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
         ),
@@ -91,3 +178,19 @@ def run_with_tune(
         tuner.fit()
     finally:  # Tune leaves its own handler, which would swallow the next Ctrl-C
         signal.signal(signal.SIGINT, interrupt)
+
+
+def _init(options: dict[str, Any]) -> None:
+    for name, value in _VARIABLES.items():
+        os.environ.setdefault(name, value)
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    # A scheduler's polite request to end is treated like Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@contextmanager
+def _shut_down_at_end() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        ray.shutdown()

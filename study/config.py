@@ -10,7 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from study.config_checks import check_choice, check_name, check_types, refuse_not_yet
+from study.config_checks import (
+    check_choice,
+    check_cluster,
+    check_name,
+    check_types,
+    check_workers,
+    parse_workers,
+)
 from study.presets import PRESETS
 from study.space import Varied, parse_space
 from trainables.config import MODELS, TrainingConfig, training_fields
@@ -58,8 +65,8 @@ class StudyConfig:
     """How often a trial that failed goes on from its checkpoint before it counts as failed."""
     checkpoint_every_s: float = 20.0
     """Work of a trial that may be lost, in seconds; a checkpoint of a short trial costs more."""
-    workers: int = 0
-    """Workers per trial; 0 = in the trial's own process."""
+    workers: int | str = 0
+    """Workers per trial: a number, or a range `2..8`; 0 = in the trial's own process."""
     gpus: float | None = None
     """GPUs per worker, fractions share a card; None for one where the machine has any."""
     cpus: float = 1.0
@@ -67,7 +74,9 @@ class StudyConfig:
     concurrent: int | None = None
     """Trials at once at most; None for as many as the resources allow."""
     address: str | None = None
+    """Ray cluster to join, `auto` or host and port; None for Ray on this machine."""
     storage: str | None = None
+    """Shared folder or URI where trials keep their state; None for the study's own folder."""
     tracking_uri: str | None = None
     """MLflow server or database; None for MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""
     name: str
@@ -119,7 +128,8 @@ class StudyConfig:
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
         _ = self.unit  # checks itself
-        refuse_not_yet(self.workers, self.address, self.storage)
+        check_workers(self.worker_range, self.gpus)
+        check_cluster(self.address, self.storage)
         self._check_grid()
 
     @property
@@ -129,6 +139,11 @@ class StudyConfig:
         default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
         size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
         return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
+
+    @cached_property
+    def worker_range(self) -> tuple[int, int]:
+        """Lowest and highest number of workers of a trial; 0 and 0 for its own process."""
+        return parse_workers(self.workers)
 
     @cached_property
     def varied(self) -> tuple[Varied, ...]:

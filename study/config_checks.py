@@ -1,14 +1,16 @@
-"""Rules of single options: names, choices, types, and what this version does not do yet."""
+"""Rules of single options: names, choices, types, workers and where they run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from trainables.errors import ConfigError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORKERS: Final = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+))?")
 
 
 def check_name(name: str) -> None:
@@ -33,8 +35,9 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             ("space", "data", "preset", "sampler", "pruner", "name", "budget_unit"), (str,)
         ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
-        **dict.fromkeys(("trials", "seeds", "seed", "workers", "concurrent"), (int,)),
+        **dict.fromkeys(("trials", "seeds", "seed", "concurrent"), (int,)),
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
+        "workers": (int, str),
         "budget_px": (int,),
         "budget_stratified": (bool,),
         "models": (list, tuple),
@@ -46,19 +49,43 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             raise ConfigError(f"{name} must be of type {words}, got {value!r}")
 
 
-def refuse_not_yet(workers: int, address: str | None, storage: str | None) -> None:
-    """Refuse what the words of the command line promise and this version does not do."""
-    if workers != 0:
+def parse_workers(text: int | str) -> tuple[int, int]:
+    """Lowest and highest number of workers: `4` or `2..8`; (0, 0) for a trial's own process.
+
+    Raises:
+        ConfigError: If the text is neither.
+    """
+    found = _WORKERS.fullmatch(str(text).strip())
+    low, high = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
+    if not 0 <= low <= high or (low == 0 < high):
         raise ConfigError(
-            f"--workers must be 0 (a trial trains in its own process), got {workers}; "
-            "worker groups are not available yet"
+            f"--workers must be a number, or a range such as 2..8 from 1 on, got {text!r}"
         )
-    if address is not None:
+    return low, high
+
+
+def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
+    """Refuse a group whose workers would share a card."""
+    if workers[1] > 1 and gpus not in (None, 0, 1):
         raise ConfigError(
-            f"--address must be left out, got {address!r}; joining a running cluster is not "
-            "available yet"
+            f"--gpus must be 0 or 1 for several workers (each has a card of its own), got {gpus:g}"
         )
-    if storage is not None:
+
+
+def check_cluster(address: str | None, storage: str | None) -> None:
+    """Refuse a cluster without a storage that all its machines reach."""
+    if address is not None and "://" in address:
         raise ConfigError(
-            f"--storage must be left out, got {storage!r}; trial state goes to --output for now"
+            f"--address must be `auto` or HOST:PORT of a cluster that this machine belongs to, got "
+            f"{address!r}; run the command on one of its machines"
+        )
+    if address is not None and storage is None:
+        raise ConfigError(
+            "--storage must be given with --address, got none; name a folder that all machines "
+            "share, or a URI such as s3://bucket/studies"
+        )
+    if storage is not None and "@" in urlsplit(storage).netloc:  # it goes into records
+        raise ConfigError(
+            "--storage must hold no credentials, got some; put them into the environment of every "
+            "machine (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say)"
         )

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from trainables.data.node_tiles import upload_tiles
 
 from study.arms import confirm_seeds
 from study.config import StudyConfig
-from study.preflight import Slots, StudyData
+from study.preflight import StudyData
 from study.preparation import Budgets
+from study.slots import Slots
 from trainables.config import TrialConfig
+from trainables.store import Store
+from trainables.trial_files import TRIALS
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]
 """Turns a trial into everything its process is given."""
@@ -20,12 +24,28 @@ HandOut = Callable[[TrialConfig], dict[str, Any]]
 
 def trials_folder(config: StudyConfig) -> Path:
     """Folder of the trials' folders, absolute."""
-    return (config.folder / "trials").resolve()
+    return (config.folder / TRIALS).resolve()
+
+
+def study_store(config: StudyConfig) -> Store | None:
+    """The study's place in the storage; None where its state lies in its folder.
+
+    Raises:
+        ConfigError: If `--storage` names nothing that can be opened.
+    """
+    return None if config.storage is None else Store(config.storage).at(config.name)
 
 
 def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
-    """Put tiles and budgets where every trial of the machine shares them."""
-    tiles = {split: ray.put(held) for split, held in data.tiles.items()}
+    """Put tiles and budgets where all trials of a machine share them.
+
+    Tiles in memory reach every machine once, by Ray; mapped ones by the storage.
+    """
+    store = study_store(config)
+    tiles = {
+        split: ray.put(held if store is None or held.folder is None else upload_tiles(held, store))
+        for split, held in data.tiles.items()
+    }
     drawn = {
         key: (ray.put(budget.to_plain()), ray.put(pixels))
         for key, (budget, pixels) in budgets.items()
@@ -48,6 +68,8 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
             "classes": classes,
             "exclude_from_mean": excluded,
             "folder": str(trials_folder(config) / trial.key),
+            "store": None if store is None else store.at(TRIALS, trial.key),
+            "workers": config.worker_range,
             "cpus": config.cpus,
             "gpus": slots.gpus,
             "checkpoint_every_s": config.checkpoint_every_s,

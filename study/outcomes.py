@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 from trainables.checkpoint import remove_checkpoints
 from trainables.config import TrialConfig
 from trainables.files import write_atomically
-from trainables.trial import CHECKPOINT, RESULT
+from trainables.trial_files import CHECKPOINT, RESULT
 
 PRUNED: Final = "pruned.json"
 FAILED: Final = "failed.json"
 TRACEBACK: Final = "traceback.txt"
-_FAILURES: Final = "failures.txt"
+FAILURES: Final = "failures.txt"
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -36,7 +36,7 @@ class Outcome:
     traceback: str = ""
     """Of the last attempt of a failed trial."""
     record: Mapping[str, Any]
-    """The file's content; see `trainables.trial` for that of a finished trial."""
+    """The file's content; see `trainables.trial_work` for that of a finished trial."""
 
 
 def read_outcome(folder: Path) -> Outcome | None:
@@ -79,19 +79,25 @@ def write_failed(folder: Path, trial: TrialConfig, history: Rows, traceback: str
 
 def count_failure(folder: Path) -> None:
     """Count one more failed attempt at the trial of a folder."""
-    write_atomically(folder / _FAILURES, str(_num_failures(folder) + 1).encode())
+    write_atomically(folder / FAILURES, str(_num_failures(folder) + 1).encode())
 
 
 def _num_failures(folder: Path) -> int:
-    path = folder / _FAILURES
+    path = folder / FAILURES
     return int(path.read_text()) if path.exists() else 0
 
 
-def forget_failure(folder: Path) -> None:
-    """Make way for a trial that had failed for good to be tried again; its checkpoint stays."""
-    if (folder / FAILED).exists():
-        for name in (_FAILURES, TRACEBACK, FAILED):
-            (folder / name).unlink(missing_ok=True)
+def forget_failure(folder: Path) -> bool:
+    """Make way for a trial that had failed for good to be tried again; its checkpoint stays.
+
+    Returns:
+        Whether it had failed.
+    """
+    if not (folder / FAILED).exists():
+        return False
+    for name in (FAILURES, TRACEBACK, FAILED):
+        (folder / name).unlink(missing_ok=True)
+    return True
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -7,27 +7,22 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from study.arms import Arm, confirm_seeds, confirm_trial, num_trials, plan_arms
+from study.arms import Arm, confirm_seeds, confirm_trial, longest_first, num_trials, plan_arms
 from study.calibration import Calibration, calibrate
 from study.config import StudyConfig
-from study.preflight import (
-    SCENES,
-    Slots,
-    find_dataset,
-    find_slots,
-    read_data,
-    required_disk_mib,
-)
+from study.preflight import SCENES, find_dataset, read_data, required_disk_mib
 from study.preparation import MANIFEST, refuse_changes, resolve_steps
 from study.provenance import read_manifest
 from study.slot_schedule import ArmWork, schedule_s
+from study.slots import Slots, find_slots, this_machine
 from trainables.config import TrialConfig
 from trainables.pace import take_sample
+from trainables.trial_files import RESULT, TRIALS
 
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""
@@ -51,7 +46,7 @@ def plan_text(config: StudyConfig) -> str:
         ConfigError: If not one trial fits the machine, or the study was begun otherwise.
         DataError: If the data cannot be used.
     """
-    arms, slots = plan_arms(config), find_slots(config)
+    arms, slots = plan_arms(config), _find_slots(config)
     trials = {arm.variant: confirm_trial(config, arm, confirm_seeds(config)[0], {}) for arm in arms}
     measured = _measure(config, trials, slots)
     lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
@@ -71,6 +66,16 @@ def plan_text(config: StudyConfig) -> str:
         f"disk for checkpoints: at most {disk_mib:.0f} MiB, {_free_mib(config.folder):.0f} free",
     ]
     return "\n".join(lines)
+
+
+def _find_slots(config: StudyConfig) -> Slots:
+    """Of this machine, or of the cluster, which is joined for a moment."""
+    if config.address is None:
+        return find_slots(config)
+    from study.cluster import cluster_nodes, ray_cluster  # imports Ray, which takes seconds
+
+    with ray_cluster(config.address):
+        return find_slots(config, cluster_nodes())
 
 
 def about_text(seconds: float) -> str:
@@ -110,11 +115,17 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         calibration = calibrate(
             trials,
             sample,
-            num_processes=slots.concurrent,
+            num_processes=_num_here(config, slots),
             cpus=config.cpus,
-            num_gpus=slots.num_gpus if slots.gpus > 0 else 0,
+            num_gpus=int(this_machine().num_gpus) if slots.gpus > 0 else 0,
         )
         return _Measured(config=config, read_s=read_s, calibration=calibration)
+
+
+def _num_here(config: StudyConfig, slots: Slots) -> int:
+    """Processes of trials that would train at once on a machine like this one."""
+    fits = max(1, int(this_machine().num_cpus / config.cpus))
+    return min(fits, slots.concurrent * slots.group)
 
 
 def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
@@ -125,7 +136,7 @@ def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
         (scratch / SCENES).symlink_to(written)
 
 
-def _time_text(measured: _Measured, arms: Sequence[Arm], slots: Slots) -> str:
+def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
     config, found = measured.config, measured.calibration
     total_s, of_trial = _estimate(measured, arms, slots)
     trials = ", ".join(f"{_name(kind)} {about_text(taken)}" for kind, taken in of_trial.items())
@@ -144,18 +155,18 @@ def _time_text(measured: _Measured, arms: Sequence[Arm], slots: Slots) -> str:
 
 
 def _estimate(
-    measured: _Measured, arms: Sequence[Arm], slots: Slots
+    measured: _Measured, arms: tuple[Arm, ...], slots: Slots
 ) -> tuple[float, dict[str, float]]:
     """Seconds of the whole study, and of one confirmation trial by variant."""
     config, found = measured.config, measured.calibration
     work, of_trial = [], {}
-    for arm in arms:
+    for arm in longest_first(arms):
         confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
-        of_trial[arm.variant] = found.trial_s(arm.variant, confirm)
+        of_trial[arm.variant] = found.trial_s(arm.variant, confirm) / slots.group
         work.append(
             ArmWork(
                 num_search=arm.num_search,
-                search_s=found.trial_s(arm.variant, replace(confirm, phase="search")),
+                search_s=found.trial_s(arm.variant, replace(confirm, phase="search")) / slots.group,
                 num_confirm=config.seeds,
                 confirm_s=of_trial[arm.variant],
             )
@@ -165,17 +176,17 @@ def _estimate(
 
 
 def _resources_text(config: StudyConfig, slots: Slots) -> str:
-    gpus = f" and {slots.gpus:g} of {slots.num_gpus} GPUs" if slots.num_gpus else ""
-    return f"{config.cpus:g} of {slots.num_cpus} CPUs{gpus}" + (
-        "" if slots.num_gpus else "; there is no GPU"
+    several = f"{slots.group} workers with " if config.worker_range[1] else ""
+    gpus = f" and {slots.gpus:g} of {slots.num_gpus:g} GPUs" if slots.num_gpus else ""
+    at_best = "; they share its time at best" if slots.group > 1 else ""
+    return f"{several}{config.cpus:g} of {slots.num_cpus:g} CPUs{gpus}" + (
+        at_best if slots.num_gpus else f"; there is no GPU{at_best}"
     )
 
 
 def _done_text(config: StudyConfig) -> str:
     """Of a study that has begun: what the estimated time counts and is done already."""
-    from trainables.trial import RESULT  # imports Ray, which takes seconds
-
-    num_done = len(list((config.folder / "trials").glob(f"*/{RESULT}")))
+    num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
     return f"; {num_done} trials of these are done" if num_done else ""
 
 

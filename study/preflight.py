@@ -46,54 +46,6 @@ class StudyData:
     """Where the eroded reference of the test tiles comes from."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slots:
-    """What one machine can run at once."""
-
-    num_cpus: int
-    num_gpus: int
-    gpus: float
-    """GPUs of one trial."""
-    concurrent: int
-    """Trials at once."""
-
-
-def find_slots(config: StudyConfig) -> Slots:
-    """Count the trials that fit at once.
-
-    Raises:
-        ConfigError: If not even one fits.
-    """
-    import torch
-
-    num_cpus = _num_cpus()
-    num_gpus = torch.cuda.device_count()
-    gpus = min(1, num_gpus) if config.gpus is None else config.gpus
-    for name, wanted, available in (
-        ("cpus", config.cpus, num_cpus),
-        ("gpus", gpus, num_gpus),
-    ):
-        if wanted > available:
-            raise ConfigError(
-                f"--{name} must be at most the {available} of this machine, got {wanted:g}"
-            )
-    fits = int(num_cpus / config.cpus)
-    if gpus > 0:
-        fits = min(fits, int(num_gpus / gpus))
-    return Slots(
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        gpus=gpus,
-        concurrent=min(fits, config.concurrent or fits),
-    )
-
-
-def _num_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def find_dataset(config: StudyConfig) -> DatasetSpec:
     """The data set that `--data` names; the built-in scenes, written if need be, without it.
 

@@ -10,7 +10,7 @@ from study.outcomes import read_outcome
 from trainables.model_file import MODEL_FILE
 
 
-def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> None:
+def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> list[str]:
     """Of an arm whose confirmation has ended, keep the network with the best validation score.
 
     The test scores choose nothing. Before all its repeats have ended, nothing is removed.
@@ -19,15 +19,20 @@ def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> None:
         config: The study.
         arm: The arm.
         trials: Folder of the trials' folders.
+
+    Returns:
+        Keys of the trials whose network was removed.
     """
     folders = [trials / confirm_trial(config, arm, seed, {}).key for seed in confirm_seeds(config)]
     outcomes = [read_outcome(folder) for folder in folders]
     if any(outcome is None for outcome in outcomes):
-        return
+        return []
     kept = [
         (outcome.score, -number)
         for number, (folder, outcome) in enumerate(zip(folders, outcomes, strict=True))
         if outcome is not None and outcome.score is not None and (folder / MODEL_FILE).exists()
     ]
-    for _, number in sorted(kept)[:-1]:
-        (folders[-number] / MODEL_FILE).unlink()
+    removed = [folders[-number] for _, number in sorted(kept)[:-1]]
+    for folder in removed:
+        (folder / MODEL_FILE).unlink()
+    return [folder.name for folder in removed]

@@ -16,20 +16,20 @@ import ray
 from mlflow.exceptions import MlflowException
 from ray import tune
 
-from study.arms import Arm, arm_of, num_trials, plan_arms
-from study.cluster import ray_on_this_machine, run_with_tune
+from study.arms import Arm, arm_of, longest_first, num_trials, plan_arms
+from study.cluster import run_with_tune
 from study.config import StudyConfig
 from study.databases import create_optuna_database
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full
-from study.hand_out import make_hand_out, trials_folder
+from study.hand_out import make_hand_out, study_store, trials_folder
+from study.machines import Machines, machines_of
+from study.mirror import Mirror
 from study.outcomes import Outcome, read_outcome
 from study.preflight import (
-    Slots,
     StudyData,
     check_output,
     find_dataset,
-    find_slots,
     lock_study,
     read_data,
 )
@@ -49,6 +49,7 @@ from study.searcher import ArmSearch, StudySearcher
 from study.study_outcome import StudyOutcome
 from study.tracking import TrackingCallback
 from study.trial_runs import TrialRuns
+from trainables.model_file import MODEL_FILE
 
 DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
 _PATIENCE_S: Final = 600.0
@@ -57,7 +58,7 @@ _PATIENCE_AT_STOP_S: Final = 5.0
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:
-    """Run or continue a study on this machine.
+    """Run or continue a study, on this machine or on the cluster that it names.
 
     Raises:
         ConfigError: For options that cannot be used, before anything is written.
@@ -65,10 +66,14 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         StudyHaltedError: If it cannot go on, with the reason.
         KeyboardInterrupt: If it was stopped before its end.
     """
-    with _in_one_line():
-        slots = find_slots(config)
+    if config.address is not None:
+        _say(f"joining the Ray cluster at {config.address}")
+    with _in_one_line(), machines_of(config) as machines:
+        if machines.note is not None:
+            _say(f"note: {machines.note}")
         arms = plan_arms(config)
-        check_output(config, slots.concurrent, len(arms) * config.seeds)
+        mirror = _open_store(config)
+        check_output(config, machines.slots.concurrent, len(arms) * config.seeds)
         if config.data is None:
             _say("reading the built-in scenes")
         spec = find_dataset(config)
@@ -77,12 +82,27 @@ def run_study(config: StudyConfig) -> StudyOutcome:
                 _say("reading tiles")
             data = read_data(config, spec)
             config = resolve_steps(config, data)
+            mirror.restore()
             _say("opening MLflow")
             _open_tracking(_tracking_uri(config))
             budgets = prepare(config, arms, data)
             for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
                 _say(f"note: {warning}")
-            return _run_trials(config, arms, data, budgets, slots)
+            mirror.save(MANIFEST, BUDGETS)
+            return _run_trials(config, arms, data, budgets, machines, mirror)
+
+
+def _open_store(config: StudyConfig) -> Mirror:
+    """The study's folder and its place in the storage, which answers.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    store = study_store(config)
+    if store is not None:
+        _say(f"opening the storage {store.shown}")
+        store.check()
+    return Mirror(config.folder, store)
 
 
 @contextmanager
@@ -112,7 +132,12 @@ def _open_tracking(uri: str) -> None:
 
 
 def _run_trials(
-    config: StudyConfig, arms: tuple[Arm, ...], data: StudyData, budgets: Budgets, slots: Slots
+    config: StudyConfig,
+    arms: tuple[Arm, ...],
+    data: StudyData,
+    budgets: Budgets,
+    machines: Machines,
+    mirror: Mirror,
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
     uri, trials = _tracking_uri(config), trials_folder(config)
@@ -121,23 +146,35 @@ def _run_trials(
     with _delivering(record, runs) as delivery:
         for folder, outcome in _outcomes(trials):
             delivery.put(partial(runs.add, folder, outcome, now_ms()))
-        searches = _open_searches(config, arms)
+        searches = _open_searches(config, longest_first(arms))
         num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
         if num_left:
-            _say("starting Ray")
-            with ray_on_this_machine(slots):
-                searcher = StudySearcher(searches, make_hand_out(config, data, budgets, slots))
-                on_end = partial(_tidy, config, {arm.name: arm for arm in arms})
-                tracking = TrackingCallback(searcher, runs, delivery, on_end)
+            if config.address is None:
+                _say("starting Ray")
+            with machines.ray():
+                searcher = StudySearcher(
+                    searches,
+                    make_hand_out(config, data, budgets, machines.slots),
+                    room=machines.room,
+                    on_change=mirror.save_database,
+                )
+
+                def on_end(outcome: Outcome) -> None:
+                    _tidy(config, {arm.name: arm for arm in arms}, mirror, outcome)
+                    machines.expect(searcher.num_left)
+
+                machines.expect(num_left)
+                tracking = TrackingCallback(searcher, runs, delivery, mirror, on_end)
                 progress = ProgressCallback(
                     num_all, num_all - num_left, lambda: delivery.num_waiting * delivery.is_away
                 )
-                run_with_tune(config, searcher, num_left, slots, [tracking, progress])
+                run_with_tune(config, searcher, num_left, machines.slots.gpus, [tracking, progress])
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
                 raise KeyboardInterrupt
+            mirror.remove_tiles()
         for arm in arms:
-            keep_best_model(config, arm, trials)
+            _keep_best_model(config, arm, mirror)
         states = [outcome.state for _, outcome in _outcomes(trials)]
         delivery.put(partial(record.close, states.count("failed")))
         _wait_for(delivery, uri)
@@ -200,10 +237,15 @@ def _repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
     return record
 
 
-def _tidy(config: StudyConfig, arms: Mapping[str, Arm], outcome: Outcome) -> None:
+def _tidy(config: StudyConfig, arms: Mapping[str, Arm], mirror: Mirror, outcome: Outcome) -> None:
     """Keep to the quota when a trial has ended."""
     if outcome.trial.phase == "confirm":
-        keep_best_model(config, arms[arm_of(outcome.trial)], trials_folder(config))
+        _keep_best_model(config, arms[arm_of(outcome.trial)], mirror)
+
+
+def _keep_best_model(config: StudyConfig, arm: Arm, mirror: Mirror) -> None:
+    for key in keep_best_model(config, arm, trials_folder(config)):
+        mirror.drop(key, MODEL_FILE)
 
 
 def _outcomes(trials: Path) -> list[tuple[Path, Outcome]]:

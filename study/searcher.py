@@ -164,19 +164,34 @@ class StudySearcher(Searcher):
     """Ray Tune's view of the arms."""
 
     def __init__(
-        self, searches: list[ArmSearch], hand_out: Callable[[TrialConfig], dict[str, Any]]
+        self,
+        searches: list[ArmSearch],
+        hand_out: Callable[[TrialConfig], dict[str, Any]],
+        *,
+        room: Callable[[], int],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve the arms' trials.
 
         Args:
             searches: One per arm, in the order in which they are served.
             hand_out: Turns a trial into everything its process is given.
+            room: How many trials may run at once now.
+            on_change: Called when the arms' Optuna studies hold something new, before the trial
+                that it is about starts.
         """
         super().__init__(metric="score", mode="max")
         self._searches = searches
         self._hand_out = hand_out
+        self._room = room
+        self._on_change = on_change
         self._running: dict[str, ArmSearch] = {}
         self._pruned: set[str] = set()
+
+    @property
+    def num_left(self) -> int:
+        """Trials that have not ended."""
+        return len(self._running) + sum(search.num_left for search in self._searches)
 
     @property
     def is_done(self) -> bool:
@@ -187,10 +202,13 @@ class StudySearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """What the next process is given; None = not yet; FINISHED = nothing is left."""
+        if self._running and len(self._running) >= self._room():
+            return None
         for search in self._searches:
             trial = search.next_trial()
             if trial is not None:
                 self._running[trial.key] = search
+                self._on_change()
                 return self._hand_out(trial)
         return None if self._running else Searcher.FINISHED
 
@@ -208,6 +226,7 @@ class StudySearcher(Searcher):
         """A trial has ended, and its outcome is on disk."""
         self._running[outcome.trial.key].complete(outcome)
         del self._running[outcome.trial.key]
+        self._on_change()
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: Tune says so before the outcome is on disk; see `end`."""

@@ -11,7 +11,12 @@ from ray.tune import Callback
 
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full
+from study.mirror import Mirror
 from study.outcomes import (
+    FAILED,
+    FAILURES,
+    PRUNED,
+    TRACEBACK,
     Outcome,
     count_failure,
     forget_failure,
@@ -24,7 +29,7 @@ from study.searcher import StudySearcher
 from study.trial_runs import TrialRuns
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
-from trainables.trial import RESULT
+from trainables.trial_files import RESULT
 
 
 class TrackingCallback(Callback):
@@ -35,6 +40,7 @@ class TrackingCallback(Callback):
         searcher: StudySearcher,
         runs: TrialRuns,
         delivery: Delivery,
+        mirror: Mirror,
         on_end: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         """Write to all of these.
@@ -43,11 +49,13 @@ class TrackingCallback(Callback):
             searcher: Is told when a trial has ended.
             runs: The trials' runs in MLflow, written in the thread of `delivery`.
             delivery: Carries records to MLflow.
+            mirror: Brings what trials left in the storage here.
             on_end: Called after a trial has ended.
         """
         self._searcher = searcher
         self._runs = runs
         self._delivery = delivery
+        self._mirror = mirror
         self._on_end = on_end
         self._history: dict[str, list[Row]] = {}
         self._halt: str | None = None
@@ -56,7 +64,7 @@ class TrackingCallback(Callback):
         """Stop the study where no trial could succeed now.
 
         Raises:
-            StudyHaltedError: If a disk is full.
+            StudyHaltedError: If a disk is full or the storage away.
         """
         self._delivery.check()
         if self._halt is not None:
@@ -83,16 +91,18 @@ class TrackingCallback(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End with what the trial left on disk, or as pruned."""
-        folder = Path(trial.config["folder"])
+        folder, key = Path(trial.config["folder"]), _key(trial)
+        self._mirror.pull(key)
         outcome = read_outcome(folder)
         if outcome is None:
-            if not self._searcher.was_pruned(_key(trial)):
+            if not self._searcher.was_pruned(key):
                 raise RuntimeError(
                     f"a complete trial must have left {RESULT}, got none in {folder}"
                 )
             told = TrialConfig.from_plain(trial.config["trial"])
-            write_pruned(folder, told, self._history[told.key])
-            remove_leftovers(folder)
+            write_pruned(folder, told, self._history[key])
+            self._mirror.push(key, PRUNED)
+            self._remove_leftovers(trial)
         self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -102,17 +112,20 @@ class TrackingCallback(Callback):
         self._note_failure(trial)
         if self._halt is not None:
             return  # not the trial's fault: it goes on when the study is continued
+        self._mirror.pull(key)
         if read_outcome(folder) is None:
             told = TrialConfig.from_plain(trial.config["trial"])
             write_failed(folder, told, self._history[key], _error_text(trial))
+            self._mirror.push(key, TRACEBACK, FAILED)
             if told.phase == "search":  # a failed confirmation is repeated when continued
-                remove_leftovers(folder)
+                self._remove_leftovers(trial)
         self._end(trial)
 
     def _begin(self, trial: Any) -> None:
         told = TrialConfig.from_plain(trial.config["trial"])
         if told.key not in self._history:
-            forget_failure(Path(trial.config["folder"]))
+            if forget_failure(Path(trial.config["folder"])):
+                self._mirror.drop(told.key, FAILED, FAILURES, TRACEBACK)
             self._history[told.key] = []
             self._delivery.put(partial(self._runs.begin, told))
 
@@ -125,10 +138,18 @@ class TrackingCallback(Callback):
         self._on_end(outcome)
 
     def _note_failure(self, trial: Any) -> None:
-        if is_disk_full(_error_text(trial)):
+        text = _error_text(trial)
+        if is_disk_full(text):
             self._halt = "the disk is full; free space"
+        elif self._mirror.is_blamed(text):
+            self._halt = f"the storage cannot be used: {text.strip().splitlines()[-1]}"
         else:
             count_failure(Path(trial.config["folder"]))
+            self._mirror.push(_key(trial), FAILURES)
+
+    def _remove_leftovers(self, trial: Any) -> None:
+        remove_leftovers(Path(trial.config["folder"]))
+        self._mirror.drop_checkpoints(_key(trial))
 
 
 def _key(trial: Any) -> str:

@@ -23,7 +23,7 @@ from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
 from trainables.tile_maps import MAPS
-from trainables.trial import CONFUSION, PICTURE, RESULT
+from trainables.trial_files import CONFUSION, PICTURE, RESULT
 
 _BATCH: Final = 1000
 """Metrics that MLflow takes in one call."""

@@ -1,13 +1,20 @@
-"""Settings of all tests, and a tiny data set."""
+"""Settings of all tests, a tiny data set, and a database with MLflow's tables."""
 
+import contextlib
+import logging
+import threading
+import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 import rasterio
 from hypothesis import settings
+from pyarrow import fs
 from rasterio.errors import NotGeoreferencedWarning
 
 settings.register_profile("untimed", deadline=None)  # how long a test takes says nothing here
@@ -58,3 +65,69 @@ def write_dataset() -> Callable[..., Path]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny data set; for reading only."""
     return _write_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with MLflow's tables, which take seconds to create; to be copied."""
+    from mlflow.tracking import MlflowClient  # a second that most rooms' tests need not wait
+
+    folder = tmp_path_factory.mktemp("tables")
+    with contextlib.chdir(folder):  # where MLflow makes its folder of artifacts
+        MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+_failing: list[str] = []
+"""Requests to fail, each once, by a part of their method and path."""
+
+
+@pytest.fixture(scope="session")
+def _s3_endpoint() -> Iterator[str]:
+    """`127.0.0.1:port` of an S3 server in this process, for whom every key is right."""
+    # They take a second: only where they are wanted.
+    from moto.moto_server import werkzeug_app
+    from werkzeug.serving import make_server
+
+    inner = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+
+    def answer(request: dict[str, Any], start: Callable[..., Any]) -> Any:
+        what = f"{request['REQUEST_METHOD']} {request['PATH_INFO']}?{request['QUERY_STRING']}"
+        for part in _failing:
+            if part in what:
+                _failing.remove(part)
+                request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
+                start("500 Internal Server Error", [("Content-Length", "0")])
+                return [b""]
+        return inner(request, start)
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    handler = werkzeug_app.MotoRequestHandler
+    server = make_server("127.0.0.1", 0, answer, threaded=True, request_handler=handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def s3_uri(_s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place in a fresh bucket; processes started in a test find the keys in their environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    server = fs.S3FileSystem(
+        endpoint_override=_s3_endpoint, scheme="http", region="us-east-1",
+        allow_bucket_creation=True,
+    )  # fmt: skip
+    server.create_dir(bucket)
+    endpoint = quote(_s3_endpoint, safe="")
+    return f"s3://{bucket}/studies?endpoint_override={endpoint}&scheme=http&region=us-east-1"
+
+
+@pytest.fixture
+def failing_s3_uri(s3_uri: str) -> Iterator[tuple[str, list[str]]]:
+    """The same, and the list of requests that are to fail: `PUT`, `?partNumber=2`, …, each once."""
+    yield s3_uri, _failing
+    _failing.clear()

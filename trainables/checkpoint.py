@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from trainables.files import remove_partials, write_atomically
+from trainables.ranks import ALONE, Ranks
 
 Row = dict[str, float]
 """Measurements after one step: `step`, and `split/name` for each measure."""
@@ -74,22 +75,17 @@ class LoopState:
             path.replace(previous)
         new.replace(path)
 
-    def restore(self, path: Path, device: torch.device) -> None:
+    def restore(self, path: Path, device: torch.device, ranks: Ranks = ALONE) -> None:
         """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
-        States that had to be passed over are removed and noted in `damaged`.
+        States that had to be passed over are removed and noted in `damaged`. Of several workers,
+        the first reads the file, whose folder the others need not see.
         """
-        damaged = []
-        for file in (path, _beside(path, "previous")):
-            if not file.exists():
-                continue
-            saved = read_state(file, device)
-            if saved is not None:
-                self._take_over(saved)
-                break
-            damaged.append(f"{file.name} was damaged and not used")
-            file.unlink()  # or the next save would put it in the place of the whole one
+        content, damaged = _newest_whole(path) if ranks.is_first else (None, [])
+        content = ranks.from_first(content)
+        if content is not None:
+            self._take_over(_load(content, device))
         self.damaged += damaged
 
     def _take_over(self, saved: dict[str, Any]) -> None:
@@ -103,10 +99,31 @@ class LoopState:
 
 def read_state(path: Path, device: torch.device) -> dict[str, Any] | None:
     """What a checkpoint holds, or None where its checksum does not fit: cut off, or changed."""
+    content = _read_whole(path)
+    return None if content is None else _load(content, device)
+
+
+def _newest_whole(path: Path) -> tuple[bytes | None, list[str]]:
+    """The newest saved state that is whole, and what was wrong with those passed over."""
+    damaged: list[str] = []
+    for file in (path, _beside(path, "previous")):
+        if not file.exists():
+            continue
+        content = _read_whole(file)
+        if content is not None:
+            return content, damaged
+        damaged.append(f"{file.name} was damaged and not used")
+        file.unlink()  # or the next save would put it in the place of the whole one
+    return None, damaged
+
+
+def _read_whole(path: Path) -> bytes | None:
     content = path.read_bytes()
     head, state = content[: len(_MAGIC) + _DIGEST_BYTES], content[len(_MAGIC) + _DIGEST_BYTES :]
-    if head != _MAGIC + hashlib.sha256(state).digest():
-        return None
+    return state if head == _MAGIC + hashlib.sha256(state).digest() else None
+
+
+def _load(state: bytes, device: torch.device) -> dict[str, Any]:
     saved: dict[str, Any] = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
     return saved
 

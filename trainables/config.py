@@ -59,7 +59,8 @@ class TrainingConfig:
     plateau_tolerance: float = 0.01
     """Rise of the selected measure over the last third of a run that still counts as flat."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward; weights and losses stay float32."""
+    """Arithmetic of forward and backward; weights and losses stay float32. A card without bf16
+    uses fp32."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +9,7 @@ from trainables.config import TrainingConfig
 from trainables.data.scaling import BandScaling
 from trainables.data.tileset import TileSet
 from trainables.inference import evaluate_tile
+from trainables.ranks import ALONE, Ranks
 from trainables.tile_maps import TileMaps
 
 
@@ -22,7 +21,8 @@ def evaluate_tiles(
     scaling: BandScaling,
     device: torch.device,
     maps: TileMaps | None = None,
-) -> Iterator[dict[str, Tensor]]:
+    ranks: Ranks = ALONE,
+) -> list[dict[str, Tensor]]:
     """Confusion matrices of every tile, in the order of the set.
 
     Args:
@@ -33,11 +33,15 @@ def evaluate_tiles(
         scaling: From the values of the tiles to those the network sees.
         device: Where the network is.
         maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
+        ranks: The workers, each of which evaluates some of the tiles; all get all matrices.
 
-    Yields:
+    Returns:
         `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
     """
-    for tile in tiles:
+    names = ("full",) if tiles.eroded_masks is None else ("full", "eroded")
+    counts = torch.zeros(len(tiles), len(names), num_classes, num_classes, dtype=torch.int64)
+    for index in ranks.assigned(tiles.shapes.prod(axis=1).tolist()):
+        tile = tiles.tile(index)
         references = {"full": tile.mask}
         if tile.eroded_mask is not None:
             references["eroded"] = tile.eroded_mask
@@ -57,4 +61,6 @@ def evaluate_tiles(
         )
         if maps is not None:
             maps.write(tile, predicted, reconstructed)
-        yield matrices
+        counts[index] = torch.stack([matrices[name] for name in names])
+    counts = ranks.sum(counts.to(device)).cpu()
+    return [dict(zip(names, tile, strict=True)) for tile in counts]

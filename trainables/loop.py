@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.checkpoint import LoopState, Row
 from trainables.config import TrialConfig
 from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import GridPositions, Positions, RandomPositions
-from trainables.data.sampler import Batch, PatchSampler
+from trainables.data.sampler import PatchSampler
 from trainables.data.scaling import BandScaling
-from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import TileSet
 from trainables.errors import DataError
 from trainables.evaluation import evaluate_tiles
-from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.metrics import summarise
 from trainables.models.build import build_model
+from trainables.ranks import ALONE, Ranks
 from trainables.schedule import has_converged, learning_rate
 from trainables.seeds import torch_generator
+from trainables.step import Step, Terms
 
 _ROWS_PER_RUN = 40
 _VALIDATION_MEASURES = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
@@ -64,6 +64,8 @@ class TrainResult:
     history: list[Row]
     train_s: float
     eval_s: float
+    bf16: bool
+    """Whether it was trained in bf16: asked for, and the device has it."""
     damaged: tuple[str, ...]
     """Saved states that could not be used, in words."""
 
@@ -76,8 +78,12 @@ def train(
     checkpoint: Path,
     report: Callable[[int, Sequence[Row]], None],
     checkpoint_every_s: float = 0.0,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Train one network, from its checkpoint where there is one.
+
+    Several workers train one network together: all call this, with the same arguments. Batches,
+    learning rate and stream of patches are those of one.
 
     Args:
         config: The trial.
@@ -88,6 +94,7 @@ def train(
             continued run starts with the rows before its step.
         checkpoint_every_s: Seconds that the work at risk must have taken before it is saved; a
             checkpoint of a short trial costs more than training again would.
+        ranks: The workers; the first saves and reports.
 
     Returns:
         The network at its best validation.
@@ -97,32 +104,34 @@ def train(
         DataError: If the validation tiles do not define the measure that selects.
     """
     training = config.training
-    state = _new_state(config, data, device)
-    state.restore(checkpoint, device)
-    sampler = _build_sampler(config, data, device)
+    state = _new_state(config, data, device, ranks)
+    state.restore(checkpoint, device, ranks)
+    sampler = _build_sampler(config, data, device, ranks)
+    step = Step(state, config, device, ranks)
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
-    num_reported, terms, since_row = 0, _Terms(), state.step
+    num_reported, terms, since_row = 0, Terms(ranks), state.step
     start = saved = time.perf_counter()
     while state.step < training.steps:
-        terms.add(_optimise(state, sampler.draw(state.step), config))
+        terms.add(step.take(sampler.draw(state.step)))
         state.step += 1
         at_validation = state.step in validations
         if at_validation or state.step - since_row >= row_every:
             state.history.append({"step": state.step, **terms.mean(state.step)})
             state.history[-1]["train/lr"] = learning_rate(training, state.step - 1)
-            terms, since_row = _Terms(), state.step
+            terms, since_row = Terms(ranks), state.step
         if at_validation:
             state.train_s += time.perf_counter() - start
-            _validate(state, config, data, device)
-            if time.perf_counter() - saved >= checkpoint_every_s:
-                state.save(checkpoint)
-                saved = time.perf_counter()
-            report(state.step, state.history[num_reported:])
+            _validate(state, config, data, device, ranks)
+            if ranks.is_first:
+                if time.perf_counter() - saved >= checkpoint_every_s:
+                    state.save(checkpoint)
+                    saved = time.perf_counter()
+                report(state.step, state.history[num_reported:])
             num_reported = len(state.history)
             start = time.perf_counter()
-    if num_reported < len(state.history):  # it was interrupted between the last step and here
-        report(state.step, state.history[num_reported:])
+    if ranks.is_first and num_reported < len(state.history):
+        report(state.step, state.history[num_reported:])  # interrupted between last step and here
     state.evaluated.load_state_dict(state.best_weights)
     score = f"val/{training.select_by}"
     return TrainResult(
@@ -135,31 +144,14 @@ def train(
         history=state.history,
         train_s=state.train_s,
         eval_s=state.eval_s,
+        bf16=step.bf16,
         damaged=tuple(state.damaged),
     )
 
 
-class _Terms:
-    """Loss terms of the steps since the last row, summed on the device."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._num = 0
-
-    def add(self, terms: Mapping[str, Tensor]) -> None:
-        for name, term in terms.items():
-            value = term.detach().to(torch.float64)
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._num += 1
-
-    def mean(self, step: int) -> Row:
-        row = {f"train/{name}": float(total) / self._num for name, total in self._sums.items()}
-        if not all(math.isfinite(value) for value in row.values()):
-            raise FloatingPointError(f"loss must be finite, got {row} at step {step}; lower lr")
-        return row
-
-
-def _new_state(config: TrialConfig, data: TrainingData, device: torch.device) -> LoopState:
+def _new_state(
+    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+) -> LoopState:
     training = config.training
     model = build_model(
         config.model,
@@ -168,6 +160,7 @@ def _new_state(config: TrialConfig, data: TrainingData, device: torch.device) ->
         width=training.width,
         generator=torch_generator(config.seed, "weights"),
     )
+    model = ranks.synchronise_norms(model, device)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = None
     if training.ema_decay > 0:
@@ -177,7 +170,9 @@ def _new_state(config: TrialConfig, data: TrainingData, device: torch.device) ->
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)
 
 
-def _build_sampler(config: TrialConfig, data: TrainingData, device: torch.device) -> PatchSampler:
+def _build_sampler(
+    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+) -> PatchSampler:
     training = config.training
     where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
     positions: Positions
@@ -198,47 +193,24 @@ def _build_sampler(config: TrialConfig, data: TrainingData, device: torch.device
         augment=training.augment,
         seed=config.seed,
         device=device,
+        ranks=ranks,
     )
 
 
-def _optimise(state: LoopState, batch: Batch, config: TrialConfig) -> dict[str, Tensor]:
-    """One optimiser step; returns the loss and its terms."""
-    training = config.training
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(training, state.step)
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-    state.model.train()
-    bf16 = training.precision == "bf16"
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-        if config.model == "urec":
-            out = state.model(images, num_segment=len(batch.masks))
-            logits, reconstruction = out.logits, out.reconstruction
-        else:
-            logits, reconstruction = state.model(images), None
-    terms = {"loss_seg": segmentation_loss(logits, batch.masks)}
-    if reconstruction is None:
-        loss = terms["loss_seg"]
-    else:
-        annotated_only = training.reconstruct_on == "annotated"
-        valid = batch.masks != IGNORE_INDEX if annotated_only else batch.shown
-        terms["loss_rec"] = reconstruction_loss(reconstruction, images, valid)
-        loss = urec_loss(training.w1, terms["loss_rec"], terms["loss_seg"])
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    if state.averaged is not None:
-        state.averaged.update_parameters(state.model)
-    return {"loss": loss, **terms}
-
-
 def _validate(
-    state: LoopState, config: TrialConfig, data: TrainingData, device: torch.device
+    state: LoopState,
+    config: TrialConfig,
+    data: TrainingData,
+    device: torch.device,
+    ranks: Ranks,
 ) -> None:
     """Score the validation tiles and keep the weights where they are the best so far."""
     start = time.perf_counter()
     training = config.training
+    ranks.copy_first(state.evaluated.buffers())  # running statistics are not averaged
+    num_classes = len(data.class_names)
     matrices = evaluate_tiles(
-        state.evaluated, data.val, training, len(data.class_names), data.scaling, device
+        state.evaluated, data.val, training, num_classes, data.scaling, device, ranks=ranks
     )
     confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0)
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)

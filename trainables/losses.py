@@ -15,12 +15,14 @@ from torch import Tensor
 from trainables.data.spec import IGNORE_INDEX
 
 
-def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def segmentation_loss(logits: Tensor, masks: Tensor, num_px: Tensor | None = None) -> Tensor:
     """Cross-entropy averaged over annotated pixels (equation 2 of the paper).
 
     Args:
         logits: Class scores (N, K, H, W), any float dtype.
         masks: Class indices (N, H, W), any integer dtype; `IGNORE_INDEX` where not annotated.
+        num_px: What the sum is divided by, where these are a share of a larger batch: its
+            annotated pixels, scalar; None for the annotated pixels here.
 
     Returns:
         Mean of the annotated pixels of the batch, in nats, scalar, float32; NaN where no
@@ -38,11 +40,14 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
     losses = F.cross_entropy(
         logits.float(), masks.long(), ignore_index=IGNORE_INDEX, reduction="none"
     )
-    return losses.sum() / (masks != IGNORE_INDEX).sum()
+    return losses.sum() / ((masks != IGNORE_INDEX).sum() if num_px is None else num_px)
 
 
 def reconstruction_loss(
-    reconstruction: Tensor, images: Tensor, valid: Tensor | None = None
+    reconstruction: Tensor,
+    images: Tensor,
+    valid: Tensor | None = None,
+    num_px: Tensor | None = None,
 ) -> Tensor:
     """Mean absolute error of the reconstruction (equation 1, averaged).
 
@@ -50,6 +55,8 @@ def reconstruction_loss(
         reconstruction: (N, C, H, W), any float dtype.
         images: What was to be reconstructed, scaled to [0, 1], (N, C, H, W), float.
         valid: Pixels that count, (N, H, W), bool; None for all.
+        num_px: What the sum is divided by, where these are a share of a larger batch: its valid
+            pixels, scalar; None for the valid pixels here. It asks for `valid`.
 
     Returns:
         Mean over the channels of the valid pixels, scalar, float32; NaN where none is valid.
@@ -72,7 +79,8 @@ def reconstruction_loss(
             f"valid must be bool (N, H, W) for images {tuple(images.shape)}, "
             f"got {valid.dtype} {tuple(valid.shape)}"
         )
-    return errors.mean(dim=1).where(valid, 0.0).sum() / valid.sum()
+    total = errors.mean(dim=1).where(valid, 0.0).sum()
+    return total / (valid.sum() if num_px is None else num_px)
 
 
 def urec_loss(w1: float, loss_rec: Tensor, loss_seg: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "train_s": "float64",
     "eval_s": "float64",
     "peak_memory_mib": "float64",
+    "workers": "float64",
     "run_id": "str",
     "artifact_uri": "str",
 }
@@ -52,6 +53,7 @@ _METRICS = {
     "train_s": "perf/train_s",
     "eval_s": "perf/eval_s",
     "peak_memory_mib": "perf/peak_memory_mib",
+    "workers": "perf/workers",
 }
 _CONVERGED = {"true": True, "false": False}
 

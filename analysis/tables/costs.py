@@ -55,13 +55,13 @@ def costs(record: StudyRecord) -> pd.DataFrame:
         timed trial) and trial_s_per_unet (U-REC's trial_s over U-Net's at the same fraction; 1
         for U-Net), both for `confirm` alone; patches_per_s (annotated patches over train_s);
         peak_memory_mib (largest of a trial: of the GPU if there is one, else of the process);
-        gpu_hours and cpu_hours (train_s + eval_s, times the GPUs or CPUs of one trial; gpu_hours
-        is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac, then variant in the
+        gpu_hours and cpu_hours (train_s + eval_s, times the workers of the trial and the GPUs or
+        CPUs of one; gpu_hours is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac, then variant in the
         order of MODELS, then COST_PHASES.
     """
     import pandas as pd
 
-    devices = devices_per_trial(record.info)
+    devices = devices_per_worker(record.info)
     rows = []
     for frac, variant in arms_of(record.trials):
         trials = record.trials
@@ -82,8 +82,8 @@ def costs(record: StudyRecord) -> pd.DataFrame:
     )
 
 
-def devices_per_trial(info: StudyInfo) -> tuple[float, float]:
-    """GPUs and CPUs of one trial, from `study.yaml`.
+def devices_per_worker(info: StudyInfo) -> tuple[float, float]:
+    """GPUs and CPUs of one worker of a trial, from `study.yaml`.
 
     `gpus: null` means one GPU where the machine has any. NaN where that is not on record, or
     where the study went on with GPUs after it began without, or the reverse.
@@ -153,6 +153,8 @@ def _phase_costs(trials: pd.DataFrame, phase: str, devices: tuple[float, float])
     patches = timed["steps"] * timed["batch_size"]
     train_s, eval_s = _total(timed["train_s"]), _total(timed["eval_s"])
     trial_s = train_s + eval_s
+    # Of one worker each; older runs recorded no number of workers: they had one.
+    worker_s = _total((timed["train_s"] + timed["eval_s"]) * timed["workers"].fillna(1.0))
     gpus, cpus = devices
     return {
         "num_trials": len(trials),
@@ -167,8 +169,8 @@ def _phase_costs(trials: pd.DataFrame, phase: str, devices: tuple[float, float])
         "trial_s": trial_s / len(timed) if phase == "confirm" and len(timed) else math.nan,
         "patches_per_s": _ratio(_total(timed["patches_per_s"] * timed["train_s"]), train_s),
         "peak_memory_mib": float(timed["peak_memory_mib"].max()) if len(timed) else math.nan,
-        "gpu_hours": gpus * trial_s / 3600.0,
-        "cpu_hours": cpus * trial_s / 3600.0,
+        "gpu_hours": gpus * worker_s / 3600.0,
+        "cpu_hours": cpus * worker_s / 3600.0,
     }
 
 

@@ -7,6 +7,7 @@ from study.arms import (
     confirm_seeds,
     confirm_trial,
     fraction_text,
+    longest_first,
     num_trials,
     plan_arms,
     search_trial,
@@ -105,3 +106,13 @@ def test_seeds_are_paired_and_work_is_equal():
         trials = [confirm_trial(config, arm, seed, {}) for arm in arms]
         assert {trial.seed for trial in trials} == {seed}
         assert len({(trial.training.steps, trial.training.batch_size) for trial in trials}) == 1
+
+
+def test_arms_whose_trials_take_longest_come_first():
+    config = build_config({"space": "label_frac=0.1/1,reconstruct_on=annotated/all"})
+    names = [arm.name for arm in longest_first(plan_arms(config))]
+    assert names == [
+        "urec-all-f0.10", "urec-all-f1.00",
+        "urec-annotated-f0.10", "urec-annotated-f1.00",
+        "unet-f0.10", "unet-f1.00",
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ import yaml
 import run_study
 from study.cli import parse_arguments
 from study.presets import PRESETS
+from study.slots import this_machine
 from trainables.errors import ConfigError
 
 COMMAND = Path(__file__).parents[2] / "run_study.py"
@@ -148,7 +149,10 @@ def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--config", "key.yaml"], "lerning_rate"),
         (["--config", "broken.yaml"], "--config must be YAML"),
         (["--preset", "nope"], "--preset must be one of"),
-        (["--workers", "2"], "not available yet"),
+        (["--workers", "64"], f"at most the {this_machine().num_cpus:g} that fit this machine"),
+        (["--workers", "8..2"], "--workers must be a number, or a range such as 2..8"),
+        (["--address", "auto"], "--storage must be given with --address"),
+        (["--storage", "ftp://x"], "--storage must be a folder or a URI"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(inputs, monkeypatch, capsys, arguments, said):
@@ -172,7 +176,8 @@ def test_bad_input_ends_the_command_itself(inputs):
 
 @pytest.mark.slow
 def test_dry_run_writes_nothing(inputs, tiny_folder, tiny_training):
-    (inputs / "tiny.yaml").write_text(yaml.safe_dump({**tiny_training, "data": str(tiny_folder)}))
+    options_of_file = {**tiny_training, "data": str(tiny_folder), "models": ["urec"]}
+    (inputs / "tiny.yaml").write_text(yaml.safe_dump(options_of_file))
     before = listing(inputs)
     options = ("--config", "tiny.yaml", "--space", "w1,label_frac=0.1/1")
     done = run_command(inputs, "--dry-run", *options)

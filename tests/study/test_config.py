@@ -128,17 +128,29 @@ def test_values_that_break_their_rule_are_refused(given, said):
 
 
 @pytest.mark.parametrize(
-    ("given", "option"),
+    ("given", "said"),
     [
-        ({"workers": 2}, "--workers"),
-        ({"address": "auto"}, "--address"),
-        ({"storage": "s3://bucket"}, "--storage"),
+        ({"workers": -1}, "--workers must be a number, or a range such as 2..8 from 1 on, got -1"),
+        ({"workers": "0..4"}, "--workers must be a number, or a range"),
+        ({"workers": "4..2"}, "--workers must be a number, or a range"),
+        ({"workers": "many"}, "--workers must be a number, or a range"),
+        ({"workers": 2, "gpus": 0.5}, "--gpus must be 0 or 1 for several workers"),
+        ({"workers": "1..2", "gpus": 2}, "--gpus must be 0 or 1 for several workers"),
+        ({"address": "auto"}, "--storage must be given with --address"),
+        ({"address": "ray://head:10001", "storage": "/x"}, "--address must be `auto` or HOST:PORT"),
+        ({"storage": "s3://me:secret@bucket/x"}, "--storage must hold no credentials, got some;"),
     ],
 )
-def test_what_is_not_available_yet_is_refused(given, option):
-    message = error_of(**given)
-    assert message.startswith(option)
-    assert "for now" in message or "not available yet" in message
+def test_workers_and_clusters_that_cannot_be_are_refused(given, said):
+    assert said in error_of(**given)
+
+
+@pytest.mark.parametrize(
+    ("workers", "found"),
+    [(0, (0, 0)), (3, (3, 3)), ("3", (3, 3)), ("2..8", (2, 8)), (" 2 .. 2 ", (2, 2))],
+)
+def test_workers_are_a_number_or_a_range(workers, found):
+    assert build_config({"workers": workers}).worker_range == found
 
 
 def test_plain_goes_through_yaml_and_back():

@@ -5,8 +5,10 @@ import ray
 
 from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.hand_out import make_hand_out
-from study.preflight import find_dataset, find_slots, read_data
+from study.preflight import find_dataset, read_data
 from study.preparation import prepare
+from study.slots import find_slots
+from trainables.data.node_tiles import NodeTiles
 
 
 @pytest.fixture
@@ -30,3 +32,31 @@ def test_no_search_trial_does(study):
     config, hand_out = study
     for arm in plan_arms(config):
         assert hand_out(search_trial(config, arm, 0, {}))["keep_maps"] is False
+
+
+def test_without_a_storage_trials_write_to_the_folder_of_the_study(study):
+    config, hand_out = study
+    handed = hand_out(confirm_trial(config, plan_arms(config)[0], 5, {}))
+    assert handed["store"] is None
+    assert handed["folder"] == str(config.folder.resolve() / "trials" / "confirm-urec-f0.25-s5")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch, tmp_path, mapped):
+    """Tiles in memory travel through Ray; mapped ones, which may exceed it, through the storage."""
+    monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(
+        space="label_frac=1", cpus=0.5, storage=str(tmp_path / "storage"), workers="1..2",
+        tile_memory_mib=0.001 if mapped else None,
+    )  # fmt: skip
+    data = read_data(config, find_dataset(config))
+    budgets = prepare(config, plan_arms(config), data)
+    hand_out = make_hand_out(config, data, budgets, find_slots(config))
+    handed = hand_out(confirm_trial(config, plan_arms(config)[0], 1, {}))
+    assert handed["workers"] == (1, 2)
+    place = tmp_path / "storage" / "tiny"
+    assert handed["store"].uri == str(place / "trials" / "confirm-urec-f1.00-s1")
+    for split, tiles in handed["tiles"].items():
+        assert isinstance(tiles, NodeTiles) is mapped
+        if mapped:
+            assert (place / "tiles" / data.tiles[split].checksum / "images.npy").is_file()

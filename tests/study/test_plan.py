@@ -10,6 +10,7 @@ from study.arms import plan_arms
 from study.calibration import Calibration
 from study.plan import about_text, plan_text
 from study.preparation import prepare
+from study.slots import find_slots
 from trainables.data.synthetic import write_scenes
 from trainables.errors import ConfigError, DataError
 from trainables.pace import Pace
@@ -90,7 +91,7 @@ def test_plan_measures_what_will_run(make_config, calibrated):
 
 def test_plan_says_what_a_trial_takes_of_the_machine(make_config):
     config = make_config(cpus=0.5, concurrent=1)
-    slots = preflight.find_slots(config)
+    slots = find_slots(config)
     assert f"a trial takes 0.5 of {slots.num_cpus} CPUs" in plan_text(config)
 
 

@@ -8,13 +8,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-import torch
 
 from study import preflight
 from study.preflight import (
     check_output,
     find_dataset,
-    find_slots,
     lock_study,
     read_data,
     required_disk_mib,
@@ -22,62 +20,6 @@ from study.preflight import (
 from trainables.errors import ConfigError, DataError
 
 HERE = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Makes this a machine of so many CPUs and GPUs."""
-
-    def make(cpus: int, gpus: int) -> None:
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cpus)))
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("options", "concurrent"),
-    [
-        ({}, 2),  # one of the two GPUs each
-        ({"gpus": 0}, 8),
-        ({"cpus": 3, "gpus": 0}, 2),
-        ({"cpus": 0.5, "gpus": 0}, 16),
-        ({"gpus": 1}, 2),
-        ({"gpus": 0.25}, 8),
-        ({"gpus": 0.5, "cpus": 4}, 2),
-        ({"concurrent": 3, "gpus": 0}, 3),
-        ({"concurrent": 99, "gpus": 0}, 8),
-    ],
-)
-def test_trials_that_fit_at_once(make_config, machine, options, concurrent):
-    machine(8, 2)
-    slots = find_slots(make_config(**options))
-    assert (slots.num_cpus, slots.num_gpus, slots.concurrent) == (8, 2, concurrent)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"cpus": 9}, "--cpus must be at most the 8 of this machine, got 9"),
-        ({"gpus": 3}, "--gpus must be at most the 2 of this machine, got 3"),
-    ],
-)
-def test_more_than_the_machine_has_is_refused(make_config, machine, options, said):
-    machine(8, 2)
-    with pytest.raises(ConfigError, match=said):
-        find_slots(make_config(**options))
-
-
-def test_without_a_gpu_trials_train_on_cpus(make_config, machine):
-    machine(8, 0)
-    slots = find_slots(make_config())
-    assert (slots.gpus, slots.concurrent) == (0, 8)
-
-
-def test_gpus_without_a_gpu_are_refused(make_config, machine):
-    machine(8, 0)
-    with pytest.raises(ConfigError, match="--gpus"):
-        find_slots(make_config(gpus=0.1))
 
 
 def test_disk_grows_with_width_trials_and_seeds(make_config):

@@ -16,12 +16,14 @@ import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
+import run_study
 import trainables.loop as loop
-from study import runner
+from study import machines, runner
 from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.hand_out import make_hand_out
-from study.preflight import find_dataset, find_slots, read_data
+from study.preflight import find_dataset, read_data
 from study.preparation import prepare
+from study.slots import find_slots
 from trainables.data.annotation import Budget, draw_budget
 from trainables.loop import TrainingData
 
@@ -140,8 +142,10 @@ def active_runs(cwd: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tmp_path):
-    shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
+def test_whole_study_and_again_and_changed(
+    tiny_folder, tiny_training, mlflow_database, tmp_path, monkeypatch, capsys
+):
+    shutil.copy(mlflow_database, tmp_path)
     file = tmp_path / "tiny.yaml"
     options = {
         "data": str(tiny_folder), "name": "whole", "models": ["urec", "unet"],
@@ -193,10 +197,12 @@ def test_whole_study_and_again_and_changed(tiny_folder, tiny_training, store, tm
     assert active_runs(tmp_path) == first
     assert table.read_bytes() == before
 
-    done = run_command(tmp_path, "--config", str(file), "--seeds", "3")
-    assert done.returncode == 2
-    assert "seeds: 2 -> 3" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run_study.main(["--config", str(file), "--seeds", "3"]) == 2
+    shown = capsys.readouterr().err
+    assert "seeds: 2 -> 3" in shown.splitlines()[-1]
+    assert "Traceback" not in shown
     assert active_runs(tmp_path) == first
     assert table.read_bytes() == before
 
@@ -213,10 +219,10 @@ schedule.learning_rate = lambda training, step: math.nan if training.w1 == 0.3 e
 
 @pytest.mark.slow
 def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
-    tiny_folder, tiny_training, store, tmp_path
+    tiny_folder, tiny_training, mlflow_database, tmp_path
 ):
     """One setting of U-REC gives NaN at every attempt."""
-    shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
+    shutil.copy(mlflow_database, tmp_path)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(NAN_AT_W1_03)
     file = tmp_path / "tiny.yaml"
@@ -225,7 +231,8 @@ def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
         "sampler": "grid", "seeds": 2, "retries": 1, "checkpoint_every_s": 0,
     }  # fmt: skip
     file.write_text(yaml.safe_dump({**tiny_training, **options}))
-    done = run_command(tmp_path, "--config", str(file), PYTHONPATH=str(tmp_path / "broken"))
+    found_first = os.pathsep.join([str(tmp_path / "broken"), str(COMMAND.parent)])
+    done = run_command(tmp_path, "--config", str(file), PYTHONPATH=found_first)
     assert done.returncode == 1, done.stderr
     assert "1 of 7 trials failed" in done.stdout
     assert "Traceback" not in done.stderr
@@ -253,7 +260,7 @@ def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
 def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, tmp_path):
     """Tune takes Ctrl-C for an end like any other; the study was recorded as finished, exit 0."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
+    monkeypatch.setattr(machines, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
     monkeypatch.setattr(runner, "run_with_tune", lambda *arguments: None)
     monkeypatch.setattr(ray, "put", lambda held: held)
     with pytest.raises(KeyboardInterrupt):

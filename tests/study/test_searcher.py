@@ -1,6 +1,7 @@
 """Search and confirmation of an arm, without Ray, on an SQLite file; then Tune's view of it."""
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ray.tune.search import Searcher
 
 from study.arms import confirm_seeds, plan_arms
 from study.config import StudyConfig, build_config
+from study.databases import create_optuna_database
 from study.outcomes import Outcome
 from study.searcher import ArmSearch, StudySearcher
 from trainables.config import TrialConfig
@@ -26,9 +28,17 @@ def _quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.INFO)
 
 
+@pytest.fixture(scope="session")
+def optuna_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with Optuna's tables; to be copied."""
+    file = tmp_path_factory.mktemp("tables") / "optuna.db"
+    create_optuna_database(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def storage(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'optuna.db'}"
+def storage(optuna_database: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(optuna_database, tmp_path)}"
 
 
 def study(**given: object) -> StudyConfig:
@@ -269,14 +279,38 @@ def test_arms_do_not_see_each_other(storage):
     assert open_search(config, storage, arm=2).num_left == 4 + 2
 
 
-def make_searcher(config: StudyConfig, storage: str) -> StudySearcher:
+def make_searcher(config: StudyConfig, storage: str, room: int = 99) -> StudySearcher:
     searches = [ArmSearch(config, arm, storage, lambda key: None) for arm in plan_arms(config)]
-    return StudySearcher(searches, lambda trial: {"trial": trial.to_plain()})
+    return StudySearcher(searches, lambda trial: {"trial": trial.to_plain()}, room=lambda: room)
 
 
 def told(suggested: object) -> TrialConfig:
     assert isinstance(suggested, dict)
     return TrialConfig.from_plain(suggested["trial"])
+
+
+def test_no_more_trials_than_there_is_room_for(storage):
+    """Room may come and go; a study whose machines have all gone starts one, which waits."""
+    config = study(models=["urec"], trials=4)
+    searches = [ArmSearch(config, arm, storage, lambda key: None) for arm in plan_arms(config)]
+    room, changes = [0], []
+    searcher = StudySearcher(
+        searches,
+        lambda trial: {"trial": trial.to_plain()},
+        room=lambda: room[0],
+        on_change=lambda: changes.append(len(changes)),
+    )
+    first = told(searcher.suggest("a"))
+    assert searcher.suggest("b") is None
+    room[0] = 3
+    told(searcher.suggest("b"))
+    told(searcher.suggest("c"))
+    assert searcher.suggest("d") is None
+    assert (searcher.num_left, len(changes)) == (6, 3)
+    room[0] = 2
+    searcher.end(ended(first, 0.5))
+    assert searcher.suggest("d") is None
+    assert (searcher.num_left, len(changes)) == (5, 4)
 
 
 def test_finished_only_when_nothing_is_left(storage):
@@ -437,7 +471,7 @@ def test_concurrent_suggestions_do_not_repeat_each_other(storage, sampler):
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
 @pytest.mark.parametrize("num_written", [0, 1])
 def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_had(
-    tmp_path, monkeypatch, sampler, num_written
+    storage, optuna_database, tmp_path, monkeypatch, sampler, num_written
 ):
     """It was trained with the preset's values instead, and stood in no table as what it was."""
     levels = "w1=0.05/0.3,lr=0.002/0.02,label_frac=1"
@@ -451,8 +485,9 @@ def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_
             search.complete(ended(trial, by_w1(trial)))
         return search
 
-    undisturbed = third(f"sqlite:///{tmp_path / 'a.db'}").next_trial()
-    search, written = third(f"sqlite:///{tmp_path / 'b.db'}"), []
+    cut = f"sqlite:///{shutil.copy(optuna_database, tmp_path / 'cut.db')}"
+    undisturbed = third(storage).next_trial()
+    search, written = third(cut), []
     storage_class = type(search._optuna_study._storage)
     usual = storage_class.set_trial_param
 
@@ -466,6 +501,5 @@ def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_
     with pytest.raises(KeyboardInterrupt):
         search.next_trial()
     monkeypatch.undo()
-    continued = open_search(config, f"sqlite:///{tmp_path / 'b.db'}")
-    assert continued.next_trial() == undisturbed
-    assert len(in_database(config, f"sqlite:///{tmp_path / 'b.db'}")) >= 3
+    assert open_search(config, cut).next_trial() == undisturbed
+    assert len(in_database(config, cut)) >= 3

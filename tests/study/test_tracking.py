@@ -1,15 +1,18 @@
 """What Tune's callback does with what it is told; without Ray and MLflow."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from study.arms import confirm_trial, plan_arms, search_trial
 from study.errors import StudyHaltedError
+from study.mirror import Mirror
 from study.outcomes import FAILED, PRUNED, TRACEBACK, read_outcome
 from study.tracking import TrackingCallback
-from trainables.trial import RESULT
+from trainables.store import Store
+from trainables.trial_files import RESULT
 
 ROWS = [{"step": 2, "train/loss": 1.5}, {"step": 4, "train/loss": 1.0}]
 
@@ -49,7 +52,7 @@ def recorder():
 
 @pytest.fixture
 def callback(recorder):
-    return TrackingCallback(recorder, recorder, recorder)
+    return TrackingCallback(recorder, recorder, recorder, Mirror(Path(), None))
 
 
 @pytest.fixture
@@ -154,7 +157,7 @@ def test_a_failed_trial(callback, recorder, told, started, error, phase):
 def test_a_failure_is_forgotten_when_the_trial_is_repeated(callback, told):
     shown, _, folder = told("confirm", ValueError("out of memory"))
     callback.on_trial_error(0, [], shown)
-    again = TrackingCallback(Recorder(), Recorder(), Recorder())
+    again = TrackingCallback(Recorder(), Recorder(), Recorder(), Mirror(Path(), None))
     again.on_trial_start(0, [], shown)
     assert not (folder / FAILED).exists()
     assert not (folder / TRACEBACK).exists()
@@ -186,3 +189,19 @@ def test_a_full_disk_stops_the_study_and_is_no_failure_of_the_trial(callback, to
     with pytest.raises(StudyHaltedError, match="disk is full"):
         callback.on_step_end(0, [])
     assert read_outcome(folder) is None
+
+
+@pytest.mark.parametrize("method", ["on_trial_recover", "on_trial_error"])
+def test_a_storage_that_is_away_stops_the_study_and_is_no_failure_of_the_trial(
+    recorder, told, tmp_path, method
+):
+    store = Store(str(tmp_path / "storage")).at("tiny")
+    callback = TrackingCallback(recorder, recorder, recorder, Mirror(tmp_path / "tiny", store))
+    error = OSError(f"connection refused [{store.at('trials', 'search-x').shown}]")
+    shown, _, folder = told("search", error)
+    callback.on_trial_start(0, [], shown)
+    getattr(callback, method)(0, [], shown)
+    with pytest.raises(StudyHaltedError, match="the storage cannot be used: connection refused"):
+        callback.on_step_end(0, [])
+    assert read_outcome(folder) is None
+    assert not list(folder.glob("fail*"))

@@ -11,6 +11,7 @@ from torch.optim.optimizer import (
 )
 
 import trainables.loop as loop
+import trainables.step as step_module
 from trainables.checkpoint import read_state
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
@@ -23,6 +24,7 @@ from trainables.data.tileset import pack_tiles
 from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.loop import TrainingData, train
+from trainables.ranks import ALONE
 from trainables.schedule import learning_rate
 
 CPU = torch.device("cpu")
@@ -98,13 +100,14 @@ def spy(monkeypatch):
     seen = {"segmentation_loss": [], "reconstruction_loss": []}
 
     def spied(name):
-        original = getattr(loop, name)
+        original = getattr(step_module, name)
 
         def call(*arguments):
-            seen[name].append([a if a.dtype == torch.bool else a.detach() for a in arguments])
+            *shown, _ = arguments  # and the number of pixels
+            seen[name].append([a if a.dtype == torch.bool else a.detach() for a in shown])
             return original(*arguments)
 
-        monkeypatch.setattr(loop, name, call)
+        monkeypatch.setattr(step_module, name, call)
 
     for name in seen:
         spied(name)
@@ -363,9 +366,9 @@ class TestSelection:
         """Validations that find these overall accuracies, of 1000 pixels."""
         left = iter(scores)
 
-        def evaluate(*_):
+        def evaluate(*_, **__):
             hits = round(1000 * next(left))
-            yield {"full": torch.tensor([[hits, 1000 - hits, 0], [0, 0, 0], [0, 0, 0]])}
+            return [{"full": torch.tensor([[hits, 1000 - hits, 0], [0, 0, 0], [0, 0, 0]])}]
 
         monkeypatch.setattr(loop, "evaluate_tiles", evaluate)
 
@@ -439,7 +442,7 @@ class TestWhatIsLearnedFrom:
         monkeypatch.setattr(
             loop,
             "evaluate_tiles",
-            lambda model, tiles, *a: (seen.append(tiles), original(model, tiles, *a))[1],
+            lambda model, tiles, *a, **k: (seen.append(tiles), original(model, tiles, *a, **k))[1],
         )
         run(_trial())
         assert len(seen) == 3
@@ -448,9 +451,9 @@ class TestWhatIsLearnedFrom:
     def test_validation_looks_at_the_average_of_weights(self, run, monkeypatch):
         seen, original = [], loop.evaluate_tiles
 
-        def spied(model, *arguments):
+        def spied(model, *arguments, **named):
             seen.append({k: v.clone() for k, v in model.state_dict().items()})
-            return original(model, *arguments)
+            return original(model, *arguments, **named)
 
         monkeypatch.setattr(loop, "evaluate_tiles", spied)
         result = run(_trial(ema_decay=0.5, steps=3, num_validations=1))
@@ -598,7 +601,7 @@ class TestOptimisation:
 
         with pytest.raises(Interrupted):
             run(config, report=stop, checkpoint=checkpoint)
-        new_state = loop._new_state(config, data, CPU)
+        new_state = loop._new_state(config, data, CPU, ALONE)
         new_state.restore(checkpoint, CPU)
         new_state.model.get_parameter("segmentation.head.bias").data[0] = math.nan
         new_state.save(checkpoint)
@@ -635,7 +638,7 @@ def _new_model(config):
         class_names=("a", "b", "c"),
         exclude_from_mean=(),
     )
-    return loop._new_state(config, data, CPU).model
+    return loop._new_state(config, data, CPU, ALONE).model
 
 
 def test_a_checkpoint_is_written_when_enough_work_is_at_risk(run, tmp_path):
@@ -645,3 +648,23 @@ def test_a_checkpoint_is_written_when_enough_work_is_at_risk(run, tmp_path):
     assert often.exists()
     assert not seldom.exists()
     assert first.history == second.history
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "supported", "found"),
+    [
+        ("bf16", "cuda", True, True),
+        ("bf16", "cuda", False, False),
+        ("fp32", "cuda", True, False),
+        ("bf16", "cpu", False, True),
+    ],
+)
+def test_bf16_where_the_device_has_it(monkeypatch, data, precision, device, supported, found):
+    def is_supported(including_emulation):
+        assert not including_emulation
+        return supported
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    config = _trial(precision=precision)
+    state = loop._new_state(config, data, CPU, ALONE)
+    assert step_module.Step(state, config, torch.device(device), ALONE).bf16 is found

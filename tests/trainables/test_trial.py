@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import ray
 import torch
 from PIL import Image
 
-from trainables import predict, trial
+from trainables import predict, trial, trial_work
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
 from trainables.data.budget_units import Unit
@@ -18,6 +19,7 @@ from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
 from trainables.tile_maps import MAPS
+from trainables.trial_files import CONFUSION, PICTURE, RESULT
 
 TRAINING = TrainingConfig(
     width=2,
@@ -39,7 +41,7 @@ CLASSES = [
 @pytest.fixture
 def run(random_tiles, tmp_path, monkeypatch):
     """Runs a trial of a phase and returns its folder."""
-    monkeypatch.setattr(trial.ray, "get", lambda held: held)
+    monkeypatch.setattr(ray, "get", lambda held: held)
     monkeypatch.setattr(trial.tune, "report", lambda row: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     tiles = {split: random_tiles(seed=seed) for seed, split in enumerate(("train", "val", "test"))}
@@ -62,6 +64,8 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "classes": CLASSES,
                 "exclude_from_mean": [],
                 "folder": str(tmp_path / config.key),
+                "store": None,
+                "workers": (0, 0),
                 "cpus": 1,
                 "gpus": 0,
                 "checkpoint_every_s": 0.0,
@@ -76,7 +80,7 @@ def run(random_tiles, tmp_path, monkeypatch):
 
 def test_a_search_trial_keeps_no_weights(run):
     left = {file.name for file in run("search").iterdir()}
-    assert left == {trial.PICTURE, trial.RESULT}
+    assert left == {PICTURE, RESULT}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_a_finished_trial_is_not_trained_again(run, monkeypatch):
     """Its process was lost between its result and its last report."""
     folder = run("confirm")
     before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
-    monkeypatch.setattr(trial, "train", lambda *args, **kwargs: pytest.fail("trained again"))
+    monkeypatch.setattr(trial_work, "train", lambda *args, **kwargs: pytest.fail("trained again"))
     assert run("confirm") == folder
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
 
@@ -110,7 +114,7 @@ def test_a_finished_trial_is_not_trained_again(run, monkeypatch):
 def test_a_confirmation_trial_leaves_its_model(run):
     folder = run("confirm")
     left = {file.name for file in folder.iterdir()}
-    assert left == {trial.PICTURE, trial.RESULT, trial.CONFUSION, MODEL_FILE}
+    assert left == {PICTURE, RESULT, CONFUSION, MODEL_FILE}
     trained = TrainedModel.load(folder / MODEL_FILE)
     assert (trained.trial_key, trained.study) == ("confirm-a", "harbour")
     assert trained.bands == ("red", "green", "blue")
@@ -154,7 +158,7 @@ def test_maps_of_the_test_tiles_where_they_are_asked_for(run, random_tiles):
     assert {file.name for file in (folder / MAPS).iterdir()} == {
         f"{name}{end}" for name in tiles.names for end in (".png", "_reconstruction.jpg")
     }
-    record = json.loads((folder / trial.CONFUSION).read_text())
+    record = json.loads((folder / CONFUSION).read_text())
     for tile, counted in zip(tiles, record["tiles"], strict=True):
         predicted = np.asarray(Image.open(folder / MAPS / f"{tile.name}.png"))
         pairs = zip(tile.mask[tile.mask < 3], predicted[tile.mask < 3], strict=True)
@@ -171,12 +175,12 @@ def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(trial, "trial_picture", lost)
+        dying.setattr(trial_work, "trial_picture", lost)
         with pytest.raises(KeyboardInterrupt):
             run("confirm", keep_maps=lambda *_: True)
     folder = run("confirm", keep_maps=lambda *_: True)
     whole = {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()}
-    (folder / trial.RESULT).unlink()
+    (folder / RESULT).unlink()
     torn = folder / MAPS / "t0.png"
     torn.unlink()
     (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")

@@ -16,12 +16,16 @@ from trainables.data.positions import Positions
 from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import TileSet
+from trainables.ranks import ALONE, Ranks
 from trainables.seeds import torch_generator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Patches of one optimiser step: N with annotated pixels, then M for the L1 term alone."""
+    """Patches of one optimiser step: N with annotated pixels, then M for the L1 term alone.
+
+    Of several workers, each gets its share of both.
+    """
 
     images: Tensor
     """Float32 in [0, 1] (N + M, C, H, W)."""
@@ -48,6 +52,7 @@ class PatchSampler:
         augment: bool,
         seed: int,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
 
@@ -57,11 +62,12 @@ class PatchSampler:
             positions: Where patches lie.
             scaling: From the values of the tiles to those the network sees.
             patch_px: Side of a patch.
-            num_annotated: Patches with annotated pixels in a batch, N.
-            num_anywhere: Patches for the L1 term alone in a batch, M.
+            num_annotated: Patches with annotated pixels in a batch of all workers.
+            num_anywhere: Patches for the L1 term alone in a batch of all workers.
             augment: Whether patches are turned and flipped at random.
             seed: The trial's seed.
             device: Where batches are needed.
+            ranks: The workers; together they draw what one alone would.
         """
         self._positions = positions
         self._patch_px = patch_px
@@ -70,6 +76,7 @@ class PatchSampler:
         self._augment = augment
         self._seed = seed
         self._device = device
+        self._ranks = ranks
         self._shapes = torch.from_numpy(np.array(tiles.shapes))
         self._starts = torch.from_numpy(np.array(tiles.starts))
         self._bit_starts = torch.from_numpy(np.array(annotated.starts))
@@ -81,17 +88,19 @@ class PatchSampler:
         self._bits = _borrow(annotated.bits).to(self._home)
 
     def draw(self, step: int) -> Batch:
-        """The patches of one optimiser step."""
-        positions = self._positions.annotated(step, self._num_annotated)
-        turns = self._turns("augmentation", step, self._num_annotated)
+        """This worker's patches of one optimiser step."""
+        share = self._ranks.share(self._num_annotated)
+        positions = self._positions.annotated(step, self._num_annotated)[share]
+        turns = self._turns("augmentation", step, self._num_annotated)[share]
+        num = len(positions)
         if self._num_anywhere:
-            anywhere = self._positions.anywhere(step, self._num_anywhere)
+            share = self._ranks.share(self._num_anywhere)
+            anywhere = self._positions.anywhere(step, self._num_anywhere)[share]
             positions = torch.cat([positions, anywhere])
-            more = self._turns("unannotated_augmentation", step, self._num_anywhere)
+            more = self._turns("unannotated_augmentation", step, self._num_anywhere)[share]
             turns = torch.cat([turns, more])
         index, bit, shown = self._pixel_index(positions, turns)
         images = self._images[:, index].movedim(0, 1).to(self._device)
-        num = self._num_annotated
         held = self._bits[bit[:num] >> 3] >> (7 - (bit[:num] & 7)).to(torch.uint8) & 1
         masks = self._masks[index[:num]].to(torch.int64)
         masks.masked_fill_((held == 0) | ~shown[:num], IGNORE_INDEX)

@@ -9,7 +9,7 @@ from analysis.reading.load import load_study
 from analysis.reading.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.schema import parse_study
-from analysis.tables.costs import COST_COLUMNS, cost_finding, cost_notes, costs, devices_per_trial
+from analysis.tables.costs import COST_COLUMNS, cost_finding, cost_notes, costs, devices_per_worker
 
 GPU = {"gpus": 0.5, "cpus": 4.0}
 
@@ -21,7 +21,7 @@ def record(
     known = {
         "status": "finished", "phase": "confirm", "variant": "unet", "label_frac": 0.1,
         "steps": 10.0, "batch_size": 4.0, "train_s": 90.0, "eval_s": 10.0, "patches_per_s": 40 / 90,
-        "peak_memory_mib": 500.0, "reconstruct_on": "",
+        "peak_memory_mib": 500.0, "workers": math.nan, "reconstruct_on": "",
     }  # fmt: skip
     rows = [known | trial for trial in trials]
     for row in rows:
@@ -44,6 +44,16 @@ def row(frame: pd.DataFrame, variant: str, phase: str, frac: float = 0.1) -> dic
 
 
 UNTIMED = dict.fromkeys(("train_s", "eval_s", "patches_per_s", "peak_memory_mib"), math.nan)
+
+
+def test_hours_count_every_worker() -> None:
+    """Four trials of 100 s: of one worker, of one (not recorded), of two, of three."""
+    trials = [{"workers": workers} for workers in (1.0, math.nan, 2.0, 3.0)]
+    frame = costs(record(trials, {"gpus": 1, "cpus": 2}))
+    found = row(frame, "unet", "confirm")
+    assert found["gpu_hours"] == pytest.approx(700 / 3600)
+    assert found["cpu_hours"] == pytest.approx(2 * 700 / 3600)
+    assert found["trial_s"] == 100.0
 
 
 def test_costs_of_an_arm_by_hand() -> None:
@@ -190,7 +200,7 @@ def test_devices_of_a_trial(
     config: dict[str, Any], document: dict[str, Any], gpus: float, cpus: float
 ) -> None:
     info = parse_study({"config": config, **document}, name="s", status="finished")
-    assert devices_per_trial(info) == pytest.approx((gpus, cpus), nan_ok=True)
+    assert devices_per_worker(info) == pytest.approx((gpus, cpus), nan_ok=True)
 
 
 def test_hours_without_a_record_of_devices_are_unknown() -> None:

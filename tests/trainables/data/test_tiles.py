@@ -478,7 +478,10 @@ def test_dubai_palette_mask_counts_equal_pillow(dubai):
 
 
 def test_dubai_reads_quarter_size(dubai):
-    tiles = read_dataset(load_dataset(dubai), downsample=4).tiles["val"]
+    spec = load_dataset(dubai)
+    one = {split: files[:1] for split, files in spec.splits.items()}
+    spec = replace(spec, splits=one | {"val": spec.splits["val"]})
+    tiles = read_dataset(spec, downsample=4).tiles["val"]
     assert len(tiles) == 18
     assert {tile.image.shape[1:] == tile.mask.shape for tile in tiles} == {True}
     assert all(set(np.unique(tile.mask)) <= {0, 1, 2, 3, 4, 5, IGNORE_INDEX} for tile in tiles)

@@ -1,0 +1,86 @@
+"""Where a study's trials run: on this machine, or on the cluster that it joins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from study.cluster import (
+    ask_for_nodes,
+    cluster_nodes,
+    ray_cluster,
+    ray_on_this_machine,
+    sole_driver,
+)
+from study.config import StudyConfig
+from study.slots import Slots, count_trials, find_slots
+
+_COUNT_EVERY_S: Final = 2.0
+"""How often the machines of a cluster, which come and go, are counted."""
+
+
+class Machines:
+    """The machines of one study; see `machines_of`."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        """Count them.
+
+        Raises:
+            ConfigError: If not one trial fits.
+        """
+        self._config = config
+        self._is_cluster = config.address is not None
+        self.slots: Slots = find_slots(config, cluster_nodes() if self._is_cluster else None)
+        self._room, self._counted_at = self.slots.concurrent, time.monotonic()
+
+    @property
+    def note(self) -> str | None:
+        """What a person should know of the way in which trials will run."""
+        if self._config.worker_range[1] > 1 and self.slots.gpus == 0:
+            return (
+                "on CPUs each of several workers normalises by its own share of a batch: scores "
+                "differ from those of one worker; see docs/cluster.md"
+            )
+        return None
+
+    @contextmanager
+    def ray(self) -> Iterator[None]:
+        """Ray, for the time of the trials, on this machine; the cluster's runs already.
+
+        Raises:
+            StudyHaltedError: If it does not start.
+        """
+        if self._is_cluster:
+            yield
+        else:
+            with ray_on_this_machine(self.slots):
+                yield
+
+    def room(self) -> int:
+        """Trials that may run at once now."""
+        if self._is_cluster and time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
+            self._room = count_trials(self._config, cluster_nodes(), self.slots.gpus)
+            self._counted_at = time.monotonic()
+        return self._room
+
+    def expect(self, num_left: int) -> None:
+        """Say how many trials have not ended, so that a cluster that can grows or shrinks."""
+        if self._is_cluster:
+            ask_for_nodes(self._config, self.slots.gpus, num_left)
+
+
+@contextmanager
+def machines_of(config: StudyConfig) -> Iterator[Machines]:
+    """The machines of a study; a cluster is joined meanwhile, and other drivers kept away.
+
+    Raises:
+        ConfigError: If there is no such cluster, another driver runs the study on it, or not one
+            trial fits.
+    """
+    if config.address is None:
+        yield Machines(config)
+        return
+    with ray_cluster(config.address), sole_driver(config):
+        yield Machines(config)

@@ -1,0 +1,254 @@
+"""The work of a trial on one of its workers: train, evaluate, record."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ray
+import torch
+
+from trainables.checkpoint import Row
+from trainables.config import TrialConfig
+from trainables.data.annotation import Budget, verify_pixels
+from trainables.data.node_tiles import NodeTiles
+from trainables.data.pixel_set import PixelSet
+from trainables.data.scaling import BandScaling
+from trainables.data.spec import ClassSpec
+from trainables.data.tileset import TileSet
+from trainables.evaluation import evaluate_tiles
+from trainables.files import write_atomically
+from trainables.loop import TrainingData, TrainResult, train
+from trainables.metrics import summarise
+from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.models.urec import UREC
+from trainables.picture import trial_picture
+from trainables.ranks import Ranks
+from trainables.tile_maps import MAPS, TileMaps
+from trainables.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
+
+Report: TypeAlias = Callable[[dict[str, Any]], None]
+"""Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""
+
+
+def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, report: Report) -> None:
+    """Train, evaluate and record one trial; of several workers, each calls this.
+
+    Everything is on disk, or in the store, before the last report, since code after it may never
+    run.
+
+    Args:
+        handed: See `trainables.trial.run_trial`.
+        ranks: The workers; the first writes the trial's files and reports.
+        device: Where this worker trains.
+        report: Tells Ray Tune; the first worker alone calls it.
+
+    Raises:
+        ValueError: If a search trial is handed test tiles.
+    """
+    config = TrialConfig.from_plain(handed["trial"])
+    if config.phase == "search" and "test" in handed["tiles"]:
+        raise ValueError(f"a search trial must not be handed test tiles, got them in {config.key}")
+    torch.set_num_threads(max(1, int(handed["cpus"])))
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with TrialFiles(handed["folder"], handed["store"]) as files:
+        if ranks.is_first:
+            files.fetch()
+        score = ranks.from_first(_score(files.folder))
+        if score is None:  # else its process was lost after all had been written
+            score = _work(config, handed, ranks, device, files, report)
+    if ranks.is_first:
+        report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished trial, or None where it has not finished."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
+
+
+def _score(folder: Path) -> float | None:
+    done = read_result(folder)
+    return None if done is None else float(done["score"])
+
+
+def _work(
+    config: TrialConfig,
+    handed: Mapping[str, Any],
+    ranks: Ranks,
+    device: torch.device,
+    files: TrialFiles,
+    report: Report,
+) -> float:
+    """All of a trial but its last report; returns the selected validation measure."""
+    tiles = {split: _open(ray.get(ref)) for split, ref in handed["tiles"].items()}
+    budget_plain, pixels_ref = handed["budget"]
+    budget = Budget.from_plain(ray.get(budget_plain))
+    annotated: PixelSet = ray.get(pixels_ref)
+    verify_pixels(tiles["train"], budget, annotated)
+    data = TrainingData(
+        train=tiles["train"],
+        annotated=annotated,
+        val=tiles["val"],
+        scaling=BandScaling.from_plain(handed["scaling"]),
+        class_names=tuple(entry["name"] for entry in handed["classes"]),
+        exclude_from_mean=tuple(handed["exclude_from_mean"]),
+    )
+
+    def report_rows(step: int, rows: Sequence[Row]) -> None:
+        files.push_checkpoint()
+        score = rows[-1][f"val/{config.training.select_by}"]
+        report({"step": step, "rows": list(rows), "score": score, "finished": False})
+
+    result = train(
+        config,
+        data,
+        device=device,
+        checkpoint=files.folder / CHECKPOINT,
+        report=report_rows,
+        checkpoint_every_s=handed["checkpoint_every_s"],
+        ranks=ranks,
+    )
+    metrics = _measures(config, result, budget, device, ranks)
+    if "test" in tiles:
+        metrics |= _test(result, config, data, tiles["test"], handed, ranks, device, files)
+    if ranks.is_first:
+        _record(result, config, data, tiles, metrics, handed, device, files)
+    return result.best_score
+
+
+def _open(tiles: TileSet | NodeTiles) -> TileSet:
+    return tiles.open() if isinstance(tiles, NodeTiles) else tiles
+
+
+def _record(
+    result: TrainResult,
+    config: TrialConfig,
+    data: TrainingData,
+    tiles: Mapping[str, TileSet],
+    metrics: Mapping[str, float],
+    handed: Mapping[str, Any],
+    device: torch.device,
+    files: TrialFiles,
+) -> None:
+    """Write what is left of a trial; the file that says that it is done comes last."""
+    shown = tiles["test" if "test" in tiles else "val"].tile(0)
+    picture = trial_picture(
+        result.model, shown, _colors(handed), config.training, data.scaling, device
+    )
+    write_atomically(files.folder / PICTURE, picture)
+    files.push(PICTURE)
+    if config.phase == "confirm":  # search trials are compared, never applied: no weights
+        _trained(result, config, handed).save(files.folder / MODEL_FILE)
+        files.push(MODEL_FILE)
+    record = {
+        "trial": config.to_plain(),
+        "score": result.best_score,
+        "converged": result.converged,
+        "metrics": metrics,
+        "history": result.history,
+        "damaged_checkpoints": result.damaged,
+    }
+    write_atomically(files.folder / RESULT, json.dumps(record).encode())
+    files.push(RESULT)
+    files.remove_checkpoints()
+
+
+def _colors(handed: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    return [tuple(entry["color"]) for entry in handed["classes"]]
+
+
+def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]) -> TrainedModel:
+    """What is kept of the network, to be applied to other images."""
+    return TrainedModel.from_trial(
+        result.model,
+        config,
+        classes=[
+            ClassSpec(name=one["name"], color=tuple(one["color"])) for one in handed["classes"]
+        ],
+        bands=handed["bands"],
+        scaling=BandScaling.from_plain(handed["scaling"]),
+        study=handed["study"],
+    )
+
+
+def _measures(
+    config: TrialConfig, result: TrainResult, budget: Budget, device: torch.device, ranks: Ranks
+) -> dict[str, float]:
+    """Measures of the run as a whole, apart from the test tiles."""
+    patches = config.training.steps * config.training.batch_size
+    if device.type == "cuda":
+        peak_mib = torch.cuda.max_memory_allocated() / 2**20
+    else:  # of the process, which may have run other trials before
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        f"select/{config.training.select_by}": result.best_score,
+        "select/step": result.best_step,
+        "perf/patches_per_s": patches / result.train_s,
+        "perf/train_s": result.train_s,
+        "perf/eval_s": result.eval_s,
+        "perf/workers": ranks.size,
+        "perf/bf16": float(result.bf16),
+        "perf/peak_memory_mib": peak_mib,
+        "budget/reached_frac": budget.fraction_reached,
+        "budget/annotated_px": budget.annotated_px,
+    }
+
+
+def _test(
+    result: TrainResult,
+    config: TrialConfig,
+    data: TrainingData,
+    tiles: TileSet,
+    handed: Mapping[str, Any],
+    ranks: Ranks,
+    device: torch.device,
+    files: TrialFiles,
+) -> dict[str, float]:
+    """Score the test tiles, once, and keep the matrix of each, and its map where wanted."""
+    maps = None
+    if handed["keep_maps"]:
+        rebuilt = isinstance(result.model, UREC)
+        maps = TileMaps(files.folder / MAPS, tiles, _colors(handed), reconstructs=rebuilt)
+        ranks.wait()  # each clears away what is half written, of the others too
+    num_classes = len(data.class_names)
+    training, scaling = config.training, data.scaling
+    matrices = evaluate_tiles(
+        result.model, tiles, training, num_classes, scaling, device, maps, ranks
+    )
+    if (files.folder / MAPS).is_dir():
+        files.push(MAPS)
+    ranks.wait()
+    if not ranks.is_first:
+        return {}
+    record = {
+        "schema": 1,
+        "split": "test",
+        "classes": data.class_names,
+        "exclude_from_mean": data.exclude_from_mean,
+        "tiles": [
+            {"name": name, "eroded": None}
+            | {reference: matrix.tolist() for reference, matrix in tile.items()}
+            for name, tile in zip(tiles.names, matrices, strict=True)
+        ],
+    }
+    write_atomically(files.folder / CONFUSION, json.dumps(record).encode())
+    files.push(CONFUSION)
+    scores: dict[str, float] = {}
+    for reference, split in (("full", "test"), ("eroded", "test_eroded")):
+        if all(reference in tile for tile in matrices):
+            pooled = torch.stack([tile[reference] for tile in matrices]).sum(dim=0)
+            scores |= _named(split, summarise(pooled, data.class_names, data.exclude_from_mean))
+    return scores
+
+
+def _named(split: str, scores: Mapping[str, float]) -> dict[str, float]:
+    """`split/name` of every measure that is defined: an absent class has none."""
+    return {f"{split}/{name}": value for name, value in scores.items() if value == value}
