@@ -26,6 +26,8 @@ from trainables.trial_files import RESULT, TRIALS
 
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""
+_GROUP_STARTS: Final = 2
+"""Starts of processes, one after the other, before a group trains: what leads it, its workers."""
 _MODEL_NAMES: Final = {"unet": "U-Net", "urec": "U-REC"}
 
 
@@ -160,13 +162,20 @@ def _estimate(
     """Seconds of the whole study, and of one confirmation trial by variant."""
     config, found = measured.config, measured.calibration
     work, of_trial = [], {}
+
+    def trial_s(variant: str, trial: TrialConfig) -> float:
+        alone_s = found.trial_s(variant, trial)
+        if not config.worker_range[1]:
+            return alone_s
+        return alone_s / slots.group + _GROUP_STARTS * found.start_s
+
     for arm in longest_first(arms):
         confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
-        of_trial[arm.variant] = found.trial_s(arm.variant, confirm) / slots.group
+        of_trial[arm.variant] = trial_s(arm.variant, confirm)
         work.append(
             ArmWork(
                 num_search=arm.num_search,
-                search_s=found.trial_s(arm.variant, replace(confirm, phase="search")) / slots.group,
+                search_s=trial_s(arm.variant, replace(confirm, phase="search")),
                 num_confirm=config.seeds,
                 confirm_s=of_trial[arm.variant],
             )
@@ -178,10 +187,10 @@ def _estimate(
 def _resources_text(config: StudyConfig, slots: Slots) -> str:
     several = f"{slots.group} workers with " if config.worker_range[1] else ""
     gpus = f" and {slots.gpus:g} of {slots.num_gpus:g} GPUs" if slots.num_gpus else ""
-    at_best = "; they share its time at best" if slots.group > 1 else ""
-    return f"{several}{config.cpus:g} of {slots.num_cpus:g} CPUs{gpus}" + (
-        at_best if slots.num_gpus else f"; there is no GPU{at_best}"
-    )
+    text = f"{several}{config.cpus:g} of {slots.num_cpus:g} CPUs{gpus}{' each' if several else ''}"
+    if slots.group > 1:
+        text += ", which share its time at best"
+    return text if slots.num_gpus else f"{text}; there is no GPU"
 
 
 def _done_text(config: StudyConfig) -> str:

@@ -8,6 +8,7 @@ one. A connection of its own also spares every trial the start of another proces
 from __future__ import annotations
 
 import json
+import os
 import queue
 import secrets
 import socket
@@ -52,7 +53,7 @@ class Receiver:
     ) -> None:
         self._is_closed = True
         if self._connection is not None:
-            self._connection.close()
+            _hang_up(self._connection)
         with suppress(OSError):  # wakes the thread, which listens
             socket.create_connection(self.address[:2], timeout=1.0).close()
 
@@ -83,6 +84,12 @@ class Receiver:
                         self._told.put((connection, connection.recv_bytes()))
                 except (EOFError, OSError, AuthenticationError):
                     continue  # the worker is gone, or it was somebody else
+
+
+def _hang_up(connection: Connection) -> None:
+    """End a connection that another thread reads: closing it alone would wake neither side."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 class Sender:

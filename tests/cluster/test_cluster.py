@@ -111,3 +111,26 @@ def test_what_a_cluster_cannot_do_is_one_line(make_study, cluster, s3_uri):
         assert said in study.said().splitlines()[-1]
         assert "Traceback" not in study.said()
         assert not study.output.exists()
+
+
+@pytest.mark.slow
+def test_an_elastic_group_goes_on_with_the_machines_that_are_left(make_study, cluster, s3_uri):
+    """Two workers on two nodes, one of which is removed; batch and patches stay the same."""
+    first, _ = _add(cluster), _add(cluster)
+    study = make_study(
+        "elastic", "--address", cluster.address, "--storage", s3_uri,
+        space="label_frac=1", trials=1, seeds=1, steps=400, num_validations=20, models=["unet"],
+        workers="1..2",
+    )  # fmt: skip
+    store = Store(s3_uri).at("elastic", "trials", "search-unet-f1.00-t000")
+    study.start()
+    study.wait_for(lambda: "checkpoint.pt" in store.names(), "a checkpoint")
+    cluster.remove_node(first, allow_graceful=False)
+    study.finish()
+    records = study.results()
+    assert records.keys() == {"search-unet-f1.00-t000", "confirm-unet-f1.00-s1"}
+    for key, record in records.items():
+        assert record["metrics"]["perf/workers"] == 1, key
+        validated = [row["step"] for row in record["history"] if "val/oa" in row]
+        assert validated == [20 * step for step in range(1, 21)], key
+    assert (study.trials / "search-unet-f1.00-t000" / "failures.txt").read_text() == "1"

@@ -23,12 +23,13 @@ class FakeCalibration:
     """Stands for `calibrate`: a step takes 1 s, everything else nothing."""
 
     share = 1.0
+    start_s = 0.0
 
     def __call__(self, trials, sample, **options):
         self.trials, self.sample, self.options = trials, sample, options
         pace = Pace(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
         return Calibration(
-            paces=dict.fromkeys(trials, pace), start_s=0.0, taken_s=7.0, share=self.share
+            paces=dict.fromkeys(trials, pace), start_s=self.start_s, taken_s=7.0, share=self.share
         )
 
 
@@ -169,3 +170,14 @@ def test_plan_of_a_study_that_has_begun(make_config):
     assert "; 2 trials of these are done" in line_with(plan_text(config), "estimated time")
     with pytest.raises(ConfigError, match="seeds: 3 -> 4"):
         plan_text(make_config(space="w1,label_frac=1", seeds=4))
+
+
+def test_plan_of_groups_shares_the_work_and_counts_their_starts(make_config, calibrated):
+    calibrated.start_s = 30.0
+    options = {"models": ["unet"], "space": "label_frac=1", "seeds": 1, "gpus": 0, "cpus": 0.5}
+    alone = line_with(plan_text(make_config(**options)), "estimated time")
+    assert "U-Net 10 s a trial" in alone, "4 s, and a fifth of a start"
+    text = plan_text(make_config(workers=2, **options))
+    assert "U-Net 65 s a trial" in line_with(text, "estimated time"), "half of it, and two starts"
+    assert "a trial takes 2 workers with 0.5 of" in text
+    assert "CPUs each, which share its time at best" in text

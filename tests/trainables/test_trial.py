@@ -186,3 +186,13 @@ def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
     (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")
     run("confirm", keep_maps=lambda *_: True)
     assert {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()} == whole
+
+
+@pytest.mark.parametrize("initialised", [True, False])
+def test_a_card_gets_back_what_the_last_trial_left(run, monkeypatch, initialised):
+    """Its allocator keeps memory that other trials on the card could use."""
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialised)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    run("search")
+    assert emptied == [True] * initialised
