@@ -68,22 +68,24 @@ def open_store(tracking_uri: str) -> MlflowClient:
         StudyDataError: If MLflow is not installed or knows no store of that kind, or where a
             server does not answer.
     """
-    if tracking_uri.startswith(("http://", "https://")):
-        _check_server(tracking_uri)
     try:
         from mlflow.exceptions import MlflowException  # two seconds to import
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError as error:
         raise StudyDataError(
-            f"MLflow must be installed to read {tracking_uri}, got no module {error.name}; "
-            "install what the extra analysis-mlflow lists, or give an exported study NAME.parquet"
+            f"MLflow must be installed to read {without_credentials(tracking_uri)}, got no module "
+            f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
+            "study NAME.parquet"
         ) from error
+    if tracking_uri.startswith(("http://", "https://")):
+        _check_server(tracking_uri)
     try:
         return MlflowClient(tracking_uri=tracking_uri)
     except MlflowException as error:
         reason = str(error).strip().splitlines()[0]
         raise StudyDataError(
-            f"tracking URI must be one that MLflow can open, got {tracking_uri!r} ({reason})"
+            "tracking URI must be one that MLflow can open, got "
+            f"{without_credentials(tracking_uri)!r} ({reason})"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,9 +197,10 @@ def fill_full_study(study: FakeStudy) -> None:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Tracking URI of an MLflow database that holds every study of these tests."""
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_database, folder)
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=uri)
     original = client.create_experiment

@@ -10,6 +10,7 @@ from analysis.reading.load import load_study
 from analysis.report import make_curves, make_export, make_report, make_tables
 from analysis.schema import StudyDataError
 from analysis.study_report import StudyReport
+from analysis.workers import InThisProcess
 
 VOID = {"meta", "link", "img", "br", "use"}
 
@@ -49,6 +50,12 @@ def full_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     paths = make_report("full", tracking_uri=store, out=tmp_path_factory.mktemp("report"))
     assert paths.index is not None
     return paths.index.read_text()
+
+
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands draw in this process: others would load the libraries anew at each."""
+    monkeypatch.setattr("analysis.__main__.worker_processes", InThisProcess)
 
 
 def test_report_writes_every_file(store: str, tmp_path: Path) -> None:
@@ -162,6 +169,7 @@ def test_command_prints_the_comparison_and_the_path(
     assert out.endswith(f"{tmp_path / 'index.html'}\n")
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_unknown_study_is_one_line_and_code_2(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +192,7 @@ def test_anything_else_is_refused_in_one_line(
     assert err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_nothing_to_draw_is_said(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +254,7 @@ def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: 
     assert "Failed trials" not in full_page
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_of_several_studies_each_has_its_folder_and_one_page_shows_all(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

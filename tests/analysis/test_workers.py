@@ -1,7 +1,8 @@
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,23 @@ import pytest
 from analysis.workers import InThisProcess, worker_processes
 
 
-def test_both_kinds_give_the_same_results() -> None:
-    for workers in (InThisProcess(), worker_processes()):
-        with workers:
-            futures: list[Future[int]] = [workers.submit(pow, 2, power) for power in range(4)]
-            assert [future.result() for future in futures] == [1, 2, 4, 8]
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Executor]:
+    """One pool, which takes seconds to load what it draws with."""
+    with worker_processes() as pool:
+        yield pool
 
 
-def test_an_error_arrives_where_the_result_is_asked_for() -> None:
-    with worker_processes() as workers:
-        future = workers.submit(int, "x")
-        with pytest.raises(ValueError, match="invalid literal"):
-            future.result()
+def test_both_kinds_give_the_same_results(processes: Executor) -> None:
+    for workers in (InThisProcess(), processes):
+        futures: list[Future[int]] = [workers.submit(pow, 2, power) for power in range(4)]
+        assert [future.result() for future in futures] == [1, 2, 4, 8]
+
+
+def test_an_error_arrives_where_the_result_is_asked_for(processes: Executor) -> None:
+    future = processes.submit(int, "x")
+    with pytest.raises(ValueError, match="invalid literal"):
+        future.result()
     with pytest.raises(ValueError, match="invalid literal"):
         InThisProcess().submit(int, "x")
 

@@ -1,7 +1,7 @@
 """Tiny training, for the tests of the study layer."""
 
-import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from study.config import StudyConfig, build_config
-from study.record import check_store
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
@@ -54,10 +53,7 @@ def tiny_training() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URI of an SQLite database with MLflow's tables, which take seconds to create."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    with contextlib.chdir(folder):  # where MLflow makes its folder of artifacts
-        check_store(uri)
-    return uri
+def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URI of an SQLite database with MLflow's tables, for all tests that write to one."""
+    copied = shutil.copy(mlflow_database, tmp_path_factory.mktemp("mlflow"))
+    return f"sqlite:///{copied}"

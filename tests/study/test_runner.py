@@ -26,6 +26,7 @@ from study.preparation import prepare
 from study.slots import find_slots
 from trainables.data.annotation import Budget, draw_budget
 from trainables.loop import TrainingData
+from trainables.ranks import ALONE
 
 COMMAND = Path(__file__).parents[2] / "run_study.py"
 
@@ -109,7 +110,7 @@ def patches_digest(trial, data, annotated) -> str:
         train=data.tiles["train"], annotated=annotated, val=data.tiles["val"],
         scaling=data.scaling, class_names=("land", "water", "wood"), exclude_from_mean=(),
     )  # fmt: skip
-    sampler = loop._build_sampler(trial, given, torch.device("cpu"))
+    sampler = loop._build_sampler(trial, given, torch.device("cpu"), ALONE)
     digest = hashlib.sha256()
     for step in range(trial.training.steps):
         batch = sampler.draw(step)

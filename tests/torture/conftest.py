@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.checks import Record, leftover_problems, read_record
+from harness.moments import FEWEST_KINDS, KINDS
 from harness.tortured_study import TorturedStudy
 
 
@@ -59,4 +60,10 @@ def torture_seed() -> int:
 @pytest.fixture(scope="session")
 def num_moments() -> int:
     """Kills of the driver."""
-    return int(os.environ.get("UREC_TORTURE_MOMENTS", "5"))
+    return int(os.environ.get("UREC_TORTURE_MOMENTS", len(FEWEST_KINDS)))
+
+
+@pytest.fixture(scope="session")
+def first_kinds(num_moments: int) -> tuple[str, ...]:
+    """Moments of the study that meets every kind of loss."""
+    return KINDS if num_moments >= len(KINDS) else FEWEST_KINDS

@@ -72,6 +72,8 @@ class NodeTiles:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             if not self._is_whole(copy):
+                # Given back first: not every system lets several holders ask for more.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if not self._is_whole(copy):
                     _remove_unused(copies)

@@ -61,6 +61,15 @@ def test_missing_mlflow_is_one_line_that_says_what_to_do(store: str) -> None:
     assert "analysis-mlflow" in said
 
 
+def test_missing_mlflow_is_said_before_a_server_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """'tracking server must answer' was said where no server's answer could have been used."""
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
+    with pytest.raises(StudyDataError, match="MLflow must be installed to read") as caught:
+        load_study("full", "http://me:SECRET@server.invalid")
+    assert "http://server.invalid, got no module mlflow" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_store_of_an_unknown_kind_is_one_line() -> None:
     with pytest.raises(
         StudyDataError, match="must be one that MLflow can open, got 'ftp://a'"

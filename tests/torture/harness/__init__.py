@@ -27,8 +27,9 @@ What must hold in the end (`checks`):
   steps of the uninterrupted study's, each once; no finished run was deleted.
 * No checkpoint and no half-written file is left, and no process.
 
-`pytest -m slow tests/torture` does all of it to one study, which writes to the server, with one
-kill of the driver of each kind. `make torture` kills twenty times: the other fifteen hit studies on
-MLflow's default store. UREC_TORTURE_MOMENTS is the number of kills, UREC_TORTURE_SEED draws the
+`pytest -m slow tests/torture` does all of it to one study, which writes to the server, and kills
+its driver only three times: during search, a checkpoint write and the report. `make torture` kills
+twenty times: five of them, one of each kind, hit that study, the other fifteen studies on MLflow's
+default store. UREC_TORTURE_MOMENTS is the number of kills, UREC_TORTURE_SEED draws the
 moments; a moment that never came is an error, not a pass.
 """

@@ -15,6 +15,8 @@ START_UP, SEARCH, CHECKPOINT, CONFIRMATION, REPORT = KINDS = (
     "start-up", "search", "checkpoint", "confirmation", "report",
 )  # fmt: skip
 """In the order in which one study meets them."""
+FEWEST_KINDS = (SEARCH, CHECKPOINT, REPORT)
+"""With which the other losses still come: a worker's, a checkpoint's and the server's."""
 
 _PATIENCE_S = 900.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 import time
@@ -18,10 +19,16 @@ _PATIENCE_S = 180.0
 class TrackingServer:
     """One server; its store and its artifacts outlive its processes."""
 
-    def __init__(self, folder: Path) -> None:
-        """Choose a port; nothing runs yet."""
+    def __init__(self, folder: Path, database: Path) -> None:
+        """Choose a port; nothing runs yet.
+
+        Args:
+            folder: A new folder.
+            database: SQLite file with MLflow's tables; a copy becomes the store.
+        """
         folder.mkdir(parents=True)
         self._folder = folder
+        shutil.copy(database, folder / "server.db")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
