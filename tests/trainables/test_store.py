@@ -174,12 +174,8 @@ def test_a_server_that_is_away_is_an_error_soon(tmp_path: Path, monkeypatch: pyt
     for call in (
         store.names,
         lambda: store.read("a"),
-        lambda: store.write("a", b"x"),
         lambda: store.upload(tmp_path / "large", "a"),
-        lambda: store.download("a", tmp_path / "a"),
         lambda: store.move("a", "b"),
-        lambda: store.remove("a"),
-        store.remove_all,
     ):
         with pytest.raises(OSError, match=r"NETWORK_CONNECTION.*s3://bucket/x") as failed:
             call()
@@ -303,7 +299,7 @@ kept = store
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("delay_s", [0.01, 0.05, 0.15])
+@pytest.mark.parametrize("delay_s", [0.01, 0.06])
 def test_a_killed_upload_leaves_the_older_file(
     store: Store, uri: str, tmp_path: Path, delay_s: float
 ):
@@ -318,7 +314,7 @@ def test_a_killed_upload_leaves_the_older_file(
     assert store.names() == ["a"]
 
 
-@pytest.mark.parametrize("delay_s", [0.01, 0.05, 0.15])
+@pytest.mark.parametrize("delay_s", [0.01, 0.06])
 def test_a_killed_download_leaves_the_older_file(
     store: Store, uri: str, tmp_path: Path, delay_s: float
 ):
@@ -335,7 +331,7 @@ def test_a_killed_download_leaves_the_older_file(
 def test_ctrl_c_cuts_no_file(store: Store, uri: str, tmp_path: Path):
     contents = [bytes([fill]) * LARGE for fill in (1, 2)]
     (tmp_path / "sent").write_bytes(contents[1])
-    for delay_s in (0.0, 0.02, 0.06):
+    for delay_s in (0.0, 0.04):
         store.write("a", contents[0])
         process = _started("store.upload(Path(sys.argv[2]), 'a')", uri, str(tmp_path / "sent"))
         time.sleep(delay_s)

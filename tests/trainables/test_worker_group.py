@@ -1,5 +1,6 @@
 """What the process of a group makes of its workers' reports and failures; groups: tests/cluster."""
 
+import queue
 import threading
 from concurrent.futures import Future
 
@@ -54,7 +55,7 @@ def test_every_report_is_passed_on_before_the_end():
 
 def test_a_stop_by_tune_reaches_the_worker_that_waits(monkeypatch):
     """Tune stops a trial by ending the thread that reports."""
-    outcome = []
+    outcome: queue.Queue[ConnectionError] = queue.Queue()
 
     def trainer(handed, address, scratch):
         class Trainer:
@@ -62,7 +63,7 @@ def test_a_stop_by_tune_reaches_the_worker_that_waits(monkeypatch):
                 try:
                     Sender(address).send({"step": 1})
                 except ConnectionError as error:
-                    outcome.append(error)
+                    outcome.put(error)
 
         return Trainer()
 
@@ -73,7 +74,4 @@ def test_a_stop_by_tune_reaches_the_worker_that_waits(monkeypatch):
     monkeypatch.setattr(worker_group, "get_node_ip_address", lambda: "127.0.0.1")
     with pytest.raises(SystemExit):
         worker_group.run_group({}, stop)
-    for thread in threading.enumerate():
-        if thread.daemon and thread is not threading.current_thread():
-            thread.join(5)
-    assert len(outcome) == 1
+    assert "ends this trial" in str(outcome.get(timeout=10))

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ _TILES: Final = "tiles"
 _COMPLETE: Final = "complete.json"
 """Sizes of a set's files in bytes; it comes to the store when all of them are there."""
 _held: dict[Path, int] = {}
-"""Locks by which this process keeps the copies it maps, until it ends."""
+"""Copies that this process maps, and the locks by which it keeps them until it ends."""
 
 _Stamp = tuple[int, int, int, int]
 """Device, inode, size in bytes and time of change (ns): of no other file."""
@@ -62,33 +63,17 @@ class NodeTiles:
         own = {name: _stamp(self.folder / name) for name in self.stamps}
         if own == dict(self.stamps):
             return self._map(self.folder)
-        copies = _own_folder()
-        copy, lock = copies / self.checksum, copies / f"{self.checksum}.lock"
-        descriptor = _held.get(lock)
-        if descriptor is not None and self._is_whole(copy):
-            return self._map(copy)
-        if descriptor is None:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if not self._is_whole(copy):
-                # Given back first: not every system lets several holders ask for more.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if not self._is_whole(copy):
-                    _remove_unused(copies)
+        copy = _own_folder() / self.checksum
+        _hold(copy)
+        if not self._is_whole(copy):
+            with _alone(copy):
+                if not self._is_whole(copy):  # nobody was faster
+                    _remove_unused(copy.parent)
                     self._download(copy)
-            tiles = self._map(copy)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        except BaseException:
-            _held.pop(lock, None)
-            os.close(descriptor)
-            raise
-        _held[lock] = descriptor
-        return tiles
+        return self._map(copy)
 
     def _download(self, copy: Path) -> None:
-        partial = copy.with_name(f"{copy.name}.partial")
+        partial = _partial(copy)
         for left in (partial, copy):
             if left.exists():
                 shutil.rmtree(left)
@@ -180,21 +165,47 @@ def _own_folder() -> Path:
     return folder
 
 
+def _hold(copy: Path) -> None:
+    """Keep others from removing a copy for as long as this process runs."""
+    if copy not in _held:
+        descriptor = _open_lock(copy, ".used")
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _held[copy] = descriptor
+
+
+@contextmanager
+def _alone(copy: Path) -> Iterator[None]:
+    """One process of this node at a time."""
+    descriptor = _open_lock(copy, ".download")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _remove_unused(copies: Path) -> None:
-    """Remove copies that no process maps, and those whose download was cut off."""
-    for lock in copies.glob("*.lock"):
-        if lock in _held:
-            continue
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    """Remove copies that no process holds, and those whose download was cut off."""
+    for lock in copies.glob("*.used"):
+        copy = lock.with_suffix("")
+        descriptor = _open_lock(copy, ".used")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in (lock.with_suffix(""), lock.with_suffix(".partial")):
+            for left in (copy, _partial(copy)):
                 if left.exists():
                     shutil.rmtree(left)
         except BlockingIOError:
-            pass  # in use
+            pass  # held
         finally:
             os.close(descriptor)
+
+
+def _open_lock(copy: Path, suffix: str) -> int:
+    return os.open(copy.with_suffix(suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _partial(copy: Path) -> Path:
+    return copy.with_suffix(".partial")
 
 
 def _stamp(path: Path) -> _Stamp | None:
