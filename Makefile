@@ -18,7 +18,7 @@ test-slow:
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not gpu'
 
 torture:
-	UREC_TORTURE_MOMENTS=$${UREC_TORTURE_MOMENTS:-20} $(PYTHON) -m pytest -s -m slow tests/torture
+	UREC_TORTURE_MOMENTS=$${UREC_TORTURE_MOMENTS:-20} $(PYTHON) -m pytest -s -m slow tests/torture tests/cluster
 
 study:
 	$(PYTHON) run_study.py --space w1,label_frac

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 import ray
 from ray import tune
 from ray.autoscaler.sdk import request_resources
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.config import StudyConfig
 from study.errors import StudyHaltedError
@@ -20,13 +22,16 @@ from study.scheduler import ArmScheduler
 from study.searcher import StudySearcher
 from study.slots import Node, Slots
 from trainables.errors import ConfigError
+from trainables.storage.store import Store
 from trainables.trial import run_trial
 
 _NAMESPACE: Final = "urec-study"
+_READ_S: Final = 120.0
+"""For a machine that starts its first process."""
 _ANSWER_S: Final = 10.0
 """A head that lets a connection wait for so long is not there."""
-_COORDINATOR_BYTES: Final = 400 * 2**20
-"""Memory of the process that waits for a group of workers; it takes no CPU."""
+_COORDINATOR_BYTES: Final = 800 * 2**20
+"""Memory of the processes that lead a group of workers; they take no CPU to speak of."""
 _WORKER_VARIABLES: Final = {
     # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
     "MALLOC_ARENA_MAX": "1",
@@ -105,9 +110,9 @@ def sole_driver(config: StudyConfig) -> Iterator[None]:
         ConfigError: If another one holds it.
     """
     holder: Any = ray.remote(_Holder)
-    name = f"{config.storage}/{config.name}"
+    name = Store(str(config.storage)).at(config.name).uri
     try:
-        held = holder.options(name=name, num_cpus=0).remote()
+        held = holder.options(name=name, num_cpus=0, scheduling_strategy=_here()).remote()
     except ValueError:
         raise ConfigError(
             f"--name must be of a study that is not running, got {config.name!r}, which another "
@@ -123,8 +128,58 @@ class _Holder:
     """Lives as long as the driver that created it."""
 
 
+def check_nodes(store: Store) -> None:
+    """Read from the storage on every machine what was written to it here.
+
+    Raises:
+        ConfigError: If a machine cannot, naming the first.
+    """
+    name, content = f"probe-{uuid.uuid4().hex}", b"urec-study"
+    store.write(name, content)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node for node in nodes if node["Alive"]]
+    read: Any = ray.remote(_read)
+    asked = [
+        read.options(num_cpus=0, scheduling_strategy=_on(node["NodeID"])).remote(store, name)
+        for node in alive
+    ]
+    try:
+        for node, answer in zip(alive, asked, strict=True):
+            where = node["NodeManagerAddress"]
+            try:
+                found = ray.get(answer, timeout=_READ_S)
+            except ray.exceptions.RayError as error:
+                last = str(error).strip().splitlines()[-1]
+                raise _unreached(store, where, last) from None
+            if found != content:
+                raise _unreached(store, where, "what was written here is not there")
+    finally:
+        store.remove(name)
+
+
+def _read(store: Store, name: str) -> bytes | None:
+    return store.read(name)
+
+
+def _unreached(store: Store, machine: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"--storage must be reached by all machines of the cluster, got {store.shown}, which "
+        f"{machine} cannot read: {reason}"
+    )
+
+
+def _on(node_id: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node_id, soft=False)
+
+
+def _here() -> NodeAffinitySchedulingStrategy:
+    return _on(ray.get_runtime_context().get_node_id())
+
+
 def ask_for_nodes(config: StudyConfig, gpus: float, num_left: int) -> None:
     """Tell an autoscaler, where the cluster has one, what the rest of the study could use.
+
+    Groups say so themselves, one after the other: Ray Train overwrites what is asked for here.
 
     Args:
         config: The study.
@@ -133,7 +188,7 @@ def ask_for_nodes(config: StudyConfig, gpus: float, num_left: int) -> None:
     """
     num_trials = min(num_left, config.concurrent or num_left)
     bundle = {"CPU": config.cpus} | ({"GPU": gpus} if gpus else {})
-    request_resources(bundles=[bundle] * (num_trials * max(1, config.worker_range[1])))
+    request_resources(bundles=[] if config.worker_range[1] else [bundle] * num_trials)
 
 
 def run_with_tune(

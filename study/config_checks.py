@@ -65,7 +65,9 @@ def parse_workers(text: int | str) -> tuple[int, int]:
 
 
 def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
-    """Refuse a group whose workers would share a card."""
+    """Refuse a part of a second card, and a group whose workers would share one."""
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise ConfigError(f"--gpus must be a share of one card or a whole number, got {gpus:g}")
     if workers[1] > 1 and gpus not in (None, 0, 1):
         raise ConfigError(
             f"--gpus must be 0 or 1 for several workers (each has a card of its own), got {gpus:g}"

@@ -12,6 +12,9 @@ _DISK_FULL: Final = (
 )
 
 
+_LOST: Final = ("ActorDiedError", "RayActorError", "NodeDiedError", "ActorUnavailableError")
+
+
 class StudyHaltedError(RuntimeError):
     """The study cannot go on now; what is done is kept, and the same command continues."""
 
@@ -19,3 +22,8 @@ class StudyHaltedError(RuntimeError):
 def is_disk_full(text: str) -> bool:
     """Whether an error's text, of Python, SQLite or Ray, says that a disk is full."""
     return any(words in text for words in _DISK_FULL)
+
+
+def is_lost(text: str) -> bool:
+    """Whether the text of a trial's error says that its process or machine was lost."""
+    return any(name in text for name in _LOST)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from trainables.data.node_tiles import upload_tiles
 
 from study.arms import confirm_seeds
 from study.config import StudyConfig
@@ -15,8 +14,10 @@ from study.preflight import StudyData
 from study.preparation import Budgets
 from study.slots import Slots
 from trainables.config import TrialConfig
-from trainables.store import Store
-from trainables.trial_files import TRIALS
+from trainables.data.node_tiles import NodeTiles, upload_tiles
+from trainables.data.tileset import TileSet
+from trainables.storage.store import Store
+from trainables.storage.trial_files import TRIALS
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]
 """Turns a trial into everything its process is given."""
@@ -42,10 +43,13 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
     Tiles in memory reach every machine once, by Ray; mapped ones by the storage.
     """
     store = study_store(config)
-    tiles = {
-        split: ray.put(held if store is None or held.folder is None else upload_tiles(held, store))
-        for split, held in data.tiles.items()
-    }
+
+    def send(held: TileSet) -> TileSet | NodeTiles:
+        if store is None or config.address is None or held.folder is None:
+            return held
+        return upload_tiles(held, store)
+
+    tiles = {split: ray.put(send(held)) for split, held in data.tiles.items()}
     drawn = {
         key: (ray.put(budget.to_plain()), ray.put(pixels))
         for key, (budget, pixels) in budgets.items()

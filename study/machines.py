@@ -9,6 +9,7 @@ from typing import Final
 
 from study.cluster import (
     ask_for_nodes,
+    check_nodes,
     cluster_nodes,
     ray_cluster,
     ray_on_this_machine,
@@ -16,6 +17,8 @@ from study.cluster import (
 )
 from study.config import StudyConfig
 from study.slots import Slots, count_trials, find_slots
+from trainables.storage.store import Store
+from trainables.worker_group import release_group
 
 _COUNT_EVERY_S: Final = 2.0
 """How often the machines of a cluster, which come and go, are counted."""
@@ -53,17 +56,44 @@ class Machines:
             StudyHaltedError: If it does not start.
         """
         if self._is_cluster:
-            yield
+            try:
+                yield
+            finally:
+                self.expect(0)
         else:
             with ray_on_this_machine(self.slots):
                 yield
 
     def room(self) -> int:
-        """Trials that may run at once now."""
+        """Trials that may run at once now.
+
+        Of groups on a cluster one more: it waits for machines, which tells an autoscaler.
+        """
         if self._is_cluster and time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
-            self._room = count_trials(self._config, cluster_nodes(), self.slots.gpus)
-            self._counted_at = time.monotonic()
+            fits = count_trials(self._config, cluster_nodes(), self.slots.gpus)
+            if self._config.worker_range[1] and self._config.concurrent is None:
+                fits += 1
+            self._room, self._counted_at = fits, time.monotonic()
         return self._room
+
+    def release(self, folder: str) -> None:
+        """Free what the workers of a trial hold whose process was lost.
+
+        Args:
+            folder: The trial's folder, as handed to it.
+        """
+        if self._config.worker_range[1]:
+            release_group(folder)
+
+    def check_storage(self, store: Store) -> None:
+        """Refuse a storage that does not answer, here or on a machine of the cluster.
+
+        Raises:
+            ConfigError: If it does not.
+        """
+        store.check()
+        if self._is_cluster:
+            check_nodes(store)
 
     def expect(self, num_left: int) -> None:
         """Say how many trials have not ended, so that a cluster that can grows or shrinks."""

@@ -16,13 +16,13 @@ from study.database_copy import (
     database_state,
     replace_database,
 )
-from study.outcomes import FAILED, PRUNED
+from study.outcomes import FAILED, FAILURES, PRUNED
 from study.preparation import BUDGETS, MANIFEST
 from trainables.data.node_tiles import remove_tiles
 from trainables.errors import ConfigError
-from trainables.folder_files import files_below
-from trainables.store import Store
-from trainables.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TRIALS
+from trainables.storage.folder_files import files_below
+from trainables.storage.store import Store
+from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TRIALS
 
 DATABASE: Final = "optuna.db"
 _ENDS: Final = (PRUNED, FAILED, RESULT)
@@ -182,16 +182,30 @@ class Mirror:
         wanted = [
             f"{TRIALS}/{key}/{name}"
             for key, files in stored.items()
-            if any(end in files and not (self._trial(key) / end).exists() for end in _ENDS)
+            if not (self._trial(key) / RESULT).exists()
+            and any(end in files and not (self._trial(key) / end).exists() for end in _ENDS)
             for name in files
         ]
         self._take_trials(store, wanted)
+        attempts = [
+            f"{TRIALS}/{key}/{FAILURES}"
+            for key, files in stored.items()
+            if FAILURES in files and not self._trial(key).exists()  # of trials that have not ended
+        ]
+        store.download_all(attempts, self._folder)
         for trial in sorted((self._folder / TRIALS).glob("*")):
-            ended = any((trial / end).exists() for end in _ENDS)
-            if ended and not set(_ENDS) & set(stored.get(trial.name, ())):
-                files = [name for name in files_below(trial, ".") if name not in _CHECKPOINTS]
-                for part in _ends_last(files):
-                    store.at(TRIALS, trial.name).upload_all(trial, part)
+            there, place = set(stored.get(trial.name, ())), store.at(TRIALS, trial.name)
+            files = files_below(trial, ".")
+            if (trial / RESULT).exists() and RESULT not in there:
+                place.remove(FAILED)  # it was repeated without the store, and finished
+                there -= {FAILED}
+            if any((trial / end).exists() for end in _ENDS):
+                if not set(_ENDS) & there:
+                    kept = [name for name in files if name not in _CHECKPOINTS]
+                    for part in _ends_last(kept):
+                        place.upload_all(trial, part)
+            elif not there:  # interrupted when the study had no store: it goes on from there
+                place.upload_all(trial, files)
 
     def _take_trials(self, store: Store, names: list[str]) -> None:
         """Download files of trials, and only then those that say that the trials have ended."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from trainables.checkpoint import remove_checkpoints
 from trainables.config import TrialConfig
 from trainables.files import write_atomically
-from trainables.trial_files import CHECKPOINT, RESULT
+from trainables.storage.trial_files import CHECKPOINT, RESULT
 
 PRUNED: Final = "pruned.json"
 FAILED: Final = "failed.json"

@@ -22,7 +22,7 @@ from study.slot_schedule import ArmWork, schedule_s
 from study.slots import Slots, find_slots, this_machine
 from trainables.config import TrialConfig
 from trainables.pace import take_sample
-from trainables.trial_files import RESULT, TRIALS
+from trainables.storage.trial_files import RESULT, TRIALS
 
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""
@@ -38,7 +38,8 @@ class _Measured:
     config: StudyConfig
     """With epochs replaced by steps."""
     read_s: float
-    calibration: Calibration
+    calibration: Calibration | None
+    """None where trials train on cards and this machine has none."""
 
 
 def plan_text(config: StudyConfig) -> str:
@@ -65,7 +66,7 @@ def plan_text(config: StudyConfig) -> str:
         f"{training.batch_size} patches, {slots.concurrent} at once",
         f"a trial takes {_resources_text(config, slots)}",
         _time_text(measured, arms, slots) + _done_text(config),
-        f"disk for checkpoints: at most {disk_mib:.0f} MiB, {_free_mib(config.folder):.0f} free",
+        f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
     return "\n".join(lines)
 
@@ -111,6 +112,8 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         earlier = read_manifest(config.folder / MANIFEST)
         if earlier is not None:
             refuse_changes(config, data, earlier)
+        if slots.gpus > 0 and not this_machine().num_gpus:
+            return _Measured(config=config, read_s=read_s, calibration=None)
         names = tuple(one.name for one in spec.classes)
         sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
         _say(f"calibrating: training {_names(trials)} for some seconds each")
@@ -140,7 +143,12 @@ def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
 
 def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
     config, found = measured.config, measured.calibration
-    total_s, of_trial = _estimate(measured, arms, slots)
+    if found is None:
+        return (
+            "estimated time: unknown, since trials train on GPUs and this machine has none; repeat "
+            "--dry-run on one that has"
+        )
+    total_s, of_trial = _estimate(config, measured.read_s, found, arms, slots)
     trials = ", ".join(f"{_name(kind)} {about_text(taken)}" for kind, taken in of_trial.items())
     pruned = "" if config.pruner == "none" else "without pruning "
     text = (
@@ -149,7 +157,7 @@ def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
     )
     if found.share > _IDLE_SHARE:
         return text
-    idle_s, _ = _estimate(replace(measured, calibration=found.idle()), arms, slots)
+    idle_s, _ = _estimate(config, measured.read_s, found.idle(), arms, slots)
     other = f"{_two_digits(100 * (1 - found.share))} %"
     # At most: other work also empties the caches, which no share of the time shows.
     without = f"at most {about_text(idle_s)} without"
@@ -157,10 +165,13 @@ def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
 
 
 def _estimate(
-    measured: _Measured, arms: tuple[Arm, ...], slots: Slots
+    config: StudyConfig,
+    read_s: float,
+    found: Calibration,
+    arms: tuple[Arm, ...],
+    slots: Slots,
 ) -> tuple[float, dict[str, float]]:
     """Seconds of the whole study, and of one confirmation trial by variant."""
-    config, found = measured.config, measured.calibration
     work, of_trial = [], {}
 
     def trial_s(variant: str, trial: TrialConfig) -> float:
@@ -180,7 +191,7 @@ def _estimate(
                 confirm_s=of_trial[arm.variant],
             )
         )
-    total_s = measured.read_s + found.fixed_s + schedule_s(work, slots.concurrent)
+    total_s = read_s + found.fixed_s + schedule_s(work, slots.concurrent)
     return total_s, of_trial
 
 
@@ -197,6 +208,12 @@ def _done_text(config: StudyConfig) -> str:
     """Of a study that has begun: what the estimated time counts and is done already."""
     num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
     return f"; {num_done} trials of these are done" if num_done else ""
+
+
+def _free_text(config: StudyConfig) -> str:
+    if config.storage is not None:
+        return " in the storage"
+    return f", {_free_mib(config.folder):.0f} free"
 
 
 def _free_mib(folder: Path) -> float:

@@ -107,6 +107,8 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         ConfigError: With everything that changed.
     """
     changes = config.changes(earlier["config"])
+    if earlier["config"].get("storage") and config.storage is None:
+        changes.append("storage: given -> none, so that checkpoints would be lost")
     changes += [
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
         for split, before in earlier["dataset"]["checksums"].items()

@@ -72,8 +72,10 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         if machines.note is not None:
             _say(f"note: {machines.note}")
         arms = plan_arms(config)
-        mirror = _open_store(config)
-        check_output(config, machines.slots.concurrent, len(arms) * config.seeds)
+        mirror = _open_store(config, machines)
+        check_output(
+            config, 0 if config.storage else machines.slots.concurrent, len(arms) * config.seeds
+        )
         if config.data is None:
             _say("reading the built-in scenes")
         spec = find_dataset(config)
@@ -92,7 +94,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             return _run_trials(config, arms, data, budgets, machines, mirror)
 
 
-def _open_store(config: StudyConfig) -> Mirror:
+def _open_store(config: StudyConfig, machines: Machines) -> Mirror:
     """The study's folder and its place in the storage, which answers.
 
     Raises:
@@ -101,7 +103,7 @@ def _open_store(config: StudyConfig) -> Mirror:
     store = study_store(config)
     if store is not None:
         _say(f"opening the storage {store.shown}")
-        store.check()
+        machines.check_storage(store)
     return Mirror(config.folder, store)
 
 
@@ -164,7 +166,9 @@ def _run_trials(
                     machines.expect(searcher.num_left)
 
                 machines.expect(num_left)
-                tracking = TrackingCallback(searcher, runs, delivery, mirror, on_end)
+                tracking = TrackingCallback(
+                    searcher, runs, delivery, mirror, on_end, machines.release
+                )
                 progress = ProgressCallback(
                     num_all, num_all - num_left, lambda: delivery.num_waiting * delivery.is_away
                 )
@@ -172,7 +176,7 @@ def _run_trials(
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
                 raise KeyboardInterrupt
-            mirror.remove_tiles()
+        mirror.remove_tiles()
         for arm in arms:
             _keep_best_model(config, arm, mirror)
         states = [outcome.state for _, outcome in _outcomes(trials)]

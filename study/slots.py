@@ -65,18 +65,24 @@ def find_slots(config: StudyConfig, nodes: Sequence[Node] | None = None) -> Slot
         group=_group(config, _count_workers(config, nodes, gpus)),
         concurrent=count_trials(config, nodes, gpus),
     )
+    low, high = config.worker_range
+    if slots.concurrent == 0 and low <= 1:
+        offers = ", ".join(f"{node.num_cpus:g} and {node.num_gpus:g}" for node in nodes)
+        raise ConfigError(
+            f"--cpus and --gpus must be on one machine, got {config.cpus:g} and {gpus:g}, which "
+            f"the machines have: {offers}; ask for less of one"
+        )
     if slots.concurrent == 0:
-        low, _ = config.worker_range
         each = f"{config.cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         raise ConfigError(
             f"--workers must be at most the {_count_workers(config, nodes, gpus)} that fit {where} "
             f"with {slots.num_cpus:g} CPUs and {slots.num_gpus:g} GPUs at {each} each, got {low}"
         )
     batch_size = config.training.batch_size
-    if slots.group > batch_size:
+    if high > batch_size:
         raise ConfigError(
             f"--workers must be at most the {batch_size} patches of a batch, of which each takes "
-            f"one at least, got {slots.group}; raise batch_size or lower --workers"
+            f"one at least, got {high}; raise batch_size or lower --workers"
         )
     return slots
 

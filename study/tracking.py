@@ -10,7 +10,7 @@ from typing import Any
 from ray.tune import Callback
 
 from study.delivery import Delivery, now_ms
-from study.errors import StudyHaltedError, is_disk_full
+from study.errors import StudyHaltedError, is_disk_full, is_lost
 from study.mirror import Mirror
 from study.outcomes import (
     FAILED,
@@ -29,7 +29,7 @@ from study.searcher import StudySearcher
 from study.trial_runs import TrialRuns
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
-from trainables.trial_files import RESULT
+from trainables.storage.trial_files import RESULT
 
 
 class TrackingCallback(Callback):
@@ -42,6 +42,7 @@ class TrackingCallback(Callback):
         delivery: Delivery,
         mirror: Mirror,
         on_end: Callable[[Outcome], None] = lambda outcome: None,
+        release: Callable[[str], None] = lambda folder: None,
     ) -> None:
         """Write to all of these.
 
@@ -51,12 +52,16 @@ class TrackingCallback(Callback):
             delivery: Carries records to MLflow.
             mirror: Brings what trials left in the storage here.
             on_end: Called after a trial has ended.
+            release: Called with the folder of a trial that was stopped or has failed: its process
+                may have left resources behind.
         """
         self._searcher = searcher
         self._runs = runs
         self._delivery = delivery
         self._mirror = mirror
         self._on_end = on_end
+        self._release = release
+        self._lost_at: dict[str, float] = {}
         self._history: dict[str, list[Row]] = {}
         self._halt: str | None = None
 
@@ -86,8 +91,17 @@ class TrackingCallback(Callback):
             self._delivery.put(partial(self._runs.log_rows, _key(trial), rows, now_ms()))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed and will be started again."""
+        """A trial failed and will be started again.
+
+        The loss of its process or machine takes none of its retries where it got further since
+        the last one: on machines that come and go a long trial loses many.
+        """
         self._note_failure(trial)
+        history = self._history.get(_key(trial), [])
+        reached = history[-1]["step"] if history else 0.0
+        if is_lost(_error_text(trial)) and reached > self._lost_at.get(_key(trial), 0.0):
+            self._lost_at[_key(trial)] = reached
+            trial.max_failures += 1
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End with what the trial left on disk, or as pruned."""
@@ -100,6 +114,7 @@ class TrackingCallback(Callback):
                     f"a complete trial must have left {RESULT}, got none in {folder}"
                 )
             told = TrialConfig.from_plain(trial.config["trial"])
+            self._release(str(folder))
             write_pruned(folder, told, self._history[key])
             self._mirror.push(key, PRUNED)
             self._remove_leftovers(trial)
@@ -133,11 +148,14 @@ class TrackingCallback(Callback):
         folder = Path(trial.config["folder"])
         outcome = read_outcome(folder)
         assert outcome is not None
+        if outcome.state == "finished":  # of a study that had no storage when it was interrupted
+            remove_leftovers(folder)
         self._searcher.end(outcome)
         self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)
 
     def _note_failure(self, trial: Any) -> None:
+        self._release(trial.config["folder"])
         text = _error_text(trial)
         if is_disk_full(text):
             self._halt = "the disk is full; free space"

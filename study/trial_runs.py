@@ -22,8 +22,8 @@ from study.arms import arm_of
 from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
+from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
 from trainables.tile_maps import MAPS
-from trainables.trial_files import CONFUSION, PICTURE, RESULT
 
 _BATCH: Final = 1000
 """Metrics that MLflow takes in one call."""

@@ -15,14 +15,20 @@ import socket
 import threading
 from contextlib import suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import (
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Address: TypeAlias = tuple[str, int, bytes]
 """Host, port and key."""
 
-_TAKEN = b"taken"
+_TAKEN: Final = b"taken"
+_CONNECT_S: Final = 60.0
 
 
 class Receiver:
@@ -35,10 +41,11 @@ class Receiver:
             host: Address of this machine that the workers' machines reach.
         """
         key = secrets.token_bytes(32)
-        self._listener = Listener((host, 0), authkey=key)
+        self._listener = Listener((host, 0), family="AF_INET6" if ":" in host else "AF_INET")
         self.address: Address = (host, self._listener.address[1], key)
         self._told: queue.Queue[tuple[Connection, bytes]] = queue.Queue()
-        self._connection: Connection | None = None
+        self._open: set[Connection] = set()
+        self._asked: Connection | None = None
         self._is_closed = False
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -52,15 +59,15 @@ class Receiver:
         traceback: TracebackType | None,
     ) -> None:
         self._is_closed = True
-        if self._connection is not None:
-            _hang_up(self._connection)
+        for connection in tuple(self._open):
+            _hang_up(connection)
         with suppress(OSError):  # wakes the thread, which listens
             socket.create_connection(self.address[:2], timeout=1.0).close()
 
     def receive(self, timeout_s: float) -> dict[str, Any] | None:
         """The next report, to be answered by `take`; None where none came in time."""
         try:
-            self._connection, told = self._told.get(timeout=timeout_s)
+            self._asked, told = self._told.get(timeout=timeout_s)
         except queue.Empty:
             return None
         report: dict[str, Any] = json.loads(told)
@@ -68,22 +75,32 @@ class Receiver:
 
     def take(self) -> None:
         """Let the worker go on."""
-        assert self._connection is not None
+        assert self._asked is not None
         try:
-            self._connection.send_bytes(_TAKEN)
+            self._asked.send_bytes(_TAKEN)
         except OSError:  # it is gone; its group says why
             return
 
     def _listen(self) -> None:
-        """One connection after the other: a group that starts again connects anew."""
         with self._listener:
             while not self._is_closed:
-                try:
+                with suppress(OSError):  # gone before it was accepted
                     connection = self._listener.accept()
-                    while True:
-                        self._told.put((connection, connection.recv_bytes()))
-                except (EOFError, OSError, AuthenticationError):
-                    continue  # the worker is gone, or it was somebody else
+                    # Each in a thread of its own: a stranger who says nothing keeps no worker out.
+                    threading.Thread(target=self._hear, args=(connection,), daemon=True).start()
+
+    def _hear(self, connection: Connection) -> None:
+        self._open.add(connection)
+        try:
+            deliver_challenge(connection, self.address[2])
+            answer_challenge(connection, self.address[2])
+            while not self._is_closed:
+                self._told.put((connection, connection.recv_bytes()))
+        except (EOFError, OSError, AuthenticationError):
+            return  # the worker is gone, or it was somebody else
+        finally:
+            self._open.discard(connection)
+            connection.close()
 
 
 def _hang_up(connection: Connection) -> None:
@@ -107,9 +124,13 @@ class Sender:
             ConnectionError: If it is gone, or stops the trial.
         """
         host, port, key = self._address
-        if self._connection is None:
-            self._connection = Client((host, port), authkey=key)
         try:
+            if self._connection is None:
+                line = socket.create_connection((host, port), timeout=_CONNECT_S)
+                line.settimeout(None)
+                self._connection = Connection(line.detach())
+                answer_challenge(self._connection, key)
+                deliver_challenge(self._connection, key)
             self._connection.send_bytes(json.dumps(report).encode())
             self._connection.recv_bytes()
         except EOFError:

@@ -27,8 +27,8 @@ from trainables.model_file import MODEL_FILE, TrainedModel
 from trainables.models.urec import UREC
 from trainables.picture import trial_picture
 from trainables.ranks import Ranks
+from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
 from trainables.tile_maps import MAPS, TileMaps
-from trainables.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
 """Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""

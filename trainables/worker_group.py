@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util import get_node_ip_address
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group_table,
+    remove_placement_group,
+)
+from torch.distributed import DistBackendError, DistNetworkError
 
 from trainables.ranks import Ranks
 from trainables.relay import Address, Receiver, Sender
+from trainables.storage.trial_files import scratch_folder
 from trainables.trial_work import Report, do_trial
 
 _POLL_S: Final = 0.5
@@ -23,7 +31,14 @@ _POLL_S: Final = 0.5
 _START_S: Final = 20.0
 """A group whose resources have not come by then is started anew, an elastic one with others."""
 _RESIZE_S: Final = 60.0
-"""An elastic group grows at most this often: it goes on from its checkpoint then."""
+"""An elastic group grows at most this often, or twice per checkpoint, from which it goes on."""
+_TIMEOUT_S: Final = 2 * 3600
+"""Of a worker that waits for another, which may have to bring gigabytes of tiles to its node."""
+_LEAST_BYTES, _TAGS = 2**20, 2**26
+"""A worker asks for so little memory, and some bytes that tell its trial from others."""
+
+
+_CONNECTION_ERRORS: Final = (RuntimeError, DistBackendError, DistNetworkError, ConnectionError)
 
 
 def run_group(handed: Mapping[str, Any], report: Report) -> None:
@@ -39,13 +54,34 @@ def run_group(handed: Mapping[str, Any], report: Report) -> None:
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(_POLL_S))
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_S))
     host = get_node_ip_address()  # type: ignore[no-untyped-call]
-    with Receiver(host) as receiver, TemporaryDirectory("-urec-group") as scratch:
-        ended = _in_background(_trainer(handed, receiver.address, scratch).fit)
+    with Receiver(host) as receiver, scratch_folder() as scratch:
+        ended = _in_background(_trainer(handed, receiver.address, str(scratch)).fit)
         _pass_on(receiver, ended, report)
         try:
             ended.result()
         except WorkerGroupError as error:
             raise _cause(error) from error
+
+
+def release_group(folder: str) -> None:
+    """Free what a group holds that was left alone by the process of its trial.
+
+    Ray keeps the resources of a group until whoever made it says otherwise, or the study ends;
+    where that process was killed, nobody would.
+
+    Args:
+        folder: The trial's folder, as handed to it.
+    """
+    for number, known in placement_group_table().items():
+        bundles = known["bundles"].values()
+        is_ours = any(one.get("memory") == _memory_tag(folder) for one in bundles)
+        if is_ours and known["state"] != "REMOVED":
+            identity = ray.PlacementGroupID(bytes.fromhex(number))
+            remove_placement_group(PlacementGroup(identity))
+
+
+def _memory_tag(folder: str) -> int:
+    return _LEAST_BYTES + int.from_bytes(hashlib.sha256(folder.encode()).digest()[:8]) % _TAGS
 
 
 def _in_background(work: Callable[[], Any]) -> Future[Any]:
@@ -79,14 +115,17 @@ def _trainer(handed: Mapping[str, Any], address: Address, scratch: str) -> Torch
     scaling: dict[str, Any] = {  # ray's types know those of its first version alone
         "num_workers": high if low == high else (low, high),
         "use_gpu": gpus > 0,
-        "resources_per_worker": {"CPU": handed["cpus"]} | ({"GPU": gpus} if gpus > 0 else {}),
-        "elastic_resize_monitor_interval_s": _RESIZE_S,
+        "resources_per_worker": {"CPU": handed["cpus"], "memory": _memory_tag(handed["folder"])}
+        | ({"GPU": gpus} if gpus > 0 else {}),
+        "elastic_resize_monitor_interval_s": max(_RESIZE_S, 2 * handed["checkpoint_every_s"]),
     }
     return TorchTrainer(
         _on_worker,
         train_loop_config={"handed": handed, "address": address},
-        # Matrices of validation are summed on the CPU, gradients where they are.
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus > 0 else "gloo"),
+        # Checkpoints and scores travel between CPUs, all else between cards.
+        torch_config=TorchConfig(
+            backend="cpu:gloo,cuda:nccl" if gpus > 0 else "gloo", timeout_s=_TIMEOUT_S
+        ),
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=handed["trial"]["key"],
@@ -106,6 +145,7 @@ def _on_worker(config: dict[str, Any]) -> None:
 def _cause(error: WorkerGroupError) -> BaseException:
     """What went wrong first: a worker that fails, or is lost, takes the others along."""
     failures: list[BaseException] = list(error.worker_failures.values())
-    own = [one for one in failures if not isinstance(one, RuntimeError)]
     lost = [one for one in failures if isinstance(one, RayActorError)]
+    # A worker whose peer or trial is gone says that a connection is.
+    own = [one for one in failures if type(one) not in _CONNECTION_ERRORS]
     return (lost or own or failures)[0]

@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from ray.cluster_utils import Cluster
 
-from trainables.store import Store
+from trainables.storage.store import Store
 
 NODE = {"object_store_memory": 2 * 10**8}
 
@@ -114,6 +114,9 @@ def test_what_a_cluster_cannot_do_is_one_line(make_study, cluster, s3_uri):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "UREC_TORTURE_MOMENTS" not in os.environ, reason="`make torture` takes its time"
+)
 def test_an_elastic_group_goes_on_with_the_machines_that_are_left(make_study, cluster, s3_uri):
     """Two workers on two nodes, one of which is removed; batch and patches stay the same."""
     first, _ = _add(cluster), _add(cluster)

@@ -15,7 +15,7 @@ import yaml
 
 from study.mirror import Mirror
 from trainables.errors import ConfigError
-from trainables.store import Store
+from trainables.storage.store import Store
 
 END = "result.json"
 
@@ -127,6 +127,7 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
         "trials/failed/failed.json",
         "trials/failed/traceback.txt",
         "trials/pruned/pruned.json",
+        "trials/running/failures.txt",
     ]
     assert (folder / "study.yaml").read_bytes() == manifest
     assert (folder / "trials/done" / END).read_text() == END
@@ -342,14 +343,36 @@ def test_a_study_begun_without_a_store_goes_on_with_one(mirror: Mirror, folder: 
         "trials/done/model.pt",
         f"trials/done/{END}",
         "trials/pruned/pruned.json",
+        "trials/running/checkpoint.pt",
     ]
+
+
+def test_a_newer_checkpoint_in_the_store_stays(mirror: Mirror, folder: Path, store: Store):
+    """That here is of the time before the study had a store."""
+    _manifest(folder)
+    _write(folder, "trials/running/checkpoint.pt")
+    store.write("trials/running/checkpoint.pt", b"newer")
+    mirror.restore()
+    assert store.read("trials/running/checkpoint.pt") == b"newer"
+
+
+def test_a_trial_that_failed_with_a_store_and_finished_without_has_finished(
+    mirror: Mirror, folder: Path, store: Store
+):
+    _manifest(folder)
+    _trial_in_store(store, "done", "failed.json", "traceback.txt")
+    _write(folder, "trials/done/model.pt", f"trials/done/{END}")
+    mirror.restore()
+    assert not (folder / "trials/done/failed.json").exists()
+    assert set(store.names()) >= {f"trials/done/{END}", "trials/done/model.pt"}
+    assert "trials/done/failed.json" not in store.names()
 
 
 _DRIVER = """
 import sys
 from pathlib import Path
 from study.mirror import Mirror
-from trainables.store import Store
+from trainables.storage.store import Store
 mirror = Mirror(Path(sys.argv[1]), Store(sys.argv[2]))
 print("ready", flush=True)
 mirror.restore()

@@ -15,7 +15,7 @@ from study.outcomes import (
     write_failed,
     write_pruned,
 )
-from trainables.trial_files import RESULT
+from trainables.storage.trial_files import RESULT
 
 ROWS = [{"step": 2, "train/loss": 1.5}]
 

@@ -10,7 +10,7 @@ from study.arms import plan_arms
 from study.calibration import Calibration
 from study.plan import about_text, plan_text
 from study.preparation import prepare
-from study.slots import find_slots
+from study.slots import Node, find_slots
 from trainables.data.synthetic import write_scenes
 from trainables.errors import ConfigError, DataError
 from trainables.pace import Pace
@@ -181,3 +181,13 @@ def test_plan_of_groups_shares_the_work_and_counts_their_starts(make_config, cal
     assert "U-Net 65 s a trial" in line_with(text, "estimated time"), "half of it, and two starts"
     assert "a trial takes 2 workers with 0.5 of" in text
     assert "CPUs each, which share its time at best" in text
+
+
+def test_plan_gives_no_time_where_trials_train_on_cards_that_are_elsewhere(
+    make_config, monkeypatch, tmp_path
+):
+    slots = find_slots(make_config(gpus=1), (Node(num_cpus=4, num_gpus=1),))
+    monkeypatch.setattr(plan_module, "_find_slots", lambda config: slots)
+    text = plan_text(make_config(address="auto", storage=str(tmp_path / "storage")))
+    assert "estimated time: unknown, since trials train on GPUs" in text
+    assert "MiB in the storage" in text

@@ -8,7 +8,7 @@ from study.arms import confirm_seeds, confirm_trial, plan_arms
 from study.outcomes import write_failed
 from study.quota import keep_best_model
 from trainables.model_file import MODEL_FILE
-from trainables.trial_files import RESULT
+from trainables.storage.trial_files import RESULT
 
 
 @pytest.fixture

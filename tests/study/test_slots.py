@@ -72,7 +72,7 @@ def test_gpus_without_a_gpu_are_refused(make_config, machine):
         ({"workers": 2}, 2, 1),  # a GPU each
         ({"workers": 3, "gpus": 0, "batch_size": 3}, 3, 2),
         ({"workers": "2..4", "gpus": 0, "batch_size": 4}, 4, 2),
-        ({"workers": "2..99", "gpus": 0, "batch_size": 8}, 8, 1),
+        ({"workers": "2..12", "gpus": 0, "batch_size": 12}, 8, 1),
         ({"workers": 2, "gpus": 0, "concurrent": 3}, 2, 3),
         ({"workers": 1, "gpus": 0.5, "cpus": 1}, 1, 4),
     ],
@@ -92,10 +92,18 @@ def test_more_workers_than_fit_are_refused_with_the_numbers(make_config, machine
         find_slots(make_config(workers="4..8"))
 
 
-def test_more_workers_than_patches_are_refused(make_config, machine):
+@pytest.mark.parametrize("workers", [3, "1..3", "2..16"])
+def test_more_workers_than_patches_are_refused(make_config, machine, workers):
+    """Those of a group that may grow too, when machines join later."""
     machine(8, 0)
     with pytest.raises(ConfigError, match="at most the 2 patches of a batch"):
-        find_slots(make_config(workers=3, batch_size=2))
+        find_slots(make_config(workers=workers, batch_size=2))
+
+
+def test_cpus_and_gpus_on_different_machines_are_refused(make_config):
+    nodes = (Node(num_cpus=8, num_gpus=0), Node(num_cpus=2, num_gpus=1))
+    with pytest.raises(ConfigError, match=r"one machine, got 4 and 1, which .*: 8 and 0, 2 and 1;"):
+        find_slots(make_config(cpus=4, gpus=1), nodes)
 
 
 CLUSTER = (Node(num_cpus=0, num_gpus=0), Node(num_cpus=8, num_gpus=2), Node(num_cpus=8, num_gpus=1))

@@ -11,8 +11,8 @@ from study.errors import StudyHaltedError
 from study.mirror import Mirror
 from study.outcomes import FAILED, PRUNED, TRACEBACK, read_outcome
 from study.tracking import TrackingCallback
-from trainables.store import Store
-from trainables.trial_files import RESULT
+from trainables.storage.store import Store
+from trainables.storage.trial_files import RESULT
 
 ROWS = [{"step": 2, "train/loss": 1.5}, {"step": 4, "train/loss": 1.0}]
 
@@ -205,3 +205,40 @@ def test_a_storage_that_is_away_stops_the_study_and_is_no_failure_of_the_trial(
         callback.on_step_end(0, [])
     assert read_outcome(folder) is None
     assert not list(folder.glob("fail*"))
+
+
+@pytest.mark.parametrize(
+    ("error", "steps", "more"),
+    [
+        ("ray.exceptions.ActorDiedError: the node died", [2, 4], 1),
+        ("ray.exceptions.ActorDiedError: the node died", [], 0),
+        ("FloatingPointError: loss must be finite", [2, 4], 0),
+    ],
+)
+def test_a_lost_machine_takes_no_retry_where_the_trial_got_further(
+    callback, told, error, steps, more
+):
+    shown, _, folder = told("search", RuntimeError(error))
+    shown.max_failures = 2
+    callback.on_trial_start(0, [], shown)
+    callback.on_trial_result(0, [], shown, {"rows": [{"step": step} for step in steps]})
+    callback.on_trial_recover(0, [], shown)
+    assert shown.max_failures == 2 + more
+    callback.on_trial_recover(0, [], shown)
+    assert shown.max_failures == 2 + more, "it got no further since"
+    assert (folder / "failures.txt").read_text() == "2", "both are counted in the record"
+
+
+def test_what_a_trial_left_behind_is_released(recorder, told):
+    released = []
+    callback = TrackingCallback(
+        recorder, recorder, recorder, Mirror(Path(), None), release=released.append
+    )
+    shown, trial, folder = told("search", RuntimeError("worker lost"))
+    shown.max_failures = 2
+    callback.on_trial_start(0, [], shown)
+    callback.on_trial_recover(0, [], shown)
+    assert released == [str(folder)]
+    recorder.pruned.add(trial.key)
+    callback.on_trial_complete(0, [], shown)
+    assert released == [str(folder)] * 2

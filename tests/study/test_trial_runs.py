@@ -25,7 +25,7 @@ from study.record import StudyRecord, check_store
 from study.trial_runs import TrialRuns, artifact_errors
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
-from trainables.trial_files import CONFUSION, RESULT
+from trainables.storage.trial_files import CONFUSION, RESULT
 
 ROWS = [
     {"step": 2, "train/loss": 1.5, "val/kappa": math.nan},

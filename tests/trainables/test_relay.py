@@ -1,5 +1,6 @@
 """Reports from a worker to the process of its trial."""
 
+import socket
 import threading
 import time
 from multiprocessing.connection import Client
@@ -60,6 +61,7 @@ def test_a_worker_that_waits_is_told_that_the_trial_ends():
         sender = Sender(receiver.address)
         thread, outcome = _in_thread(lambda: sender.send({"step": 1}))
         assert receiver.receive(10) == {"step": 1}
+        time.sleep(0.3)  # until it waits in earnest: hanging up must wake it
     thread.join(10)
     assert isinstance(outcome[0], ConnectionError)
     with pytest.raises(OSError):  # noqa: PT011  refused, or cut off
@@ -87,6 +89,30 @@ def test_strangers_are_not_heard():
         host, port, _ = receiver.address
         with pytest.raises(Exception, match=r"digest|reset|rejected"):
             Client((host, port), authkey=b"guess").send_bytes(b'{"step": 9}')
+        thread, outcome = _in_thread(lambda: Sender(receiver.address).send({"step": 1}))
+        assert receiver.receive(10) == {"step": 1}
+        receiver.take()
+        thread.join(10)
+        assert outcome == [None]
+
+
+def test_a_stranger_who_says_nothing_keeps_no_worker_out():
+    with Receiver(HOST) as receiver, socket.create_connection(receiver.address[:2]):
+        time.sleep(0.1)
+        thread, outcome = _in_thread(lambda: Sender(receiver.address).send({"step": 1}))
+        assert receiver.receive(10) == {"step": 1}
+        receiver.take()
+        thread.join(10)
+        assert outcome == [None]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_addresses_of_version_6():
+    try:
+        receiver = Receiver("::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with receiver:
         thread, outcome = _in_thread(lambda: Sender(receiver.address).send({"step": 1}))
         assert receiver.receive(10) == {"step": 1}
         receiver.take()

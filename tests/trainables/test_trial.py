@@ -18,8 +18,8 @@ from trainables.data.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
 from trainables.tile_maps import MAPS
-from trainables.trial_files import CONFUSION, PICTURE, RESULT
 
 TRAINING = TrainingConfig(
     width=2,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.tileset import TileSet, _open_mapped, tiles_checksum
+from trainables.data.tileset import TileSet, open_mapped, tiles_checksum
 
 if TYPE_CHECKING:
-    from trainables.store import Store
+    from trainables.storage.store import Store
 
 _TILES: Final = "tiles"
 _COMPLETE: Final = "complete.json"
@@ -97,7 +97,7 @@ class NodeTiles:
         )
 
     def _map(self, folder: Path) -> TileSet:
-        return _open_mapped(folder, self.names, self.shapes, self.checksum)
+        return open_mapped(folder, self.names, self.shapes, self.checksum)
 
 
 def upload_tiles(tiles: TileSet, store: Store) -> NodeTiles:

@@ -68,7 +68,7 @@ class TileSet:
         """Mapped files are handed to other processes by their folder, not by their content."""
         if self.folder is None:
             return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
-        return _open_mapped, (self.folder, self.names, self.shapes, self.checksum)
+        return open_mapped, (self.folder, self.names, self.shapes, self.checksum)
 
     def tile(self, index: int) -> Tile:
         """One tile as views of the packed arrays."""
@@ -173,7 +173,7 @@ def seal_tiles(tiles: TileSet) -> TileSet:
         for mapped in (tiles.images, tiles.masks, tiles.eroded_masks, tiles.shown):
             if isinstance(mapped, np.memmap):
                 mapped.flush()
-        return _open_mapped(tiles.folder, tiles.names, tiles.shapes, checksum)
+        return open_mapped(tiles.folder, tiles.names, tiles.shapes, checksum)
     hides = tiles.shown is not None and not tiles.shown.all()
     return _frozen(
         names=tiles.names,
@@ -205,7 +205,7 @@ def _rebuild(arrays: dict[str, Any]) -> TileSet:
     return TileSet(**arrays)
 
 
-def _open_mapped(
+def open_mapped(
     folder: Path, names: tuple[str, ...], shapes: NDArray[np.int64], checksum: str
 ) -> TileSet:
     arrays = {

@@ -13,7 +13,7 @@ import pytest
 from trainables.data import node_tiles
 from trainables.data.node_tiles import NodeTiles, remove_tiles, upload_tiles
 from trainables.data.tileset import TileSet, allocate_tiles, seal_tiles
-from trainables.store import Store
+from trainables.storage.store import Store
 
 SIZES = [(70, 45), (20, 90)]
 _PROCESSES = multiprocessing.get_context("spawn")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.folder_files import copy_whole, files_below
+from trainables.storage.folder_files import copy_whole, files_below
 
 
 def test_files_in_the_order_named(tmp_path: Path):

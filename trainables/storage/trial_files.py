@@ -7,16 +7,17 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from trainables.checkpoint import remove_checkpoints
-from trainables.folder_files import files_below
+from trainables.storage.folder_files import files_below
 
 if TYPE_CHECKING:
-    from trainables.store import Store
+    from trainables.storage.store import Store
 
 CHECKPOINT: Final = "checkpoint.pt"
 PREVIOUS_CHECKPOINT: Final = "checkpoint-previous.pt"
@@ -129,6 +130,18 @@ class TrialFiles:
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this machine that goes at the end; where it cannot, with the next one made."""
+    _remove_abandoned()
+    folder, lock = _make_scratch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _make_scratch() -> tuple[Path, int]:

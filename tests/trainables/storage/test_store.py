@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainables.errors import ConfigError
-from trainables.store import Store
+from trainables.storage.store import Store
 
 LARGE = 12 * 2**20
 """Bytes that a bucket gets in parts."""
@@ -269,7 +269,7 @@ def test_the_endpoint_of_the_environment_travels_with_the_address(
 _PROCESS = """
 import sys
 from pathlib import Path
-from trainables.store import Store
+from trainables.storage.store import Store
 store = Store(sys.argv[1])
 print("ready", flush=True)
 """

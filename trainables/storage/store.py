@@ -15,8 +15,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from trainables.files import write_atomically
-from trainables.folder_files import copy_whole, is_partial
-from trainables.store_address import FOLDER, StoreAddress, refusal
+from trainables.storage.folder_files import copy_whole, is_partial
+from trainables.storage.store_address import FOLDER, StoreAddress, refusal
 
 _PART_BYTES: Final = 5 * 2**20
 """At most that much goes to a bucket in one request."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainables.store import Store
-from trainables.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TrialFiles
+from trainables.storage.store import Store
+from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TrialFiles
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,8 @@ def test_scratch_of_killed_processes_goes_and_that_of_running_ones_stays(
     tmp_path: Path, temp: Path
 ):
     code = (
-        "from trainables.store import Store; from trainables.trial_files import TrialFiles;"
+        "from trainables.storage.store import Store;"
+        "from trainables.storage.trial_files import TrialFiles;"
         "import sys, time; files = TrialFiles('', Store(sys.argv[1]));"
         "(files.folder / 'large').write_text('x'); print(files.folder, flush=True); time.sleep(60)"
     )
