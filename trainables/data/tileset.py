@@ -208,6 +208,14 @@ def _rebuild(arrays: dict[str, Any]) -> TileSet:
 def open_mapped(
     folder: Path, names: tuple[str, ...], shapes: NDArray[np.int64], checksum: str
 ) -> TileSet:
+    """Map the files that a set was written to, read-only.
+
+    Args:
+        folder: Where they lie.
+        names: Of the tiles (T).
+        shapes: Height and width in pixels (T, 2).
+        checksum: Of the set; not compared.
+    """
     arrays = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")
         for name in ("images", "masks", "eroded_masks", "shown")
