@@ -1,4 +1,4 @@
-"""Ray: started on this machine or joined, and the trials run in it."""
+"""Ray: started on this machine, or a running cluster joined and checked."""
 
 from __future__ import annotations
 
@@ -12,26 +12,20 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import ray
-from ray import tune
 from ray.autoscaler.sdk import request_resources
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.config import StudyConfig
 from study.errors import StudyHaltedError
-from study.scheduler import ArmScheduler
-from study.searcher import StudySearcher
 from study.slots import Node, Slots
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
-from trainables.trial import run_trial
 
 _NAMESPACE: Final = "urec-study"
 _READ_S: Final = 120.0
 """For a machine that starts its first process."""
 _ANSWER_S: Final = 10.0
 """A head that lets a connection wait for so long is not there."""
-_COORDINATOR_BYTES: Final = 800 * 2**20
-"""Memory of the processes that lead a group of workers; they take no CPU to speak of."""
 _WORKER_VARIABLES: Final = {
     # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
     "MALLOC_ARENA_MAX": "1",
@@ -189,50 +183,6 @@ def ask_for_nodes(config: StudyConfig, gpus: float, num_left: int) -> None:
     num_trials = min(num_left, config.concurrent or num_left)
     bundle = {"CPU": config.cpus} | ({"GPU": gpus} if gpus else {})
     request_resources(bundles=[] if config.worker_range[1] else [bundle] * num_trials)
-
-
-def run_with_tune(
-    config: StudyConfig,
-    searcher: StudySearcher,
-    num_left: int,
-    gpus: float,
-    callbacks: list[tune.Callback],
-) -> None:
-    """Run trials until the searcher has no more, or until somebody stops it.
-
-    Args:
-        config: The study.
-        searcher: Gives the trials, as many at once as fit.
-        num_left: How many there are at most.
-        gpus: GPUs of one worker.
-        callbacks: Are told how they go.
-    """
-    in_group = config.worker_range[1] > 0
-    # Workers take resources beside their trial's: a trial that held a CPU while its workers wait
-    # for one could wait for ever.
-    of_group: dict[str, float] = {"memory": _COORDINATOR_BYTES}
-    tuner = tune.Tuner(
-        tune.with_resources(run_trial, of_group if in_group else {"cpu": config.cpus, "gpu": gpus}),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=ArmScheduler(searcher),
-            num_samples=num_left,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(config.folder.resolve()),
-            callbacks=callbacks,
-            failure_config=tune.FailureConfig(max_failures=config.retries),
-            verbose=0,
-        ),
-    )
-    interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        tuner.fit()
-    finally:  # Tune leaves its own handler, which would swallow the next Ctrl-C
-        signal.signal(signal.SIGINT, interrupt)
 
 
 def _init(options: dict[str, Any]) -> None:

@@ -60,6 +60,12 @@ def read_outcome(folder: Path) -> Outcome | None:
     return None
 
 
+def ended_trials(trials: Path) -> list[tuple[Path, Outcome]]:
+    """Folder and end of every trial that has ended, in order of their keys."""
+    found = ((folder, read_outcome(folder)) for folder in sorted(trials.glob("*")))
+    return [(folder, outcome) for folder, outcome in found if outcome is not None]
+
+
 def write_pruned(folder: Path, trial: TrialConfig, history: Rows) -> None:
     """Record that a search trial was stopped early; it is not gone on with."""
     record = {"trial": trial.to_plain(), "history": list(history)}

@@ -1,0 +1,96 @@
+"""The study's records in MLflow while it runs: opened, delivered, waited for, repaired."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from mlflow.exceptions import MlflowException
+
+from study.config import StudyConfig
+from study.delivery import Delivery, now_ms
+from study.errors import StudyHaltedError
+from study.hand_out import trials_folder
+from study.outcomes import ended_trials
+from study.preparation import BUDGETS, MANIFEST
+from study.provenance import current_commit
+from study.record import StudyRecord, check_store
+from study.trial_runs import TrialRuns
+
+DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
+_PATIENCE_S: Final = 600.0
+"""How long the end of a study waits for a tracking server that is away."""
+_PATIENCE_AT_STOP_S: Final = 5.0
+
+
+def tracking_uri(config: StudyConfig) -> str:
+    """Where the study is recorded: as configured, by the environment, or beside the command."""
+    return config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+
+
+def open_tracking(uri: str) -> None:
+    """Make sure that the store of records can be used.
+
+    Raises:
+        StudyHaltedError: If it cannot.
+    """
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # A server that is away is waited for, but not with a call that lasts minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
+    check_store(uri)
+
+
+def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
+    """The runs of the study and of its trials, begun or gone on with."""
+    record = StudyRecord(tracking_uri(config), config.name, current_commit())
+    return record, record.open(config.folder / MANIFEST, config.folder / BUDGETS)
+
+
+@contextmanager
+def delivering(record: StudyRecord, runs: TrialRuns) -> Iterator[Delivery]:
+    """Send records to MLflow; where the study stops before its end, its runs say so."""
+    delivery = Delivery()
+    try:
+        yield delivery
+    except BaseException:
+        if not delivery.is_closed:
+            delivery.put(runs.stop)
+            delivery.put(record.stop)
+            delivery.close(_PATIENCE_AT_STOP_S)
+        raise
+
+
+def wait_for(delivery: Delivery, uri: str, say: Callable[[str], None]) -> None:
+    """Wait until all records have arrived.
+
+    Raises:
+        StudyHaltedError: If the tracking server stays away.
+    """
+    if delivery.is_away:
+        say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
+    if not delivery.close(_PATIENCE_S):
+        raise StudyHaltedError(
+            f"all trials are done, but the tracking server at {uri} does not answer; their "
+            "records wait on disk"
+        )
+
+
+def repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
+    """Once more what MLflow refused, a run that somebody deleted, say.
+
+    Raises:
+        StudyHaltedError: If it refuses again.
+    """
+    try:
+        record, runs = open_records(config)
+        for folder, outcome in ended_trials(trials_folder(config)):
+            runs.add(folder, outcome, now_ms())
+        record.close(num_failed)
+    except (MlflowException, OSError) as error:
+        raise StudyHaltedError(f"MLflow refused records: {refused}; then {error}") from None
+    return record
