@@ -36,9 +36,8 @@ _TIMEOUT_S: Final = 2 * 3600
 """Of a worker that waits for another, which may have to bring gigabytes of tiles to its node."""
 _LEAST_BYTES, _TAGS = 2**20, 2**26
 """A worker asks for so little memory, and some bytes that tell its trial from others."""
-
-
-_CONNECTION_ERRORS: Final = (RuntimeError, DistBackendError, DistNetworkError, ConnectionError)
+_PEER_LOST: Final = (RuntimeError, DistBackendError, DistNetworkError)
+"""Exactly these; torch says other things with their subclasses."""
 
 
 def run_group(handed: Mapping[str, Any], report: Report) -> None:
@@ -147,5 +146,9 @@ def _cause(error: WorkerGroupError) -> BaseException:
     failures: list[BaseException] = list(error.worker_failures.values())
     lost = [one for one in failures if isinstance(one, RayActorError)]
     # A worker whose peer or trial is gone says that a connection is.
-    own = [one for one in failures if type(one) not in _CONNECTION_ERRORS]
+    own = [
+        one
+        for one in failures
+        if type(one) not in _PEER_LOST and not isinstance(one, ConnectionError)
+    ]
     return (lost or own or failures)[0]

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import Future
 
 import pytest
+import torch
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
@@ -14,6 +15,7 @@ from trainables.relay import Receiver, Sender
 LOST = RayActorError(error_msg="the node died")
 AWAY = RuntimeError("Connection closed by peer")
 NAN = FloatingPointError("loss must be finite")
+FULL = torch.OutOfMemoryError("out of memory")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,8 @@ NAN = FloatingPointError("loss must be finite")
         ({0: NAN, 1: AWAY}, NAN),
         ({0: AWAY, 1: LOST}, LOST),
         ({0: ConnectionError("the trial's process ends this trial"), 1: LOST}, LOST),
+        ({0: AWAY, 1: FULL}, FULL),
+        ({0: ConnectionRefusedError("the trial's process is gone"), 1: NAN}, NAN),
         ({0: AWAY, 1: AWAY}, AWAY),
     ],
 )
