@@ -19,6 +19,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "run_study.py"
+MARK = "UREC_TESTED_STUDY"
+"""In the environment of all processes of a study with a Ray of its own: its folder."""
 TRAINING = {
     "width": 4,
     "downsample": 1,
@@ -63,10 +65,24 @@ class Study:
                  *self.arguments],
                 cwd=self.folder, stdout=said, stderr=subprocess.STDOUT, text=True,
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                env=os.environ
+                | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", MARK: str(self.folder)},
             )  # fmt: skip
         self.processes.append(process)
         return process
+
+    def actors(self, of: str) -> list[int]:
+        """Ids of the processes of this study's Ray, on this machine, that run actors of a kind."""
+        mark, found = f"{MARK}={self.folder}".encode(), []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                name = (process / "cmdline").read_bytes()
+                is_ours = mark in (process / "environ").read_bytes().split(b"\0")
+            except OSError:  # it has ended meanwhile
+                continue
+            if is_ours and name.startswith(f"ray::{of}".encode()):
+                found.append(int(process.name))
+        return found
 
     def said(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("said-*.txt")))

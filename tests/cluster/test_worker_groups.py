@@ -2,25 +2,11 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 WORKER, LEADER = "RayTrainWorker", "ImplicitFunc"
 TIMES = ("perf/patches_per_s", "perf/train_s", "perf/eval_s", "perf/peak_memory_mib")
-
-
-def _processes(of: str) -> list[int]:
-    """Process ids of Ray's actors of a kind on this machine."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (folder / "cmdline").read_bytes()
-        except OSError:  # it has ended meanwhile
-            continue
-        if name.startswith(f"ray::{of}".encode()):
-            found.append(int(folder.name))
-    return found
 
 
 def _lasting(record):
@@ -44,7 +30,7 @@ def test_groups_take_turns_and_what_is_lost_changes_nothing(make_study):
             lambda saved=saved, before=before: saved.exists() and saved.stat().st_mtime_ns > before,
             f"a checkpoint before {kind} is lost",
         )
-        os.kill(_processes(kind)[0], signal.SIGKILL)
+        os.kill(disturbed.actors(kind)[0], signal.SIGKILL)
     disturbed.finish()
     found = disturbed.results()
     assert len(found) == 6
