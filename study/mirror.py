@@ -48,13 +48,14 @@ class Mirror:
         self._folder = folder
         self._store = store
         self._saved: dict[str, str] = {}
-        self._database_state: dict[str, DatabaseState] = {}
+        self._database_state: DatabaseState | None = None
 
     def restore(self) -> None:
         """At the start of a study: give folder and store what one has and the other lacks.
 
         A driver on a new machine so goes on from the store alone, and a study that was begun
-        without a store goes on with one. Trials that have not ended stay where they are.
+        without a store goes on with one. What trials that have not ended saved stays in the
+        store, where they go on from it.
 
         Raises:
             ConfigError: If folder and store hold different studies.
@@ -93,20 +94,21 @@ class Mirror:
                 self._store.write(name, content)
                 self._saved[name] = digest
 
-    def save_database(self, name: str = DATABASE) -> None:
-        """Bring a whole copy of an SQLite file to the store, unless it has not changed."""
+    def save_database(self) -> None:
+        """Bring a whole copy of Optuna's database to the store, unless it has not changed."""
         if self._store is None:
             return
-        path = self._folder / name
+        path = self._folder / DATABASE
         state = database_state(path)  # before the copy: what is written meanwhile is copied again
-        if self._database_state.get(name) != state:
-            self._store.write(name, copy_database(path))
-            self._database_state[name] = state
+        if self._database_state != state:
+            self._store.write(DATABASE, copy_database(path))
+            self._database_state = state
 
     def pull(self, key: str) -> None:
         """Bring what a trial that has ended left in the store into its folder."""
         if self._store is not None:
-            self._take_trials(self._store, [f"{TRIALS}/{key}/{name}" for name in self._held(key)])
+            held = self._store.at(TRIALS, key).names()
+            self._take_trials(self._store, [f"{TRIALS}/{key}/{name}" for name in held])
 
     def push(self, key: str, *names: str) -> None:
         """Bring files that the driver wrote into a trial's folder to the store, in this order.
@@ -136,10 +138,6 @@ class Mirror:
     def drop_checkpoints(self, key: str) -> None:
         """Remove the checkpoints of a trial that will not be gone on with from the store."""
         self.drop(key, *_CHECKPOINTS)
-
-    def _held(self, key: str) -> list[str]:
-        assert self._store is not None
-        return self._store.at(TRIALS, key).names()
 
     def _trial(self, key: str) -> Path:
         return self._folder / TRIALS / key

@@ -22,7 +22,6 @@ class Node:
 class Slots:
     """What the machines at hand can run at once."""
 
-    num_nodes: int
     num_cpus: float
     num_gpus: float
     gpus: float
@@ -58,7 +57,6 @@ def find_slots(config: StudyConfig, nodes: Sequence[Node] | None = None) -> Slot
                 f"--{name} must be at most the {available:g} of {machine}, got {wanted:g}"
             )
     slots = Slots(
-        num_nodes=len(nodes),
         num_cpus=sum(node.num_cpus for node in nodes),
         num_gpus=sum(node.num_gpus for node in nodes),
         gpus=gpus,

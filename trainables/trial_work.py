@@ -65,18 +65,10 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
         report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """The record of a finished trial, or None where it has not finished."""
-    path = folder / RESULT
-    if not path.exists():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text())
-    return record
-
-
 def _score(folder: Path) -> float | None:
-    done = read_result(folder)
-    return None if done is None else float(done["score"])
+    """What a finished trial recorded, or None where it has not finished."""
+    path = folder / RESULT
+    return float(json.loads(path.read_text())["score"]) if path.exists() else None
 
 
 def _work(

@@ -9,6 +9,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 from ray.cluster_utils import Cluster
 
+from study.cluster import check_nodes, ray_cluster, sole_driver
+from study.config import build_config
+from trainables.errors import ConfigError
 from trainables.storage.store import Store
 
 NODE = {"object_store_memory": 2 * 10**8}
@@ -118,6 +121,28 @@ def test_what_a_cluster_cannot_do_is_one_line(make_study, cluster, s3_uri):
         assert said in study.said().splitlines()[-1]
         assert "Traceback" not in study.said()
         assert not study.output.exists()
+
+
+@pytest.mark.slow
+def test_a_second_driver_and_a_storage_that_is_not_shared_are_refused(
+    cluster, tmp_path, monkeypatch
+):
+    _add(cluster)
+    place = tmp_path / "storage"
+    config = build_config({"name": "twice", "address": "auto", "storage": str(place)})
+    with ray_cluster(cluster.address):
+        with (
+            sole_driver(config),
+            pytest.raises(ConfigError, match="which another process on this cluster runs"),
+            sole_driver(config),
+        ):
+            pytest.fail("two drivers at once")
+        with sole_driver(config):  # free again
+            check_nodes(Store(str(place)))
+        monkeypatch.setattr("study.cluster._read", lambda store, name: None)
+        with pytest.raises(ConfigError, match="--storage must be reached by all machines"):
+            check_nodes(Store(str(place)))
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.slow

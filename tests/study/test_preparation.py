@@ -109,6 +109,17 @@ def test_changed_field_is_refused_by_name(make_config):
     assert files(config) == before
 
 
+def test_a_storage_is_not_left_out_later(make_config, tmp_path):
+    """Checkpoints lie there; moving on to one, or to another, is no change of the study."""
+    storage = str(tmp_path / "storage")
+    config = make_config(storage=storage)
+    data = read_data(config, find_dataset(config))
+    prepare(config, plan_arms(config), data)
+    prepare(make_config(storage=f"{storage}-2"), plan_arms(config), data)
+    with pytest.raises(ConfigError, match="storage: given -> none"):
+        prepare(make_config(), plan_arms(config), data)
+
+
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_changed_tiles_are_refused(make_config, split):
     config = make_config(space=SPACE)
