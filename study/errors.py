@@ -12,7 +12,14 @@ _DISK_FULL: Final = (
 )
 
 
-_LOST: Final = ("ActorDiedError", "RayActorError", "NodeDiedError", "ActorUnavailableError")
+_LOST: Final = (
+    "ActorDiedError",
+    "RayActorError",
+    "NodeDiedError",
+    "ActorUnavailableError",
+    "The actor died",  # Tune writes the words alone where it was the trial's own process
+    "The actor is temporarily unavailable",
+)
 
 
 class StudyHaltedError(RuntimeError):

@@ -94,12 +94,13 @@ class TrackingCallback(Callback):
         """A trial failed and will be started again.
 
         The loss of its process or machine takes none of its retries where it got further since
-        the last one: on machines that come and go a long trial loses many.
+        the last one, and the first takes none: on machines that come and go a long trial loses
+        many, and Tune may tell of one loss twice.
         """
         self._note_failure(trial)
         history = self._history.get(_key(trial), [])
         reached = history[-1]["step"] if history else 0.0
-        if is_lost(_error_text(trial)) and reached > self._lost_at.get(_key(trial), 0.0):
+        if is_lost(_error_text(trial)) and reached > self._lost_at.get(_key(trial), -1.0):
             self._lost_at[_key(trial)] = reached
             trial.max_failures += 1
 

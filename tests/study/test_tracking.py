@@ -211,7 +211,8 @@ def test_a_storage_that_is_away_stops_the_study_and_is_no_failure_of_the_trial(
     ("error", "steps", "more"),
     [
         ("ray.exceptions.ActorDiedError: the node died", [2, 4], 1),
-        ("ray.exceptions.ActorDiedError: the node died", [], 0),
+        ("The actor 1f is unavailable: The actor is temporarily unavailable: RpcError", [2], 1),
+        ("The actor died unexpectedly before finishing this task.", [], 1),
         ("FloatingPointError: loss must be finite", [2, 4], 0),
     ],
 )
