@@ -20,6 +20,7 @@ class ProgressCallback(Callback):
         num_trials: int,
         num_done: int,
         waiting: Callable[[], int] = lambda: 0,
+        goes_on: Callable[[str], bool] = lambda key: False,
         stream: TextIO = sys.stderr,
     ) -> None:
         """Count from what an earlier run of the study has done.
@@ -28,6 +29,7 @@ class ProgressCallback(Callback):
             num_trials: Trials of the whole study.
             num_done: Trials finished before this run.
             waiting: Records that the tracking server, being away, has not taken.
+            goes_on: Whether the trial with this key, which Tune has given up, will be served again.
             stream: Where the line goes.
         """
         self._num_trials = num_trials
@@ -37,6 +39,7 @@ class ProgressCallback(Callback):
         self._share: dict[str, float] = {}
         self._start: float | None = None
         self._waiting = waiting
+        self._goes_on = goes_on
         self._stream = stream
         self._live = stream.isatty()
         self._written = 0.0
@@ -61,7 +64,11 @@ class ProgressCallback(Callback):
         self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed."""
+        """A trial failed, or was lost and will be served again."""
+        if self._goes_on(str(trial.config["trial"]["key"])):
+            self._share.pop(trial.trial_id, None)
+            self._write()
+            return
         self._num_failed += 1
         self._end(trial)
 

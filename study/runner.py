@@ -138,14 +138,17 @@ def _run_trials(
                     searches, hand_out, room=machines.room, on_change=mirror.save_database
                 )
                 progress = ProgressCallback(
-                    num_all, num_all - num_left, lambda: delivery.num_waiting * delivery.is_away
+                    num_all,
+                    num_all - num_left,
+                    lambda: delivery.num_waiting * delivery.is_away,
+                    lambda key: read_outcome(trials / key) is None,
                 )
                 on_end = partial(_after_trial, config, arms, machines, mirror, searcher)
                 tracking = TrackingCallback(
                     searcher, runs, delivery, mirror, on_end, machines.release
                 )
                 machines.expect(num_left)
-                run_with_tune(config, searcher, num_left, machines.slots.gpus, [tracking, progress])
+                run_with_tune(config, searcher, machines.slots.gpus, [tracking, progress])
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
                 raise KeyboardInterrupt

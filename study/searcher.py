@@ -113,6 +113,14 @@ class ArmSearch:
             del self._running[outcome.trial.key]
             self._give_up_confirmation()
 
+    def requeue(self, trial: TrialConfig) -> None:
+        """Serve a trial again that was lost, before those not started yet."""
+        number = self._running.pop(trial.key, None)
+        if number is not None:
+            self._interrupted.appendleft(number)
+        else:
+            self._seeds.appendleft(trial.seed)
+
     def chosen_values(self) -> dict[str, Any] | None:
         """Hyperparameters of the best search trial, the earliest of equals; None without one."""
         complete = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -227,6 +235,10 @@ class StudySearcher(Searcher):
         self._running[outcome.trial.key].complete(outcome)
         del self._running[outcome.trial.key]
         self._on_change()
+
+    def requeue(self, trial: TrialConfig) -> None:
+        """Serve a trial again that was lost and that Tune has given up."""
+        self._running.pop(trial.key).requeue(trial)
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: Tune says so before the outcome is on disk; see `end`."""

@@ -128,6 +128,10 @@ class TrackingCallback(Callback):
         self._note_failure(trial)
         if self._halt is not None:
             return  # not the trial's fault: it goes on when the study is continued
+        # Tune takes the second word of one loss, which meets a trial that waits already, for final.
+        if is_lost(_error_text(trial)) and trial.run_metadata.num_failures <= trial.max_failures:
+            self._searcher.requeue(TrialConfig.from_plain(trial.config["trial"]))
+            return
         self._mirror.pull(key)
         if read_outcome(folder) is None:
             told = TrialConfig.from_plain(trial.config["trial"])

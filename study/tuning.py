@@ -19,7 +19,6 @@ _COORDINATOR_BYTES: Final = 800 * 2**20
 def run_with_tune(
     config: StudyConfig,
     searcher: StudySearcher,
-    num_left: int,
     gpus: float,
     callbacks: list[tune.Callback],
 ) -> None:
@@ -28,7 +27,6 @@ def run_with_tune(
     Args:
         config: The study.
         searcher: Gives the trials, as many at once as fit.
-        num_left: How many there are at most.
         gpus: GPUs of one worker.
         callbacks: Are told how they go.
     """
@@ -41,7 +39,7 @@ def run_with_tune(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=ArmScheduler(searcher),
-            num_samples=num_left,
+            num_samples=-1,  # the searcher says when: one that was lost may be served again
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
         ),

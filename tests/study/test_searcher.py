@@ -313,6 +313,23 @@ def test_no_more_trials_than_there_is_room_for(storage):
     assert (searcher.num_left, len(changes)) == (5, 4)
 
 
+@pytest.mark.parametrize("phase", ["search", "confirm"])
+def test_a_lost_trial_is_served_again_with_its_values(storage, phase):
+    config = study(models=["urec"], trials=1, seeds=1)
+    searcher = make_searcher(config, storage)
+    lost = told(searcher.suggest("a"))
+    if phase == "confirm":
+        searcher.end(ended(lost, 0.5))
+        lost = told(searcher.suggest("b"))
+    left = searcher.num_left
+    searcher.requeue(lost)
+    assert searcher.num_left == left
+    assert told(searcher.suggest("c")) == lost
+    assert searcher.suggest("d") in (None, "FINISHED")
+    searcher.end(ended(lost, 0.5))
+    assert searcher.is_done == (phase == "confirm")
+
+
 def test_finished_only_when_nothing_is_left(storage):
     config = study(models=["unet"])
     searcher = make_searcher(config, storage)

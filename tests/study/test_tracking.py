@@ -38,6 +38,9 @@ class Recorder:
     def end(self, outcome, *_):
         self.calls.append(("told", outcome.state))
 
+    def requeue(self, trial):
+        self.calls.append(("requeued", trial))
+
     def begin(self, trial):
         raise AssertionError
 
@@ -243,3 +246,17 @@ def test_what_a_trial_left_behind_is_released(recorder, told):
     recorder.pruned.add(trial.key)
     callback.on_trial_complete(0, [], shown)
     assert released == [str(folder)] * 2
+
+
+def test_a_loss_that_tune_tells_twice_is_served_again(callback, recorder, told):
+    """Its second word meets a trial that waits, which Tune takes for final."""
+    text = "The actor 1f is unavailable: The actor is temporarily unavailable: RpcError"
+    shown, trial, folder = told("search", RuntimeError(text))
+    shown.max_failures, shown.run_metadata = 3, SimpleNamespace(num_failures=2)
+    callback.on_trial_start(0, [], shown)
+    callback.on_trial_error(0, [], shown)
+    assert recorder.calls[-1] == ("requeued", trial)
+    assert read_outcome(folder) is None
+    shown.run_metadata.num_failures = 4
+    callback.on_trial_error(0, [], shown)
+    assert read_outcome(folder).state == "failed", "its retries are used up"
