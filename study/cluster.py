@@ -35,6 +35,7 @@ _VARIABLES: Final = _WORKER_VARIABLES | {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's own record of all trials, which nobody reads
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are told in the record
 }
 

@@ -18,6 +18,10 @@ FAILED: Final = "failed.json"
 TRACEBACK: Final = "traceback.txt"
 FAILURES: Final = "failures.txt"
 
+_ENDS: Final[Mapping[str, Literal["finished", "pruned", "failed"]]] = {
+    RESULT: "finished", PRUNED: "pruned", FAILED: "failed",
+}  # fmt: skip
+
 Rows = Sequence[Mapping[str, float]]
 
 
@@ -41,10 +45,7 @@ class Outcome:
 
 def read_outcome(folder: Path) -> Outcome | None:
     """How the trial of a folder ended, or None where it has not."""
-    states: dict[str, Literal["finished", "pruned", "failed"]] = {
-        RESULT: "finished", PRUNED: "pruned", FAILED: "failed",
-    }  # fmt: skip
-    for name, state in states.items():
+    for name, state in _ENDS.items():
         path = folder / name
         if path.exists():
             record = json.loads(path.read_text())
@@ -58,6 +59,11 @@ def read_outcome(folder: Path) -> Outcome | None:
                 record=record,
             )
     return None
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the trial of a folder has ended."""
+    return any((folder / name).exists() for name in _ENDS)
 
 
 def ended_trials(trials: Path) -> list[tuple[Path, Outcome]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from study.arms import Arm, confirm_seeds, confirm_trial
 from study.config import StudyConfig
-from study.outcomes import read_outcome
+from study.outcomes import has_ended, read_outcome
 from trainables.model_file import MODEL_FILE
 
 
@@ -24,9 +24,9 @@ def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> list[str]:
         Keys of the trials whose network was removed.
     """
     folders = [trials / confirm_trial(config, arm, seed, {}).key for seed in confirm_seeds(config)]
-    outcomes = [read_outcome(folder) for folder in folders]
-    if any(outcome is None for outcome in outcomes):
+    if not all(has_ended(folder) for folder in folders):
         return []
+    outcomes = [read_outcome(folder) for folder in folders]
     kept = [
         (outcome.score, -number)
         for number, (folder, outcome) in enumerate(zip(folders, outcomes, strict=True))

@@ -36,17 +36,6 @@ def distributions(arm: Arm) -> Distributions:
     return found
 
 
-def suggest(trial: optuna.Trial, space: Distributions) -> Values:
-    """Values of a trial by Optuna's sampler, those that it has already left as they are."""
-    values: Values = {}
-    for name, one in space.items():
-        if isinstance(one, optuna.distributions.CategoricalDistribution):
-            values[name] = trial.suggest_categorical(name, one.choices)
-        elif isinstance(one, optuna.distributions.FloatDistribution):
-            values[name] = trial.suggest_float(name, one.low, one.high, log=one.log)
-    return values
-
-
 def tried_first(config: StudyConfig, arm: Arm) -> list[Values]:
     """What is tried before a sampler chooses, in this order.
 

@@ -10,14 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from study.arm_trials import ArmTrials
 from study.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.config import StudyConfig
 from study.outcomes import Outcome, Rows
-from study.samplers import ArmSampler, distributions, suggest, tried_first
 from trainables.config import TrialConfig
 
 
@@ -41,17 +40,7 @@ class ArmSearch:
         """
         self.arm = arm
         self._config = config
-        self._optuna_study = optuna.create_study(
-            storage=storage,
-            study_name=arm.name,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=_build_pruner(config),
-        )
-        self._distributions = distributions(arm)
-        num_known = len(self._optuna_study.get_trials(deepcopy=False))
-        for values in tried_first(config, arm)[num_known:]:
-            self._optuna_study.enqueue_trial(values)
+        self._trials = ArmTrials(config, arm, storage)
         self._interrupted: deque[int] = deque()
         self._running: dict[str, int] = {}
         self._num_asked = 0
@@ -73,12 +62,11 @@ class ArmSearch:
         if self._interrupted:
             return self._search_trial(self._interrupted.popleft())
         if self._num_asked < self.arm.num_search:
-            self._optuna_study.sampler = ArmSampler(self._config, self.arm, self._num_asked)
             self._num_asked += 1
-            return self._search_trial(self._optuna_study.ask(self._distributions).number)
+            return self._search_trial(self._trials.add())
         if self._running or not self._seeds:
             return None
-        values = self.chosen_values() or {}
+        values = self._trials.best_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)
 
     def should_prune(self, key: str, rows: Rows) -> bool:
@@ -87,29 +75,13 @@ class ArmSearch:
         Pruning compares trials of this arm alone: its Optuna study holds no others.
         """
         number = self._running.get(key)
-        if number is None:
-            return False
-        frozen = self._optuna_study.get_trials(deepcopy=False)[number]
-        trial = optuna.trial.Trial(self._optuna_study, frozen._trial_id)
-        validations = self._config.training.validation_steps()
-        measure = f"val/{self._config.training.select_by}"
-        for row in rows:
-            if measure not in row:
-                continue
-            validation = validations.index(int(row["step"])) + 1
-            if validation in frozen.intermediate_values:  # told before the trial was interrupted
-                continue
-            trial.report(row[measure], validation)
-            # A trial at its end has nothing left to save.
-            if validation < len(validations) and trial.should_prune():
-                return True
-        return False
+        return number is not None and self._trials.should_prune(number, rows)
 
     def complete(self, outcome: Outcome) -> None:
         """Tell Optuna how a search trial ended; confirmation is none of its business."""
         number = self._running.get(outcome.trial.key)
         if number is not None:
-            self._tell(number, outcome)
+            self._trials.end(number, outcome)
             del self._running[outcome.trial.key]
             self._give_up_confirmation()
 
@@ -121,18 +93,8 @@ class ArmSearch:
         else:
             self._seeds.appendleft(trial.seed)
 
-    def chosen_values(self) -> dict[str, Any] | None:
-        """Hyperparameters of the best search trial, the earliest of equals; None without one."""
-        complete = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if not complete:
-            return None
-        best = max(complete, key=lambda trial: (trial.value, -trial.number))
-        return dict(best.params)
-
     def _take_up(self, outcome_of: Callable[[str], Outcome | None]) -> None:
-        for trial in self._optuna_study.get_trials(deepcopy=False):
-            if trial.state == TrialState.WAITING:
-                continue
+        for trial in self._trials.all():
             self._num_asked += 1
             if trial.state == TrialState.RUNNING:
                 key = search_trial(self._config, self.arm, trial.number, {}).key
@@ -140,29 +102,17 @@ class ArmSearch:
                 if outcome is None:
                     self._interrupted.append(trial.number)
                 else:
-                    self._tell(trial.number, outcome)
-
-    def _tell(self, number: int, outcome: Outcome) -> None:
-        if outcome.state == "finished":
-            self._optuna_study.tell(number, outcome.score)
-        else:
-            states = {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-            self._optuna_study.tell(number, state=states[outcome.state])
+                    self._trials.end(trial.number, outcome)
 
     def _give_up_confirmation(self) -> None:
         """Confirm nothing where there is something to choose and no search trial to choose."""
         searched = self._num_asked == self.arm.num_search
         ended = searched and not self._running and not self._interrupted
-        if self.arm.searched and ended and self.chosen_values() is None:
+        if self.arm.searched and ended and self._trials.best_values() is None:
             self._seeds.clear()
 
     def _search_trial(self, number: int) -> TrialConfig:
-        frozen = self._optuna_study.get_trials(deepcopy=False)[number]
-        values = frozen.params
-        if len(values) < len(self._distributions):  # cut off while its values were written
-            self._optuna_study.sampler = ArmSampler(self._config, self.arm, number)
-            asked = optuna.trial.Trial(self._optuna_study, frozen._trial_id)
-            values = suggest(asked, self._distributions)
+        values = self._trials.values(number)
         trial = search_trial(self._config, self.arm, number, values)
         self._running[trial.key] = number
         return trial
@@ -248,12 +198,3 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, for the same reason."""
-
-
-def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
-    """Asynchronous successive halving over validations: rungs at a ninth and a third of a run."""
-    if config.pruner == "none":
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=max(1, config.training.num_validations // 9), reduction_factor=3
-    )

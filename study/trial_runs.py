@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,8 @@ class TrialRuns:
         self._parent_id = parent_id
         self._commit = commit
         self._ids: dict[str, str] = {}
+        self._asked: set[str] = set()
+        self._untouched: set[str] = set()
         self._ended: set[str] = set()
         self._last_step: dict[str, int] = {}
         by_key: dict[str, list[Run]] = {}
@@ -65,9 +67,10 @@ class TrialRuns:
     def begin(self, trial: TrialConfig) -> None:
         """Go on with the run of an interrupted trial, or start one; one that had ended goes."""
         key = trial.key
-        # Asked anew: a server that went away may have created a run and not said so.
-        condition = f"{self._is_child} and tags.trial_key = '{key}'"
-        self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
+        if key in self._asked:  # a server that went away may have created a run and not said so
+            condition = f"{self._is_child} and tags.trial_key = '{key}'"
+            self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
+        self._asked.add(key)
         if key in self._ended:
             self._client.delete_run(self._ids[key])
             self._forget(key)
@@ -92,6 +95,8 @@ class TrialRuns:
         else:
             run = self._client.create_run(self._experiment_id, tags=tags)
             self._ids[key] = run.info.run_id
+            self._untouched.add(key)
+            self._last_step[key] = -1
         fields = trial.to_plain()["training"] | {
             "model": trial.model,
             "label_frac": trial.label_frac,
@@ -150,7 +155,10 @@ class TrialRuns:
             if record.get("damaged_checkpoints"):
                 tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
             step = outcome.trial.training.steps
-            known = self._client.get_run(run_id).data.metrics  # of an end that was cut off
+            known: Mapping[str, float] = {}
+            if key not in self._untouched:  # an end that was cut off may have left some
+                known = self._client.get_run(run_id).data.metrics
+            self._untouched.discard(key)
             metrics = [
                 Metric(name, value, time_ms, step)
                 for name, value in record["metrics"].items()
@@ -195,6 +203,7 @@ class TrialRuns:
     def _forget(self, key: str) -> None:
         self._ids.pop(key, None)
         self._ended.discard(key)
+        self._untouched.discard(key)
         self._last_step.pop(key, None)
 
     def _find_last_step(self, key: str) -> int:

@@ -8,12 +8,14 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from study.arms import confirm_seeds, plan_arms
 from study.config import StudyConfig, build_config
 from study.databases import create_optuna_database
+from study.errors import StudyHaltedError
 from study.outcomes import Outcome
 from study.searcher import ArmSearch, StudySearcher
 from trainables.config import TrialConfig
@@ -224,7 +226,6 @@ def test_without_a_search_result_nothing_is_confirmed(storage):
     trials = run_all(search, lambda trial: None)
     assert [trial.phase for trial in trials] == ["search"] * 4
     assert search.num_left == 0
-    assert search.chosen_values() is None
     again = open_search(config, storage)
     assert again.next_trial() is None
     assert again.num_left == 0
@@ -429,7 +430,9 @@ def test_a_pruned_trial_is_told_with_its_intermediate_values_and_never_chosen(st
 
 
 def test_rows_told_again_after_an_interruption_are_told_once(storage):
-    config = study(models=["unet"], space="lr,label_frac=1", trials=1, num_validations=9)
+    config = study(
+        models=["unet"], space="lr,label_frac=1", trials=1, num_validations=9, pruner="asha"
+    )
     trial = open_search(config, storage).next_trial()
     assert trial is not None
     search = open_search(config, storage)
@@ -486,9 +489,9 @@ def test_concurrent_suggestions_do_not_repeat_each_other(storage, sampler):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
-@pytest.mark.parametrize("num_written", [0, 1])
-def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_had(
-    storage, optuna_database, tmp_path, monkeypatch, sampler, num_written
+@pytest.mark.parametrize("written", [False, True])
+def test_a_trial_cut_off_while_it_was_put_on_record_gets_the_values_it_would_have_had(
+    storage, optuna_database, tmp_path, monkeypatch, sampler, written
 ):
     """It was trained with the preset's values instead, and stood in no table as what it was."""
     levels = "w1=0.05/0.3,lr=0.002/0.02,label_frac=1"
@@ -504,19 +507,28 @@ def test_a_trial_cut_off_while_its_values_were_written_gets_those_it_would_have_
 
     cut = f"sqlite:///{shutil.copy(optuna_database, tmp_path / 'cut.db')}"
     undisturbed = third(storage).next_trial()
-    search, written = third(cut), []
-    storage_class = type(search._optuna_study._storage)
-    usual = storage_class.set_trial_param
+    search = third(cut)
+    # The values are the last to be written within the transaction, and the commit comes after it.
+    cut_at = "_create_new_trial" if written else "_get_prepared_new_trial"
+    usual = getattr(RDBStorage, cut_at)
 
     def cut_off(self: object, *arguments: object) -> None:
-        if len(written) == num_written:
-            raise KeyboardInterrupt
-        written.append(arguments)
         usual(self, *arguments)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage_class, "set_trial_param", cut_off)
+    monkeypatch.setattr(RDBStorage, cut_at, cut_off)
     with pytest.raises(KeyboardInterrupt):
         search.next_trial()
     monkeypatch.undo()
+    assert len(in_database(config, cut)) == (3 if written else 2)
     assert open_search(config, cut).next_trial() == undisturbed
-    assert len(in_database(config, cut)) >= 3
+    assert len(in_database(config, cut)) == 3
+
+
+def test_a_search_that_an_earlier_version_left_half_way_is_refused(storage):
+    """Its trials were put on record before their values."""
+    config = study()
+    optuna_study = optuna.create_study(study_name="urec-f1.00", storage=storage)
+    optuna_study.enqueue_trial({"w1": 0.1})
+    with pytest.raises(StudyHaltedError, match=r"urec-f1\.00 was begun by an earlier"):
+        open_search(config, storage)

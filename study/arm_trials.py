@@ -1,0 +1,128 @@
+"""The search trials of one arm: suggested and compared in memory, on record in a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from study.arms import Arm
+from study.config import StudyConfig
+from study.errors import StudyHaltedError
+from study.outcomes import Outcome, Rows
+from study.samplers import ArmSampler, Values, distributions, tried_first
+
+
+class ArmTrials:
+    """An Optuna study and its copy in memory.
+
+    Samplers and pruners read all trials again and again, which takes a database ten times as long
+    as a trial takes to be put on record.
+    """
+
+    def __init__(self, config: StudyConfig, arm: Arm, storage: str) -> None:
+        """Open the arm's study in the database, or create it.
+
+        Args:
+            config: The study.
+            arm: The arm.
+            storage: Optuna's database URI.
+
+        Raises:
+            StudyHaltedError: If an earlier version of this package left a search half way.
+        """
+        self._config = config
+        self._arm = arm
+        self._distributions = distributions(arm)
+        self._first = tried_first(config, arm)
+        self._record = optuna.create_study(
+            storage=storage, study_name=arm.name, direction="maximize", load_if_exists=True
+        )
+        self._known = optuna.create_study(direction="maximize", pruner=_build_pruner(config))
+        for trial in self._record.get_trials(deepcopy=False):
+            if len(trial.params) < len(self._distributions):
+                raise StudyHaltedError(
+                    f"the search of {arm.name} was begun by an earlier version, which left a trial "
+                    "without values; take another --name"
+                )
+            self._known.add_trial(trial)
+
+    def all(self) -> list[FrozenTrial]:
+        """All trials, in the order of their numbers; not to be changed."""
+        return self._known.get_trials(deepcopy=False)
+
+    def add(self) -> int:
+        """Put the next trial on record, values and all, or not at all; returns its number."""
+        number = len(self.all())
+        if number < len(self._first):
+            self._known.add_trial(
+                optuna.trial.create_trial(
+                    state=TrialState.RUNNING,
+                    params=self._first[number],
+                    distributions=self._distributions,
+                )
+            )
+        else:
+            self._known.sampler = ArmSampler(self._config, self._arm, number)
+            self._known.ask(self._distributions)
+        self._record.add_trial(self.all()[number])
+        return number
+
+    def values(self, number: int) -> Values:
+        """Hyperparameters of a trial."""
+        return dict(self.all()[number].params)
+
+    def best_values(self) -> dict[str, Any] | None:
+        """Hyperparameters of the best complete trial, the earliest of equals; None without one."""
+        complete = [one for one in self.all() if one.state == TrialState.COMPLETE]
+        if not complete:
+            return None
+        return dict(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
+
+    def end(self, number: int, outcome: Outcome) -> None:
+        """Put the end of a trial on record."""
+        states = {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        for optuna_study in (self._record, self._known):
+            if outcome.state == "finished":
+                optuna_study.tell(number, outcome.score)
+            else:
+                optuna_study.tell(number, state=states[outcome.state])
+
+    def should_prune(self, number: int, rows: Rows) -> bool:
+        """Put the validations of a trial on record; whether it is to be stopped.
+
+        Without a pruner nobody asks for them, and they are on record elsewhere.
+        """
+        if self._config.pruner == "none":
+            return False
+        frozen = self.all()[number]
+        validations = self._config.training.validation_steps()
+        measure = f"val/{self._config.training.select_by}"
+        for row in rows:
+            if measure not in row:
+                continue
+            validation = validations.index(int(row["step"])) + 1
+            if validation in frozen.intermediate_values:  # told before the trial was interrupted
+                continue
+            self._trial(self._record, number).report(row[measure], validation)
+            trial = self._trial(self._known, number)
+            trial.report(row[measure], validation)
+            # A trial at its end has nothing left to save.
+            if validation < len(validations) and trial.should_prune():
+                return True
+        return False
+
+    @staticmethod
+    def _trial(optuna_study: optuna.Study, number: int) -> optuna.Trial:
+        frozen = optuna_study.get_trials(deepcopy=False)[number]
+        return optuna.Trial(optuna_study, frozen._trial_id)
+
+
+def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
+    """Asynchronous successive halving over validations: rungs at a ninth and a third of a run."""
+    if config.pruner == "none":
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=max(1, config.training.num_validations // 9), reduction_factor=3
+    )
