@@ -18,7 +18,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.pace import Pace, Sample, measure_pace
-from trainables.processes import end_with_parent
+from trainables.processes import end_with_parent, keep_freed_memory
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -191,6 +191,7 @@ def _work(job: _Job, barrier: Barrier, answer: Connection) -> None:
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the study's process ends this one
     torch.set_num_threads(job.num_threads)
+    keep_freed_memory()  # as trials do
     try:
         started, paces = _scheduled_s(), {}
         for name, trial in job.trials.items():

@@ -166,7 +166,7 @@ def _new_state(
     if training.ema_decay > 0:
         average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr, fused=True)
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from trainables.errors import ConfigError, DataError
 from trainables.model_file import MODEL_FILE, TRIAL_FOLDER_TAG, TrainedModel
+from trainables.processes import keep_freed_memory
 from trainables.raster_input import open_raster
 from trainables.raster_prediction import PredictionConfig, Predictor
 
@@ -36,6 +37,7 @@ _MAX_PROBLEMS_SHOWN: Final = 10
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict rasters; 0 = all written, 2 = refused or unreadable, 130 = stopped."""
     options = _parse(arguments)
+    keep_freed_memory()
     try:
         for file in _predict(options):
             print(file)

@@ -26,6 +26,7 @@ from trainables.metrics import summarise
 from trainables.model_file import MODEL_FILE, TrainedModel
 from trainables.models.urec import UREC
 from trainables.picture import trial_picture
+from trainables.processes import keep_freed_memory
 from trainables.ranks import Ranks
 from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
 from trainables.tile_maps import MAPS, TileMaps
@@ -53,6 +54,7 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
     if config.phase == "search" and "test" in handed["tiles"]:
         raise ValueError(f"a search trial must not be handed test tiles, got them in {config.key}")
     torch.set_num_threads(max(1, int(handed["cpus"])))
+    keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with TrialFiles(handed["folder"], handed["store"]) as files:

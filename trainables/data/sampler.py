@@ -100,7 +100,7 @@ class PatchSampler:
             more = self._turns("unannotated_augmentation", step, self._num_anywhere)[share]
             turns = torch.cat([turns, more])
         index, bit, shown = self._pixel_index(positions, turns)
-        images = self._images[:, index].movedim(0, 1).to(self._device)
+        images = _send(self._images[:, index].movedim(0, 1), self._device)
         held = self._bits[bit[:num] >> 3] >> (7 - (bit[:num] & 7)).to(torch.uint8) & 1
         masks = self._masks[index[:num]].to(torch.int64)
         masks.masked_fill_((held == 0) | ~shown[:num], IGNORE_INDEX)
@@ -108,8 +108,8 @@ class PatchSampler:
             shown &= self._shown[index]
         return Batch(
             images=self._scaling.to_unit(images),
-            masks=masks.to(self._device),
-            shown=shown.to(self._device),
+            masks=_send(masks, self._device),
+            shown=_send(shown, self._device),
         )
 
     def _turns(self, purpose: str, step: int, num: int) -> Tensor:
@@ -124,24 +124,30 @@ class PatchSampler:
         All are (N + M, H, W). Beyond the tile the edge is repeated: what does not lie on it
         counts in neither loss.
         """
-        device = self._home
-        line = torch.arange(self._patch_px, device=device)
-        turns = turns.to(device)[:, None, None]
+        tile = positions[:, 0]
+        where = [self._starts[tile], 8 * self._bit_starts[tile], *self._shapes[tile].unbind(1)]
+        columns = torch.stack([*where, *positions[:, 1:].unbind(1), turns])
+        start, bit_start, height, width, top, left, turns = (
+            column[:, None, None] for column in _send(columns, self._home)
+        )
+        line = torch.arange(self._patch_px, device=self._home)
         down, across = line[None, :, None], line[None, None, :]
         transposed = (turns & 4) > 0
         down, across = torch.where(transposed, across, down), torch.where(transposed, down, across)
         down = torch.where((turns & 1) > 0, self._patch_px - 1 - down, down)
         across = torch.where((turns & 2) > 0, self._patch_px - 1 - across, across)
-        tile = positions[:, 0]
-        start = self._starts[tile].to(device)[:, None, None]
-        height, width = self._shapes[tile].to(device)[:, :, None, None].unbind(1)
-        top, left = positions[:, 1:].to(device)[:, :, None, None].unbind(1)
         row, column = top + down, left + across
         inside = (row < height) & (column < width)
         row, column = row.minimum(height - 1), column.minimum(width - 1)
-        bit_start = 8 * self._bit_starts[tile].to(device)[:, None, None]
         bit = bit_start + row * ((width + 7) // 8 * 8) + column
         return start + row * width + column, bit, inside
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; a GPU is not waited for, which still computes the step before."""
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _borrow(array: NDArray[Any]) -> Tensor:
