@@ -31,7 +31,11 @@ _STUB_PX = 32
 
 
 def enter_trial_process(num_threads: int | None = None) -> None:
-    """What a process sets before it runs a trial; None leaves torch its own number of threads."""
+    """What a process sets before it runs a trial, once; what the product is compared with does not.
+
+    Args:
+        num_threads: Of torch; None leaves it its own number.
+    """
     if num_threads is not None:
         torch.set_num_threads(num_threads)
 

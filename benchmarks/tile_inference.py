@@ -67,7 +67,10 @@ class Inference:
     """A trained network and one tile."""
 
     def __init__(self, weights: Path, options: argparse.Namespace, method: str) -> None:
-        enter_trial_process(options.threads)
+        if method == _CANDIDATES[_PRODUCT]:  # the others have nothing of a trial's process
+            enter_trial_process(options.threads)
+        elif options.threads is not None:
+            torch.set_num_threads(options.threads)
         self._tile = blob_tile("tile", options.side, _TILE_SEED)
         self._device = torch.device(options.device)
         network = build_model("urec", num_classes=NUM_CLASSES, width=options.width)
