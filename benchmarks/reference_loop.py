@@ -183,6 +183,7 @@ class ReferenceLoop:
         parameters = dict(self._network.named_parameters())
         for name, kept in moments.items():
             copied = {key: tensor.detach().clone() for key, tensor in kept.items()}
+            copied["step"] = copied["step"].cpu()  # a fused Adam counts on the device
             self._optimizer.state[parameters[own_name(name)]] = copied
 
     def step(self) -> float:
