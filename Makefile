@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install check test test-slow torture study report
+.PHONY: install check test test-slow torture study report bench
 
 install:
 	$(PYTHON) -m pip install -e '.[test]'
@@ -25,3 +25,10 @@ study:
 
 report:
 	$(PYTHON) -m analysis report demo
+
+bench:
+	$(PYTHON) benchmarks/training_step.py
+	$(PYTHON) benchmarks/training_step.py --losses 50 --width 8
+	$(PYTHON) benchmarks/tile_inference.py
+	$(PYTHON) benchmarks/bf16_scores.py
+	$(PYTHON) benchmarks/growth.py
