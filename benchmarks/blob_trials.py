@@ -17,6 +17,7 @@ from trainables.data.budget_units import Unit
 from trainables.data.scaling import uint8_scaling
 from trainables.data.tileset import Tile, pack_tiles
 from trainables.loop import TrainingData, TrainResult, train
+from trainables.processes import keep_freed_memory
 
 NUM_CLASSES = 6
 TRIAL_VARIABLES = {"MALLOC_ARENA_MAX": "1"}
@@ -36,6 +37,7 @@ def enter_trial_process(num_threads: int | None = None) -> None:
     Args:
         num_threads: Of torch; None leaves it its own number.
     """
+    keep_freed_memory()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
 

@@ -71,9 +71,10 @@ def no_op_trial(handed: dict[str, Any]) -> None:
 
 def run_one(num_trials: int, cprofile: str | None) -> dict[str, float]:
     """A study in this process; what its parts took."""
+    from blank_study import blank_config
+
     import study.runner
     import study.tuning
-    from blank_study import blank_config
 
     marks: list[float] = []
     usual = study.runner.run_with_tune

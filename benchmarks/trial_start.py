@@ -97,8 +97,9 @@ def run_tune(num_trials: int) -> float:
 
 def run_study(num_trials: int) -> float:
     """Median gap of the trials of a study."""
-    import study.tuning
     from blank_study import blank_config
+
+    import study.tuning
     from study.runner import run_study as run
 
     study.tuning.run_trial = noted_trial

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,9 @@ from trainables.data.scaling import BandScaling
 from trainables.data.tileset import TileSet
 from trainables.inference import evaluate_tile
 from trainables.ranks import ALONE, Ranks
-from trainables.tile_maps import TileMaps
+
+if TYPE_CHECKING:  # it draws pictures, which training needs no library for
+    from trainables.tile_maps import TileMaps
 
 
 def evaluate_tiles(

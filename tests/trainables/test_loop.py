@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -668,3 +670,19 @@ def test_bf16_where_the_device_has_it(monkeypatch, data, precision, device, supp
     config = _trial(precision=precision)
     state = loop._new_state(config, data, CPU, ALONE)
     assert step_module.Step(state, config, torch.device(device), ALONE).bf16 is found
+
+
+def test_the_loop_needs_torch_and_numpy_alone():
+    """A machine with a GPU and little else can measure it."""
+    code = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("rasterio", "PIL", "ray", "mlflow", "optuna", "scipy", "pandas", "yaml"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import trainables.loop
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

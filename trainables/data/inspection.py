@@ -12,8 +12,9 @@ from typing import Final
 from rasterio.errors import NotGeoreferencedWarning
 
 from trainables.data.footprints import Footprint, corner_offset_px, find_overlaps, footprint_of
-from trainables.data.raster import DTYPES, ImageReader, open_file
+from trainables.data.raster import ImageReader, open_file
 from trainables.data.spec import DatasetSpec, TileFiles
+from trainables.data.tileset import DTYPES
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51
@@ -29,7 +30,7 @@ class TileHeader:
     """Of the file, before any reduction."""
     width_px: int
     dtype: str
-    """Type of the image, one of `trainables.data.raster.DTYPES`."""
+    """Type of the image, one of `trainables.data.tileset.DTYPES`."""
     may_hide: bool
     """Whether pixels of the image could be hidden."""
 

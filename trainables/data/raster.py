@@ -16,10 +16,8 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from trainables.data.tileset import DTYPES
 from trainables.errors import DataError
-
-DTYPES: Final = ("uint8", "uint16", "float32")
-"""Types of images that are read."""
 
 CACHE_MIB: Final = 512
 """GDAL's block cache; its own default is a share of the machine's memory."""

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.raster import DTYPES
-from trainables.data.tileset import TileSet
+from trainables.data.tileset import DTYPES, TileSet
 from trainables.errors import DataError
 
 PERCENTILES: Final = (0.1, 99.9)

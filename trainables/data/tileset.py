@@ -15,10 +15,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+DTYPES: Final = ("uint8", "uint16", "float32")
+"""Types of images that are read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
