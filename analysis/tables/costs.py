@@ -58,10 +58,10 @@ def costs(record: StudyRecord) -> pd.DataFrame:
         test_s where every timed confirmation trial of the study has one) and trial_s_per_unet
         (U-REC's trial_s over U-Net's at the same fraction; 1 for U-Net), both for `confirm` alone;
         patches_per_s (annotated patches over train_s); peak_memory_mib (largest of a trial: of the
-        GPU if there is one, else of the process); gpu_hours and cpu_hours (train_s + eval_s, and test_s where it
-        is recorded, times the workers of the trial and the GPUs or CPUs of one; gpu_hours is 0 on
-        the CPU). NaN where nothing was recorded. Rows by label_frac, then variant in the order of
-        MODELS, then COST_PHASES.
+        GPU if there is one, else of the process); gpu_hours and cpu_hours (train_s + eval_s, and
+        test_s where it is recorded, times the workers of the trial and the GPUs or CPUs of one;
+        gpu_hours is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac, then variant
+        in the order of MODELS, then COST_PHASES.
     """
     import pandas as pd
 

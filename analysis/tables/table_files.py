@@ -12,7 +12,7 @@ from analysis.tables.confusion_files import confusion_table
 from analysis.tables.confusion_tables import ConfusionTable
 from analysis.tables.table_text import TextTable, machine_cell
 from analysis.tables.time_spent import PART_LABELS
-from analysis.wording import MISSING, mean_and_sd, percent, score, setting
+from analysis.wording import MISSING, mean_and_sd, percent, score, setting, tenths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,10 +134,9 @@ def time_spent_table(frame: pd.DataFrame) -> TextTable:
     header += [f"{MODELS[variant].label}, s" for variant in variants]
     readable = [header]
     for row in frame.to_dict("records"):
-        share = row["share"]
         readable.append(
             [PART_LABELS[row["part"]], _decimals(1)(row["seconds"])]
-            + [MISSING if math.isnan(share) else percent(share)]
+            + [tenths(row["share"])]
             + [_decimals(1)(row[variant]) for variant in variants]
         )
     machine = frame.rename(columns={variant: f"{variant}_s" for variant in variants})

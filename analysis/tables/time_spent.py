@@ -85,7 +85,7 @@ def time_spent(record: StudyRecord) -> pd.DataFrame:
 
 
 def time_finding(frame: pd.DataFrame) -> str:
-    """The part that took most of the slots' time, in one sentence; "" where that is not known.
+    """The part that took the largest share of the slots' time; "" where that is not known.
 
     Args:
         frame: As from `time_spent`.
@@ -94,7 +94,8 @@ def time_finding(frame: pd.DataFrame) -> str:
     if known.empty:
         return ""
     share, part = max(zip(known["share"], known["part"], strict=True))
-    return f"{PART_LABELS[part]} took most of the slots' time, {percent(share)}"
+    label = PART_LABELS[part]
+    return f"Largest share of the slots' time: {label[0].lower()}{label[1:]}, {percent(share)}"
 
 
 def time_notes(record: StudyRecord) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ def test_where_the_time_went_is_shown_where_it_was_measured(store: str) -> None:
     html = rendered(view_of(store, "profiled")[0])
     text = text_of(html)
     assert "Where the time went" in text
-    assert f"Slots without a trial30.0 s15 % {MISSING} {MISSING} " in text
+    assert f"Slots without a trial30.0 s15.0 % {MISSING} {MISSING} " in text
     assert f"Writing the trace{MISSING}{MISSING} {MISSING} {MISSING} " in text
     assert f"Tracking, beside the trials4.0 s{MISSING} {MISSING} {MISSING} " in text
     assert 'href="#time_spent"' in html

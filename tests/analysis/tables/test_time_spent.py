@@ -82,7 +82,7 @@ def test_trials_without_measures_are_counted(profiled: StudyRecord) -> None:
 
 def test_finding_names_the_largest_part(profiled: StudyRecord) -> None:
     found = time_finding(time_spent(profiled)).replace("\N{NO-BREAK SPACE}", " ")
-    assert found == "Forward and backward took most of the slots' time, 30 %"
+    assert found == "Largest share of the slots' time: forward and backward, 30 %"
 
 
 def test_file_has_plain_words_and_numbers(profiled: StudyRecord) -> None:
@@ -92,7 +92,7 @@ def test_file_has_plain_words_and_numbers(profiled: StudyRecord) -> None:
         "Part", "Seconds", "Share of slot time", "U-Net, s", "U-REC, s",
     ]  # fmt: skip
     assert text.readable[4] == [
-        "Forward and backward", "60.0", "30\N{NO-BREAK SPACE}%", "20.0", "40.0",
+        "Forward and backward", "60.0", "30.0\N{NO-BREAK SPACE}%", "20.0", "40.0",
     ]  # fmt: skip
     assert text.csv.splitlines()[0] == "part,seconds,share,unet_s,urec_s"
     assert "forward_backward,60,0.3,20,40" in text.csv.splitlines()
