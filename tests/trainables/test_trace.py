@@ -40,7 +40,7 @@ def _ranges(folder):
     return Counter(e["name"] for e in events if e.get("cat") == "user_annotation")
 
 
-@pytest.mark.parametrize(("num_steps", "traced"), [(1, 1), (2, 1), (4, 1), (5, 2), (6, 3), (30, 3)])
+@pytest.mark.parametrize(("num_steps", "traced"), [(1, 1), (2, 1), (4, 1), (5, 2), (6, 3), (31, 3)])
 def test_the_last_steps_before_a_validation_are_traced(tmp_path, watch, num_steps, traced):
     _run(Tracer(tmp_path, CPU, watch), watch, num_steps, 1)
     ranges = _ranges(tmp_path)
