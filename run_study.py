@@ -55,7 +55,7 @@ def report(outcome: StudyOutcome) -> int:
         raise StudyHaltedError(f"the trials are done, the report is not: {error}") from error
     attach_report(outcome.tracking_uri, outcome.parent_run_id, folder)
     print(f"{comparison_text(made.comparison)}\n{outcome.problems}report  {made.index}")
-    print(f"browse  {outcome.browse}")
+    print(f"{outcome.profile}browse  {outcome.browse}")
     return 0 if outcome.is_complete else 1
 
 

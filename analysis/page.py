@@ -118,7 +118,15 @@ def environment() -> Environment:
         "unbroken": _unbroken,
         **{
             name: getattr(wording, name)
-            for name in ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
+            for name in (
+                "percent",
+                "tenths",
+                "score",
+                "mean_and_sd",
+                "signed",
+                "setting",
+                "counted",
+            )
         },
         "p_value": wording.p_value,
         "duration": duration,

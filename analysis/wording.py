@@ -17,6 +17,14 @@ def percent(fraction: float) -> str:
     )
 
 
+def tenths(fraction: float) -> str:
+    """A fraction as a percentage with one decimal, such as "0.6 %", to stand in a column.
+
+    Not to be broken; MISSING for NaN.
+    """
+    return MISSING if math.isnan(fraction) else f"{100.0 * fraction:.1f}\N{NO-BREAK SPACE}%"
+
+
 def fraction_text(fraction: float) -> str:
     """As in trial keys and file names: 0.1 as '0.10', and as many decimals as the number has."""
     return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)

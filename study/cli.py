@@ -100,6 +100,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--name", help="name of the study; the same name again continues it")
     add("--output", help="folder of all studies (default studies)")
     add("--config", help="YAML file with any of these and every training field")
+    add("--profile", action=argparse.BooleanOptionalAction, default=None, help="write a trace of "
+        "one trial and a table of where the study's time goes (default off)")  # fmt: skip
     add("--dry-run", action="store_true", help="print arms, trials, disk and estimated time; runs "
         "a short calibration alone")  # fmt: skip
     return parser

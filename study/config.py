@@ -92,6 +92,8 @@ class StudyConfig:
     """Whether every class comes early in a budget, and then in proportion."""
     tile_memory_mib: float | None = None
     """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
+    profile: bool = False
+    """Whether a trace of one trial is written, and where the time goes is measured."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:

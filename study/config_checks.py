@@ -40,6 +40,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         "workers": (int, str),
         "budget_px": (int,),
         "budget_stratified": (bool,),
+        "profile": (bool,),
         "models": (list, tuple),
     }
     for name, value in chosen.items():

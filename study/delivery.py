@@ -37,6 +37,8 @@ class Delivery:
         self._given_up = threading.Event()
         self.is_away = False
         """Whether the store did not take the last record yet."""
+        self.sending_s = 0.0
+        """Wall seconds of all calls so far, those that failed too; not the waits between them."""
         self.refused: list[str] = []
         """What the store said to records that it will never take."""
 
@@ -82,7 +84,7 @@ class Delivery:
         delay_s = 0.5
         while not self._given_up.is_set():
             try:
-                send()
+                self._call(send)
             except (MlflowException, OSError) as error:
                 if getattr(error, "error_code", None) in _REFUSALS:
                     self.refused.append(" ".join(str(error).split()))
@@ -94,6 +96,13 @@ class Delivery:
                 self.is_away = False
                 return True
         return False
+
+    def _call(self, send: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        try:
+            send()
+        finally:
+            self.sending_s += time.perf_counter() - start
 
 
 def now_ms() -> int:

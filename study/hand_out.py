@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from trainables.data.node_tiles import NodeTiles, upload_tiles
 from trainables.data.tileset import TileSet
 from trainables.storage.store import Store
 from trainables.storage.trial_files import TRIALS
+from trainables.trace import find_trace
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]
 """Turns a trial into everything its process is given."""
@@ -57,9 +59,15 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
     scaling = data.scaling.to_plain()
     classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
     mapped_seed = confirm_seeds(config)[0]  # of the first repeat alone: maps take disk
+    # The first that is handed out is traced, also when it is handed out again.
+    traced: str | None = None
+    is_traced = not config.profile or find_trace(trials_folder(config)) is not None
     bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
 
     def hand_out(trial: TrialConfig) -> dict[str, Any]:
+        nonlocal traced
+        if traced is None and not is_traced:
+            traced = trial.key
         # A search trial is not handed the test tiles: it cannot read them.
         splits = ("train", "val", "test") if trial.phase == "confirm" else ("train", "val")
         return {
@@ -78,6 +86,8 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
             "gpus": slots.gpus,
             "checkpoint_every_s": config.checkpoint_every_s,
             "keep_maps": trial.phase == "confirm" and trial.seed == mapped_seed,
+            "timed_since": time.time() if config.profile else None,
+            "trace": trial.key == traced,
         }
 
     return hand_out

@@ -18,6 +18,7 @@ from study.database_copy import (
 )
 from study.outcomes import FAILED, FAILURES, PRUNED
 from study.preparation import BUDGETS, MANIFEST
+from study.session_times import TIMES, read_sessions
 from trainables.data.node_tiles import remove_tiles
 from trainables.errors import ConfigError
 from trainables.storage.folder_files import files_below
@@ -72,6 +73,8 @@ class Mirror:
             if here is not None:  # else they are left of a study that never began
                 budgets = [name for name in budgets if not (self._folder / name).exists()]
             self._store.download_all(budgets, self._folder)
+            if TIMES in names:
+                self._take_times(self._store)
             if DATABASE in names:
                 self._take_database(self._store, keep=here is not None)
         self._exchange_trials(self._store, names)
@@ -169,6 +172,17 @@ class Mirror:
                 replace_database(here, newer)
         finally:
             newer.unlink(missing_ok=True)
+
+    def _take_times(self, store: Store) -> None:
+        """Take the times of the store's sessions, unless as many are known here."""
+        here = self._folder / TIMES
+        stored = here.with_name(f".{TIMES}.stored.partial")
+        try:
+            store.download(TIMES, stored)
+            if len(read_sessions(stored)) > len(read_sessions(here)):
+                stored.replace(here)
+        finally:
+            stored.unlink(missing_ok=True)
 
     def _exchange_trials(self, store: Store, names: list[str]) -> None:
         """Trials that have ended, from the store and to it."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import yaml
-from mlflow.entities import Param, ViewType
+from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from study.databases import create_mlflow_database
+from study.delivery import now_ms
 from study.errors import StudyHaltedError
 from study.trial_runs import TrialRuns, artifact_errors, search_runs
 from trainables.errors import ConfigError
@@ -116,6 +118,18 @@ class StudyRecord:
         for file in sorted(folder.iterdir()):
             if known.get(f"{folder.name}/{file.name}") != file.stat().st_size:
                 self._client.log_artifact(self.parent_id, str(file), folder.name)
+
+    def log_times(self, times: Callable[[], Mapping[str, float]]) -> None:
+        """Write where the time went around the trials.
+
+        Args:
+            times: Gives the metrics by name, none for a study that is not profiled; called when
+                all records before have arrived.
+        """
+        now = now_ms()
+        metrics = [Metric(name, value, now, 0) for name, value in times().items()]
+        if metrics:
+            self._client.log_batch(self.parent_id, metrics=metrics)
 
     def close(self, num_failed: int) -> None:
         """End the parent run; a study with failed trials has finished and says how many."""

@@ -40,10 +40,13 @@ from study.progress import ProgressCallback
 from study.quota import keep_best_model
 from study.recording import delivering, open_records, open_tracking, repair, tracking_uri, wait_for
 from study.searcher import ArmSearch, StudySearcher
+from study.session_times import TIMES, SessionTimes
 from study.study_outcome import StudyOutcome
 from study.tracking import TrackingCallback
 from study.tuning import run_with_tune
 from trainables.model_file import MODEL_FILE
+from trainables.storage.trial_files import TRIALS
+from trainables.trace import find_trace
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:
@@ -55,6 +58,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         StudyHaltedError: If it cannot go on, with the reason.
         KeyboardInterrupt: If it was stopped before its end.
     """
+    times = SessionTimes(config.folder, is_on=config.profile)
     if config.address is not None:
         _say(f"joining the Ray cluster at {config.address}")
     with _in_one_line(), machines_of(config) as machines:
@@ -80,7 +84,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
                 _say(f"note: {warning}")
             mirror.save(MANIFEST, BUDGETS)
-            return _run_trials(config, arms, data, budgets, machines, mirror)
+            return _run_trials(config, arms, data, budgets, machines, mirror, times)
 
 
 def _open_store(config: StudyConfig, machines: Machines) -> Mirror:
@@ -120,11 +124,15 @@ def _run_trials(
     budgets: Budgets,
     machines: Machines,
     mirror: Mirror,
+    times: SessionTimes,
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
     uri, trials = tracking_uri(config), trials_folder(config)
     record, runs = open_records(config)
-    with delivering(record, runs) as delivery:
+    with (
+        delivering(record, runs) as delivery,
+        times.kept(machines.slots.concurrent, delivery),
+    ):
         for folder, outcome in ended_trials(trials):
             delivery.put(partial(runs.add, folder, outcome, now_ms()))
         searches = _open_searches(config, longest_first(arms))
@@ -133,7 +141,7 @@ def _run_trials(
             if config.address is None:
                 _say("starting Ray")
             with machines.ray():
-                hand_out = make_hand_out(config, data, budgets, machines.slots)
+                hand_out = times.around(make_hand_out(config, data, budgets, machines.slots))
                 searcher = StudySearcher(
                     searches, hand_out, room=machines.room, on_change=mirror.save_database
                 )
@@ -143,12 +151,13 @@ def _run_trials(
                     lambda: delivery.num_waiting * delivery.is_away,
                     lambda key: read_outcome(trials / key) is None,
                 )
-                on_end = partial(_after_trial, config, arms, machines, mirror, searcher)
+                on_end = partial(_after_trial, config, arms, machines, mirror, searcher, times)
                 tracking = TrackingCallback(
                     searcher, runs, delivery, mirror, on_end, machines.release
                 )
                 machines.expect(num_left)
-                run_with_tune(config, searcher, machines.slots.gpus, [tracking, progress])
+                callbacks = times.callbacks([tracking, progress])
+                run_with_tune(config, searcher, machines.slots.gpus, callbacks)
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
                 raise KeyboardInterrupt
@@ -156,10 +165,15 @@ def _run_trials(
         for arm in arms:
             _keep_best_model(config, arm, mirror)
         states = [outcome.state for _, outcome in ended_trials(trials)]
+        if config.profile:
+            delivery.put(partial(record.log_times, times.total))
         delivery.put(partial(record.close, states.count("failed")))
         wait_for(delivery, uri, _say)
     if delivery.refused:
         record = repair(config, delivery.refused[0], states.count("failed"))
+        record.log_times(times.total)
+    if (config.folder / TIMES).exists():
+        mirror.save(TIMES)
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
@@ -168,6 +182,8 @@ def _run_trials(
         num_trials=num_all,
         num_failed=states.count("failed"),
         num_left_out=num_all - len(states),
+        is_profiled=config.profile,
+        trace=find_trace(config.folder / TRIALS) if config.profile else None,
     )
 
 
@@ -177,9 +193,13 @@ def _after_trial(
     machines: Machines,
     mirror: Mirror,
     searcher: StudySearcher,
+    times: SessionTimes,
     outcome: Outcome,
 ) -> None:
     """Keep to the quota of networks, and tell the cluster what is left."""
+    times.ended(outcome.trial.key)
+    if config.profile:
+        mirror.save(TIMES)
     if outcome.trial.phase == "confirm":
         (arm,) = (arm for arm in arms if arm.name == arm_of(outcome.trial))
         _keep_best_model(config, arm, mirror)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+_TABLE_OF_TIMES: Final = Path("report") / "tables" / "time_spent.md"
+"""As the report writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,10 @@ class StudyOutcome:
     num_failed: int
     num_left_out: int
     """Confirmation trials that were never run, since every search trial of their arm failed."""
+    is_profiled: bool = False
+    """Whether it was told to measure where its time goes."""
+    trace: Path | None = None
+    """Of one of its trials, where it is profiled and the trial got so far."""
 
     @property
     def is_complete(self) -> bool:
@@ -37,6 +45,15 @@ class StudyOutcome:
         if self.num_left_out:
             said += f"{self.num_left_out} were left out: no search trial of their arm finished\n"
         return said
+
+    @property
+    def profile(self) -> str:
+        """Where the table of times and the trace of a trial are, in a line; empty without any."""
+        if not self.is_profiled:
+            return ""
+        files = (self.folder / _TABLE_OF_TIMES, self.trace)
+        found = [str(file) for file in files if file is not None and file.exists()]
+        return f"profile {' '.join(found)}\n" if found else ""
 
     @property
     def browse(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -97,6 +98,8 @@ class TrackingCallback(Callback):
         the last one, and the first takes none: on machines that come and go a long trial loses
         many, and Tune may tell of one loss twice.
         """
+        if trial.config.get("timed_since") is not None:  # the next attempt starts now
+            trial.config["timed_since"] = time.time()
         self._note_failure(trial)
         history = self._history.get(_key(trial), [])
         reached = history[-1]["step"] if history else 0.0

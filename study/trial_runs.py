@@ -24,6 +24,7 @@ from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
 from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
 from trainables.tile_maps import MAPS
+from trainables.trace import PROFILE
 
 _BATCH: Final = 1000
 """Metrics that MLflow takes in one call."""
@@ -147,6 +148,9 @@ class TrialRuns:
         if outcome.state == "finished" and (folder / MAPS).is_dir():
             with artifact_errors():
                 self._client.log_artifacts(run_id, str(folder / MAPS), MAPS)
+        if (folder / PROFILE).is_dir():
+            with artifact_errors():
+                self._client.log_artifacts(run_id, str(folder / PROFILE), PROFILE)
         tags = {"status": outcome.state, "attempts": str(outcome.attempts)}
         metrics = []
         if outcome.state == "finished":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ _PLAIN_STATE: Final = (
     "history",
     "train_s",
     "eval_s",
+    "seconds",
     "damaged",
 )
 
@@ -47,6 +49,8 @@ class LoopState:
     history: list[Row] = field(default_factory=list)
     train_s: float = 0.0
     eval_s: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """By part of the trial, where they are measured; see `trainables.stopwatch`."""
     damaged: list[str] = field(default_factory=list)
     """Saved states of this run that could not be used, in words."""
 
@@ -58,6 +62,7 @@ class LoopState:
     def save(self, path: Path) -> None:
         """Write the complete state, whole or not at all; the state before it stays beside it."""
         plain = {name: getattr(self, name) for name in _PLAIN_STATE}
+        plain["seconds"] = dict(self.seconds)
         buffer = io.BytesIO()
         torch.save(
             plain
@@ -93,6 +98,7 @@ class LoopState:
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.averaged is not None:
             self.averaged.load_state_dict(saved["averaged"])
+        saved = {"seconds": {}} | saved  # states of before these were measured have none
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from trainables.ranks import ALONE, Ranks
 from trainables.schedule import has_converged, learning_rate
 from trainables.seeds import torch_generator
 from trainables.step import Step, Terms
+from trainables.stopwatch import OFF, Stopwatch
+from trainables.trace import NO_TRACE, Tracer, validation_batches
 
 _ROWS_PER_RUN = 40
 _VALIDATION_MEASURES = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
@@ -64,6 +66,8 @@ class TrainResult:
     history: list[Row]
     train_s: float
     eval_s: float
+    seconds: Mapping[str, float]
+    """By part, over all attempts, where they are measured; a stopwatch that is on goes on."""
     bf16: bool
     """Whether it was trained in bf16: asked for, and the device has it."""
     damaged: tuple[str, ...]
@@ -79,6 +83,8 @@ def train(
     report: Callable[[int, Sequence[Row]], None],
     checkpoint_every_s: float = 0.0,
     ranks: Ranks = ALONE,
+    watch: Stopwatch = OFF,
+    tracer: Tracer = NO_TRACE,
 ) -> TrainResult:
     """Train one network, from its checkpoint where there is one.
 
@@ -95,6 +101,8 @@ def train(
         checkpoint_every_s: Seconds that the work at risk must have taken before it is saved; a
             checkpoint of a short trial costs more than training again would.
         ranks: The workers; the first saves and reports.
+        watch: Measures the parts.
+        tracer: Traces some steps; ended by the caller where this raises.
 
     Returns:
         The network at its best validation.
@@ -106,30 +114,43 @@ def train(
     training = config.training
     state = _new_state(config, data, device, ranks)
     state.restore(checkpoint, device, ranks)
+    state.seconds = watch.go_on_from(state.seconds)
     sampler = _build_sampler(config, data, device, ranks)
     step = Step(state, config, device, ranks)
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
     num_reported, terms, since_row = 0, Terms(ranks), state.step
+    next_validation = min((one for one in validations if one > state.step), default=state.step)
+    tracer.begin(next_validation - state.step, validation_batches(data.val.shapes, training))
+    watch.started()
     start = saved = time.perf_counter()
     while state.step < training.steps:
-        terms.add(step.take(sampler.draw(state.step)))
+        with watch.part("data"):
+            batch = sampler.draw(state.step)
+        with watch.part("forward_backward"):
+            terms.add(step.take(batch))
         state.step += 1
         at_validation = state.step in validations
         if at_validation or state.step - since_row >= row_every:
             state.history.append({"step": state.step, **terms.mean(state.step)})
             state.history[-1]["train/lr"] = learning_rate(training, state.step - 1)
             terms, since_row = Terms(ranks), state.step
-        if at_validation:
-            state.train_s += time.perf_counter() - start
+        if not at_validation:
+            tracer.step()
+            continue
+        state.train_s += time.perf_counter() - start
+        tracer.before_validation()
+        with watch.part("validation"):
             _validate(state, config, data, device, ranks)
-            if ranks.is_first:
-                if time.perf_counter() - saved >= checkpoint_every_s:
+        tracer.after_validation()
+        if ranks.is_first:
+            if time.perf_counter() - saved >= checkpoint_every_s:
+                with watch.part("checkpoint"):
                     state.save(checkpoint)
-                    saved = time.perf_counter()
-                report(state.step, state.history[num_reported:])
-            num_reported = len(state.history)
-            start = time.perf_counter()
+                saved = time.perf_counter()
+            report(state.step, state.history[num_reported:])
+        num_reported = len(state.history)
+        start = time.perf_counter()
     if ranks.is_first and num_reported < len(state.history):
         report(state.step, state.history[num_reported:])  # interrupted between last step and here
     state.evaluated.load_state_dict(state.best_weights)
@@ -144,6 +165,7 @@ def train(
         history=state.history,
         train_s=state.train_s,
         eval_s=state.eval_s,
+        seconds=state.seconds,
         bf16=step.bf16,
         damaged=tuple(state.damaged),
     )

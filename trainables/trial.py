@@ -25,7 +25,9 @@ def run_trial(handed: dict[str, Any]) -> None:
             `Store`, or None), `workers` (their lowest and highest number; 0 and 0: in this
             process), `cpus` (threads of each), `gpus` (of each; above 0: train on the GPU that Ray
             shows), `checkpoint_every_s` (of work at risk), `keep_maps` (whether the predicted maps
-            of the test tiles are written too); `bands` (names of the image bands) and `study` (its
+            of the test tiles are written too), `timed_since` (when it was handed out, in seconds
+            since 1970, where its parts are measured, or None), `trace` (whether some of its steps
+            are traced); `bands` (names of the image bands) and `study` (its
             name) go into the model file.
 
     Raises:

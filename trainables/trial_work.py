@@ -19,17 +19,16 @@ from trainables.data.pixel_set import PixelSet
 from trainables.data.scaling import BandScaling
 from trainables.data.spec import ClassSpec
 from trainables.data.tileset import TileSet
-from trainables.evaluation import evaluate_tiles
 from trainables.files import write_atomically
+from trainables.held_out import score_test_tiles
 from trainables.loop import TrainingData, TrainResult, train
-from trainables.metrics import summarise
 from trainables.model_file import MODEL_FILE, TrainedModel
-from trainables.models.urec import UREC
 from trainables.picture import trial_picture
 from trainables.processes import keep_freed_memory
 from trainables.ranks import Ranks
-from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
-from trainables.tile_maps import MAPS, TileMaps
+from trainables.stopwatch import Stopwatch
+from trainables.storage.trial_files import CHECKPOINT, PICTURE, RESULT, TrialFiles
+from trainables.trace import PROFILE, TRACE, Tracer
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
 """Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""
@@ -53,6 +52,7 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
     config = TrialConfig.from_plain(handed["trial"])
     if config.phase == "search" and "test" in handed["tiles"]:
         raise ValueError(f"a search trial must not be handed test tiles, got them in {config.key}")
+    watch = Stopwatch(device, handed["timed_since"])
     torch.set_num_threads(max(1, int(handed["cpus"])))
     keep_freed_memory()
     if device.type == "cuda":
@@ -62,7 +62,7 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
             files.fetch()
         score = ranks.from_first(_score(files.folder))
         if score is None:  # else its process was lost after all had been written
-            score = _work(config, handed, ranks, device, files, report)
+            score = _work(config, handed, ranks, device, files, watch, report)
     if ranks.is_first:
         report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
 
@@ -79,6 +79,7 @@ def _work(
     ranks: Ranks,
     device: torch.device,
     files: TrialFiles,
+    watch: Stopwatch,
     report: Report,
 ) -> float:
     """All of a trial but its last report; returns the selected validation measure."""
@@ -97,42 +98,72 @@ def _work(
     )
 
     def report_rows(step: int, rows: Sequence[Row]) -> None:
-        files.push_checkpoint()
+        with watch.part("checkpoint"):
+            files.push_checkpoint()
         score = rows[-1][f"val/{config.training.select_by}"]
-        report({"step": step, "rows": list(rows), "score": score, "finished": False})
+        with watch.part("report"):
+            report({"step": step, "rows": list(rows), "score": score, "finished": False})
 
-    result = train(
-        config,
-        data,
-        device=device,
-        checkpoint=files.folder / CHECKPOINT,
-        report=report_rows,
-        checkpoint_every_s=handed["checkpoint_every_s"],
-        ranks=ranks,
-    )
+    with _tracer(handed, files, device, ranks, watch) as tracer:
+        result = train(
+            config,
+            data,
+            device=device,
+            checkpoint=files.folder / CHECKPOINT,
+            report=report_rows,
+            checkpoint_every_s=handed["checkpoint_every_s"],
+            ranks=ranks,
+            watch=watch,
+            tracer=tracer,
+        )
     metrics = _measures(config, result, budget, device, ranks)
     if "test" in tiles:
-        metrics |= _test(result, config, data, tiles["test"], handed, ranks, device, files)
+        with watch.part("test"):
+            metrics |= score_test_tiles(
+                result.model,
+                config.training,
+                data,
+                tiles["test"],
+                map_colors=_colors(handed) if handed["keep_maps"] else None,
+                ranks=ranks,
+                device=device,
+                files=files,
+            )
     if ranks.is_first:
-        _record(result, config, data, tiles, metrics, handed, device, files)
+        with watch.part("record"):
+            _keep(result, config, data, tiles, handed, device, files)
+        metrics |= {f"time/{part}_s": seconds for part, seconds in result.seconds.items()}
+        _record(result, config, metrics, files)
     return result.best_score
+
+
+def _tracer(
+    handed: Mapping[str, Any],
+    files: TrialFiles,
+    device: torch.device,
+    ranks: Ranks,
+    watch: Stopwatch,
+) -> Tracer:
+    """Of the first worker, where the trial is to be traced and no earlier attempt has been."""
+    folder = files.folder / PROFILE
+    is_wanted = handed["trace"] and ranks.is_first and not (folder / TRACE).exists()
+    return Tracer(folder if is_wanted else None, device, watch, lambda: files.push(PROFILE))
 
 
 def _open(tiles: TileSet | NodeTiles) -> TileSet:
     return tiles.open() if isinstance(tiles, NodeTiles) else tiles
 
 
-def _record(
+def _keep(
     result: TrainResult,
     config: TrialConfig,
     data: TrainingData,
     tiles: Mapping[str, TileSet],
-    metrics: Mapping[str, float],
     handed: Mapping[str, Any],
     device: torch.device,
     files: TrialFiles,
 ) -> None:
-    """Write what is left of a trial; the file that says that it is done comes last."""
+    """Write the picture of a trial and, of a confirmation trial, its network."""
     shown = tiles["test" if "test" in tiles else "val"].tile(0)
     picture = trial_picture(
         result.model, shown, _colors(handed), config.training, data.scaling, device
@@ -142,6 +173,12 @@ def _record(
     if config.phase == "confirm":  # search trials are compared, never applied: no weights
         _trained(result, config, handed).save(files.folder / MODEL_FILE)
         files.push(MODEL_FILE)
+
+
+def _record(
+    result: TrainResult, config: TrialConfig, metrics: Mapping[str, float], files: TrialFiles
+) -> None:
+    """Write the file that says that the trial is done, after all others."""
     record = {
         "trial": config.to_plain(),
         "score": result.best_score,
@@ -194,55 +231,3 @@ def _measures(
         "budget/reached_frac": budget.fraction_reached,
         "budget/annotated_px": budget.annotated_px,
     }
-
-
-def _test(
-    result: TrainResult,
-    config: TrialConfig,
-    data: TrainingData,
-    tiles: TileSet,
-    handed: Mapping[str, Any],
-    ranks: Ranks,
-    device: torch.device,
-    files: TrialFiles,
-) -> dict[str, float]:
-    """Score the test tiles, once, and keep the matrix of each, and its map where wanted."""
-    maps = None
-    if handed["keep_maps"]:
-        rebuilt = isinstance(result.model, UREC)
-        maps = TileMaps(files.folder / MAPS, tiles, _colors(handed), reconstructs=rebuilt)
-        ranks.wait()  # each clears away what is half written, of the others too
-    num_classes = len(data.class_names)
-    training, scaling = config.training, data.scaling
-    matrices = evaluate_tiles(
-        result.model, tiles, training, num_classes, scaling, device, maps, ranks
-    )
-    if (files.folder / MAPS).is_dir():
-        files.push(MAPS)
-    ranks.wait()
-    if not ranks.is_first:
-        return {}
-    record = {
-        "schema": 1,
-        "split": "test",
-        "classes": data.class_names,
-        "exclude_from_mean": data.exclude_from_mean,
-        "tiles": [
-            {"name": name, "eroded": None}
-            | {reference: matrix.tolist() for reference, matrix in tile.items()}
-            for name, tile in zip(tiles.names, matrices, strict=True)
-        ],
-    }
-    write_atomically(files.folder / CONFUSION, json.dumps(record).encode())
-    files.push(CONFUSION)
-    scores: dict[str, float] = {}
-    for reference, split in (("full", "test"), ("eroded", "test_eroded")):
-        if all(reference in tile for tile in matrices):
-            pooled = torch.stack([tile[reference] for tile in matrices]).sum(dim=0)
-            scores |= _named(split, summarise(pooled, data.class_names, data.exclude_from_mean))
-    return scores
-
-
-def _named(split: str, scores: Mapping[str, float]) -> dict[str, float]:
-    """`split/name` of every measure that is defined: an absent class has none."""
-    return {f"{split}/{name}": value for name, value in scores.items() if value == value}

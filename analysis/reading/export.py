@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from analysis.reading.confusion import TrialConfusion
-from analysis.reading.trials import TRIAL_COLUMNS
+from analysis.reading.study_times import times_json
+from analysis.reading.trials import TIME_PARTS, TRIAL_COLUMNS
 from analysis.schema import EXPORT_SUFFIX, StudyDataError, without_credentials
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
     from analysis.reading.record import StudyRecord
 
-EXPORT_SCHEMA = 1
+EXPORT_SCHEMA = 2
 """Version of the columns and metadata; a change of either takes the next number."""
+ADDED_COLUMNS = {2: ("test_s", *(f"time_{part}_s" for part in TIME_PARTS))}
+"""By the version from which on a file has them."""
 METADATA_PREFIX = "urec_study."
-"""Before the keys schema, name, status, num_failed, notes, study_yaml, store, run_id."""
+"""Before the keys schema, name, status, num_failed, notes, study_yaml, times, store, run_id."""
 NO_PICTURES = "Read from an exported file: pictures of maps and of budgets are not part of it."
 """Note of every study that was read from a file; it is not written into one."""
 
@@ -141,6 +144,8 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
     }
     if info.num_failed is not None:
         values["num_failed"] = str(info.num_failed)
+    if record.times is not None:
+        values["times"] = times_json(record.times)
     if info.document:
         values["study_yaml"] = yaml.safe_dump(
             dict(info.document), sort_keys=False, allow_unicode=True

@@ -11,8 +11,15 @@ import numpy as np
 import yaml
 
 from analysis.reading.confusion import TrialConfusion, parse_confusion
-from analysis.reading.export import EXPORT_SCHEMA, METADATA_PREFIX, NO_PICTURES, export_schema
+from analysis.reading.export import (
+    ADDED_COLUMNS,
+    EXPORT_SCHEMA,
+    METADATA_PREFIX,
+    NO_PICTURES,
+    export_schema,
+)
 from analysis.reading.record import StudyRecord, check_same_classes
+from analysis.reading.study_times import parse_times
 from analysis.reading.trials import TRIAL_COLUMNS, trials_frame
 from analysis.schema import MODELS, PHASES, STATUSES, StudyDataError, StudyInfo, parse_study
 
@@ -46,7 +53,8 @@ def load_exported(path: str | Path) -> StudyRecord:
             f"{source.absolute()}); `python -m analysis export NAME` writes one"
         )
     table, metadata = _read(source)
-    rows: list[dict[str, Any]] = table.to_pylist()
+    absent = dict.fromkeys(TRIAL_COLUMNS)  # a file of an earlier version has fewer columns
+    rows: list[dict[str, Any]] = [absent | row for row in table.to_pylist()]
     _check_rows(rows, source)
     confusions = {
         row["trial_key"]: _confusion(row, source) for row in rows if row["confusion"] is not None
@@ -62,12 +70,13 @@ def load_exported(path: str | Path) -> StudyRecord:
         notes=(*_notes(metadata["notes"], source), NO_PICTURES),
         tracking_uri=metadata["store"],
         run_id=metadata["run_id"],
+        times=parse_times(metadata["times"], str(source)) if "times" in metadata else None,
         is_exported=True,
     )
 
 
 def _read(path: Path) -> tuple[pa.Table, dict[str, str]]:
-    """The columns of the contract, and the metadata without their prefix."""
+    """The columns of the file's version, and the metadata without their prefix."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -75,8 +84,9 @@ def _read(path: Path) -> tuple[pa.Table, dict[str, str]]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             found = file.schema_arrow
             metadata = _checked_metadata(found.metadata or {}, path)
-            _check_columns(found, path)
-            return file.read(columns=export_schema().names), metadata
+            expected = _schema_of(int(metadata["schema"]))
+            _check_columns(found, expected, path)
+            return file.read(columns=expected.names), metadata
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise StudyDataError(
@@ -109,8 +119,15 @@ def _checked_metadata(raw: Mapping[bytes, bytes], path: Path) -> dict[str, str]:
     return metadata
 
 
-def _check_columns(found: pa.Schema, path: Path) -> None:
-    expected = export_schema()
+def _schema_of(version: int) -> pa.Schema:
+    """The columns of files of this version: those of today without what was added since."""
+    import pyarrow as pa
+
+    later = {name for added, names in ADDED_COLUMNS.items() if added > version for name in names}
+    return pa.schema([field for field in export_schema() if field.name not in later])
+
+
+def _check_columns(found: pa.Schema, expected: pa.Schema, path: Path) -> None:
     missing = [name for name in expected.names if name not in found.names]
     if missing:
         raise StudyDataError(

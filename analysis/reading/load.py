@@ -19,6 +19,7 @@ from analysis.reading.store import (
     open_store,
     resolve_tracking_uri,
 )
+from analysis.reading.study_times import study_times
 from analysis.reading.trials import trial_row, trials_frame
 from analysis.schema import EXPORT_SUFFIX, StudyDataError, StudyInfo, parse_study
 from analysis.wording import counted
@@ -99,6 +100,7 @@ def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
         tracking_uri=uri,
         run_id=parent.info.run_id,
         artifact_uri=parent.info.artifact_uri,
+        times=study_times(parent.data.metrics, name),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.artifacts import read_artifact
 from analysis.reading.confusion import TrialConfusion
+from analysis.reading.study_times import StudyTimes
 from analysis.schema import StudyDataError, StudyInfo
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class StudyRecord:
     """The study's own run."""
     artifact_uri: str = ""
     """Folder of the artifacts of that run."""
+    times: StudyTimes | None = None
+    """Around its trials; None where it was not profiled, or has not ended since."""
     is_exported: bool = False
     """Whether it was read from an exported file: then it has no artifacts."""
 

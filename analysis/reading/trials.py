@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
+TIME_PARTS = (
+    "start",
+    "data",
+    "forward_backward",
+    "validation",
+    "checkpoint",
+    "report",
+    "test",
+    "record",
+    "trace",
+)
+"""Parts of a trial whose wall seconds are measured where a study is profiled, `time/<part>_s` in
+MLflow and `time_<part>_s` in the table of trials."""
+
 TRIAL_COLUMNS: dict[str, str] = {
     "trial_key": "str",
     "phase": "str",
@@ -35,8 +49,10 @@ TRIAL_COLUMNS: dict[str, str] = {
     "patches_per_s": "float64",
     "train_s": "float64",
     "eval_s": "float64",
+    "test_s": "float64",
     "peak_memory_mib": "float64",
     "workers": "float64",
+    **{f"time_{part}_s": "float64" for part in TIME_PARTS},
     "run_id": "str",
     "artifact_uri": "str",
 }
@@ -52,8 +68,10 @@ _METRICS = {
     "patches_per_s": "perf/patches_per_s",
     "train_s": "perf/train_s",
     "eval_s": "perf/eval_s",
+    "test_s": "perf/test_s",
     "peak_memory_mib": "perf/peak_memory_mib",
     "workers": "perf/workers",
+    **{f"time_{part}_s": f"time/{part}_s" for part in TIME_PARTS},
 }
 _CONVERGED = {"true": True, "false": False}
 

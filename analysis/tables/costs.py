@@ -25,11 +25,13 @@ COST_COLUMNS: dict[str, str] = {
     "num_failed": "int64",
     "num_pruned": "int64",
     "num_timed": "int64",
+    "num_tested": "int64",
     "steps": "float64",
     "patches": "float64",
     "patches_unannotated": "float64",
     "train_s": "float64",
     "eval_s": "float64",
+    "test_s": "float64",
     "trial_s": "float64",
     "trial_s_per_unet": "float64",
     "patches_per_s": "float64",
@@ -51,17 +53,22 @@ def costs(record: StudyRecord) -> pd.DataFrame:
         attempts count once); num_timed: those with times on record. Over these: steps; patches
         (steps x batch size, each with annotated pixels); patches_unannotated (as many again where
         U-REC reconstructs all pixels, drawn from anywhere for the reconstruction alone, else 0);
-        train_s; eval_s (validation; the test tiles are not timed); trial_s (train_s + eval_s per
-        timed trial) and trial_s_per_unet (U-REC's trial_s over U-Net's at the same fraction; 1
-        for U-Net), both for `confirm` alone; patches_per_s (annotated patches over train_s);
-        peak_memory_mib (largest of a trial: of the GPU if there is one, else of the process);
-        gpu_hours and cpu_hours (train_s + eval_s, times the workers of the trial and the GPUs or
-        CPUs of one; gpu_hours is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac,
-        then variant in the order of MODELS, then COST_PHASES.
+        train_s; eval_s (validation); test_s (test tiles, over the num_tested confirmation trials
+        that timed them, as older ones did not); trial_s (train_s + eval_s per timed trial, and
+        test_s where every timed confirmation trial of the study has one) and trial_s_per_unet
+        (U-REC's trial_s over U-Net's at the same fraction; 1 for U-Net), both for `confirm` alone;
+        patches_per_s (annotated patches over train_s); peak_memory_mib (largest of a trial: of the
+        GPU if there is one, else of the process); gpu_hours and cpu_hours (train_s + eval_s, and
+        test_s where it is recorded, times the workers of the trial and the GPUs or CPUs of one;
+        gpu_hours is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac, then variant
+        in the order of MODELS, then COST_PHASES.
     """
     import pandas as pd
 
     devices = devices_per_worker(record.info)
+    confirmed = _timed(record.trials[record.trials["phase"] == "confirm"])
+    # Else arms would be compared of which one counts more than the other.
+    all_tested = bool(confirmed["test_s"].notna().all())
     rows = []
     for frac, variant in arms_of(record.trials):
         trials = record.trials
@@ -71,7 +78,7 @@ def costs(record: StudyRecord) -> pd.DataFrame:
             of_phase = ended if phase == "total" else ended[ended["phase"] == phase]
             rows.append(
                 {"model": variant, "label_frac": frac, "phase": phase}
-                | _phase_costs(of_phase, phase, devices)
+                | _phase_costs(of_phase, phase, devices, all_tested)
             )
     _add_ratios(rows)
     return pd.DataFrame(
@@ -124,6 +131,13 @@ def cost_notes(frame: pd.DataFrame) -> tuple[str, ...]:
         )
     if num_other > 0:
         notes.append(f"{counted(num_other, 'finished trial')} without times on record: in no sum.")
+    confirmed = frame[frame["phase"] == "confirm"]
+    num_untested = int((confirmed["num_timed"] - confirmed["num_tested"]).sum())
+    if num_untested and confirmed["num_tested"].any():
+        notes.append(
+            f"{counted(num_untested, 'confirmation trial')} did not time the test tiles: no time "
+            "per trial counts them, hours count those of the others."
+        )
     timed = total[total["num_timed"] > 0]
     if not timed.empty and timed[["gpu_hours", "cpu_hours"]].isna().all(axis=None):
         notes.append("GPUs and CPUs per trial are not on record: no hours of them are given.")
@@ -148,24 +162,34 @@ def cost_finding(frame: pd.DataFrame) -> str:
     return f"Beside U-Net, a confirmation trial takes {listed(said)}" if said else ""
 
 
-def _phase_costs(trials: pd.DataFrame, phase: str, devices: tuple[float, float]) -> dict[str, Any]:
-    timed = trials[(trials["status"] == "finished") & trials["train_s"].notna()]
+def _timed(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[(trials["status"] == "finished") & trials["train_s"].notna()]
+
+
+def _phase_costs(
+    trials: pd.DataFrame, phase: str, devices: tuple[float, float], all_tested: bool
+) -> dict[str, Any]:
+    timed = _timed(trials)
     patches = timed["steps"] * timed["batch_size"]
     train_s, eval_s = _total(timed["train_s"]), _total(timed["eval_s"])
-    trial_s = train_s + eval_s
+    tests_s = timed["test_s"].dropna()
+    trial_s = train_s + eval_s + (float(tests_s.sum()) if all_tested else 0.0)
     # Of one worker each; older runs recorded no number of workers: they had one.
-    worker_s = _total((timed["train_s"] + timed["eval_s"]) * timed["workers"].fillna(1.0))
+    each_s = timed["train_s"] + timed["eval_s"] + timed["test_s"].fillna(0.0)
+    worker_s = _total(each_s * timed["workers"].fillna(1.0))
     gpus, cpus = devices
     return {
         "num_trials": len(trials),
         "num_failed": int((trials["status"] == "failed").sum()),
         "num_pruned": int((trials["status"] == "pruned").sum()),
         "num_timed": len(timed),
+        "num_tested": len(tests_s),
         "steps": _total(timed["steps"]),
         "patches": _total(patches),
         "patches_unannotated": _total(patches * _unannotated_share(timed)),
         "train_s": train_s,
         "eval_s": eval_s,
+        "test_s": _total(tests_s),
         "trial_s": trial_s / len(timed) if phase == "confirm" and len(timed) else math.nan,
         "patches_per_s": _ratio(_total(timed["patches_per_s"] * timed["train_s"]), train_s),
         "peak_memory_mib": float(timed["peak_memory_mib"].max()) if len(timed) else math.nan,

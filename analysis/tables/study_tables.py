@@ -13,8 +13,15 @@ from analysis.tables.confusion_differences import ConfusionDifference, confusion
 from analysis.tables.confusion_files import class_tables
 from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
 from analysis.tables.costs import costs
-from analysis.tables.table_files import comparison_table, costs_table, per_class_table, write_table
+from analysis.tables.table_files import (
+    comparison_table,
+    costs_table,
+    per_class_table,
+    time_spent_table,
+    write_table,
+)
 from analysis.tables.table_text import TextTable
+from analysis.tables.time_spent import time_spent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +43,8 @@ class StudyTables:
     """As from `confusion_differences.confusion_differences`, of all `differences.variant_pairs`."""
     costs: pd.DataFrame
     """As from `costs.costs`."""
+    time_spent: pd.DataFrame
+    """As from `time_spent.time_spent`."""
 
     def texts(self) -> Iterator[TextTable]:
         """The tables that have a row, in the order of the page."""
@@ -46,6 +55,8 @@ class StudyTables:
         yield from class_tables(self.confusions, self.differences)
         if not self.costs.empty:
             yield costs_table(self.costs)
+        if not self.time_spent.empty:
+            yield time_spent_table(self.time_spent)
 
     def csvs(self) -> dict[str, str]:
         """The text of every CSV file by its name without suffix, such as "comparison"."""
@@ -70,4 +81,5 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
         confusions=confusions,
         differences=confusion_differences(confusions, variant_pairs(scores)),
         costs=costs(record),
+        time_spent=time_spent(record),
     )

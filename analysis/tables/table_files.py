@@ -11,7 +11,8 @@ from analysis.schema import MODELS
 from analysis.tables.confusion_files import confusion_table
 from analysis.tables.confusion_tables import ConfusionTable
 from analysis.tables.table_text import TextTable, machine_cell
-from analysis.wording import MISSING, mean_and_sd, percent, score, setting
+from analysis.tables.time_spent import PART_LABELS
+from analysis.wording import MISSING, mean_and_sd, percent, score, setting, tenths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +96,7 @@ def costs_table(frame: pd.DataFrame) -> TextTable:
         ("patches_unannotated", "Unannotated patches", _decimals(0)),
         ("train_s", "Training s", _decimals(1)),
         ("eval_s", "Validation s", _decimals(1)),
+        ("test_s", "Test tiles s", _decimals(1)),
         ("trial_s", "s per trial", _decimals(1)),
         ("trial_s_per_unet", "Relative to U-Net", _decimals(2)),
         ("patches_per_s", "Patches/s", setting),
@@ -118,6 +120,38 @@ def costs_table(frame: pd.DataFrame) -> TextTable:
         "records no times",
         columns="lll" + "r" * (len(header) - 3),
         rule_before=range(4, len(readable), 3),
+    )
+
+
+def time_spent_table(frame: pd.DataFrame) -> TextTable:
+    """Where the time of a study went.
+
+    Args:
+        frame: As from `time_spent.time_spent`.
+    """
+    variants = [column for column in frame.columns if column in MODELS]
+    header = ["Part", "Seconds", "Share of slot time"]
+    header += [f"{MODELS[variant].label}, s" for variant in variants]
+    readable = [header]
+    for row in frame.to_dict("records"):
+        readable.append(
+            [PART_LABELS[row["part"]], _decimals(1)(row["seconds"])]
+            + [tenths(row["share"])]
+            + [_decimals(1)(row[variant]) for variant in variants]
+        )
+    machine = frame.rename(columns={variant: f"{variant}_s" for variant in variants})
+    return TextTable(
+        stem="time_spent",
+        machine=machine_rows(machine, ".6g"),
+        readable=readable,
+        caption="Where the time of the study went: wall seconds over all trials that were "
+        "measured, and their share of the time that all slots had",
+        columns="l" + "r" * (len(header) - 1),
+        rule_before=[
+            index
+            for index, row in enumerate(frame["part"], start=1)
+            if row in ("slots", "tracking")
+        ],
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import ClassInfo
+from analysis.schema import MODELS, ClassInfo
 from analysis.statistics.scores import undefined_classes
 from analysis.tables.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion_files import confusion_table, difference_table, pooled_over
@@ -22,6 +22,7 @@ from analysis.tables.table_findings import (
     otherwise_finding,
     per_class_finding,
 )
+from analysis.tables.time_spent import PART_LABELS, time_finding, time_notes
 from analysis.wording import MISSING
 
 if TYPE_CHECKING:
@@ -97,6 +98,14 @@ class TablesView:
     cost_finding: str
     cost_notes: tuple[str, ...]
     has_gpus: bool
+    has_test_s: bool
+    """Whether any trial timed its test tiles."""
+    time_spent: list[dict[str, Any]]
+    """Rows of `time_spent.time_spent` with their labels; empty where nothing was measured."""
+    time_variants: tuple[str, ...]
+    """Variants that have a column there."""
+    time_finding: str
+    time_notes: tuple[str, ...]
 
 
 def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
@@ -138,6 +147,11 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         cost_finding=cost_finding(tables.costs),
         cost_notes=cost_notes(tables.costs),
         has_gpus=bool((tables.costs["gpu_hours"] > 0.0).any()),
+        has_test_s=bool(tables.costs["num_tested"].any()),
+        time_spent=[row | {"label": PART_LABELS[row["part"]]} for row in _rows(tables.time_spent)],
+        time_variants=tuple(name for name in tables.time_spent.columns if name in MODELS),
+        time_finding=time_finding(tables.time_spent),
+        time_notes=time_notes(record),
     )
 
 

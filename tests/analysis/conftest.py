@@ -133,9 +133,12 @@ class FakeStudy:
         converged: bool | None = True,
         picture: bytes | None = None,
         attempts: int | None = None,
+        metrics: dict[str, float] | None = None,
     ) -> str:
         """A finished confirmation trial with one confusion matrix per tile."""
-        run_id = self.trial("confirm", model, frac, seed, converged=converged, attempts=attempts)
+        run_id = self.trial(
+            "confirm", model, frac, seed, converged=converged, attempts=attempts, metrics=metrics
+        )
         tiles = list(counts)
         eroded_tiles = [None] * len(tiles) if eroded is None else list(eroded)
         document = {
@@ -213,6 +216,7 @@ def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> st
     fill_edge_studies(client)
     fill_variants_study(FakeStudy(client, "variants", select_by="miou", num_failed=7))
     fill_stopped_study(FakeStudy(client, "stopped", status="stopped", seeds=2))
+    fill_profiled_study(FakeStudy(client, "profiled"))
     return uri
 
 
@@ -265,6 +269,35 @@ def fill_stopped_study(study: FakeStudy) -> None:
     study.trial("search", "urec", 0.1, 1, status="pruned")
     study.trial("search", "urec", 0.1, 2, status="stopped")
     study.trial("search", "urec", 0.1, 3, status="running")
+
+
+TIMES = {
+    "sessions": 2.0, "slots": 2.0, "wall_s": 100.0, "before_s": 10.0, "slot_s": 200.0,
+    "slot_before_s": 20.0, "trial_s": 150.0, "tracking_s": 3.0, "callback_s": 1.0,
+}  # fmt: skip
+
+
+def fill_profiled_study(study: FakeStudy) -> None:
+    """Two models; of three confirmations of each one ran before the study was profiled."""
+    generator = np.random.default_rng(17)
+    parts = {
+        "start": 5.0, "data": 1.0, "forward_backward": 10.0, "validation": 2.0, "checkpoint": 0.5,
+        "report": 0.25, "test": 3.0, "record": 0.25,
+    }  # fmt: skip
+    timed = {"perf/train_s": 11.0, "perf/eval_s": 2.0, "perf/patches_per_s": 4.0}
+    for model, factor in (("unet", 1.0), ("urec", 2.0)):
+        for seed in range(3):
+            metrics = {name: factor * value for name, value in timed.items()}
+            if seed > 0:
+                metrics["perf/test_s"] = 2.5 * factor
+                metrics |= {f"time/{part}_s": factor * value for part, value in parts.items()}
+            counts = [confusion_counts(0.8, generator) for _ in range(2)]
+            study.confirm(model, 0.1, seed, counts, metrics=metrics)
+    study.trial("search", "urec", 0.1, 0, status="pruned")
+    study.client.log_batch(
+        study.parent_id,
+        metrics=[Metric(f"time/{name}", value, 1, 0) for name, value in TIMES.items()],
+    )
 
 
 def fill_edge_studies(client: MlflowClient) -> None:

@@ -21,3 +21,12 @@ def test_numbers_as_a_reader_sees_them() -> None:
 def test_large_shares_are_written_out() -> None:
     assert wording.percent(100.0) == "10,000\N{NO-BREAK SPACE}%"
     assert wording.percent(0.1234) == "12.3\N{NO-BREAK SPACE}%"
+
+
+def test_shares_of_a_column_have_one_decimal() -> None:
+    found = [
+        wording.tenths(share).replace("\N{NO-BREAK SPACE}", " ")
+        for share in (0.58943, 0.00005, 1.0)
+    ]
+    assert found == ["58.9 %", "0.0 %", "100.0 %"]
+    assert wording.tenths(math.nan) == wording.MISSING

@@ -6,7 +6,9 @@ import signal
 import pytest
 
 WORKER, LEADER = "RayTrainWorker", "ImplicitFunc"
-TIMES = ("perf/patches_per_s", "perf/train_s", "perf/eval_s", "perf/peak_memory_mib")
+TIMES = (
+    "perf/patches_per_s", "perf/train_s", "perf/eval_s", "perf/test_s", "perf/peak_memory_mib",
+)  # fmt: skip
 
 
 def _lasting(record):

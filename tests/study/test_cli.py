@@ -52,6 +52,25 @@ def test_command_line_over_file_over_preset(tmp_path):
     assert (config.training.lr, config.trials) == (0.25, 7)
 
 
+def test_profile_is_an_option_like_the_others(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("profile: true\n")
+    assert not parse_arguments([])[0].profile
+    assert parse_arguments(["--profile"])[0].profile
+    assert parse_arguments(["--config", str(file)])[0].profile
+    assert not parse_arguments(["--config", str(file), "--no-profile"])[0].profile
+    file.write_text("profile: 1\n")
+    with pytest.raises(ConfigError, match="profile must be of type bool, got 1"):
+        parse_arguments(["--config", str(file)])
+
+
+def test_a_study_goes_on_with_a_profile_or_without():
+    plain, profiled = (parse_arguments(given)[0] for given in ([], ["--profile"]))
+    older = {name: value for name, value in plain.to_plain().items() if name != "profile"}
+    assert plain.changes(profiled.to_plain()) == []
+    assert profiled.changes(plain.to_plain()) == profiled.changes(older) == []
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_study_yaml_reads_back_as_the_same_study(tmp_path, preset):
     config, _ = parse_arguments(

@@ -82,3 +82,23 @@ def test_a_mistake_of_our_own_is_raised():
     delivery.put(lambda: {}["absent"])
     with pytest.raises(KeyError, match="absent"):
         delivery.close(30)
+
+
+def test_the_time_of_calls_is_added_up_and_not_that_of_waiting(monkeypatch):
+    now, failing = [0.0], [OSError("away")]
+    monkeypatch.setattr("study.delivery.time.perf_counter", lambda: now[0])
+    delivery = Delivery()
+
+    def wait(delay_s):
+        now[0] += 100.0
+
+    monkeypatch.setattr(delivery._given_up, "wait", wait)
+
+    def send():
+        now[0] += 2.0
+        if failing:
+            raise failing.pop()
+
+    delivery.put(send)
+    assert delivery.close(30)
+    assert delivery.sending_s == 4.0

@@ -60,3 +60,47 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
         assert isinstance(tiles, NodeTiles) is mapped
         if mapped:
             assert (place / "tiles" / data.tiles[split].checksum / "images.npy").is_file()
+
+
+@pytest.fixture
+def profiled(make_config, monkeypatch):
+    """Hands out anew, as every run of the command does."""
+    monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(space="w1,label_frac=0.25/1", cpus=0.5, profile=True)
+    data = read_data(config, find_dataset(config))
+    budgets = prepare(config, plan_arms(config), data)
+    trials = [search_trial(config, arm, 0, {}) for arm in plan_arms(config)]
+    return config, trials, lambda: make_hand_out(config, data, budgets, find_slots(config))
+
+
+def test_without_a_profile_nothing_is_timed_or_traced(study):
+    config, hand_out = study
+    handed = hand_out(search_trial(config, plan_arms(config)[0], 0, {}))
+    assert (handed["timed_since"], handed["trace"]) == (None, False)
+
+
+def test_the_first_trial_is_traced_also_when_it_is_handed_out_again(profiled):
+    _, trials, begin = profiled
+    hand_out = begin()
+    order = [trials[1], trials[0], trials[1], trials[2]]
+    assert [hand_out(trial)["trace"] for trial in order] == [True, False, True, False]
+
+
+def test_every_trial_is_told_when_it_was_handed_out(profiled, monkeypatch):
+    _, trials, begin = profiled
+    moments = iter([100.0, 200.0])
+    hand_out = begin()
+    monkeypatch.setattr("study.hand_out.time.time", lambda: next(moments))
+    assert [hand_out(trial)["timed_since"] for trial in trials[:2]] == [100.0, 200.0]
+
+
+def test_a_study_goes_on_to_trace_unless_it_has_a_trace(profiled):
+    config, trials, begin = profiled
+    begin()(trials[0])
+    hand_out = begin()  # the trial of before had been traced by no means
+    assert hand_out(trials[1])["trace"]
+    folder = config.folder / "trials" / trials[1].key / "profile"
+    folder.mkdir(parents=True)
+    (folder / "trace.json.gz").write_bytes(b"")
+    hand_out = begin()
+    assert not any(hand_out(trial)["trace"] for trial in trials)

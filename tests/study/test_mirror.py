@@ -405,3 +405,24 @@ def test_a_killed_restore_is_completed_by_the_next(
         assert (trial / "model.pt").read_bytes() == content
         assert json.loads((trial / END).read_text()) == {"index": index}
     assert (folder / "study.yaml").exists()
+
+
+def _times(folder: Path, num: int) -> str:
+    text = json.dumps({"sessions": [{"wall_s": 1.0}] * num})
+    (folder / "times.json").write_text(text)
+    return text
+
+
+@pytest.mark.parametrize(("here", "kept"), [(None, 2), (1, 2), (3, 3)])
+def test_times_come_from_where_more_sessions_were(
+    mirror: Mirror, folder: Path, store: Store, here: int | None, kept: int
+):
+    _manifest(folder)
+    _times(folder, 2)
+    mirror.save("study.yaml", "times.json")
+    (folder / "times.json").unlink()
+    if here is not None:
+        _times(folder, here)
+    Mirror(folder, store).restore()
+    assert len(json.loads((folder / "times.json").read_text())["sessions"]) == kept
+    assert _files(folder) == ["study.yaml", "times.json"]

@@ -260,3 +260,17 @@ def test_a_loss_that_tune_tells_twice_is_served_again(callback, recorder, told):
     shown.run_metadata.num_failures = 4
     callback.on_trial_error(0, [], shown)
     assert read_outcome(folder).state == "failed", "its retries are used up"
+
+
+def test_the_next_attempt_of_a_profiled_trial_starts_when_the_last_has_failed(
+    callback, told, monkeypatch
+):
+    """Tune hands it out as it was; its start would count from the first hand-out again."""
+    monkeypatch.setattr("study.tracking.time.time", lambda: 500.0)
+    shown, _, _ = told("search", RuntimeError("worker lost"))
+    shown.max_failures = 2
+    for since, then in ((100.0, 500.0), (None, None)):
+        shown.config["timed_since"] = since
+        callback.on_trial_start(0, [], shown)
+        callback.on_trial_recover(0, [], shown)
+        assert shown.config["timed_since"] == then

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -401,3 +402,33 @@ def test_pictures_of_the_test_tiles_are_sent_once(open_runs, record, client, tmp
     monkeypatch.setattr(MlflowClient, "log_artifact", spied)
     open_runs()
     assert sent == ["study.yaml", "c1_reference.png"]
+
+
+@pytest.mark.parametrize("state", ["finished", "pruned", "failed"])
+def test_the_profile_of_a_trial_goes_with_it_however_it_ended(
+    open_runs, children, client, trial, finished, tmp_path, state
+):
+    folder, outcome = finished
+    if state != "finished":
+        folder = tmp_path / state
+        write = write_pruned if state == "pruned" else partial(write_failed, traceback="NaN")
+        write(folder, trial, ROWS)
+        outcome = read_outcome(folder)
+    (folder / "profile").mkdir()
+    for name in ("trace.json.gz", "operators.txt"):
+        (folder / "profile" / name).write_bytes(b"a")
+    runs = open_runs()
+    runs.begin(trial)
+    runs.end(folder, outcome, 1)
+    (run,) = children()
+    found = [file.path for file in client.list_artifacts(run.info.run_id, "profile")]
+    assert found == ["profile/operators.txt", "profile/trace.json.gz"]
+
+
+def test_times_of_the_study_are_metrics_of_its_run(open_runs, record, runs, client):
+    open_runs(record)
+    record.log_times(dict)
+    assert runs()[0].data.metrics == {}
+    record.log_times(lambda: {"time/wall_s": 10.0, "time/sessions": 1.0})
+    record.log_times(lambda: {"time/wall_s": 15.0, "time/sessions": 2.0})
+    assert runs()[0].data.metrics == {"time/wall_s": 15.0, "time/sessions": 2.0}

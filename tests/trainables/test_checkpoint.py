@@ -74,6 +74,7 @@ def test_plain_values_are_restored(tmp_path):
     saved.best_weights = {"0.weight": torch.tensor([1.5])}
     saved.history = [{"step": 1, "train/loss": 0.5}, {"step": 3, "val/kappa": math.nan}]
     saved.train_s, saved.eval_s = 1.25, 0.5
+    saved.seconds = {"start": 3.5, "data": 0.25}
     saved.save(path)
     restored = _state(seed=1)
     restored.restore(path, CPU)
@@ -82,6 +83,7 @@ def test_plain_values_are_restored(tmp_path):
     assert restored.history[0] == {"step": 1, "train/loss": 0.5}
     assert math.isnan(restored.history[1]["val/kappa"])
     assert (restored.train_s, restored.eval_s) == (1.25, 0.5)
+    assert restored.seconds == {"start": 3.5, "data": 0.25}
 
 
 def test_a_state_without_validation_is_restored(tmp_path):
@@ -89,6 +91,24 @@ def test_a_state_without_validation_is_restored(tmp_path):
     restored = _state()
     restored.restore(tmp_path / "checkpoint.pt", CPU)
     assert (restored.best_score, restored.best_weights, restored.history) == (-math.inf, {}, [])
+
+
+def test_a_state_of_before_parts_were_measured_is_restored(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    saved = _advance(_state())
+    original = torch.save
+    with monkeypatch.context() as older:
+        older.setattr(
+            torch,
+            "save",
+            lambda state, file: original({k: state[k] for k in state if k != "seconds"}, file),
+        )
+        saved.save(path)
+    assert "seconds" not in read_state(path, CPU)
+    restored = _state(seed=1)
+    restored.restore(path, CPU)
+    assert (restored.step, restored.seconds) == (3, {})
+    assert _same(saved, restored)
 
 
 def test_nothing_happens_without_a_file(tmp_path):

@@ -1,6 +1,8 @@
 """What a trial leaves in its folder, without Ray."""
 
+import gzip
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +20,11 @@ from trainables.data.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.stopwatch import PARTS
+from trainables.storage.store import Store
 from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
 from trainables.tile_maps import MAPS
+from trainables.trace import OPERATORS, PROFILE, TRACE
 
 TRAINING = TrainingConfig(
     width=2,
@@ -70,6 +75,8 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "gpus": 0,
                 "checkpoint_every_s": 0.0,
                 "keep_maps": False,
+                "timed_since": None,
+                "trace": False,
             }
             | {name: change(budget, pixels) for name, change in changed.items()}
         )
@@ -186,6 +193,92 @@ def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
     (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")
     run("confirm", keep_maps=lambda *_: True)
     assert {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()} == whole
+
+
+def _metrics(folder):
+    return json.loads((folder / RESULT).read_text())["metrics"]
+
+
+def _lasting(folder):
+    """What a trial leaves, but for how long it took."""
+    record = json.loads((folder / RESULT).read_text())
+    record["metrics"] = {
+        name: value
+        for name, value in record["metrics"].items()
+        if not name.startswith(("perf/", "time/"))
+    }
+    files = {name: (folder / name).read_bytes() for name in (CONFUSION, PICTURE)}
+    return record, files, TrainedModel.load(folder / MODEL_FILE).build().state_dict()
+
+
+def test_a_profile_changes_nothing_but_what_it_adds(run, tmp_path):
+    plain = run("confirm").rename(tmp_path / "plain")
+    profiled = run("confirm", timed_since=lambda *_: time.time(), trace=lambda *_: True)
+    (one, files, weights), (other, other_files, other_weights) = map(_lasting, (plain, profiled))
+    assert one == other
+    assert files == other_files
+    assert weights.keys() == other_weights.keys()
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert not (plain / PROFILE).exists()
+    assert not any(name.startswith("time/") for name in _metrics(plain))
+    assert {file.name for file in (profiled / PROFILE).iterdir()} == {OPERATORS, TRACE}
+
+
+def test_a_profiled_trial_records_the_seconds_of_its_parts(run):
+    since = time.time() - 100
+    folder = run("confirm", timed_since=lambda *_: since, trace=lambda *_: True)
+    metrics = _metrics(folder)
+    measured = {name: value for name, value in metrics.items() if name.startswith("time/")}
+    assert set(measured) == {f"time/{part}_s" for part in PARTS}
+    assert 100 < measured["time/start_s"] < 100 + time.time() - since
+    assert sum(measured.values()) < time.time() - since
+    assert metrics["perf/test_s"] <= measured["time/test_s"]
+    assert metrics["perf/eval_s"] <= measured["time/validation_s"]
+
+
+def test_test_tiles_are_timed_without_a_profile_too(run):
+    assert _metrics(run("confirm"))["perf/test_s"] > 0
+    assert "perf/test_s" not in _metrics(run("search"))
+
+
+def test_an_interrupted_trial_adds_up_its_attempts_and_is_traced_once(run, tmp_path, monkeypatch):
+    """Ten seconds to start the first time, twenty the second; the report ends the first."""
+    told = []
+
+    def report(row):
+        told.append(row)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial.tune, "report", report)
+    with pytest.raises(KeyboardInterrupt):
+        run("search", timed_since=lambda *_: time.time() - 10, trace=lambda *_: True)
+    traced = (tmp_path / "search-a" / PROFILE / TRACE).stat().st_mtime_ns
+    folder = run("search", timed_since=lambda *_: time.time() - 20, trace=lambda *_: True)
+    assert 30 < _metrics(folder)["time/start_s"] < 60
+    assert (folder / PROFILE / TRACE).stat().st_mtime_ns == traced
+
+
+def test_the_trace_reaches_the_store_before_the_first_report(run, tmp_path, monkeypatch):
+    """A trial that is pruned there goes no further."""
+    store = Store(str(tmp_path / "store"))
+
+    def pruned(row):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial.tune, "report", pruned)
+    given = {"timed_since": time.time(), "trace": True, "store": store}
+    with pytest.raises(KeyboardInterrupt):
+        run("search", **{name: lambda *_, value=value: value for name, value in given.items()})
+    assert {f"{PROFILE}/{TRACE}", f"{PROFILE}/{OPERATORS}"} <= set(store.names())
+
+
+def test_the_trace_of_a_trial_names_its_parts(run):
+    folder = run("search", timed_since=lambda *_: time.time(), trace=lambda *_: True)
+    events = json.loads(gzip.decompress((folder / PROFILE / TRACE).read_bytes()))["traceEvents"]
+    ranges = {event["name"] for event in events if event.get("cat") == "user_annotation"}
+    assert {"data", "forward_backward", "validation"} <= ranges
+    assert "aten::convolution" in (folder / PROFILE / OPERATORS).read_text()
 
 
 @pytest.mark.parametrize("initialised", [True, False])

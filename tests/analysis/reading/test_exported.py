@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.reading.confusion import TileConfusion, TrialConfusion
-from analysis.reading.export import NO_PICTURES, write_export
+from analysis.reading.export import ADDED_COLUMNS, NO_PICTURES, write_export
 from analysis.reading.exported import load_exported
 from analysis.reading.load import StudyRecord, load_study
+from analysis.reading.study_times import StudyTimes
 from analysis.reading.trials import TRIAL_COLUMNS, trials_frame
 from analysis.report import make_curves, make_tables
 from analysis.schema import MODELS, PHASES, STATUSES, STUDY_STATUSES, StudyDataError, parse_study
 
 STUDIES = (
     "full", "variants", "one-seed", "one-model", "empty", "searching", "broken", "stopped",
-    "absent-class", "twice",
+    "absent-class", "twice", "profiled",
 )  # fmt: skip
 
 
@@ -31,6 +33,7 @@ def assert_same(exported: StudyRecord, tracked: StudyRecord) -> None:
     assert exported.failures == tracked.failures
     assert exported.notes == (*tracked.notes, NO_PICTURES)
     assert exported.tracking_uri == tracked.tracking_uri
+    assert exported.times == tracked.times
     assert exported.confusions.keys() == tracked.confusions.keys()
     for key, confusion in tracked.confusions.items():
         again = exported.confusions[key]
@@ -55,7 +58,7 @@ def test_every_study_comes_back_as_it_was(store: str, tmp_path: Path, study: str
     assert_same(load_exported(write_export(exported, tmp_path / "again.parquet")), tracked)
 
 
-@pytest.mark.parametrize("study", ["full", "variants", "absent-class", "broken"])
+@pytest.mark.parametrize("study", ["full", "variants", "absent-class", "broken", "profiled"])
 def test_tables_and_curves_are_the_same_bytes(store: str, tmp_path: Path, study: str) -> None:
     path = write_export(load_study(study, store), tmp_path / "study.parquet")
     written: list[dict[str, bytes]] = []
@@ -116,6 +119,9 @@ def records(draw: st.DrawFn) -> StudyRecord:
         failures={row["trial_key"]: draw(text) for row in rows if row["status"] == "failed"},
         notes=tuple(draw(st.lists(text, max_size=2))),
         tracking_uri="sqlite:///mlflow.db",
+        times=draw(st.none() | st.builds(StudyTimes, **{
+            one.name: st.floats(0.0, allow_infinity=False) for one in dataclass_fields(StudyTimes)
+        })),
     )  # fmt: skip
 
 
@@ -130,7 +136,7 @@ def test_any_record_comes_back(tmp_path: Path, record: StudyRecord) -> None:
 def with_metadata(table: pa.Table, **changed: str | None) -> pa.Table:
     metadata = dict(table.schema.metadata)
     for name, value in changed.items():
-        metadata.pop(f"urec_study.{name}".encode())
+        metadata.pop(f"urec_study.{name}".encode(), None)
         if value is not None:
             metadata[f"urec_study.{name}".encode()] = value.encode()
     return table.replace_schema_metadata(metadata)
@@ -144,7 +150,7 @@ def with_row(table: pa.Table, **changed: Any) -> pa.Table:
 
 
 CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
-    "newer": (lambda t: with_metadata(t, schema="2"), "at most 1, got 2 in .*newer urec-study"),
+    "newer": (lambda t: with_metadata(t, schema="3"), "at most 2, got 3 in .*newer urec-study"),
     "no version": (lambda t: with_metadata(t, schema=None), "schema must be a whole number"),
     "no name": (lambda t: with_metadata(t, name=None), r"\['urec_study.name'\] must be set"),
     "foreign": (lambda t: t.replace_schema_metadata({}), "must come from `python -m analysis exp"),
@@ -153,6 +159,8 @@ CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "yaml": (lambda t: with_metadata(t, study_yaml="a: [b"), "study.yaml must be YAML"),
     "yaml type": (lambda t: with_metadata(t, study_yaml="[1]"), "study.yaml must be a mapping"),
     "study status": (lambda t: with_metadata(t, status="done"), "status must be one of"),
+    "times": (lambda t: with_metadata(t, times="{"), "times must be a JSON object, got '{'"),
+    "added column": (lambda t: t.drop_columns(["test_s"]), r"columns \['test_s'\], got none"),
     "column": (lambda t: t.drop_columns(["lr", "w1"]), r"columns \['w1', 'lr'\]"),
     "type": (
         lambda t: t.set_column(0, "trial_key", pa.array([1] * len(t))),
@@ -240,3 +248,16 @@ def test_no_byte_can_change_in_silence(one_seed: Path, tmp_path: Path, store: st
         else:
             assert_same(exported, tracked)
     assert num_refused > len(pages) // 2
+
+
+def test_files_of_the_first_version_are_read(store: str, tmp_path: Path) -> None:
+    """They have no times of test tiles and of parts, whatever the study recorded."""
+    tracked = load_study("profiled", store)
+    table = pq.read_table(write_export(tracked, tmp_path / "now.parquet"))
+    first = with_metadata(table.drop_columns(list(ADDED_COLUMNS[2])), schema="1", times=None)
+    pq.write_table(first, tmp_path / "first.parquet")
+    found = load_exported(tmp_path / "first.parquet")
+    assert found.times is None
+    assert found.trials[list(ADDED_COLUMNS[2])].isna().all(axis=None)
+    others = [name for name in TRIAL_COLUMNS if name not in ADDED_COLUMNS[2]]
+    pd.testing.assert_frame_equal(found.trials[others], tracked.trials[others])

@@ -20,7 +20,8 @@ def record(
     """A study of these trials; what a trial does not say is as of a finished one of 100 s."""
     known = {
         "status": "finished", "phase": "confirm", "variant": "unet", "label_frac": 0.1,
-        "steps": 10.0, "batch_size": 4.0, "train_s": 90.0, "eval_s": 10.0, "patches_per_s": 40 / 90,
+        "steps": 10.0, "batch_size": 4.0, "train_s": 90.0, "eval_s": 10.0, "test_s": math.nan,
+        "patches_per_s": 40 / 90,
         "peak_memory_mib": 500.0, "workers": math.nan, "reconstruct_on": "",
     }  # fmt: skip
     rows = [known | trial for trial in trials]
@@ -81,6 +82,36 @@ def test_costs_of_an_arm_by_hand() -> None:
     assert (total["num_trials"], total["train_s"], total["peak_memory_mib"]) == (3, 250.0, 700.0)
     assert total["patches_per_s"] == pytest.approx(120 / 250)
     assert math.isnan(total["trial_s"])
+
+
+def test_test_tiles_count_where_every_confirmation_trial_timed_them() -> None:
+    trials = [
+        {"test_s": 20.0, "workers": 2.0},
+        {"variant": "urec", "test_s": 60.0},
+        {"phase": "search"},
+    ]
+    frame = costs(record(trials))
+    confirm, search = row(frame, "unet", "confirm"), row(frame, "unet", "search")
+    assert (confirm["num_tested"], confirm["test_s"], confirm["trial_s"]) == (1, 20.0, 120.0)
+    assert confirm["cpu_hours"] == pytest.approx(4 * 2 * 120 / 3600)
+    assert math.isnan(search["test_s"])
+    assert search["cpu_hours"] == pytest.approx(4 * 100 / 3600)
+    assert row(frame, "unet", "total")["test_s"] == 20.0
+    assert row(frame, "urec", "confirm")["trial_s_per_unet"] == pytest.approx(160 / 120)
+    assert cost_notes(frame) == ()
+
+
+def test_arms_are_compared_without_test_tiles_where_some_were_not_timed() -> None:
+    """Trials from before they were timed: as then; hours count what is known."""
+    frame = costs(record([{}, {"variant": "urec", "test_s": 60.0}]))
+    urec = row(frame, "urec", "confirm")
+    assert (urec["test_s"], urec["trial_s"], urec["trial_s_per_unet"]) == (60.0, 100.0, 1.0)
+    assert urec["cpu_hours"] == pytest.approx(4 * 160 / 3600)
+    assert math.isnan(row(frame, "unet", "confirm")["test_s"])
+    assert cost_notes(frame) == (
+        "1 confirmation trial did not time the test tiles: no time per trial counts them, hours "
+        "count those of the others.",
+    )
 
 
 def test_urec_on_all_pixels_sees_as_many_patches_again() -> None:

@@ -91,8 +91,9 @@ def test_classes_stand_beside_what_is_published(store: str) -> None:
 def test_costs_show_what_is_not_known_as_missing() -> None:
     measured: dict[str, object] = {
         "model": "urec", "label_frac": 0.1, "phase": "confirm", "num_trials": 3, "num_failed": 1,
-        "num_pruned": 0, "num_timed": 2, "steps": 40000.0, "patches": 560000.0,
-        "patches_unannotated": 560000.0, "train_s": 1234.56, "eval_s": 7.0, "trial_s": 620.78,
+        "num_pruned": 0, "num_timed": 2, "num_tested": 1, "steps": 40000.0, "patches": 560000.0,
+        "patches_unannotated": 560000.0, "train_s": 1234.56, "eval_s": 7.0, "test_s": 3.0,
+        "trial_s": 620.78,
         "trial_s_per_unet": 1.5, "patches_per_s": 453.6, "peak_memory_mib": 2100.4,
         "gpu_hours": 0.0, "cpu_hours": 0.000344,
     }  # fmt: skip
@@ -101,9 +102,9 @@ def test_costs_show_what_is_not_known_as_missing() -> None:
     text = costs_table(pd.DataFrame([measured, unknown], columns=list(COST_COLUMNS)))
     assert text.readable[1] == [
         f"10{NBSP}%", "U-REC", "confirm", "3", "2", "40,000", "560,000", "560,000", "1,234.6",
-        "7.0", "620.8", "1.50", "454", "2,100", "0", "0.000344",
+        "7.0", "3.0", "620.8", "1.50", "454", "2,100", "0", "0.000344",
     ]  # fmt: skip
-    assert text.readable[2][5:] == ["\N{EN DASH}"] * 11
+    assert text.readable[2][5:] == ["\N{EN DASH}"] * 12
     rows = csv_rows(text.csv)
     assert list(rows[0]) == list(COST_COLUMNS)
     assert (rows[0]["cpu_hours"], rows[0]["gpu_hours"], rows[1]["gpu_hours"]) == (

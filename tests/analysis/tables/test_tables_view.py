@@ -17,7 +17,7 @@ PARENT = """
 """
 STUDIES = (
     "full", "variants", "one-seed", "one-model", "empty", "searching", "broken", "stopped",
-    "absent-class",
+    "absent-class", "profiled",
 )  # fmt: skip
 
 
@@ -179,3 +179,22 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
 
 def test_whole_numbers_are_grouped() -> None:
     assert (whole(1234567.0), whole(float("nan"))) == ("1,234,567", MISSING)
+
+
+def test_where_the_time_went_is_shown_where_it_was_measured(store: str) -> None:
+    html = rendered(view_of(store, "profiled")[0])
+    text = text_of(html)
+    assert "Where the time went" in text
+    assert f"Slots without a trial30.0 s15.0 % {MISSING} {MISSING} " in text
+    assert f"Writing the trace{MISSING}{MISSING} {MISSING} {MISSING} " in text
+    assert f"Tracking, beside the trials4.0 s{MISSING} {MISSING} {MISSING} " in text
+    assert 'href="#time_spent"' in html
+    assert "Where the time went" not in rendered(view_of(store, "full")[0])
+
+
+def test_test_tiles_have_a_column_where_they_were_timed(store: str) -> None:
+    timed, untimed = (rendered(view_of(store, name)[0]) for name in ("profiled", "full"))
+    assert "Test<br>tiles" in timed
+    assert "test tiles are those of confirmation trials" in timed
+    assert "Test<br>tiles" not in untimed
+    assert "the test tiles are not timed" in untimed

@@ -1,0 +1,216 @@
+"""Where the time of a study goes around its trials, over all sessions that were profiled.
+
+A session is one run of the command. Trials measure their own parts (`trainables.stopwatch`); here
+is how long the command ran, how long its slots held a trial, and what the driver spent on tracking.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ray.tune import Callback
+
+from study.delivery import Delivery
+from study.hand_out import HandOut
+from trainables.config import TrialConfig
+from trainables.files import write_atomically
+
+TIMES: Final = "times.json"
+_SAVE_EVERY_S: Final = 10.0
+"""A driver that is killed loses so much of its session's times."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """The times of one session, in seconds."""
+
+    slots: int
+    """Trials at once, as counted at its start."""
+    wall_s: float = 0.0
+    """From the start of the command's work."""
+    before_s: float = 0.0
+    """Of these, up to the first hand-out of a trial."""
+    slot_before_s: float = 0.0
+    """Slots times `before_s`."""
+    slot_s: float = 0.0
+    """Slots times wall seconds; where more trials ran than slots were counted, as many."""
+    trial_s: float = 0.0
+    """In which slots held a trial, from its hand-out until the driver saw its end."""
+    tracking_s: float = 0.0
+    """Of the thread that sends records to MLflow, while it sends; beside the trials."""
+    callback_s: float = 0.0
+    """Of the driver in Tune's callbacks; beside the trials."""
+
+
+class SessionTimes:
+    """Measures this session where a study is profiled; else every method does nothing."""
+
+    def __init__(self, folder: Path, *, is_on: bool) -> None:
+        """Start at the beginning of the command's work.
+
+        Args:
+            folder: Of the study; nothing is written there before a trial was handed out.
+            is_on: Whether the study is profiled.
+        """
+        self._path = folder / TIMES
+        self._is_on = is_on
+        self._start = self._last = time.perf_counter()
+        self._saved_at = self._start
+        self._earlier: list[dict[str, float]] = []
+        self._session: Session | None = None
+        self._delivery: Delivery | None = None
+        self._running: set[str] = set()
+        self._is_over = False
+
+    @contextmanager
+    def kept(self, slots: int, delivery: Delivery) -> Iterator[None]:
+        """Keep what is measured meanwhile, also where the session is stopped.
+
+        Args:
+            slots: Trials at once.
+            delivery: Carries records to MLflow.
+        """
+        if not self._is_on:
+            yield
+            return
+        self._earlier = read_sessions(self._path)
+        self._session, self._delivery = Session(slots=slots), delivery
+        try:
+            yield
+        finally:
+            self._finish()
+
+    def around(self, hand_out: HandOut) -> HandOut:
+        """The same hand-out; a slot holds the trial from then on."""
+
+        def timed(trial: TrialConfig) -> dict[str, Any]:
+            self._tick()
+            self._running.add(trial.key)
+            return hand_out(trial)
+
+        return timed if self._is_on else hand_out
+
+    def callbacks(self, callbacks: Sequence[Callback]) -> list[Callback]:
+        """The same callbacks, whose time is measured."""
+        if not self._is_on:
+            return list(callbacks)
+        return [TimedCallback(one, self._take_callback) for one in callbacks]
+
+    def ended(self, key: str) -> None:
+        """A trial has ended, and its slot is free."""
+        if self._is_on:
+            self._tick()
+            self._running.discard(key)
+            self.save()
+
+    def save(self) -> None:
+        """Write all sessions so far, this one too once a trial was handed out."""
+        if self._sessions() != self._earlier:
+            self._saved_at = time.perf_counter()
+            write_atomically(self._path, json.dumps({"sessions": self._sessions()}).encode())
+
+    def total(self) -> dict[str, float]:
+        """Sums over all sessions, this one ended now, by name of a metric; empty without any."""
+        self._finish()
+        sessions = self._sessions()
+        if not sessions:
+            return {}
+        summed = {name: sum(one[name] for one in sessions) for name in sessions[0]}
+        summed |= {"slots": max(one["slots"] for one in sessions), "sessions": len(sessions)}
+        return {f"time/{name}": float(value) for name, value in summed.items()}
+
+    def _sessions(self) -> list[dict[str, float]]:
+        if self._session is None or self._session.trial_s == 0:
+            return self._earlier
+        return [*self._earlier, asdict(self._session)]
+
+    def _finish(self) -> None:
+        if not self._is_over and self._session is not None:
+            self._tick()
+            self._is_over = True
+            self.save()
+
+    def _tick(self) -> None:
+        """Bring all sums to this moment."""
+        session, now = self._session, time.perf_counter()
+        if session is None or self._is_over:
+            return
+        if self._delivery is not None:
+            session.tracking_s = self._delivery.sending_s
+        passed, self._last = now - self._last, now
+        num_running = len(self._running)
+        slots = max(session.slots, num_running)
+        session.wall_s = now - self._start
+        session.slot_s += slots * passed
+        session.trial_s += num_running * passed
+        if session.trial_s == 0:
+            session.before_s, session.slot_before_s = session.wall_s, session.slot_s
+
+    def _take_callback(self, seconds: float) -> None:
+        if self._session is not None:
+            self._session.callback_s += seconds
+        if time.perf_counter() - self._saved_at >= _SAVE_EVERY_S:
+            self._tick()
+            self.save()
+
+
+class TimedCallback(Callback):
+    """Measures what the study's callbacks do of what Tune offers."""
+
+    def __init__(self, inner: Callback, take: Callable[[float], None]) -> None:
+        """Stand before another callback.
+
+        Args:
+            inner: The callback.
+            take: Is given the seconds of every call.
+        """
+        self._inner = inner
+        self._take = take
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Pass on."""
+        self._pass_on("on_step_end", iteration=iteration, trials=trials, **info)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Pass on."""
+        self._pass_on("on_trial_start", iteration=iteration, trials=trials, trial=trial, **info)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Pass on."""
+        given = {"iteration": iteration, "trials": trials, "trial": trial, "result": result}
+        self._pass_on("on_trial_result", **given, **info)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Pass on."""
+        self._pass_on("on_trial_recover", iteration=iteration, trials=trials, trial=trial, **info)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Pass on."""
+        self._pass_on("on_trial_complete", iteration=iteration, trials=trials, trial=trial, **info)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Pass on."""
+        self._pass_on("on_trial_error", iteration=iteration, trials=trials, trial=trial, **info)
+
+    def _pass_on(self, event: str, **given: Any) -> None:
+        start = time.perf_counter()
+        try:
+            getattr(self._inner, event)(**given)
+        finally:
+            self._take(time.perf_counter() - start)
+
+
+def read_sessions(path: Path) -> list[dict[str, float]]:
+    """Sessions that were measured before; none where there is no file."""
+    if not path.exists():
+        return []
+    sessions: list[dict[str, float]] = json.loads(path.read_text())["sessions"]
+    return sessions

@@ -1,0 +1,29 @@
+"""What the command says at its end."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.study_outcome import StudyOutcome
+
+
+@pytest.fixture
+def outcome(tmp_path: Path) -> StudyOutcome:
+    return StudyOutcome(
+        name="s", folder=tmp_path / "s", tracking_uri="sqlite:///mlflow.db", parent_run_id="r",
+        num_trials=3, num_failed=0, num_left_out=0,
+    )  # fmt: skip
+
+
+def test_where_the_profile_is(outcome, tmp_path):
+    table = tmp_path / "s" / "report" / "tables" / "time_spent.md"
+    table.parent.mkdir(parents=True)
+    trace = tmp_path / "trace.json.gz"
+    profiled = replace(outcome, is_profiled=True, trace=trace)
+    assert profiled.profile == "", "neither is there"
+    table.touch()
+    assert profiled.profile == f"profile {table}\n"
+    trace.touch()
+    assert profiled.profile == f"profile {table} {trace}\n"
+    assert outcome.profile == "", "an earlier run of the command was profiled, this one not"
