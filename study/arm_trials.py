@@ -15,7 +15,7 @@ from study.samplers import ArmSampler, Values, distributions, tried_first
 
 
 class ArmTrials:
-    """An Optuna study and its copy in memory.
+    """An Optuna study in memory and its record in the database.
 
     Samplers and pruners read all trials again and again, which takes a database ten times as long
     as a trial takes to be put on record.
@@ -36,17 +36,21 @@ class ArmTrials:
         self._arm = arm
         self._distributions = distributions(arm)
         self._first = tried_first(config, arm)
-        self._record = optuna.create_study(
-            storage=storage, study_name=arm.name, direction="maximize", load_if_exists=True
+        self._record = optuna.storages.RDBStorage(storage)
+        opened = optuna.create_study(
+            storage=self._record, study_name=arm.name, direction="maximize", load_if_exists=True
         )
+        self._record_id = self._record.get_study_id_from_name(arm.name)
         self._known = optuna.create_study(direction="maximize", pruner=_build_pruner(config))
-        for trial in self._record.get_trials(deepcopy=False):
+        self._ids: list[int] = []
+        for trial in opened.get_trials(deepcopy=False):
             if len(trial.params) < len(self._distributions):
                 raise StudyHaltedError(
                     f"the search of {arm.name} was begun by an earlier version, which left a trial "
                     "without values; take another --name"
                 )
             self._known.add_trial(trial)
+            self._ids.append(trial._trial_id)
 
     def all(self) -> list[FrozenTrial]:
         """All trials, in the order of their numbers; not to be changed."""
@@ -66,7 +70,7 @@ class ArmTrials:
         else:
             self._known.sampler = ArmSampler(self._config, self._arm, number)
             self._known.ask(self._distributions)
-        self._record.add_trial(self.all()[number])
+        self._ids.append(self._record.create_new_trial(self._record_id, self.all()[number]))
         return number
 
     def values(self, number: int) -> Values:
@@ -82,12 +86,15 @@ class ArmTrials:
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Put the end of a trial on record."""
-        states = {"pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        for optuna_study in (self._record, self._known):
-            if outcome.state == "finished":
-                optuna_study.tell(number, outcome.score)
-            else:
-                optuna_study.tell(number, state=states[outcome.state])
+        states = {
+            "finished": TrialState.COMPLETE,
+            "pruned": TrialState.PRUNED,
+            "failed": TrialState.FAIL,
+        }
+        score = outcome.score if outcome.state == "finished" else None
+        self._known.tell(number, score, states[outcome.state])
+        told = self.all()[number]
+        self._record.set_trial_state_values(self._ids[number], told.state, told.values)
 
     def should_prune(self, number: int, rows: Rows) -> bool:
         """Put the validations of a trial on record; whether it is to be stopped.
@@ -97,6 +104,7 @@ class ArmTrials:
         if self._config.pruner == "none":
             return False
         frozen = self.all()[number]
+        trial = optuna.Trial(self._known, frozen._trial_id)
         validations = self._config.training.validation_steps()
         measure = f"val/{self._config.training.select_by}"
         for row in rows:
@@ -105,18 +113,12 @@ class ArmTrials:
             validation = validations.index(int(row["step"])) + 1
             if validation in frozen.intermediate_values:  # told before the trial was interrupted
                 continue
-            self._trial(self._record, number).report(row[measure], validation)
-            trial = self._trial(self._known, number)
+            self._record.set_trial_intermediate_value(self._ids[number], validation, row[measure])
             trial.report(row[measure], validation)
             # A trial at its end has nothing left to save.
             if validation < len(validations) and trial.should_prune():
                 return True
         return False
-
-    @staticmethod
-    def _trial(optuna_study: optuna.Study, number: int) -> optuna.Trial:
-        frozen = optuna_study.get_trials(deepcopy=False)[number]
-        return optuna.Trial(optuna_study, frozen._trial_id)
 
 
 def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:

@@ -147,7 +147,7 @@ def _require(config: TrainingConfig, name: str, holds: bool, rule: str) -> None:
 
 def _check_types(config: TrainingConfig | TrialConfig) -> None:
     """Refuse a value of another type than its field's, as a YAML file may bring it."""
-    for name, hint in get_type_hints(type(config)).items():
+    for name, hint in _HINTS[type(config)].items():
         value = getattr(config, name)
         if get_origin(hint) is Literal:
             choices = get_args(hint)
@@ -160,3 +160,7 @@ def _check_types(config: TrainingConfig | TrialConfig) -> None:
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
             names = " or ".join(kind.__name__ for kind in get_args(hint) or (hint,))
             raise ConfigError(f"{name} must be of type {names}, got {value!r}")
+
+
+_HINTS: Final = {kind: get_type_hints(kind) for kind in (TrainingConfig, TrialConfig)}
+"""Parsed once: a driver builds thousands."""
