@@ -54,8 +54,8 @@ class Difference:
 
     @property
     def is_within_noise(self) -> bool:
-        """Whether seeds move the score more than the precision does."""
-        return self.low <= 0 <= self.high and abs(self.mean) < self.sd_seeds
+        """Whether the whole interval lies within one standard deviation over seeds."""
+        return -self.sd_seeds <= self.low and self.high <= self.sd_seeds
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -82,6 +83,8 @@ def run_tune(num_trials: int) -> float:
     import ray
     from ray import tune
 
+    # As in a study: no loggers and no snapshots of Tune's own.
+    os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1e9"}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "moments.txt"
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

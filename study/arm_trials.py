@@ -113,12 +113,22 @@ class ArmTrials:
             validation = validations.index(int(row["step"])) + 1
             if validation in frozen.intermediate_values:  # told before the trial was interrupted
                 continue
-            self._record.set_trial_intermediate_value(self._ids[number], validation, row[measure])
             trial.report(row[measure], validation)
             # A trial at its end has nothing left to save.
-            if validation < len(validations) and trial.should_prune():
+            is_pruned = validation < len(validations) and trial.should_prune()
+            self._put_validation(number, validation, row[measure])
+            if is_pruned:
                 return True
         return False
+
+    def _put_validation(self, number: int, validation: int, score: float) -> None:
+        """Put a validation on record, and what the pruner has noted of the trial: its rungs.
+
+        The score goes last: what was cut off before it is done again.
+        """
+        for name, value in self.all()[number].system_attrs.items():
+            self._record.set_trial_system_attr(self._ids[number], name, value)
+        self._record.set_trial_intermediate_value(self._ids[number], validation, score)
 
 
 def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:

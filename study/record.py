@@ -13,7 +13,6 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from study.databases import create_mlflow_database
-from study.delivery import now_ms
 from study.errors import StudyHaltedError
 from study.trial_runs import TrialRuns, artifact_errors, search_runs
 from trainables.errors import ConfigError
@@ -119,15 +118,15 @@ class StudyRecord:
             if known.get(f"{folder.name}/{file.name}") != file.stat().st_size:
                 self._client.log_artifact(self.parent_id, str(file), folder.name)
 
-    def log_times(self, times: Callable[[], Mapping[str, float]]) -> None:
+    def log_times(self, times: Callable[[], Mapping[str, float]], time_ms: int) -> None:
         """Write where the time went around the trials.
 
         Args:
             times: Gives the metrics by name, none for a study that is not profiled; called when
                 all records before have arrived.
+            time_ms: The metrics' time, the same when the call is repeated.
         """
-        now = now_ms()
-        metrics = [Metric(name, value, now, 0) for name, value in times().items()]
+        metrics = [Metric(name, value, time_ms, 0) for name, value in times().items()]
         if metrics:
             self._client.log_batch(self.parent_id, metrics=metrics)
 

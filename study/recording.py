@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -80,7 +80,9 @@ def wait_for(delivery: Delivery, uri: str, say: Callable[[str], None]) -> None:
         )
 
 
-def repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
+def repair(
+    config: StudyConfig, refused: str, num_failed: int, times: Callable[[], Mapping[str, float]]
+) -> StudyRecord:
     """Once more what MLflow refused, a run that somebody deleted, say.
 
     Raises:
@@ -90,6 +92,7 @@ def repair(config: StudyConfig, refused: str, num_failed: int) -> StudyRecord:
         record, runs = open_records(config)
         for folder, outcome in ended_trials(trials_folder(config)):
             runs.add(folder, outcome, now_ms())
+        record.log_times(times, now_ms())
         record.close(num_failed)
     except (MlflowException, OSError) as error:
         raise StudyHaltedError(f"MLflow refused records: {refused}; then {error}") from None

@@ -166,12 +166,11 @@ def _run_trials(
             _keep_best_model(config, arm, mirror)
         states = [outcome.state for _, outcome in ended_trials(trials)]
         if config.profile:
-            delivery.put(partial(record.log_times, times.total))
+            delivery.put(partial(record.log_times, times.total, now_ms()))
         delivery.put(partial(record.close, states.count("failed")))
         wait_for(delivery, uri, _say)
     if delivery.refused:
-        record = repair(config, delivery.refused[0], states.count("failed"))
-        record.log_times(times.total)
+        record = repair(config, delivery.refused[0], states.count("failed"), times.total)
     if (config.folder / TIMES).exists():
         mirror.save(TIMES)
     return StudyOutcome(

@@ -68,7 +68,9 @@ class TrialRuns:
     def begin(self, trial: TrialConfig) -> None:
         """Go on with the run of an interrupted trial, or start one; one that had ended goes."""
         key = trial.key
-        if key in self._asked:  # a server that went away may have created a run and not said so
+        # A server that went away may have created a run and not said so; a person may have deleted
+        # one that was there.
+        if key in self._asked or key in self._ids:
             condition = f"{self._is_child} and tags.trial_key = '{key}'"
             self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
         self._asked.add(key)

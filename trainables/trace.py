@@ -116,8 +116,8 @@ class Tracer:
         """Stop and write the files, the trace last: with it the trial has been traced."""
         assert self._folder is not None
         self._profiler = None
-        profiler.stop()
         with self._watch.part("trace"):
+            profiler.stop()  # which collects the events, slowly
             order = "self_cpu_time_total"
             if self._device.type == "cuda":
                 order = "self_device_time_total"

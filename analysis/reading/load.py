@@ -100,7 +100,8 @@ def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
         tracking_uri=uri,
         run_id=parent.info.run_id,
         artifact_uri=parent.info.artifact_uri,
-        times=study_times(parent.data.metrics, name),
+        # Trials since the last end have recorded parts that its times do not hold.
+        times=study_times(parent.data.metrics, name) if info.status == "finished" else None,
     )
 
 

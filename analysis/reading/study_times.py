@@ -80,5 +80,7 @@ def _checked(values: Mapping[str, object], where: str) -> StudyTimes:
         value = values[name]
         if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             raise StudyDataError(f"{name} must be a number >= 0, got {value!r} in {where}")
+        if value == 0 and name in ("sessions", "slots", "slot_s"):
+            raise StudyDataError(f"{name} must be above 0, got {value!r} in {where}")
         numbers[name] = float(value)
     return StudyTimes(**numbers)

@@ -60,10 +60,9 @@ def time_spent(record: StudyRecord) -> pd.DataFrame:
     parts = {part: _sum(measured[f"time_{part}_s"]) for part in TIME_PARTS}
     around = {}
     if times is not None:
-        in_parts = sum(seconds for seconds in parts.values() if not math.isnan(seconds))
         around = {
             "before": times.slot_before_s,
-            "rest": times.trial_s - in_parts,
+            "rest": times.trial_s - _in_parts(measured),
             "idle": times.slot_s - times.slot_before_s - times.trial_s,
             "slots": times.slot_s,
             "tracking": times.tracking_s + times.callback_s,
@@ -118,6 +117,11 @@ def time_notes(record: StudyRecord) -> tuple[str, ...]:
             "The study has not ended since it was profiled: what its slots did besides is not on "
             "record."
         )
+    if times is not None and _in_parts(measured) > times.trial_s:
+        notes.append(
+            "The trials' own measures exceed the time in which the driver saw them: a command was "
+            "killed, or the clocks of two machines differ."
+        )
     finished = int((record.trials["status"] == "finished").sum())
     if num := finished - len(measured):
         notes.append(
@@ -130,6 +134,11 @@ def time_notes(record: StudyRecord) -> tuple[str, ...]:
 def _measured(record: StudyRecord) -> pd.DataFrame:
     """Trials that recorded their parts; `time_start_s` is one that all have."""
     return record.trials[record.trials["time_start_s"].notna()]
+
+
+def _in_parts(measured: pd.DataFrame) -> float:
+    """Seconds that trials have measured themselves."""
+    return float(measured[[f"time_{part}_s" for part in TIME_PARTS]].sum().sum())
 
 
 def _sum(values: pd.Series[float]) -> float:

@@ -409,6 +409,43 @@ def test_an_arm_of_low_scores_keeps_its_share_of_unpruned_trials(storage):
     assert 0 < pruned[0.01].count(False) < 9
 
 
+@pytest.mark.parametrize("restarts", ["between trials", "between validations"])
+def test_a_continued_search_prunes_as_an_undisturbed_one(
+    storage, optuna_database, tmp_path, restarts
+):
+    """The rungs that a trial had reached were forgotten with the driver: nothing was pruned."""
+    config = study(
+        models=["unet"], space="lr,label_frac=1", trials=6, num_validations=9, pruner="asha"
+    )
+
+    def stops(storage: str, restarts: str | None) -> list[int | None]:
+        search, found = open_search(config, storage), []
+        for scores in ([0.5, 0.9], [0.6, 0.4], [0.3, 0.8], [0.55, 0.5], [0.1, 0.1], [0.7, 0.7]):
+            if restarts == "between trials":
+                search = open_search(config, storage)
+            trial = search.next_trial()
+            assert trial is not None
+            course = [scores[0]] * 2 + [scores[1]] * 7
+            stopped = None
+            for num in range(1, 10):
+                if restarts == "between validations":
+                    search = open_search(config, storage)
+                    assert search.next_trial() == trial
+                if search.should_prune(trial.key, validations(trial, course[:num], num - 1)):
+                    stopped = num
+                    break
+            found.append(stopped)
+            state: Any = "finished" if stopped is None else "pruned"
+            outcome = Outcome(state=state, trial=trial, score=course[-1], history=[], record={})
+            search.complete(outcome)
+        return found
+
+    other = f"sqlite:///{shutil.copy(optuna_database, tmp_path / 'other.db')}"
+    undisturbed = stops(other, None)
+    assert len(set(undisturbed)) > 2, "trials stop at different rungs, and some do not"
+    assert stops(storage, restarts) == undisturbed
+
+
 def test_a_pruned_trial_is_told_with_its_intermediate_values_and_never_chosen(storage):
     config = study(models=["unet"], space="lr,label_frac=1", trials=2, num_validations=9,
                    pruner="asha")  # fmt: skip

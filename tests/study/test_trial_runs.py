@@ -299,6 +299,20 @@ def test_pruned_trial(open_runs, children, client, trial, tmp_path):
     assert "converged" not in run.data.tags
 
 
+def test_a_run_that_a_person_deleted_before_its_trial_goes_on_is_replaced(
+    open_runs, record, client, children, trial
+):
+    open_runs(record).begin(trial)
+    again = open_runs(record)
+    (deleted,) = children()
+    client.delete_run(deleted.info.run_id)
+    again.begin(trial)
+    again.log_rows(trial.key, ROWS, 1)
+    (run,) = children()
+    assert run.info.run_id != deleted.info.run_id
+    assert run.data.metrics["train/loss"] == 1.0
+
+
 def test_trial_of_a_deleted_study_folder_is_replaced(open_runs, children, trial, finished):
     """Its run in MLflow outlived the folder; a second one beside it counted the trial twice."""
     open_runs().add(*finished, 1)
@@ -427,8 +441,8 @@ def test_the_profile_of_a_trial_goes_with_it_however_it_ended(
 
 def test_times_of_the_study_are_metrics_of_its_run(open_runs, record, runs, client):
     open_runs(record)
-    record.log_times(dict)
+    record.log_times(dict, 1)
     assert runs()[0].data.metrics == {}
-    record.log_times(lambda: {"time/wall_s": 10.0, "time/sessions": 1.0})
-    record.log_times(lambda: {"time/wall_s": 15.0, "time/sessions": 2.0})
+    record.log_times(lambda: {"time/wall_s": 10.0, "time/sessions": 1.0}, 2)
+    record.log_times(lambda: {"time/wall_s": 15.0, "time/sessions": 2.0}, 3)
     assert runs()[0].data.metrics == {"time/wall_s": 15.0, "time/sessions": 2.0}
