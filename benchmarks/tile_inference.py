@@ -96,6 +96,21 @@ class Inference:
         """Of every pixel (H, W), as predicted last."""
         return self._classes.astype(np.uint8)
 
+    def where_the_time_goes(self) -> str:
+        """Share and rate of the convolutions, by torch's profiler, and what one alone reaches."""
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=activities, with_flops=True) as profiler:
+            self._predict()
+        averages = profiler.key_averages()
+        total_us = sum(one.self_cpu_time_total for one in averages)
+        taken_us = sum(one.self_cpu_time_total for one in averages if "convolution" in one.key)
+        gflop = sum(one.flops for one in averages if one.key == "aten::conv2d") / 1e9
+        return (
+            f"convolutions: {taken_us / total_us:.0%} of the product's time, at "
+            f"{gflop / taken_us * 1e6:.0f} GFLOP/s; one of 128 channels alone, again and again: "
+            f"{_lone_convolution_gflops():.0f} GFLOP/s"
+        )
+
     def _both_branches(self) -> NDArray[np.integer[Any]]:
         return self._window_by_window(lambda images: self._network(images)[0])
 
@@ -136,6 +151,20 @@ class Inference:
                     logits = segment(torch.from_numpy(window).float().to(self._device))
                     total[:, *place] += logits[0].cpu().numpy()
         return total.argmax(axis=0)
+
+
+def _lone_convolution_gflops() -> float:
+    """The best rate of one convolution of the network, whose tensors fit the cache."""
+    num, channels, side = 4, 128, 64
+    images = torch.randn(num, channels, side, side).to(memory_format=torch.channels_last)
+    layer = nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(20):
+            start = time.perf_counter()
+            layer(images)
+            seconds.append(time.perf_counter() - start)
+    return 2 * num * 9 * channels**2 * side**2 / min(seconds) / 1e9
 
 
 def _starts(length_px: int) -> list[int]:
@@ -182,6 +211,7 @@ def main() -> None:
         runs = {name: partial(ask, "seconds") for name, ask in asked.items()}
         seconds = measure_in_turns(runs, rounds=options.rounds)
         classes = {name: ask("classes") for name, ask in asked.items()}
+        reason = asked[_PRODUCT]("where_the_time_goes") if options.device == "cpu" else ""
     rates = {name: [megapixels / value for value in of] for name, of in seconds.items()}
     ratios = [
         Ratio(over=name, under=_REFERENCE, goal=_GOAL if name == _PRODUCT else None)
@@ -191,6 +221,7 @@ def main() -> None:
     print("\n" + figures_table(rates, "Mpx per second"))
     print("\n" + ratios_table(rates, ratios))
     differing = _print_classes(classes)
+    print(f"\n{reason}")
     write_json(
         options.json, before, rates, ratios=ratios, unit="Mpx per second", differing_px=differing
     )
