@@ -158,6 +158,7 @@ class TrackingCallback(Callback):
         assert outcome is not None
         if outcome.state == "finished":  # of a study that had no storage when it was interrupted
             remove_leftovers(folder)
+        self._history[_key(trial)] = []  # of a thousand trials they would stay in memory
         self._searcher.end(outcome)
         self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)

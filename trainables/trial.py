@@ -33,7 +33,7 @@ def run_trial(handed: dict[str, Any]) -> None:
     Raises:
         ValueError: If a search trial is handed test tiles.
     """
-    gc.collect()  # An actor runs many trials: what the last one left in cycles goes now.
+    _collect_garbage()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()  # and its memory to the other trials on the card
     if handed["workers"][1] > 0:
@@ -41,3 +41,14 @@ def run_trial(handed: dict[str, Any]) -> None:
     else:
         device = torch.device("cuda" if handed["gpus"] > 0 else "cpu")
         do_trial(handed, ALONE, device, tune.report)
+
+
+def _collect_garbage() -> None:
+    """Free what the last trial of this process left in cycles.
+
+    What is there before the first one, libraries above all, stays and is not looked through again,
+    which would take more than all else at the start of a trial.
+    """
+    gc.collect()
+    if gc.get_freeze_count() == 0:
+        gc.freeze()

@@ -1,8 +1,10 @@
 """What a trial leaves in its folder, without Ray."""
 
+import gc
 import gzip
 import json
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -289,3 +291,22 @@ def test_a_card_gets_back_what_the_last_trial_left(run, monkeypatch, initialised
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
     run("search")
     assert emptied == [True] * initialised
+
+
+class Left:
+    """Something that holds itself."""
+
+
+def test_what_a_trial_left_in_a_cycle_goes_at_the_start_of_the_next(run):
+    run("search")
+    left = Left()
+    left.itself = left
+    gone = weakref.ref(left)
+    gc.disable()
+    try:
+        del left
+        assert gone() is not None
+        run("search")
+        assert gone() is None
+    finally:
+        gc.enable()
