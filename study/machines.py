@@ -17,8 +17,8 @@ from study.cluster import (
 )
 from study.config import StudyConfig
 from study.slots import Slots, count_trials, find_slots
+from trainables.group_resources import release_group
 from trainables.storage.store import Store
-from trainables.worker_group import release_group
 
 _COUNT_EVERY_S: Final = 2.0
 """How often the machines of a cluster, which come and go, are counted."""

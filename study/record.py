@@ -14,7 +14,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from study.databases import create_mlflow_database
 from study.errors import StudyHaltedError
-from study.trial_runs import TrialRuns, artifact_errors, search_runs
+from study.mlflow_calls import artifact_errors, search_runs
+from study.trial_runs import TrialRuns
 from trainables.errors import ConfigError
 from trainables.tile_maps import TEST_TILES
 

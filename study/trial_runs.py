@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from study.arms import arm_of
+from study.mlflow_calls import artifact_errors, search_runs
 from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
@@ -52,7 +52,9 @@ class TrialRuns:
         self._commit = commit
         self._ids: dict[str, str] = {}
         self._asked: set[str] = set()
+        """Trials whose run was asked for before, and may be there although nobody said so."""
         self._untouched: set[str] = set()
+        """Trials whose run was made here, and has got no final measures yet."""
         self._ended: set[str] = set()
         self._last_step: dict[str, int] = {}
         by_key: dict[str, list[Run]] = {}
@@ -217,37 +219,3 @@ class TrialRuns:
             points = self._client.get_metric_history(self._ids[key], _EVERY_ROW)
             self._last_step[key] = max((point.step for point in points), default=-1)
         return self._last_step[key]
-
-
-@contextmanager
-def artifact_errors() -> Iterator[None]:
-    """Turn the errors of an artifact store's own library (S3's, say) into OSError."""
-    try:
-        yield
-    except (MlflowException, OSError):
-        raise
-    except Exception as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
-
-
-def search_runs(
-    client: MlflowClient,
-    experiment_id: str,
-    condition: str,
-    view: int = ViewType.ACTIVE_ONLY,
-) -> list[Run]:
-    """All runs that fulfil a condition, the active ones unless told otherwise."""
-    found: list[Run] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            filter_string=condition,
-            run_view_type=view,
-            max_results=1000,
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found

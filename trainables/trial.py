@@ -10,7 +10,6 @@ from ray import tune
 
 from trainables.ranks import ALONE
 from trainables.trial_work import do_trial
-from trainables.worker_group import run_group
 
 
 def run_trial(handed: dict[str, Any]) -> None:
@@ -37,6 +36,8 @@ def run_trial(handed: dict[str, Any]) -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()  # and its memory to the other trials on the card
     if handed["workers"][1] > 0:
+        from trainables.worker_group import run_group  # Ray Train takes a while to import
+
         run_group(handed, tune.report)
     else:
         device = torch.device("cuda" if handed["gpus"] > 0 else "cpu")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util import get_node_ip_address
-from ray.util.placement_group import (
-    PlacementGroup,
-    placement_group_table,
-    remove_placement_group,
-)
 from torch.distributed import DistBackendError, DistNetworkError
 
+from trainables.group_resources import memory_tag
 from trainables.ranks import Ranks
 from trainables.relay import Address, Receiver, Sender
 from trainables.storage.trial_files import scratch_folder
@@ -34,8 +28,6 @@ _RESIZE_S: Final = 60.0
 """An elastic group grows at most this often, or twice per checkpoint, from which it goes on."""
 _TIMEOUT_S: Final = 2 * 3600
 """Of a worker that waits for another, which may have to bring gigabytes of tiles to its node."""
-_LEAST_BYTES, _TAGS = 2**20, 2**26
-"""A worker asks for so little memory, and some bytes that tell its trial from others."""
 _PEER_LOST: Final = (RuntimeError, DistBackendError, DistNetworkError)
 """Exactly these; torch says other things with their subclasses."""
 
@@ -60,27 +52,6 @@ def run_group(handed: Mapping[str, Any], report: Report) -> None:
             ended.result()
         except WorkerGroupError as error:
             raise _cause(error) from error
-
-
-def release_group(folder: str) -> None:
-    """Free what a group holds that was left alone by the process of its trial.
-
-    Ray keeps the resources of a group until whoever made it says otherwise, or the study ends;
-    where that process was killed, nobody would.
-
-    Args:
-        folder: The trial's folder, as handed to it.
-    """
-    for number, known in placement_group_table().items():
-        bundles = known["bundles"].values()
-        is_ours = any(one.get("memory") == _memory_tag(folder) for one in bundles)
-        if is_ours and known["state"] != "REMOVED":
-            identity = ray.PlacementGroupID(bytes.fromhex(number))
-            remove_placement_group(PlacementGroup(identity))
-
-
-def _memory_tag(folder: str) -> int:
-    return _LEAST_BYTES + int.from_bytes(hashlib.sha256(folder.encode()).digest()[:8]) % _TAGS
 
 
 def _in_background(work: Callable[[], Any]) -> Future[Any]:
@@ -114,7 +85,7 @@ def _trainer(handed: Mapping[str, Any], address: Address, scratch: str) -> Torch
     scaling: dict[str, Any] = {  # ray's types know those of its first version alone
         "num_workers": high if low == high else (low, high),
         "use_gpu": gpus > 0,
-        "resources_per_worker": {"CPU": handed["cpus"], "memory": _memory_tag(handed["folder"])}
+        "resources_per_worker": {"CPU": handed["cpus"], "memory": memory_tag(handed["folder"])}
         | ({"GPU": gpus} if gpus > 0 else {}),
         "elastic_resize_monitor_interval_s": max(_RESIZE_S, 2 * handed["checkpoint_every_s"]),
     }

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from study.arms import confirm_trial, plan_arms
+from study.mlflow_calls import artifact_errors
 from study.outcomes import (
     TRACEBACK,
     Outcome,
@@ -23,7 +24,7 @@ from study.outcomes import (
     write_pruned,
 )
 from study.record import StudyRecord, check_store
-from study.trial_runs import TrialRuns, artifact_errors
+from study.trial_runs import TrialRuns
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
 from trainables.storage.trial_files import CONFUSION, RESULT

@@ -1,0 +1,44 @@
+"""Calls to MLflow that its client leaves half done: pages of runs, errors of artifact stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+
+@contextmanager
+def artifact_errors() -> Iterator[None]:
+    """Turn the errors of an artifact store's own library (S3's, say) into OSError."""
+    try:
+        yield
+    except (MlflowException, OSError):
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def search_runs(
+    client: MlflowClient,
+    experiment_id: str,
+    condition: str,
+    view: int = ViewType.ACTIVE_ONLY,
+) -> list[Run]:
+    """All runs that fulfil a condition, the active ones unless told otherwise."""
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            filter_string=condition,
+            run_view_type=view,
+            max_results=1000,
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found

@@ -1,0 +1,41 @@
+"""What a group of workers holds of a cluster, and how it is known as a trial's."""
+
+from __future__ import annotations
+
+import hashlib
+
+import ray
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group_table,
+    remove_placement_group,
+)
+
+_LEAST_BYTES, _TAGS = 2**20, 2**26
+"""A worker asks for so little memory, and some bytes that tell its trial from others."""
+
+
+def release_group(folder: str) -> None:
+    """Free what a group holds that was left alone by the process of its trial.
+
+    Ray keeps the resources of a group until whoever made it says otherwise, or the study ends;
+    where that process was killed, nobody would.
+
+    Args:
+        folder: The trial's folder, as handed to it.
+    """
+    for number, known in placement_group_table().items():
+        bundles = known["bundles"].values()
+        is_ours = any(one.get("memory") == memory_tag(folder) for one in bundles)
+        if is_ours and known["state"] != "REMOVED":
+            identity = ray.PlacementGroupID(bytes.fromhex(number))
+            remove_placement_group(PlacementGroup(identity))
+
+
+def memory_tag(folder: str) -> int:
+    """Bytes of memory that each worker of a trial asks Ray for: little, and told from others'.
+
+    Args:
+        folder: The trial's folder.
+    """
+    return _LEAST_BYTES + int.from_bytes(hashlib.sha256(folder.encode()).digest()[:8]) % _TAGS
