@@ -120,7 +120,12 @@ def records(draw: st.DrawFn) -> StudyRecord:
         notes=tuple(draw(st.lists(text, max_size=2))),
         tracking_uri="sqlite:///mlflow.db",
         times=draw(st.none() | st.builds(StudyTimes, **{
-            one.name: st.floats(0.0, allow_infinity=False) for one in dataclass_fields(StudyTimes)
+            one.name: st.floats(
+                0.0,
+                allow_infinity=False,
+                exclude_min=one.name in ("sessions", "slots", "slot_s"),
+            )
+            for one in dataclass_fields(StudyTimes)
         })),
     )  # fmt: skip
 

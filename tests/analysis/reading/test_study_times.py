@@ -27,6 +27,7 @@ def test_times_come_back_from_their_text() -> None:
         ({"time/wall_s": 1.0}, r"times must hold \['sessions', 'slots', .*\], got none in study s"),
         ({"time/slot_s": float("nan")}, "slot_s must be a number >= 0, got nan in study s"),
         ({"time/slot_s": -1.0}, "slot_s must be a number >= 0, got -1.0 in study s"),
+        ({"time/slot_s": 0.0}, "slot_s must be above 0, got 0.0 in study s"),
     ],
 )
 def test_times_that_break_the_contract_are_refused(metrics: dict[str, Any], message: str) -> None:
