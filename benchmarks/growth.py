@@ -30,8 +30,6 @@ from timing import (
 
 _IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
-__all__ = ["plot_growth"]
-
 
 def main() -> None:
     """Measure, print and draw."""

@@ -17,8 +17,8 @@ from study.samplers import ArmSampler, Values, distributions, tried_first
 class ArmTrials:
     """An Optuna study in memory and its record in the database.
 
-    Samplers and pruners read all trials again and again, which takes a database ten times as long
-    as a trial takes to be put on record.
+    Samplers and pruners read all trials again and again: from a database, that took most of the
+    time of a suggestion.
     """
 
     def __init__(self, config: StudyConfig, arm: Arm, storage: str) -> None:

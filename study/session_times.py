@@ -19,6 +19,7 @@ from ray.tune import Callback
 from study.delivery import Delivery
 from study.hand_out import HandOut
 from trainables.config import TrialConfig
+from trainables.errors import ConfigError
 from trainables.files import write_atomically
 
 TIMES: Final = "times.json"
@@ -209,8 +210,18 @@ class TimedCallback(Callback):
 
 
 def read_sessions(path: Path) -> list[dict[str, float]]:
-    """Sessions that were measured before; none where there is no file."""
+    """Sessions that were measured before; none where there is no file.
+
+    Raises:
+        ConfigError: If the file is damaged.
+    """
     if not path.exists():
         return []
-    sessions: list[dict[str, float]] = json.loads(path.read_text())["sessions"]
+    try:
+        sessions: list[dict[str, float]] = json.loads(path.read_text())["sessions"]
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"the times of earlier sessions must be JSON, got damage in {path}; remove the file to "
+            "go on without them"
+        ) from None
     return sessions

@@ -9,6 +9,7 @@ import pytest
 from analysis.reading.study_times import StudyTimes, study_times
 from analysis.reading.trials import TIME_PARTS
 from study.session_times import TIMES, SessionTimes, TimedCallback, read_sessions
+from trainables.errors import ConfigError
 from trainables.stopwatch import PARTS
 
 
@@ -209,3 +210,10 @@ def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
     found = study_times(times.total(), "s")
     assert found == StudyTimes(sessions=1, **EXPECTED)
     assert TIME_PARTS == PARTS
+
+
+@pytest.mark.parametrize("content", ['{"sessions": [', "[]", "{}"])
+def test_damaged_times_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / TIMES).write_text(content)
+    with pytest.raises(ConfigError, match=r"must be JSON, got damage in .*times\.json; remove"):
+        read_sessions(tmp_path / TIMES)
