@@ -205,6 +205,9 @@ class Mirror:
             if FAILURES in files and not self._trial(key).exists()  # of trials that have not ended
         ]
         store.download_all(attempts, self._folder)
+        for key, files in stored.items():
+            if {RESULT, PRUNED} & set(files) and set(_CHECKPOINTS) & set(files):
+                self.drop_checkpoints(key)  # its process or the driver was lost before it did so
         for trial in sorted((self._folder / TRIALS).glob("*")):
             there, place = set(stored.get(trial.name, ())), store.at(TRIALS, trial.name)
             files = files_below(trial, ".")

@@ -20,7 +20,7 @@ from study.errors import StudyHaltedError, is_disk_full
 from study.hand_out import make_hand_out, study_store, trials_folder
 from study.machines import Machines, machines_of
 from study.mirror import Mirror
-from study.outcomes import Outcome, ended_trials, read_outcome
+from study.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
 from study.preflight import (
     StudyData,
     check_output,
@@ -134,6 +134,8 @@ def _run_trials(
         times.kept(machines.slots.concurrent, delivery),
     ):
         for folder, outcome in ended_trials(trials):
+            if outcome.state != "failed":  # its process or the driver was lost before it did so
+                remove_leftovers(folder)
             delivery.put(partial(runs.add, folder, outcome, now_ms()))
         searches = _open_searches(config, longest_first(arms))
         num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)

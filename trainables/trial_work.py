@@ -63,6 +63,8 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
         score = ranks.from_first(_score(files.folder))
         if score is None:  # else its process was lost after all had been written
             score = _work(config, handed, ranks, device, files, watch, report)
+        if ranks.is_first:
+            files.remove_checkpoints()
     if ranks.is_first:
         report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
 
@@ -189,7 +191,6 @@ def _record(
     }
     write_atomically(files.folder / RESULT, json.dumps(record).encode())
     files.push(RESULT)
-    files.remove_checkpoints()
 
 
 def _colors(handed: Mapping[str, Any]) -> list[tuple[int, int, int]]:

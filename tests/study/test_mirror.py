@@ -111,7 +111,7 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
     mirror.save_database()
     _trial_in_store(store, "done", "maps/t ü.png", "model.pt", "checkpoint.pt", END)
     _trial_in_store(store, "running", "checkpoint.pt", "checkpoint-previous.pt", "failures.txt")
-    _trial_in_store(store, "pruned", "pruned.json")
+    _trial_in_store(store, "pruned", "pruned.json", "checkpoint-previous.pt")
     _trial_in_store(store, "failed", "failed.json", "traceback.txt")
     manifest = (folder / "study.yaml").read_bytes()
     shutil.rmtree(folder)
@@ -132,6 +132,8 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
     assert (folder / "study.yaml").read_bytes() == manifest
     assert (folder / "trials/done" / END).read_text() == END
     assert len(_database(folder, 0).trials) == 3
+    checkpoints = ("trials/running/checkpoint.pt", "trials/running/checkpoint-previous.pt")
+    assert {name for name in store.names() if "checkpoint" in name} == set(checkpoints)
 
 
 def test_what_is_here_stays(mirror: Mirror, folder: Path, store: Store):

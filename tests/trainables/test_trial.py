@@ -24,7 +24,7 @@ from trainables.inference import predict_logits
 from trainables.model_file import MODEL_FILE, TrainedModel
 from trainables.stopwatch import PARTS
 from trainables.storage.store import Store
-from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
+from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
 from trainables.tile_maps import MAPS
 from trainables.trace import OPERATORS, PROFILE, TRACE
 
@@ -273,6 +273,26 @@ def test_the_trace_reaches_the_store_before_the_first_report(run, tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         run("search", **{name: lambda *_, value=value: value for name, value in given.items()})
     assert {f"{PROFILE}/{TRACE}", f"{PROFILE}/{OPERATORS}"} <= set(store.names())
+
+
+def test_a_trial_that_was_lost_before_it_removed_its_checkpoints_does_so(
+    run, tmp_path, monkeypatch
+):
+    """After its record had reached the store: the next attempt has nothing else to do."""
+    store = Store(str(tmp_path / "store"))
+
+    def lost(self):
+        raise KeyboardInterrupt
+
+    given = {"store": lambda *_: store, "checkpoint_every_s": lambda *_: 0.0}
+    with monkeypatch.context() as losing:
+        losing.setattr(TrialFiles, "remove_checkpoints", lost)
+        with pytest.raises(KeyboardInterrupt):
+            run("search", **given)
+    assert {RESULT, CHECKPOINT} <= set(store.names())
+    run("search", **given)
+    assert RESULT in store.names()
+    assert CHECKPOINT not in store.names()
 
 
 def test_the_trace_of_a_trial_names_its_parts(run):
