@@ -5,8 +5,8 @@
 Trials of U-REC and U-Net on the built-in scenes, trained as a study trains them, in fp32 and in
 bf16 from the same seeds: the same budget, initial weights and patches. Printed are the mean F1 of
 the last validation of each, the mean of the paired differences with its 95 % t interval, and the
-standard deviation over seeds. bf16 is within seed noise where the interval holds 0 and the mean
-difference is smaller than that standard deviation. The scenes are written below `--output`, where a
+standard deviation over seeds. bf16 is within seed noise where the whole interval lies within one
+such standard deviation of zero. The scenes are written below `--output`, where a
 study would put them, if they are not there.
 """
 

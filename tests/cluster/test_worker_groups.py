@@ -19,10 +19,10 @@ def _lasting(record):
 
 @pytest.mark.slow
 def test_groups_take_turns_and_what_is_lost_changes_nothing(make_study):
-    """Six trials that want both CPUs each; of one a worker is killed, and then what leads it."""
-    options = {"space": "label_frac=1", "trials": 1, "workers": 2, "gpus": 0, "steps": 60}
-    options["num_validations"] = 12
-    disturbed = make_study("disturbed", seeds=2, **options)
+    """Four trials that want both CPUs each; of one a worker is killed, and then what leads it."""
+    options = {"space": "label_frac=1", "trials": 1, "seeds": 1, "workers": 2, "gpus": 0}
+    options |= {"steps": 60, "num_validations": 12}
+    disturbed = make_study("disturbed", **options)
     disturbed.start()
     key = "confirm-urec-f1.00-s1"
     for kind in (WORKER, LEADER):
@@ -35,13 +35,13 @@ def test_groups_take_turns_and_what_is_lost_changes_nothing(make_study):
         os.kill(disturbed.actors(kind)[0], signal.SIGKILL)
     disturbed.finish()
     found = disturbed.results()
-    assert len(found) == 6
+    assert len(found) == 4
     assert {record["metrics"]["perf/workers"] for record in found.values()} == {2}
     lost = {file.parent.name: file.read_text() for file in disturbed.trials.glob("*/failures.txt")}
     assert lost == {key: "2"}
     assert list(disturbed.trials.glob("*/checkpoint*")) == []
 
-    undisturbed = make_study("undisturbed", seeds=1, models=["urec"], **options)
+    undisturbed = make_study("undisturbed", models=["urec"], **options)
     undisturbed.start()
     undisturbed.finish()
     assert key in undisturbed.results()
