@@ -1,6 +1,6 @@
 """Whether training in bf16 changes the score of a trial.
 
-`python benchmarks/bf16_scores.py [--preset demo] [--fraction 0.1] [--seeds 6]`
+`python benchmarks/bf16_scores.py [--preset demo] [--fraction 0.1] [--seeds 16] [--first-seed 0]`
 
 Trials of U-REC and U-Net on the built-in scenes, trained as a study trains them, in fp32 and in
 bf16 from the same seeds: the same budget, initial weights and patches. Printed are the mean F1 of
@@ -78,7 +78,8 @@ def main() -> None:
     scores: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     arms = plan_arms(config)
-    for seed in range(options.seeds):
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    for seed in seeds:
         for arm in arms:
             for precision in _PRECISIONS:
                 name = f"{arm.model} {precision}"
@@ -140,8 +141,13 @@ def _print(
     seconds: dict[str, list[float]],
     differences: dict[str, Difference],
 ) -> None:
-    print(f"preset {options.preset}, label_frac {options.fraction}, seeds 0 to {options.seeds - 1}")
-    header = ["mean F1 of the last validation", *(f"seed {seed}" for seed in range(options.seeds))]
+    last = options.first_seed + options.seeds - 1
+    print(
+        f"preset {options.preset}, label_frac {options.fraction}, "
+        f"seeds {options.first_seed} to {last}"
+    )
+    seeds = range(options.first_seed, last + 1)
+    header = ["mean F1 of the last validation", *(f"seed {seed}" for seed in seeds)]
     rows = [[name, *(f"{score:.4f}" for score in of)] for name, of in scores.items()]
     print("\n" + markdown(header, rows))
     rows = [
@@ -170,7 +176,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--preset", default="demo", choices=list(PRESETS))
     parser.add_argument("--fraction", type=float, default=0.1, help="label_frac of both models")
-    parser.add_argument("--seeds", type=int, default=6, help="from 0 on")
+    parser.add_argument("--seeds", type=int, default=16, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="default: the preset's")
     parser.add_argument("--threads", type=int, help="default: torch's own number")
     parser.add_argument("--output", default="studies", help="folder of all studies")

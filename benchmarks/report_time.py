@@ -1,11 +1,11 @@
 """Time of `python -m analysis report` on a study of 500 runs, from start to end of the process.
 
-`python benchmarks/report_time.py [--repeats 3] [--keep FOLDER]`
+`python benchmarks/report_time.py [--rounds 3] [--keep FOLDER]`
 
 The study: 7 annotation fractions x 2 models x 10 seeds confirmed on 17 test tiles of 6 classes with
 eroded references, and search trials up to 500 runs; some 50 points per training curve, a picture
 per finished trial. It is inserted into an MLflow database directly, in the rows that MLflow writes.
-Printed are the medians and, of one more process, where CPU time goes.
+Printed are the spread and, of one more process, where CPU time goes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import os
 import resource
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,13 @@ import numpy as np
 import yaml
 from mlflow.tracking import MlflowClient
 from PIL import Image
+from timing import (
+    add_common_options,
+    figures_table,
+    surroundings,
+    surroundings_line,
+    write_json,
+)
 
 _ROOT = Path(__file__).parents[1]
 _NAME = "timed"
@@ -228,20 +234,21 @@ lap("read it again, make the report")
 def main() -> None:
     """Builds the study, times the report, prints where time goes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    add_common_options(parser, rounds=3)
     parser.add_argument("--keep", type=Path, help="folder that keeps the store and the report")
     options = parser.parse_args()
+    before = surroundings()
+    print(surroundings_line(before), flush=True)
     with tempfile.TemporaryDirectory(prefix="urec-report-time-") as temporary:
         folder = (options.keep or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         uri, num_points = build(folder)
-        spent = [timed(uri, folder / "report") for _ in range(options.repeats)]
-        wall, cpu = (statistics.median(seconds) for seconds in zip(*spent, strict=True))
-        print(
-            f"report of {_NUM_RUNS} runs, {num_points} metric points: {wall:.1f} s (CPU {cpu:.1f} "
-            f"s), median of {options.repeats}; load of the machine {os.getloadavg()[0]:.1f}",
-            flush=True,
-        )
+        spent = [timed(uri, folder / "report") for _ in range(options.rounds)]
+        wall, cpu = (list(seconds) for seconds in zip(*spent, strict=True))
+        figures = {"wall": wall, "CPU": cpu}
+        print(f"report of {_NUM_RUNS} runs, {num_points} metric points")
+        print("\n" + figures_table(figures, "seconds") + "\n", flush=True)
+        write_json(options.json, before, figures, unit="s")
         print(_run("-c", _PHASES, _NAME, uri, str(folder / "report")), end="")
 
 

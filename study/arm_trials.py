@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -12,6 +12,9 @@ from study.config import StudyConfig
 from study.errors import StudyHaltedError
 from study.outcomes import Outcome, Rows
 from study.samplers import ArmSampler, Values, distributions, tried_first
+
+_STOPPED_AT: Final = "urec:stopped_at"
+"""System attribute of a trial that the pruner gave up: the validation (from 1) after which."""
 
 
 class ArmTrials:
@@ -99,7 +102,8 @@ class ArmTrials:
     def should_prune(self, number: int, rows: Rows) -> bool:
         """Put the validations of a trial on record; whether it is to be stopped.
 
-        Without a pruner nobody asks for them, and they are on record elsewhere.
+        Without a pruner nobody asks for them, and they are on record elsewhere. A trial that was
+        given up, but whose driver was lost before it was stopped, is given up again.
         """
         if self._config.pruner == "none":
             return False
@@ -111,18 +115,18 @@ class ArmTrials:
             if measure not in row:
                 continue
             validation = validations.index(int(row["step"])) + 1
-            if validation in frozen.intermediate_values:  # told before the trial was interrupted
-                continue
-            trial.report(row[measure], validation)
-            # A trial at its end has nothing left to save.
-            is_pruned = validation < len(validations) and trial.should_prune()
-            self._put_validation(number, validation, row[measure])
-            if is_pruned:
+            if validation not in frozen.intermediate_values:  # else told before it was interrupted
+                trial.report(row[measure], validation)
+                # A trial at its end has nothing left to save.
+                if validation < len(validations) and trial.should_prune():
+                    trial.storage.set_trial_system_attr(frozen._trial_id, _STOPPED_AT, validation)
+                self._put_validation(number, validation, row[measure])
+            if self.all()[number].system_attrs.get(_STOPPED_AT) == validation:
                 return True
         return False
 
     def _put_validation(self, number: int, validation: int, score: float) -> None:
-        """Put a validation on record, and what the pruner has noted of the trial: its rungs.
+        """Put a validation on record, and what is noted of the trial: its rungs, and its end.
 
         The score goes last: what was cut off before it is done again.
         """

@@ -16,11 +16,12 @@ from study.database_copy import (
     database_state,
     replace_database,
 )
-from study.outcomes import FAILED, FAILURES, PRUNED
+from study.outcomes import FAILED, FAILURES, PRUNED, read_outcome
 from study.preparation import BUDGETS, MANIFEST
-from study.session_times import TIMES, read_sessions
+from study.session_times import TIMES, parse_sessions, read_sessions
 from trainables.data.node_tiles import remove_tiles
 from trainables.errors import ConfigError
+from trainables.files import write_atomically
 from trainables.storage.folder_files import files_below
 from trainables.storage.store import Store
 from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TRIALS
@@ -175,14 +176,11 @@ class Mirror:
 
     def _take_times(self, store: Store) -> None:
         """Take the times of the store's sessions, unless as many are known here."""
-        here = self._folder / TIMES
-        stored = here.with_name(f".{TIMES}.stored.partial")
-        try:
-            store.download(TIMES, stored)
-            if len(read_sessions(stored)) > len(read_sessions(here)):
-                stored.replace(here)
-        finally:
-            stored.unlink(missing_ok=True)
+        here, stored = self._folder / TIMES, store.read(TIMES)
+        if stored is not None:
+            sessions = parse_sessions(stored, f"{TIMES} in {store.shown}")
+            if len(sessions) > len(read_sessions(here)):
+                write_atomically(here, stored)
 
     def _exchange_trials(self, store: Store, names: list[str]) -> None:
         """Trials that have ended, from the store and to it."""
@@ -205,9 +203,6 @@ class Mirror:
             if FAILURES in files and not self._trial(key).exists()  # of trials that have not ended
         ]
         store.download_all(attempts, self._folder)
-        for key, files in stored.items():
-            if {RESULT, PRUNED} & set(files) and set(_CHECKPOINTS) & set(files):
-                self.drop_checkpoints(key)  # its process or the driver was lost before it did so
         for trial in sorted((self._folder / TRIALS).glob("*")):
             there, place = set(stored.get(trial.name, ())), store.at(TRIALS, trial.name)
             files = files_below(trial, ".")
@@ -221,6 +216,11 @@ class Mirror:
                         place.upload_all(trial, part)
             elif not there:  # interrupted when the study had no store: it goes on from there
                 place.upload_all(trial, files)
+        for key, held in stored.items():
+            if set(_CHECKPOINTS) & set(held):
+                outcome = read_outcome(self._trial(key))
+                if outcome is not None and not outcome.goes_on:
+                    self.drop_checkpoints(key)  # who should have was lost before
 
     def _take_trials(self, store: Store, names: list[str]) -> None:
         """Download files of trials, and only then those that say that the trials have ended."""

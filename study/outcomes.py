@@ -42,6 +42,11 @@ class Outcome:
     record: Mapping[str, Any]
     """The file's content; see `trainables.trial_work` for that of a finished trial."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a continued study repeats the trial, from its checkpoint."""
+        return self.state == "failed" and self.trial.phase == "confirm"
+
 
 def read_outcome(folder: Path) -> Outcome | None:
     """How the trial of a folder ended, or None where it has not."""

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from mlflow.exceptions import MlflowException
@@ -52,14 +53,23 @@ def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
 
 
 @contextmanager
-def delivering(record: StudyRecord, runs: TrialRuns) -> Iterator[Delivery]:
-    """Send records to MLflow; where the study stops before its end, its runs say so."""
+def delivering(
+    record: StudyRecord, runs: TrialRuns, times: Callable[[], Mapping[str, float]]
+) -> Iterator[Delivery]:
+    """Send records to MLflow; where the study stops before its end, its runs say so.
+
+    Args:
+        record: Of the study.
+        runs: Of its trials.
+        times: As for `StudyRecord.log_times`, where the study stops.
+    """
     delivery = Delivery()
     try:
         yield delivery
     except BaseException:
         if not delivery.is_closed:
             delivery.put(runs.stop)
+            delivery.put(partial(record.log_times, times, now_ms()))
             delivery.put(record.stop)
             delivery.close(_PATIENCE_AT_STOP_S)
         raise

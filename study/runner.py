@@ -78,6 +78,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             data = read_data(config, spec)
             config = resolve_steps(config, data)
             mirror.restore()
+            times.restore()
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
@@ -130,12 +131,12 @@ def _run_trials(
     uri, trials = tracking_uri(config), trials_folder(config)
     record, runs = open_records(config)
     with (
-        delivering(record, runs) as delivery,
+        delivering(record, runs, times.total) as delivery,
         times.kept(machines.slots.concurrent, delivery),
     ):
         for folder, outcome in ended_trials(trials):
-            if outcome.state != "failed":  # its process or the driver was lost before it did so
-                remove_leftovers(folder)
+            if not outcome.goes_on:
+                remove_leftovers(folder)  # who should have was lost before
             delivery.put(partial(runs.add, folder, outcome, now_ms()))
         searches = _open_searches(config, longest_first(arms))
         num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
@@ -167,8 +168,7 @@ def _run_trials(
         for arm in arms:
             _keep_best_model(config, arm, mirror)
         states = [outcome.state for _, outcome in ended_trials(trials)]
-        if config.profile:
-            delivery.put(partial(record.log_times, times.total, now_ms()))
+        delivery.put(partial(record.log_times, times.total, now_ms()))
         delivery.put(partial(record.close, states.count("failed")))
         wait_for(delivery, uri, _say)
     if delivery.refused:

@@ -7,10 +7,11 @@ is how long the command ran, how long its slots held a trial, and what the drive
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,25 +50,36 @@ class Session:
     """Of the driver in Tune's callbacks; beside the trials."""
 
 
+_NAMES: Final = tuple(field.name for field in fields(Session))
+
+
 class SessionTimes:
-    """Measures this session where a study is profiled; else every method does nothing."""
+    """Measures this session where it is profiled, beside what earlier sessions measured."""
 
     def __init__(self, folder: Path, *, is_on: bool) -> None:
         """Start at the beginning of the command's work.
 
         Args:
             folder: Of the study; nothing is written there before a trial was handed out.
-            is_on: Whether the study is profiled.
+            is_on: Whether this session is profiled.
         """
         self._path = folder / TIMES
         self._is_on = is_on
         self._start = self._last = time.perf_counter()
         self._saved_at = self._start
-        self._earlier: list[dict[str, float]] = []
+        self._earlier: list[Session] = []
         self._session: Session | None = None
         self._delivery: Delivery | None = None
         self._running: set[str] = set()
         self._is_over = False
+
+    def restore(self) -> None:
+        """Take up what earlier sessions measured.
+
+        Raises:
+            ConfigError: If their file is damaged.
+        """
+        self._earlier = read_sessions(self._path)
 
     @contextmanager
     def kept(self, slots: int, delivery: Delivery) -> Iterator[None]:
@@ -80,7 +92,6 @@ class SessionTimes:
         if not self._is_on:
             yield
             return
-        self._earlier = read_sessions(self._path)
         self._session, self._delivery = Session(slots=slots), delivery
         try:
             yield
@@ -114,22 +125,23 @@ class SessionTimes:
         """Write all sessions so far, this one too once a trial was handed out."""
         if self._sessions() != self._earlier:
             self._saved_at = time.perf_counter()
-            write_atomically(self._path, json.dumps({"sessions": self._sessions()}).encode())
+            content = {"sessions": [asdict(one) for one in self._sessions()]}
+            write_atomically(self._path, json.dumps(content).encode())
 
     def total(self) -> dict[str, float]:
         """Sums over all sessions, this one ended now, by name of a metric; empty without any."""
         self._finish()
-        sessions = self._sessions()
+        sessions = [asdict(one) for one in self._sessions()]
         if not sessions:
             return {}
-        summed = {name: sum(one[name] for one in sessions) for name in sessions[0]}
+        summed = {name: sum(one[name] for one in sessions) for name in _NAMES}
         summed |= {"slots": max(one["slots"] for one in sessions), "sessions": len(sessions)}
         return {f"time/{name}": float(value) for name, value in summed.items()}
 
-    def _sessions(self) -> list[dict[str, float]]:
+    def _sessions(self) -> list[Session]:
         if self._session is None or self._session.trial_s == 0:
             return self._earlier
-        return [*self._earlier, asdict(self._session)]
+        return [*self._earlier, self._session]
 
     def _finish(self) -> None:
         if not self._is_over and self._session is not None:
@@ -209,19 +221,33 @@ class TimedCallback(Callback):
             self._take(time.perf_counter() - start)
 
 
-def read_sessions(path: Path) -> list[dict[str, float]]:
+def read_sessions(path: Path) -> list[Session]:
     """Sessions that were measured before; none where there is no file.
 
     Raises:
         ConfigError: If the file is damaged.
     """
-    if not path.exists():
-        return []
+    return parse_sessions(path.read_bytes(), str(path)) if path.exists() else []
+
+
+def parse_sessions(content: bytes, where: str) -> list[Session]:
+    """Sessions from the content of their file.
+
+    Args:
+        content: JSON.
+        where: The file, for messages.
+
+    Raises:
+        ConfigError: If it is anything else than times of sessions.
+    """
     try:
-        sessions: list[dict[str, float]] = json.loads(path.read_text())["sessions"]
+        sessions = [Session(**one) for one in json.loads(content)["sessions"]]
+        numbers = [value for one in sessions for value in asdict(one).values()]
+        if not all(math.isfinite(value) and value >= 0 for value in numbers):
+            raise ValueError(numbers)
     except (ValueError, KeyError, TypeError):
         raise ConfigError(
-            f"the times of earlier sessions must be JSON, got damage in {path}; remove the file to "
-            "go on without them"
+            f"the times of earlier sessions must be as --profile wrote them, got damage in "
+            f"{where}; remove the file to go on without them"
         ) from None
     return sessions

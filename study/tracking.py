@@ -140,7 +140,8 @@ class TrackingCallback(Callback):
             told = TrialConfig.from_plain(trial.config["trial"])
             write_failed(folder, told, self._history[key], _error_text(trial))
             self._mirror.push(key, TRACEBACK, FAILED)
-            if told.phase == "search":  # a failed confirmation is repeated when continued
+            outcome = read_outcome(folder)
+            if outcome is not None and not outcome.goes_on:
                 self._remove_leftovers(trial)
         self._end(trial)
 
@@ -158,7 +159,10 @@ class TrackingCallback(Callback):
         assert outcome is not None
         if outcome.state == "finished":  # of a study that had no storage when it was interrupted
             remove_leftovers(folder)
-        self._history[_key(trial)] = []  # of a thousand trials they would stay in memory
+        # Of a thousand trials they would stay in memory; Tune counts every number it was told.
+        self._history[_key(trial)] = []
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
         self._searcher.end(outcome)
         self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)

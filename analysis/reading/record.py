@@ -35,7 +35,7 @@ class StudyRecord:
     artifact_uri: str = ""
     """Folder of the artifacts of that run."""
     times: StudyTimes | None = None
-    """Around its trials; None where it was not profiled, or has not ended since."""
+    """Around its trials; None where it was not profiled, or was killed then."""
     is_exported: bool = False
     """Whether it was read from an exported file: then it has no artifacts."""
 

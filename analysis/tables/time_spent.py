@@ -114,8 +114,8 @@ def time_notes(record: StudyRecord) -> tuple[str, ...]:
         )
     else:
         notes.append(
-            "The study has not ended since it was profiled: what its slots did besides is not on "
-            "record."
+            "What the slots did besides is not on record: the command runs still, or was killed "
+            "and not run again."
         )
     if times is not None and _in_parts(measured) > times.trial_s:
         notes.append(

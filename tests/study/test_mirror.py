@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,8 @@ import optuna
 import pytest
 import yaml
 
+from study.arms import confirm_trial, plan_arms, search_trial
+from study.config import StudyConfig
 from study.mirror import Mirror
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
@@ -109,9 +112,9 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
     _database(folder, 3)
     mirror.save("study.yaml", "budgets")
     mirror.save_database()
-    _trial_in_store(store, "done", "maps/t ü.png", "model.pt", "checkpoint.pt", END)
+    _trial_in_store(store, "done", "maps/t ü.png", "model.pt", END)
     _trial_in_store(store, "running", "checkpoint.pt", "checkpoint-previous.pt", "failures.txt")
-    _trial_in_store(store, "pruned", "pruned.json", "checkpoint-previous.pt")
+    _trial_in_store(store, "pruned", "pruned.json")
     _trial_in_store(store, "failed", "failed.json", "traceback.txt")
     manifest = (folder / "study.yaml").read_bytes()
     shutil.rmtree(folder)
@@ -132,8 +135,6 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
     assert (folder / "study.yaml").read_bytes() == manifest
     assert (folder / "trials/done" / END).read_text() == END
     assert len(_database(folder, 0).trials) == 3
-    checkpoints = ("trials/running/checkpoint.pt", "trials/running/checkpoint-previous.pt")
-    assert {name for name in store.names() if "checkpoint" in name} == set(checkpoints)
 
 
 def test_what_is_here_stays(mirror: Mirror, folder: Path, store: Store):
@@ -373,6 +374,8 @@ def test_a_trial_that_failed_with_a_store_and_finished_without_has_finished(
 _DRIVER = """
 import sys
 from pathlib import Path
+from study.arms import confirm_trial, plan_arms, search_trial
+from study.config import StudyConfig
 from study.mirror import Mirror
 from trainables.storage.store import Store
 mirror = Mirror(Path(sys.argv[1]), Store(sys.argv[2]))
@@ -410,7 +413,7 @@ def test_a_killed_restore_is_completed_by_the_next(
 
 
 def _times(folder: Path, num: int) -> str:
-    text = json.dumps({"sessions": [{"wall_s": 1.0}] * num})
+    text = json.dumps({"sessions": [{"slots": 1, "wall_s": 1.0}] * num})
     (folder / "times.json").write_text(text)
     return text
 
@@ -428,3 +431,52 @@ def test_times_come_from_where_more_sessions_were(
     Mirror(folder, store).restore()
     assert len(json.loads((folder / "times.json").read_text())["sessions"]) == kept
     assert _files(folder) == ["study.yaml", "times.json"]
+
+
+def test_damaged_times_in_the_store_are_refused_by_their_place(
+    mirror: Mirror, folder: Path, store: Store
+):
+    _manifest(folder)
+    mirror.save("study.yaml")
+    store.write("times.json", b"{}")
+    with pytest.raises(ConfigError) as refused:
+        Mirror(folder, store).restore()
+    assert f"times.json in {store.shown}" in str(refused.value)
+
+
+@pytest.mark.parametrize("left", ["here", "there", "both"])
+@pytest.mark.parametrize(
+    ("end", "phase", "is_kept"),
+    [
+        ("result.json", "search", False),
+        ("pruned.json", "search", False),
+        ("failed.json", "search", False),
+        ("failed.json", "confirm", True),  # it is repeated
+    ],
+)
+def test_checkpoints_of_ended_trials_go(
+    mirror: Mirror,
+    folder: Path,
+    store: Store,
+    make_config: Callable[..., StudyConfig],
+    left: str,
+    end: str,
+    phase: str,
+    is_kept: bool,
+):
+    """Of those killed after their end was on record here or there, and before they went."""
+    config = make_config(space="w1,label_frac=0.1")
+    arm = plan_arms(config)[0]
+    trial = (search_trial if phase == "search" else confirm_trial)(config, arm, 1, {})
+    record = json.dumps({"trial": trial.to_plain(), "history": []})
+    _manifest(folder)
+    mirror.save("study.yaml")
+    _trial_in_store(store, trial.key, "checkpoint.pt", "checkpoint-previous.pt")
+    if left != "there":
+        (folder / "trials" / trial.key).mkdir(parents=True)
+        (folder / "trials" / trial.key / end).write_text(record)
+    if left != "here":
+        store.write(f"trials/{trial.key}/{end}", record.encode())
+    Mirror(folder, store).restore()
+    kept = ["checkpoint-previous.pt", "checkpoint.pt"] if is_kept else []
+    assert sorted(store.at("trials", trial.key).names()) == sorted([*kept, end])

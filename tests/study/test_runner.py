@@ -23,6 +23,7 @@ from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.hand_out import make_hand_out
 from study.preflight import find_dataset, read_data
 from study.preparation import prepare
+from study.session_times import TIMES
 from study.slots import find_slots
 from trainables.data.annotation import Budget, draw_budget
 from trainables.loop import TrainingData
@@ -262,14 +263,21 @@ def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
 
 
 def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, tmp_path):
-    """Tune takes Ctrl-C for an end like any other; the study was recorded as finished, exit 0."""
+    """Tune takes Ctrl-C for an end like any other; the study was recorded as finished, exit 0.
+
+    What an earlier run of the command measured with --profile is recorded by one without, too.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machines, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
     monkeypatch.setattr(runner, "run_with_tune", lambda *arguments: None)
     monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(name="stopped", tracking_uri=store)
+    config.folder.mkdir(parents=True)
+    (config.folder / TIMES).write_text('{"sessions": [{"slots": 2, "wall_s": 3.5}]}')
     with pytest.raises(KeyboardInterrupt):
-        runner.run_study(make_config(name="stopped", tracking_uri=store))
+        runner.run_study(config)
     client = MlflowClient(tracking_uri=store)
     experiment = client.get_experiment_by_name("stopped")
     (parent,) = client.search_runs([experiment.experiment_id])
     assert (parent.info.status, parent.data.tags["status"]) == ("KILLED", "stopped")
+    assert parent.data.metrics["time/wall_s"] == 3.5

@@ -409,7 +409,9 @@ def test_an_arm_of_low_scores_keeps_its_share_of_unpruned_trials(storage):
     assert 0 < pruned[0.01].count(False) < 9
 
 
-@pytest.mark.parametrize("restarts", ["between trials", "between validations"])
+@pytest.mark.parametrize(
+    "restarts", ["between trials", "between validations", "between verdict and end"]
+)
 def test_a_continued_search_prunes_as_an_undisturbed_one(
     storage, optuna_database, tmp_path, restarts
 ):
@@ -434,6 +436,14 @@ def test_a_continued_search_prunes_as_an_undisturbed_one(
                 if search.should_prune(trial.key, validations(trial, course[:num], num - 1)):
                     stopped = num
                     break
+            if restarts == "between verdict and end" and stopped is not None:
+                search = open_search(config, storage)
+                assert search.next_trial() == trial
+                told = [  # from its first step on, or from a checkpoint before the next validation
+                    search.should_prune(trial.key, validations(trial, course[:last], first))
+                    for first, last in ((0, stopped - 1), (stopped - 1, stopped), (0, stopped + 1))
+                ]
+                assert told == [False, True, True]
             found.append(stopped)
             state: Any = "finished" if stopped is None else "pruned"
             outcome = Outcome(state=state, trial=trial, score=course[-1], history=[], record={})

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.reading.study_times import StudyTimes, study_times
 from analysis.reading.trials import TIME_PARTS
-from study.session_times import TIMES, SessionTimes, TimedCallback, read_sessions
+from study.session_times import TIMES, Session, SessionTimes, TimedCallback, read_sessions
 from trainables.errors import ConfigError
 from trainables.stopwatch import PARTS
 
@@ -58,7 +58,7 @@ EXPECTED = {
 def test_a_session_by_hand(tmp_path, clock, delivery):
     times = SessionTimes(tmp_path, is_on=True)
     _session(times, clock, delivery)
-    assert read_sessions(tmp_path / TIMES) == [EXPECTED]
+    assert read_sessions(tmp_path / TIMES) == [Session(**EXPECTED)]
     clock(100.0)
     assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
         "time/sessions": 1
@@ -69,6 +69,7 @@ def test_sessions_add_up(tmp_path, clock, delivery):
     for slots in (2, 3):
         clock(1000.0)
         times = SessionTimes(tmp_path, is_on=True)
+        times.restore()
         _session(times, clock, delivery, slots)
     total = times.total()
     assert (total["time/wall_s"], total["time/trial_s"], total["time/slot_s"]) == (42, 26, 105)
@@ -84,7 +85,7 @@ def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, delivery):
         times.ended("a")
         assert times.total()["time/wall_s"] == 4.0
         clock(50.0)
-    assert read_sessions(tmp_path / TIMES)[0]["wall_s"] == 4.0
+    assert read_sessions(tmp_path / TIMES)[0].wall_s == 4.0
 
 
 def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, delivery):
@@ -99,7 +100,7 @@ def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, delivery)
     with pytest.raises(KeyboardInterrupt):
         stopped()
     (session,) = read_sessions(tmp_path / TIMES)
-    assert (session["trial_s"], session["slot_s"]) == (4.0, 8.0)
+    assert (session.trial_s, session.slot_s) == (4.0, 8.0)
 
 
 def test_a_session_without_a_trial_is_none(tmp_path, clock, delivery):
@@ -123,7 +124,7 @@ def test_more_trials_than_slots_make_slots(tmp_path, clock, delivery):
             times.ended(key)
         clock(2.0)
     (session,) = read_sessions(tmp_path / TIMES)
-    assert (session["slot_s"], session["trial_s"]) == (3 * 2.0 + 2.0, 6.0)
+    assert (session.slot_s, session.trial_s) == (3 * 2.0 + 2.0, 6.0)
 
 
 def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, clock, delivery):
@@ -134,7 +135,7 @@ def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, cloc
             hand_out(_trial("a"))
             clock(2.0)
         times.ended("a")
-    assert read_sessions(tmp_path / TIMES)[0]["trial_s"] == 4.0
+    assert read_sessions(tmp_path / TIMES)[0].trial_s == 4.0
 
 
 class _Recorder:
@@ -167,7 +168,7 @@ def test_callbacks_are_told_the_same_and_timed(tmp_path, clock, delivery):
                 del of_event["result"]
             getattr(timed, f"on_{event}")(**of_event)
             assert inner.calls[-1] == (f"on_{event}", of_event)
-    assert read_sessions(tmp_path / TIMES)[0]["callback_s"] == 3.0
+    assert read_sessions(tmp_path / TIMES)[0].callback_s == 3.0
 
 
 def test_callbacks_that_study_callbacks_use_are_all_passed_on():
@@ -204,6 +205,18 @@ def test_without_a_profile_nothing_is_done(tmp_path, clock, delivery):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_session_without_a_profile_passes_on_what_is_known(tmp_path, clock, delivery):
+    _session(SessionTimes(tmp_path, is_on=True), clock, delivery)
+    before = (tmp_path / TIMES).read_bytes()
+    times = SessionTimes(tmp_path, is_on=False)
+    times.restore()
+    _session(times, clock, delivery)
+    assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
+        "time/sessions": 1
+    }
+    assert (tmp_path / TIMES).read_bytes() == before
+
+
 def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
     times = SessionTimes(tmp_path, is_on=True)
     _session(times, clock, delivery)
@@ -212,8 +225,22 @@ def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
     assert TIME_PARTS == PARTS
 
 
-@pytest.mark.parametrize("content", ['{"sessions": [', "[]", "{}"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"sessions": [',
+        b"[]",
+        b"{}",
+        b'{"sessions": 3}',
+        b'{"sessions": [3]}',
+        b'{"sessions": [{}]}',
+        b'{"sessions": [{"slots": 1, "wall_s": NaN}]}',
+        b'{"sessions": [{"slots": "2"}]}',
+        b'{"sessions": [{"slots": 1, "of_a_later_version_s": 1}]}',
+        b"\xff",
+    ],
+)
 def test_damaged_times_are_refused_in_one_line(tmp_path, content):
-    (tmp_path / TIMES).write_text(content)
-    with pytest.raises(ConfigError, match=r"must be JSON, got damage in .*times\.json; remove"):
+    (tmp_path / TIMES).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"got damage in .*times\.json; remove"):
         read_sessions(tmp_path / TIMES)

@@ -76,7 +76,9 @@ def told(config, tmp_path):
         file = tmp_path / "error.txt"
         if error is not None:
             file.write_text(str(error))
-        return SimpleNamespace(config=handed, error_file=str(file)), trial, folder
+        counted = {name: {"step": [1]} for name in ("metric_analysis", "metric_n_steps")}
+        shown = SimpleNamespace(config=handed, error_file=str(file), **counted)
+        return shown, trial, folder
 
     return make
 
@@ -99,6 +101,7 @@ def test_over_a_trial(callback, recorder, told):
     callback.on_trial_complete(0, [], shown)
     assert names(recorder) == ["begin", "log_rows", "told finished", "end"]
     assert recorder.calls[1] == ("log_rows", (trial.key, ROWS[:1]))
+    assert shown.metric_analysis == shown.metric_n_steps == {}
 
 
 def test_a_trial_that_goes_on_reports_its_rows_once(callback, recorder, told):

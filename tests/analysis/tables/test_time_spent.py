@@ -59,7 +59,7 @@ def test_study_that_was_stopped_has_the_parts_of_its_trials_alone(profiled: Stud
     assert rows(frame)["data"]["seconds"] == 6.0
     assert frame["share"].isna().all()
     assert time_finding(frame) == ""
-    assert "has not ended since it was profiled" in time_notes(stopped)[0]
+    assert "is not on record: the command runs still, or was killed" in time_notes(stopped)[0]
 
 
 @pytest.mark.parametrize("study", ["full", "empty", "stopped", "searching"])
