@@ -1,6 +1,6 @@
 """Whether training in bf16 changes the score of a trial.
 
-`python benchmarks/bf16_scores.py [--preset demo] [--fraction 0.1] [--seeds 16] [--first-seed 0]`
+`python benchmarks/bf16_scores.py [--preset demo] [--fraction 0.1] [--seeds 32] [--first-seed 0]`
 
 Trials of U-REC and U-Net on the built-in scenes, trained as a study trains them, in fp32 and in
 bf16 from the same seeds: the same budget, initial weights and patches. Printed are the mean F1 of
@@ -176,7 +176,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--preset", default="demo", choices=list(PRESETS))
     parser.add_argument("--fraction", type=float, default=0.1, help="label_frac of both models")
-    parser.add_argument("--seeds", type=int, default=16, help="how many")
+    parser.add_argument("--seeds", type=int, default=32, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="default: the preset's")
     parser.add_argument("--threads", type=int, help="default: torch's own number")
