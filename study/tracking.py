@@ -63,6 +63,7 @@ class TrackingCallback(Callback):
         self._on_end = on_end
         self._release = release
         self._lost_at: dict[str, float] = {}
+        self._told_lost: set[str] = set()
         self._history: dict[str, list[Row]] = {}
         self._halt: str | None = None
 
@@ -79,6 +80,7 @@ class TrackingCallback(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begin the run; Tune starts a trial anew after it failed."""
         self._begin(trial)
+        self._told_lost.discard(_key(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -96,14 +98,15 @@ class TrackingCallback(Callback):
 
         The loss of its process or machine takes none of its retries where it got further since
         the last one, and the first takes none: on machines that come and go a long trial loses
-        many, and Tune may tell of one loss twice.
+        many. Nor does a loss that Tune tells a second time.
         """
         if trial.config.get("timed_since") is not None:  # the next attempt starts now
             trial.config["timed_since"] = time.time()
-        self._note_failure(trial)
+        is_new = self._note_failure(trial)
         history = self._history.get(_key(trial), [])
         reached = history[-1]["step"] if history else 0.0
-        if is_lost(_error_text(trial)) and reached > self._lost_at.get(_key(trial), -1.0):
+        got_further = reached > self._lost_at.get(_key(trial), -1.0)
+        if is_lost(_error_text(trial)) and (got_further or not is_new):
             self._lost_at[_key(trial)] = reached
             trial.max_failures += 1
 
@@ -167,16 +170,27 @@ class TrackingCallback(Callback):
         self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)
 
-    def _note_failure(self, trial: Any) -> None:
+    def _note_failure(self, trial: Any) -> bool:
+        """Count it, or halt the study for it; whether it is new.
+
+        Tune tells of the loss of one process twice where the process is missed after its work was:
+        then the trial has not been started in between.
+        """
         self._release(trial.config["folder"])
-        text = _error_text(trial)
+        text, key = _error_text(trial), _key(trial)
+        if is_lost(text):
+            if key in self._told_lost:
+                self._told_lost.remove(key)  # a third time it is another one
+                return False
+            self._told_lost.add(key)
         if is_disk_full(text):
             self._halt = "the disk is full; free space"
         elif self._mirror.is_blamed(text):
             self._halt = f"the storage cannot be used: {text.strip().splitlines()[-1]}"
         else:
             count_failure(Path(trial.config["folder"]))
-            self._mirror.push(_key(trial), FAILURES)
+            self._mirror.push(key, FAILURES)
+        return True
 
     def _remove_leftovers(self, trial: Any) -> None:
         remove_leftovers(Path(trial.config["folder"]))

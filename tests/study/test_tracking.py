@@ -231,9 +231,21 @@ def test_a_lost_machine_takes_no_retry_where_the_trial_got_further(
     callback.on_trial_result(0, [], shown, {"rows": [{"step": step} for step in steps]})
     callback.on_trial_recover(0, [], shown)
     assert shown.max_failures == 2 + more
+    callback.on_trial_start(0, [], shown)
     callback.on_trial_recover(0, [], shown)
     assert shown.max_failures == 2 + more, "it got no further since"
     assert (folder / "failures.txt").read_text() == "2", "both are counted in the record"
+
+
+def test_a_loss_that_tune_tells_twice_is_counted_once(callback, told):
+    """Of the work and, the trial not started again, of the process; what follows is another."""
+    shown, _, folder = told("search", RuntimeError("ray.exceptions.ActorDiedError: the node died"))
+    shown.max_failures = 2
+    callback.on_trial_start(0, [], shown)
+    for counted, may_fail in (("1", 3), ("1", 4), ("2", 4)):
+        callback.on_trial_recover(0, [], shown)
+        assert (folder / "failures.txt").read_text() == counted
+        assert shown.max_failures == may_fail
 
 
 def test_what_a_trial_left_behind_is_released(recorder, told):
