@@ -124,7 +124,6 @@ class TrackingCallback(Callback):
             self._release(str(folder))
             write_pruned(folder, told, self._history[key])
             self._mirror.push(key, PRUNED)
-            self._remove_leftovers(trial)
         self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -143,9 +142,6 @@ class TrackingCallback(Callback):
             told = TrialConfig.from_plain(trial.config["trial"])
             write_failed(folder, told, self._history[key], _error_text(trial))
             self._mirror.push(key, TRACEBACK, FAILED)
-            outcome = read_outcome(folder)
-            if outcome is not None and not outcome.goes_on:
-                self._remove_leftovers(trial)
         self._end(trial)
 
     def _begin(self, trial: Any) -> None:
@@ -160,8 +156,9 @@ class TrackingCallback(Callback):
         folder = Path(trial.config["folder"])
         outcome = read_outcome(folder)
         assert outcome is not None
-        if outcome.state == "finished":  # of a study that had no storage when it was interrupted
+        if not outcome.goes_on:
             remove_leftovers(folder)
+            self._mirror.drop_checkpoints(_key(trial))
         # Of a thousand trials they would stay in memory; Tune counts every number it was told.
         self._history[_key(trial)] = []
         trial.metric_analysis.clear()
@@ -171,30 +168,27 @@ class TrackingCallback(Callback):
         self._on_end(outcome)
 
     def _note_failure(self, trial: Any) -> bool:
-        """Count it, or halt the study for it; whether it is new.
-
-        Tune tells of the loss of one process twice where the process is missed after its work was:
-        then the trial has not been started in between.
-        """
+        """Count it, or halt the study for it; whether it is new."""
         self._release(trial.config["folder"])
         text, key = _error_text(trial), _key(trial)
-        if is_lost(text):
-            if key in self._told_lost:
-                self._told_lost.remove(key)  # a third time it is another one
-                return False
-            self._told_lost.add(key)
         if is_disk_full(text):
             self._halt = "the disk is full; free space"
         elif self._mirror.is_blamed(text):
             self._halt = f"the storage cannot be used: {text.strip().splitlines()[-1]}"
+        elif is_lost(text) and self._is_told_again(key):
+            return False
         else:
             count_failure(Path(trial.config["folder"]))
             self._mirror.push(key, FAILURES)
         return True
 
-    def _remove_leftovers(self, trial: Any) -> None:
-        remove_leftovers(Path(trial.config["folder"]))
-        self._mirror.drop_checkpoints(_key(trial))
+    def _is_told_again(self, key: str) -> bool:
+        """Whether Tune told of this loss before: it misses a process after the process's work.
+
+        Then the trial has not been started in between. A third time it is another loss.
+        """
+        self._told_lost ^= {key}
+        return key not in self._told_lost
 
 
 def _key(trial: Any) -> str:

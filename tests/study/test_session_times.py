@@ -8,7 +8,8 @@ import pytest
 
 from analysis.reading.study_times import StudyTimes, study_times
 from analysis.reading.trials import TIME_PARTS
-from study.session_times import TIMES, Session, SessionTimes, TimedCallback, read_sessions
+from study.session_times import TIMES, Session, SessionTimes, read_sessions
+from study.timed_callback import TimedCallback
 from trainables.errors import ConfigError
 from trainables.stopwatch import PARTS
 
