@@ -61,7 +61,12 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
             "Trials were scored on different test tiles or references: their differences measure "
             "these too."
         )
-    return (*found, *_short_arms(record, scores), *_budget_warnings(record))
+    return (
+        *found,
+        *_short_arms(record, scores),
+        *_budget_warnings(record),
+        *_data_notes(record),
+    )
 
 
 def _test_set(confusion: TrialConfusion) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -87,6 +92,12 @@ def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
         if num < asked:
             short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")
     return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
+
+
+def _data_notes(record: StudyRecord) -> Iterator[str]:
+    """What was odd about the files when they were read."""
+    notes = (record.info.document.get("dataset") or {}).get("notes") or ()
+    return (f"Of the data: {note}." for note in notes)
 
 
 def _budget_warnings(record: StudyRecord) -> Iterator[str]:

@@ -76,6 +76,7 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
             "budget": drawn[trial.seed, trial.label_frac],
             "study": config.name,
             "bands": bands,
+            "nodata": data.spec.nodata,
             "scaling": scaling,
             "classes": classes,
             "exclude_from_mean": excluded,

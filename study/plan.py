@@ -108,6 +108,8 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         spec = find_dataset(elsewhere)
         data = read_data(elsewhere, spec)
         read_s = time.perf_counter() - start
+        for note in data.notes:
+            _say(f"note: {note}")
         config = resolve_steps(config, data)
         earlier = read_manifest(config.folder / MANIFEST)
         if earlier is not None:

@@ -44,6 +44,8 @@ class StudyData:
     """From the values of all tiles to those the network sees; fitted on training tiles alone."""
     eroded_from: str
     """Where the eroded reference of the test tiles comes from."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the files although nothing is wrong, a line each."""
 
 
 def find_dataset(config: StudyConfig) -> DatasetSpec:
@@ -79,6 +81,7 @@ def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
         tiles=decoded.tiles,
         scaling=fit_scaling(decoded.tiles["train"]),
         eroded_from=decoded.eroded_from,
+        notes=decoded.notes,
     )
 
 

@@ -59,6 +59,7 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "name": spec.name,
         "bands": list(spec.bands),
         "gsd_m": spec.gsd_m,
+        "nodata": list(spec.nodata),
         "classes": [
             {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
             for one in spec.classes
@@ -68,6 +69,7 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "checksums": {split: held.checksum for split, held in data.tiles.items()},
         "scaling": data.scaling.to_plain(),
         "eroded_reference": data.eroded_from,
+        "notes": list(data.notes),
     }
 
 

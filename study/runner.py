@@ -76,6 +76,8 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             if config.data is not None:
                 _say("reading tiles")
             data = read_data(config, spec)
+            for note in data.notes:
+                _say(f"note: {note}")
             config = resolve_steps(config, data)
             mirror.restore()
             times.restore()

@@ -53,6 +53,8 @@ class TrainedModel:
     """Step of those windows, at most window_px."""
     scaling: BandScaling
     """Type of the images, and from their values to the network's input."""
+    nodata: tuple[float | None, ...] = ()
+    """Value of each band (C) that means no data besides what files say; none at all for ()."""
     trial_key: str
     """The trial that trained it, `confirm-urec-f0.10-s2`."""
     study: str | None = None
@@ -79,6 +81,10 @@ class TrainedModel:
                 and all(0 <= level <= 255 for level in colors),
                 f"2 to {IGNORE_INDEX - 1}, each with an RGB colour of 0-255",
             ),
+            "nodata": (
+                len(self.nodata) in (0, len(self.bands)),
+                f"one value for each of the {len(self.bands)} bands",
+            ),
             "scaling": (
                 len(self.scaling.low) == len(self.bands),
                 f"of the {len(self.bands)} bands",
@@ -99,6 +105,7 @@ class TrainedModel:
         classes: Sequence[ClassSpec],
         bands: Sequence[str],
         scaling: BandScaling,
+        nodata: Sequence[float | None] = (),
         study: str | None = None,
     ) -> TrainedModel:
         """What a finished trial leaves.
@@ -109,6 +116,7 @@ class TrainedModel:
             classes: Name and colour of every class.
             bands: Names of the bands of the images.
             scaling: What the network was fed with: type and scaling of the images.
+            nodata: Values of the bands that dataset.yaml says mean no data.
             study: Name of the study.
         """
         training = trial.training
@@ -121,6 +129,7 @@ class TrainedModel:
             window_px=training.infer_window_px,
             step_px=training.infer_step_px,
             scaling=scaling,
+            nodata=tuple(nodata),
             trial_key=trial.key,
             study=study,
             state={name: value.detach().cpu() for name, value in model.state_dict().items()},
@@ -173,7 +182,8 @@ class TrainedModel:
                 for name, color in content.pop("classes")
             )
             scaling = BandScaling.from_plain(content.pop("scaling"))
-            return cls(classes=classes, scaling=scaling, **content)
+            nodata = tuple(content.pop("nodata", ()))  # earlier files have none
+            return cls(classes=classes, scaling=scaling, nodata=nodata, **content)
         except DataError as error:
             raise DataError(f"{error} in {path}; take another model file") from None
         except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import DatasetReader
 
-from trainables.data.raster import ImageReader, decoding, open_file, reduce_image
+from trainables.data.raster import (
+    ImageReader,
+    Raster,
+    decoding,
+    open_file,
+    reduce_image,
+    ungeoreferenced,
+)
 from trainables.errors import DataError
 from trainables.model_file import TrainedModel
 
@@ -21,30 +25,30 @@ from trainables.model_file import TrainedModel
 class RasterInput:
     """A raster that fits a trained model; rows and columns are those after reduction by d.
 
-    H, W are the size of the file. Blocks of d x d pixels become the mean of their shown pixels,
-    as in `trainables.data.tiles`; rows and columns that fill no block are not seen by the
-    network.
+    H, W are the size of the file as it is shown. Blocks of d x d pixels become the mean of their
+    shown pixels, as in `trainables.data.tiles`; rows and columns that fill no block are not seen
+    by the network.
     """
 
-    def __init__(self, source: DatasetReader, trained: TrainedModel) -> None:
+    def __init__(self, raster: Raster, trained: TrainedModel) -> None:
         """Check that the raster is what the model was trained on.
 
         Raises:
             DataError: With every rule that it breaks.
         """
-        self.source = source
-        self._reader = ImageReader(source, trained.bands)
+        self.raster = raster
+        self._reader = ImageReader(raster, trained.bands, trained.nodata)
         self._downsample = trained.downsample
         problems = self._reader.problems(trained.scaling.dtype)
-        if min(source.height, source.width) < trained.downsample:
+        if min(raster.height_px, raster.width_px) < trained.downsample:
             problems.append(
                 f"image must be at least {trained.downsample} px high and wide, the downsample "
-                f"of the model, got {source.width} x {source.height} px"
+                f"of the model, got {raster.width_px} x {raster.height_px} px"
             )
         if problems:
             raise DataError("; ".join(problems))
-        self.height_px = source.height // self._downsample
-        self.width_px = source.width // self._downsample
+        self.height_px = raster.height_px // self._downsample
+        self.width_px = raster.width_px // self._downsample
 
     def read(self, top: int, bottom: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Rows of the reduced image.
@@ -60,7 +64,7 @@ class RasterInput:
         """
         first, last = self.file_rows(top, bottom)
         d = self._downsample
-        with decoding(self.source.name):
+        with decoding(self.raster.source.name):
             image, hidden = self._reader.read(first, last)
         reduced, _ = reduce_image(image, hidden, d)
         if hidden is None:
@@ -72,7 +76,7 @@ class RasterInput:
         """The rows of the file that get their values from reduced rows: first, and one past."""
         is_last = bottom == self.height_px
         return top * self._downsample, (
-            self.source.height if is_last else bottom * self._downsample
+            self.raster.height_px if is_last else bottom * self._downsample
         )
 
     def hidden(self, first: int, last: int) -> NDArray[np.bool_] | None:
@@ -81,7 +85,7 @@ class RasterInput:
         Raises:
             DataError: If the file cannot be decoded.
         """
-        with decoding(self.source.name):
+        with decoding(self.raster.source.name):
             return self._reader.hidden(first, last)
 
     def enlarge(self, plane: NDArray[np.generic], num_rows: int) -> NDArray[np.generic]:
@@ -92,7 +96,9 @@ class RasterInput:
         if self._downsample == 1:
             return plane
         rows = np.minimum(np.arange(num_rows) // self._downsample, plane.shape[0] - 1)
-        columns = np.minimum(np.arange(self.source.width) // self._downsample, plane.shape[1] - 1)
+        columns = np.minimum(
+            np.arange(self.raster.width_px) // self._downsample, plane.shape[1] - 1
+        )
         enlarged: NDArray[np.generic] = plane[rows[:, None], columns[None, :]]
         return enlarged
 
@@ -104,11 +110,9 @@ def open_raster(file: Path, trained: TrainedModel) -> Iterator[RasterInput]:
     Raises:
         DataError: If the file is no readable raster or does not fit the model.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with open_file(file) as source:
-            try:
-                raster = RasterInput(source, trained)
-            except DataError as error:
-                raise DataError(f"{error} in {file}; take another image or model") from None
-            yield raster
+    with ungeoreferenced(), open_file(file) as raster:
+        try:
+            fitting = RasterInput(raster, trained)
+        except DataError as error:
+            raise DataError(f"{error} in {file}; take another image or model") from None
+        yield fitting

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio import shutil as raster_files
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
+from trainables.data.raster import Raster, ungeoreferenced
 from trainables.errors import DataError
 
 
@@ -64,7 +64,7 @@ class RowWriter:
 
 
 @contextmanager
-def cloud_optimised(path: Path, like: DatasetReader, content: OutputFile) -> Iterator[RowWriter]:
+def cloud_optimised(path: Path, like: Raster, content: OutputFile) -> Iterator[RowWriter]:
     """A file with size, reference system and transform of its input; it appears when complete.
 
     Rows are collected in a plain GeoTIFF in a folder of their own beside the file, whose strips
@@ -86,7 +86,7 @@ def cloud_optimised(path: Path, like: DatasetReader, content: OutputFile) -> Ite
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
             rows, complete = Path(folder) / "rows.tif", Path(folder) / "complete.tif"
-            with _ungeoreferenced():
+            with ungeoreferenced():
                 with rasterio.open(rows, "w", **_profile(like, content)) as target:
                     _describe(target, content)
                     yield RowWriter(target, path)
@@ -102,13 +102,14 @@ def cloud_optimised(path: Path, like: DatasetReader, content: OutputFile) -> Ite
             complete.replace(path)
 
 
-def _profile(like: DatasetReader, content: OutputFile) -> dict[str, Any]:
+def _profile(like: Raster, content: OutputFile) -> dict[str, Any]:
     """Creation options of the file that collects the rows."""
-    gcps, gcps_crs = like.gcps
+    source = like.source
+    gcps, gcps_crs = source.gcps
     profile = {
         "driver": "GTiff",
-        "width": like.width,
-        "height": like.height,
+        "width": like.width_px,
+        "height": like.height_px,
         "count": len(content.band_names),
         "dtype": content.dtype,
         "nodata": content.nodata,
@@ -121,9 +122,9 @@ def _profile(like: DatasetReader, content: OutputFile) -> dict[str, Any]:
     }
     if gcps:
         return profile | {"gcps": gcps, "crs": gcps_crs}
-    if like.transform.is_identity:
-        return profile | {"crs": like.crs}
-    return profile | {"crs": like.crs, "transform": like.transform}
+    if source.transform.is_identity:
+        return profile | {"crs": source.crs}
+    return profile | {"crs": source.crs, "transform": source.transform}
 
 
 def _describe(target: DatasetWriter, content: OutputFile) -> None:
@@ -145,11 +146,3 @@ def _writing(path: Path) -> Iterator[None]:
         raise DataError(
             f"output must be writable, got: {reason} in {path}; free the disk or change --out"
         ) from None
-
-
-@contextmanager
-def _ungeoreferenced() -> Iterator[None]:
-    """An output without reference system is right where its input has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield

@@ -118,7 +118,7 @@ class Predictor:
         with open_raster(image, self._trained) as raster, ExitStack() as stack:
             layers = list(self._layers(raster))
             writers = [
-                stack.enter_context(cloud_optimised(path, raster.source, layer.content))
+                stack.enter_context(cloud_optimised(path, raster.raster, layer.content))
                 for path, layer in zip(paths, layers, strict=True)
             ]
             for top, bottom, outputs in self._strips(raster, after_windows):
@@ -153,7 +153,7 @@ class Predictor:
         if self._config.probabilities:
             yield probability_layer(self._trained)
         if self._config.reconstruction:
-            yield reconstruction_layer(self._trained, raster.source.nodata)
+            yield reconstruction_layer(self._trained, raster.raster.source.nodata)
 
 
 def _forward(model: nn.Module, trained: TrainedModel, with_reconstruction: bool) -> Forward:

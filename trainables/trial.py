@@ -26,8 +26,8 @@ def run_trial(handed: dict[str, Any]) -> None:
             shows), `checkpoint_every_s` (of work at risk), `keep_maps` (whether the predicted maps
             of the test tiles are written too), `timed_since` (when it was handed out, in seconds
             since 1970, where its parts are measured, or None), `trace` (whether some of its steps
-            are traced); `bands` (names of the image bands) and `study` (its
-            name) go into the model file.
+            are traced); `bands` (names of the image bands), `nodata` (of each, as dataset.yaml
+            has it) and `study` (its name) go into the model file.
 
     Raises:
         ValueError: If a search trial is handed test tiles.

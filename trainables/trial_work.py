@@ -207,6 +207,7 @@ def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]
         ],
         bands=handed["bands"],
         scaling=BandScaling.from_plain(handed["scaling"]),
+        nodata=handed["nodata"],
         study=handed["study"],
     )
 

@@ -455,7 +455,7 @@ class TestRefused:
         (tmp_path / "text.tif").write_text("no raster")
         message = refused(good, bands, wide, tmp_path / "text.tif", tmp_path / "none.tif")
         assert f"must have the 3 bands red, green, blue, got 2 in {bands}" in message
-        assert f"image must be uint8 as in training, got uint16 in {wide}" in message
+        assert f"image must be uint8, as in training, got uint16 in {wide}" in message
         assert message.count("file must be a readable raster") == 2
 
     def test_a_fourth_band_that_is_not_alpha(self, refused, tmp_path):
@@ -466,7 +466,7 @@ class TestRefused:
         _trained(downsample=8, scaling=FLOAT32).save(tmp_path / "m.pt")
         image = _write(tmp_path / "a.tif", _pixels(7, 90, 2), **PLACE)
         message = refused(image, model=tmp_path / "m.pt")
-        assert "got 2; image must be float32 as in training, got uint8; image must be" in message
+        assert "got 2; image must be of a type that is read as float32, as in training" in message
         assert (
             f"at least 8 px high and wide, the downsample of the model, got 90 x 7 px in {image}"
             in message

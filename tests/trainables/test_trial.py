@@ -65,6 +65,7 @@ def run(random_tiles, tmp_path, monkeypatch):
                 "trial": config.to_plain(),
                 "tiles": {split: tiles[split] for split in splits},
                 "budget": (budget.to_plain(), pixels),
+                "nodata": (),
                 "scaling": uint8_scaling(3).to_plain(),
                 "study": "harbour",
                 "bands": ["red", "green", "blue"],

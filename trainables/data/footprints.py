@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
 
 Corners = NDArray[np.float64]
-"""x, y of the four corners of an image, in their order around it (4, 2); NaN where unknown."""
+"""x, y of points of an image, such as its corners in their order (N, 2); NaN where unknown."""
 
 _TOLERANCE_PX: Final = 1.0
 """Images that share an edge of this width lie beside each other."""
@@ -26,16 +29,25 @@ _TOLERANCE_PX: Final = 1.0
 class Footprint:
     """The place of a georeferenced image."""
 
-    crs: CRS
+    crs: CRS | None
+    """None where only a transform is known, as from a world file."""
     transform: Affine
     """From column, row to x, y in the CRS."""
     height_px: int
     width_px: int
+    error_px: float = 0.0
+    """How far ground control points lie from this transform, in pixels; 0 where there are none."""
 
     def corners(self) -> Corners:
         """The four corners in the CRS of the image."""
         w, h = self.width_px, self.height_px
         return _mapped(self.transform, np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=np.float64))
+
+    def grid(self) -> Corners:
+        """Corners, middles of edges and centre in the CRS of the image (9, 2)."""
+        w, h = self.width_px, self.height_px
+        shares = [(x, y) for y in (0.0, 0.5, 1.0) for x in (0.0, 0.5, 1.0)]
+        return _mapped(self.transform, np.array(shares) * (w, h))
 
     def in_pixels(self, points: Corners) -> Corners:
         """Column, row in this image of points in its CRS."""
@@ -56,19 +68,66 @@ class Overlap:
 
 
 def footprint_of(source: DatasetReader) -> Footprint | None:
-    """The place of an open raster; None without a CRS, or without a transform that says where."""
-    transform = source.transform
-    if source.crs is None or transform == Affine.identity() or transform.is_degenerate:
+    """The place of an open raster; None where nothing says it.
+
+    A transform counts also without a reference system, unless it begins at 0, 0, as that of an
+    image which was never placed. Ground control points count by the transform that fits them best.
+    """
+    points, points_crs = source.gcps
+    size = {"height_px": source.height, "width_px": source.width}
+    if points:
+        return _fitted(points, _on_earth(points_crs), **size)
+    transform, crs = source.transform, _on_earth(source.crs)
+    if transform == Affine.identity() or transform.is_degenerate:
         return None
-    return Footprint(
-        crs=source.crs, transform=transform, height_px=source.height, width_px=source.width
-    )
+    place = Footprint(crs=crs, transform=transform, **size)
+    return None if crs is None and _begins_at_zero(place) else place
 
 
-def corner_offset_px(image: Footprint, other: Footprint) -> float:
-    """Largest distance between the corners of two images of one CRS, in pixels of the first."""
-    offsets = image.in_pixels(other.corners()) - image.in_pixels(image.corners())
-    return float(np.hypot(offsets[:, 0], offsets[:, 1]).max())
+def _begins_at_zero(place: Footprint) -> bool:
+    """Whether a corner lies at 0, 0 to a pixel: so programs write images they know no place of."""
+    zero = place.in_pixels(np.zeros((1, 2)))
+    return bool((np.abs(zero - place.in_pixels(place.corners())).max(axis=1) <= 1).any())
+
+
+def _on_earth(crs: CRS | None) -> CRS | None:
+    """A reference system that others can be transformed to; a local one is as good as none."""
+    return crs if crs is not None and (crs.is_projected or crs.is_geographic) else None
+
+
+def _fitted(
+    points: Sequence[GroundControlPoint], crs: CRS | None, *, height_px: int, width_px: int
+) -> Footprint | None:
+    """The place that ground control points give; None if they are too few or on one line."""
+    try:
+        transform = from_gcps(points)
+    except (ValueError, RasterioError, CPLE_BaseError):
+        return None
+    if transform.is_degenerate:
+        return None
+    place = Footprint(crs=crs, transform=transform, height_px=height_px, width_px=width_px)
+    fitted = place.in_pixels(np.array([[one.x, one.y] for one in points], dtype=np.float64))
+    error = np.abs(fitted - np.array([[one.col, one.row] for one in points])).max()
+    return replace(place, error_px=float(error))
+
+
+def offset_px(image: Footprint, other: Footprint) -> float:
+    """How far two images lie apart, in pixels of the first.
+
+    Args:
+        image: The first image.
+        other: An image of the same size, in any reference system. Where one of the two has none,
+            it is taken to be in that of the other.
+
+    Returns:
+        The largest distance of the same place in both along rows or columns, over corners, middles
+        of edges and centre; infinity where one system cannot be transformed into the other.
+    """
+    places = other.grid()
+    if image.crs is not None and other.crs is not None and image.crs != other.crs:
+        places = _transformed(other.crs, image.crs, places)
+    offsets = np.abs(image.in_pixels(places) - image.in_pixels(image.grid()))
+    return float(offsets.max()) if np.isfinite(offsets).all() else math.inf
 
 
 def find_overlaps(footprints: Sequence[Footprint], groups: Sequence[str]) -> Iterator[Overlap]:
@@ -112,26 +171,31 @@ def _mapped(transform: Affine, points: Corners) -> Corners:
     )
 
 
-def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS], NDArray[np.int64]]:
-    """The distinct CRSs, and which of them each image has (N,)."""
-    systems: list[CRS] = []
-    index_of: dict[str, int] = {}  # comparing texts is much faster than comparing CRSs
-    system_of = []
+def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray[np.int64]]:
+    """The distinct reference systems, and which of them each image has (N,).
+
+    If all that have one have the same, images without one are taken to be in it.
+    """
+    systems: list[CRS | None] = []
+    index_of: dict[str | None, int] = {}  # comparing texts is much faster than comparing CRSs
     for one in footprints:
-        text = one.crs.to_wkt()
+        text = None if one.crs is None else one.crs.to_wkt()
         if text not in index_of:
             if one.crs not in systems:
                 systems.append(one.crs)
             index_of[text] = systems.index(one.crs)
-        system_of.append(index_of[text])
+    if None in systems and len(systems) == 2:
+        index_of = dict.fromkeys(index_of, 0)
+        systems.remove(None)
+    system_of = [index_of[None if one.crs is None else one.crs.to_wkt()] for one in footprints]
     return systems, np.array(system_of, dtype=np.int64)
 
 
 def _all_corners(
     footprints: Sequence[Footprint],
-    systems: Sequence[CRS],
+    systems: Sequence[CRS | None],
     system_of: NDArray[np.int64],
-    target: CRS,
+    target: CRS | None,
 ) -> NDArray[np.float64]:
     """Corners of all images in one CRS (N, 4, 2); NaN where they have no place in it."""
     corners = np.stack([one.corners() for one in footprints])
@@ -139,15 +203,27 @@ def _all_corners(
         if system is target:
             continue
         chosen = system_of == number
-        flat = corners[chosen].reshape(-1, 2)
-        try:
-            moved = transform_points(system, target, flat[:, 0], flat[:, 1])
-        except (RasterioError, CPLE_BaseError):
+        if system is None or target is None:
             corners[chosen] = np.nan
         else:
-            corners[chosen] = np.stack(moved[:2], axis=1).reshape(-1, 4, 2)
-    corners[~np.isfinite(corners)] = np.nan
+            flat = corners[chosen].reshape(-1, 2)
+            corners[chosen] = _transformed(system, target, flat).reshape(-1, 4, 2)
     return corners
+
+
+def _transformed(system: CRS, target: CRS, points: Corners) -> Corners:
+    """Points in another CRS (N, 2); NaN where they have no place in it.
+
+    Systems are compared by what they do, not by how they are written: the same system may come
+    with other axes, names or a height, depending on the program.
+    """
+    try:
+        moved = transform_points(system, target, points[:, 0], points[:, 1])
+    except (RasterioError, CPLE_BaseError):
+        return np.full_like(points, np.nan)
+    found = np.stack(moved[:2], axis=1)
+    found[~np.isfinite(found)] = np.nan
+    return found
 
 
 def _shared_pixels(first: Footprint, quad: Corners, second: Footprint) -> float:
@@ -163,6 +239,7 @@ def _shared_pixels(first: Footprint, quad: Corners, second: Footprint) -> float:
     sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
     second_px = np.array([second.width_px, second.height_px] * 2)
     tolerance = _TOLERANCE_PX * max(1.0, float((sides / second_px).max()))
+    tolerance += first.error_px + second.error_px
     tolerance *= 1 + 1e-3  # coordinates are rounded
     for polygon in (rectangle, quad):
         edges = np.roll(polygon, -1, axis=0) - polygon

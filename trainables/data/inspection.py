@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.crs import CRS
 
-from trainables.data.footprints import Footprint, corner_offset_px, find_overlaps, footprint_of
-from trainables.data.raster import ImageReader, open_file
+from trainables.data.footprints import Footprint, find_overlaps, footprint_of, offset_px
+from trainables.data.raster import ImageReader, open_file, ungeoreferenced
 from trainables.data.spec import DatasetSpec, TileFiles
-from trainables.data.tileset import DTYPES
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51
-"""Between corners of an image and its mask: some tools give the corner, others the middle of it."""
+"""Along rows or columns, between an image and its mask: some tools give the corner of a pixel,
+others its middle."""
+_MAX_CRS_LENGTH: Final = 60
+"""Of the text of a reference system in messages, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +29,10 @@ class TileHeader:
 
     files: TileFiles
     height_px: int
-    """Of the file, before any reduction."""
+    """As it is shown, before any reduction."""
     width_px: int
     dtype: str
-    """Type of the image, one of `trainables.data.tileset.DTYPES`."""
+    """Type in which the image is kept, one of `trainables.data.tileset.DTYPES`."""
     may_hide: bool
     """Whether pixels of the image could be hidden."""
 
@@ -43,6 +45,8 @@ class Inspection:
     """By split and tile name, in their order; only tiles whose own headers are sound."""
     problems: tuple[str, ...]
     """One line each, with the names of the files."""
+    notes: tuple[str, ...] = ()
+    """What a person should know although nothing is wrong, one line each."""
 
 
 def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int = 2) -> Inspection:
@@ -62,17 +66,17 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
     tiles = [(split, files) for split, of_split in spec.splits.items() for files in of_split]
 
     def look(tile: tuple[str, TileFiles]) -> _Tile:
-        return _inspect_tile(*tile, spec.bands, downsample)
+        return _inspect_tile(*tile, spec, downsample)
 
-    # Filters belong to the process, so they are set here and not in the threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
         found = list(pool.map(look, tiles))
     common, type_problems = _common_dtype(found)
     headers: dict[str, dict[str, TileHeader]] = {split: {} for split in spec.splits}
     for tile in found:
         image = tile.image
-        if image is not None and not tile.problems and image.dtype == common:
+        if image is None or image.dtype is None:
+            continue
+        if not tile.problems and image.dtype == common:
             headers[tile.split][tile.files.name] = TileHeader(
                 files=tile.files,
                 height_px=image.height_px,
@@ -82,7 +86,9 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
             )
     problems = [problem for tile in found for problem in tile.problems]
     return Inspection(
-        headers=headers, problems=(*problems, *type_problems, *_shared_ground_problems(found))
+        headers=headers,
+        problems=(*problems, *type_problems, *_shared_ground_problems(found)),
+        notes=tuple(_turned_notes(found)),
     )
 
 
@@ -92,14 +98,20 @@ class _FileHeader:
 
     height_px: int
     width_px: int
-    dtype: str
+    dtype: str | None
+    """Type in which an image of these bands is kept; None if it cannot be used."""
+    type_text: str
+    """The types of its bands in the file."""
     may_hide: bool
+    is_turned: bool
+    """Whether an EXIF orientation makes it be shown otherwise than it is stored."""
     footprint: Footprint | None
     band_problems: tuple[str, ...]
 
     @property
     def size(self) -> str:
-        return f"{self.width_px} x {self.height_px} px"
+        turned = " (as its EXIF orientation shows it)" if self.is_turned else ""
+        return f"{self.width_px} x {self.height_px} px{turned}"
 
 
 @dataclass(kw_only=True)
@@ -110,16 +122,13 @@ class _Tile:
     files: TileFiles
     image: _FileHeader | None = None
     problems: list[str] = field(default_factory=list)
-
-    @property
-    def dtype(self) -> str | None:
-        """Type of an image whose type could be used at all."""
-        return self.image.dtype if self.image and self.image.dtype in DTYPES else None
+    turned: list[Path] = field(default_factory=list)
+    """Files that are shown otherwise than they are stored."""
 
 
-def _inspect_tile(split: str, files: TileFiles, bands: Sequence[str], downsample: int) -> _Tile:
+def _inspect_tile(split: str, files: TileFiles, spec: DatasetSpec, downsample: int) -> _Tile:
     tile = _Tile(split=split, files=files)
-    image = tile.image = _header(tile, "image", files.image, bands)
+    image = tile.image = _header(tile, "image", files.image, spec)
     if image is not None:
         tile.problems += [f"{problem} in {files.image}" for problem in image.band_problems]
         if min(image.height_px, image.width_px) < downsample:
@@ -130,13 +139,13 @@ def _inspect_tile(split: str, files: TileFiles, bands: Sequence[str], downsample
     for name, file in (("mask", files.mask), ("eroded mask", files.eroded_mask)):
         if file is None:
             continue
-        mask = _header(tile, name, file, bands)
+        mask = _header(tile, name, file, spec)
         if image is not None and mask is not None:
             tile.problems += _mismatches(name, file, mask, files.image, image)
     return tile
 
 
-def _header(tile: _Tile, name: str, file: Path, bands: Sequence[str]) -> _FileHeader | None:
+def _header(tile: _Tile, name: str, file: Path, spec: DatasetSpec) -> _FileHeader | None:
     """The header of a file; None, and a problem of the tile, where there is none."""
     if not file.is_file():
         partner = tile.files.mask if name == "image" else tile.files.image
@@ -146,14 +155,18 @@ def _header(tile: _Tile, name: str, file: Path, bands: Sequence[str]) -> _FileHe
         )
         return None
     try:
-        with open_file(file) as source:
-            reader = ImageReader(source, bands)
+        with open_file(file) as raster:
+            reader = ImageReader(raster, spec.bands, spec.nodata)
+            if raster.orientation.turns:
+                tile.turned.append(file)
             return _FileHeader(
-                height_px=source.height,
-                width_px=source.width,
+                height_px=raster.height_px,
+                width_px=raster.width_px,
                 dtype=reader.dtype,
+                type_text=reader.type_text,
                 may_hide=reader.may_hide,
-                footprint=footprint_of(source),
+                is_turned=raster.orientation.turns,
+                footprint=footprint_of(raster.source),
                 band_problems=tuple(reader.problems()),
             )
     except DataError as error:
@@ -166,7 +179,7 @@ def _mismatches(
 ) -> Iterator[str]:
     """How a mask does not lie on the pixels of its image."""
     where = f"in {file}, image {image_file}"
-    is_same_size = mask.size == image.size
+    is_same_size = (mask.width_px, mask.height_px) == (image.width_px, image.height_px)
     if not is_same_size:
         yield (
             f"{name} must have the size of its image, got {mask.size} for {image.size} {where}; "
@@ -174,34 +187,63 @@ def _mismatches(
         )
     if mask.footprint is None or image.footprint is None:
         return
-    if mask.footprint.crs != image.footprint.crs:
+    allowed_px = _MAX_OFFSET_PX + image.footprint.error_px + mask.footprint.error_px
+    offset = offset_px(image.footprint, mask.footprint)
+    if not is_same_size:  # then corners differ anyhow, and only another place is worth a word
+        allowed_px += max(image.width_px, image.height_px)
+    if offset <= allowed_px:
+        return
+    systems = (mask.footprint.crs, image.footprint.crs)
+    if None not in systems and systems[0] != systems[1]:
         yield (
-            f"{name} must have the CRS of its image, got {mask.footprint.crs} for "
-            f"{image.footprint.crs} {where}; reproject it on the pixels of the image"
+            f"{name} must have the CRS of its image, got {_crs_text(systems[0])} for "
+            f"{_crs_text(systems[1])} {where}; reproject it on the pixels of the image"
         )
-    elif is_same_size:
-        offset = corner_offset_px(image.footprint, mask.footprint)
-        if not offset <= _MAX_OFFSET_PX:
-            yield (
-                f"{name} must lie on the pixels of its image, got corners up to {offset:.3g} px "
-                f"apart {where}; export it with the transform of the image"
-            )
+    else:
+        yield (
+            f"{name} must lie on the pixels of its image, got them up to {offset:.3g} px apart "
+            f"{where}; export it with the transform of the image"
+        )
+
+
+def _crs_text(crs: CRS | None) -> str:
+    """A reference system in a few words."""
+    text = "none" if crs is None else crs.to_string()
+    return text if len(text) <= _MAX_CRS_LENGTH else f"{text[:_MAX_CRS_LENGTH]}…"
+
+
+def _turned_notes(tiles: Sequence[_Tile]) -> Iterator[str]:
+    """That files are turned: whoever drew masks in a program that turns nothing must know."""
+    turned = [file for tile in tiles for file in tile.turned]
+    if turned:
+        yield (
+            f"{len(turned)} files are turned upright as their EXIF orientation says, first "
+            f"{turned[0]}: masks must lie on the images as a viewer shows them"
+        )
 
 
 def _common_dtype(tiles: Sequence[_Tile]) -> tuple[str | None, list[str]]:
-    """The type of most images, of the first ones among equals, and the types beside it."""
+    """The type in which most images are kept, of the first ones among equals, and a problem.
+
+    Returns:
+        The type, None without any usable image; and what is wrong where others are kept otherwise.
+    """
+    kept = [(tile.image, tile.files.image) for tile in tiles if tile.image and tile.image.dtype]
+    counts = Counter(image.dtype for image, _ in kept)
+    if len(counts) < 2:
+        return next(iter(counts), None), []
     files_of: dict[str, list[Path]] = {}
-    for tile in tiles:
-        if tile.dtype is not None:
-            files_of.setdefault(tile.dtype, []).append(tile.files.image)
-    if len(files_of) < 2:
-        return next(iter(files_of), None), []
-    common = max(files_of, key=lambda dtype: len(files_of[dtype]))
+    for image, file in kept:
+        files_of.setdefault(image.type_text, []).append(file)
     found = ", ".join(
-        f"{dtype} in {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-        for dtype, files in files_of.items()
+        f"{text} in {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        for text, files in files_of.items()
     )
-    return common, [f"images must all have the same type, got {found}; export them alike"]
+    common, _ = counts.most_common(1)[0]
+    return common, [
+        "images must all have the same type (all but uint8 and uint16 are read as float32), got "
+        f"{found}; export them alike"
+    ]
 
 
 def _shared_ground_problems(tiles: Sequence[_Tile]) -> Iterator[str]:

@@ -1,31 +1,175 @@
-"""Decodes mask bands, coloured or of values, into class indices."""
+"""Decodes masks, coloured or of values, into class indices."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
+from trainables.data.raster import Raster, is_nodata, stored_type
 from trainables.data.spec import IGNORE_INDEX, DatasetSpec, color_text
 from trainables.errors import DataError
-
-Colormap = dict[int, tuple[int, int, int, int]]
-"""RGBA, 0-255 each, of every palette entry."""
 
 _MAX_UNKNOWN_SHOWN: Final = 3
 _NOT_IN_PALETTE: Final = 0x1000000
 
 
+class MaskReader:
+    """The classes of an open mask, by value or by colour.
+
+    A pixel is unknown where the file's own mask or its alpha band hides it, where a float is NaN,
+    and where it holds what the file calls nodata, unless dataset.yaml says of that very value or
+    colour which class it is.
+    """
+
+    def __init__(self, raster: Raster, spec: DatasetSpec, file: Path) -> None:
+        """Look at the header.
+
+        Args:
+            raster: The mask.
+            spec: The classes.
+            file: Its path, for messages.
+
+        Raises:
+            DataError: If its bands cannot hold these classes.
+        """
+        source = raster.source
+        self._raster = raster
+        self._spec = spec
+        self._file = file
+        self._has_alpha = source.count in (2, 4) and source.colorinterp[-1] == ColorInterp.alpha
+        # A fourth band that does not call itself alpha is not read.
+        self._bands = [1] if source.count in (1, 2) else [1, 2, 3]
+        self._palette: NDArray[np.uint32] | None = None
+        has_palette = source.count > 0 and source.colorinterp[0] == ColorInterp.palette
+        if has_palette:
+            self._palette = _packed_palette(source.colormap(1))
+        has_such_bands = source.count in (1, 3, 4) or (source.count == 2 and self._has_alpha)
+        if spec.has_index_masks:
+            rule, is_of_type = "1 band of whole numbers", stored_type(source.dtypes) is not None
+            advice = "classes have values: for colour masks give each a color only"
+        else:
+            rule = "RGB, RGBA, grey or have a palette"
+            is_of_type = {*source.dtypes} <= {"uint8", *(["uint16"] if has_palette else [])}
+            advice = "classes have colours: for index masks give each a value"
+        if not (has_such_bands and is_of_type):
+            raise DataError(
+                f"mask must be {rule}, got {source.count} of {', '.join(sorted({*source.dtypes}))} "
+                f"in {file}; {advice}"
+            )
+        is_grey = self._bands == [1] and self._palette is None
+        self._unknown = _UnknownCodes(spec=spec, file=file, is_grey=is_grey)
+        self.nodata_classes: set[int] = set()
+        """Classes whose value or colour the file calls nodata, as far as they were read."""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with what was read so far, in one line; None where nothing is."""
+        return self._unknown.problem
+
+    def read(self, first: int, last: int, counted: slice = slice(None)) -> NDArray[np.uint8]:
+        """Class indices of whole rows.
+
+        Args:
+            first: The first row.
+            last: One past the last row.
+            counted: Which of the rows count for `problem`; strips that overlap count none twice.
+
+        Returns:
+            Class index or IGNORE_INDEX, (last - first, W), uint8; IGNORE_INDEX also where the
+            value or colour is of no class.
+
+        Raises:
+            DataError: If bands that should be equal differ, or the file cannot be decoded.
+        """
+        spec = self._spec
+        bands = self._raster.read(self._bands, first, last)
+        codes = self._values(bands, first) if spec.has_index_masks else self._colors(bands)
+        indices = np.full(codes.shape, IGNORE_INDEX, dtype=np.uint8)
+        unknown = np.ones(codes.shape, dtype=np.bool_)
+        for code, index in _index_of_code(spec).items():
+            matches = codes == code
+            indices[matches] = index
+            unknown &= ~matches
+        if spec.mask_color_tolerance and unknown.any():
+            _match_impure_colors(spec, codes, unknown, indices)
+        nodata = self._nodata(bands, first, last)
+        if nodata is not None:
+            self.nodata_classes |= {*np.unique(indices[nodata]).tolist()} - {IGNORE_INDEX}
+            unknown &= ~nodata
+        hidden = self._hidden(bands, first, last)
+        if hidden is not None:
+            indices[hidden] = IGNORE_INDEX
+            unknown &= ~hidden
+        if unknown[counted].any():
+            self._unknown.add(codes[counted], unknown[counted], first + (counted.start or 0))
+        return indices
+
+    def _values(self, bands: NDArray[Any], first_row: int) -> NDArray[Any]:
+        """Values (H, W) of bands (1 or 3, H, W), which must be equal."""
+        values: NDArray[Any] = bands[0]
+        differs = (bands[1:] != values).any(axis=0)
+        if bands.dtype.kind == "f":
+            differs &= ~np.isnan(bands).all(axis=0)
+        if differs.any():
+            row, column = np.argwhere(differs)[0].tolist()
+            found = ", ".join(f"{value:g}" for value in bands[:, row, column])
+            raise DataError(
+                f"mask must be 1 band of whole numbers, or several equal ones, got {found} at row "
+                f"{first_row + row}, column {column} in {self._file}; classes have values: for "
+                "colour masks give each a color only"
+            )
+        return values
+
+    def _colors(self, bands: NDArray[Any]) -> NDArray[np.uint32]:
+        """Colours (H, W) as 0xRRGGBB, of RGB, palette or grey bands (1 or 3, H, W)."""
+        if self._palette is not None:
+            expanded: NDArray[np.uint32] = self._palette[bands[0]]
+            return expanded
+        wide = bands.astype(np.uint32)
+        if len(bands) == 1:
+            tags = self._raster.source.tags(1, ns="IMAGE_STRUCTURE")
+            wide = wide * 255 // (2 ** int(tags.get("NBITS", 8)) - 1)  # 1 bit: black and white
+        red, green, blue = np.broadcast_to(wide, (3, *wide.shape[1:]))
+        packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
+        return packed
+
+    def _hidden(self, bands: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
+        """Where the file says that it shows nothing, whatever the value there (H, W)."""
+        hidden = np.zeros(bands.shape[1:], dtype=np.bool_)
+        if self._raster.has_mask or self._raster.masked_bands:
+            hidden |= ~self._raster.shown(1, first, last)
+        if self._has_alpha:
+            hidden |= self._raster.read([self._raster.source.count], first, last)[0] == 0
+        if bands.dtype.kind == "f":
+            hidden |= np.isnan(bands).any(axis=0)
+        return hidden if hidden.any() else None
+
+    def _nodata(self, bands: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
+        """Where all bands hold the file's nodata value (H, W); None where none does."""
+        if self._raster.has_hidden_color:
+            nodata = ~self._raster.shown(1, first, last)
+        else:
+            values = [self._raster.source.nodatavals[band - 1] for band in self._bands]
+            planes = [is_nodata(*pair) for pair in zip(bands, values, strict=True)]
+            nodata = np.logical_and.reduce(planes)
+        return nodata if nodata.any() else None
+
+
 @dataclass(kw_only=True)
-class UnknownCodes:
+class _UnknownCodes:
     """Values or colours of a mask file that no class has, gathered over the parts it is read in."""
 
     spec: DatasetSpec
     file: Path
-    _found: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    is_grey: bool
+    """Whether the mask has one band of values without a palette."""
+    _found: dict[float, tuple[int, int, int]] = field(default_factory=dict)
     """By code: number of pixels, row and column of the first."""
 
     def add(self, codes: NDArray[Any], unknown: NDArray[np.bool_], first_row: int) -> None:
@@ -53,83 +197,32 @@ class UnknownCodes:
         ranked = sorted(self._found.items(), key=lambda item: (-item[1][0], item[0]))
         is_index = self.spec.has_index_masks
         shown = ", ".join(
-            f"{code if is_index else color_text(_unpacked(code))} "
+            f"{f'{code:.10g}' if is_index else color_text(_unpacked(int(code)))} "
             f"({count} px, first at row {row}, column {column})"
             for code, (count, row, column) in ranked[:_MAX_UNKNOWN_SHOWN]
         )
         num_more = len(ranked) - _MAX_UNKNOWN_SHOWN
         more = f" and {num_more} more" if num_more > 0 else ""
         what, ignored = ("values", "ignore_values") if is_index else ("colours", "ignore_colors")
-        return (
-            f"mask {what} must be of a class or of {ignored}, got {shown}{more} in {self.file}; "
+        advice = (
             f"add to classes or {ignored} (masks saved as JPEG have blurred values: use PNG or "
             "TIFF)"
         )
-
-
-def decode_mask(
-    bands: NDArray[Any],
-    colormap: Colormap | None,
-    unknown_codes: UnknownCodes,
-    first_row: int = 0,
-    counted: slice = slice(None),
-) -> NDArray[np.uint8]:
-    """Class indices of rows of a mask.
-
-    Args:
-        bands: The mask as read, (bands, H, W): one of values, one with a palette, RGB or RGBA
-            (alpha is not read). A palette counts for colour classes only.
-        colormap: The palette of a one-band mask; None without palette.
-        unknown_codes: The classes, by value or by colour; takes what is of no class.
-        first_row: Row of the file at which they begin.
-        counted: Which of the rows `unknown_codes` takes; strips that overlap count none twice.
-
-    Returns:
-        Class index or IGNORE_INDEX, (H, W), uint8; IGNORE_INDEX also where of no class.
-
-    Raises:
-        DataError: If the bands do not fit the classes.
-    """
-    spec, file = unknown_codes.spec, unknown_codes.file
-    codes = _values(bands, file) if spec.has_index_masks else _colors(bands, colormap, file)
-    indices = np.full(codes.shape, IGNORE_INDEX, dtype=np.uint8)
-    unknown = np.ones(codes.shape, dtype=np.bool_)
-    for code, index in _index_of_code(spec).items():
-        matches = codes == code
-        indices[matches] = index
-        unknown &= ~matches
-    if spec.mask_color_tolerance and unknown.any():
-        _match_impure_colors(spec, codes, unknown, indices)
-    if unknown.any():
-        unknown_codes.add(codes[counted], unknown[counted], first_row + (counted.start or 0))
-    return indices
-
-
-def _values(bands: NDArray[Any], file: Path) -> NDArray[Any]:
-    if len(bands) != 1 or bands.dtype.kind not in "iu":
-        raise DataError(
-            f"mask must have 1 band of whole numbers, got {len(bands)} of {bands.dtype} in "
-            f"{file}; classes have values: for colour masks give each a color only"
+        if is_index and any(not float(code).is_integer() for code in self._found):
+            advice = "values must be whole: export the mask without interpolation"
+        elif self.is_grey and not is_index:
+            advice = "the mask has one band: for index masks give classes a value, no color alone"
+        return (
+            f"mask {what} must be of a class or of {ignored}, got {shown}{more} in {self.file}; "
+            f"{advice}"
         )
-    values: NDArray[Any] = bands[0]
-    return values
 
 
-def _colors(bands: NDArray[Any], colormap: Colormap | None, file: Path) -> NDArray[np.uint32]:
-    """Colours (H, W) as 0xRRGGBB, of RGB, RGBA (alpha is not read) or palette bands."""
-    if len(bands) == 1 and colormap is not None:
-        palette = np.full(np.iinfo(bands.dtype).max + 1, _NOT_IN_PALETTE, dtype=np.uint32)
-        for entry, (red, green, blue, _) in colormap.items():
-            palette[entry] = _packed((red, green, blue))
-        expanded: NDArray[np.uint32] = palette[bands[0]]
-        return expanded
-    if len(bands) not in (3, 4) or bands.dtype != np.uint8:
-        raise DataError(
-            f"mask must be RGB, RGBA or have a palette, got {len(bands)} bands of {bands.dtype} "
-            f"in {file}; classes have colours: for index masks give each a value"
-        )
-    red, green, blue = bands[:3].astype(np.uint32)
-    packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
+def _packed_palette(palette: Mapping[int, tuple[int, ...]]) -> NDArray[np.uint32]:
+    """The colour 0xRRGGBB of every value of a band (65536,), whatever its alpha."""
+    packed = np.full(2**16, _NOT_IN_PALETTE, dtype=np.uint32)
+    for entry, (red, green, blue, *_) in palette.items():
+        packed[entry] = _packed((red, green, blue))
     return packed
 
 

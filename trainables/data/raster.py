@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +15,19 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from trainables.data.tileset import DTYPES
+from trainables.data.orientation import orientation_of
 from trainables.errors import DataError
 
 CACHE_MIB: Final = 512
 """GDAL's block cache; its own default is a share of the machine's memory."""
+
+_IS_REAL: Final = re.compile(r"u?int\d+|float\d+")
+"""Types of bands that are read; NumPy does not know all others, such as complex_int16."""
+_SAME_FLOAT: Final = 2 * float(np.finfo(np.float32).eps)
 
 _GDAL_OPTIONS: Final = {
     "GDAL_CACHEMAX": CACHE_MIB,
@@ -32,14 +39,75 @@ _GDAL_OPTIONS: Final = {
 
 
 @contextmanager
-def open_file(file: Path) -> Iterator[DatasetReader]:
+def ungeoreferenced() -> Iterator[None]:
+    """Tiles need no georeference; filters belong to the process, so not to be set in threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+class Raster:
+    """An open raster, its rows and columns as any viewer shows them."""
+
+    def __init__(self, source: DatasetReader) -> None:
+        """Look at the header; no pixel is read."""
+        self.source = source
+        """As it is stored: for its place, its bands and their tags."""
+        self.orientation = orientation_of(source)
+        stored_px = (source.height, source.width)
+        self.height_px, self.width_px = (
+            stored_px[::-1] if self.orientation.transposes else stored_px
+        )
+        flags = [{*of_band} for of_band in source.mask_flag_enums]
+        derived = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
+        self.has_mask = any(MaskFlags.per_dataset in one and not one & derived for one in flags)
+        """Whether the file has a mask of its own for all bands, in it or beside it as .msk."""
+        self.has_hidden_color = any(
+            {MaskFlags.per_dataset, MaskFlags.nodata} <= one for one in flags
+        )
+        """Whether one combination of all bands stands for no data, as in a PNG with tRNS."""
+        self.masked_bands = tuple(
+            band
+            for band, one in enumerate(flags, start=1)
+            if MaskFlags.per_dataset not in one and not one & derived
+        )
+        """Numbers of the bands that have masks of their own, as in a VRT."""
+
+    def read(self, bands: Sequence[int], first: int, last: int) -> NDArray[Any]:
+        """Values of whole rows.
+
+        Args:
+            bands: Numbers of the bands (B), from 1.
+            first: The first row.
+            last: One past the last row.
+
+        Returns:
+            (B, last - first, W) in the type of these bands, float64 where they differ.
+        """
+        rows = self._stored(first, last)
+        if len({self.source.dtypes[band - 1] for band in bands}) == 1:
+            return self.orientation.upright(self.source.read(list(bands), window=rows))
+        planes = [self.source.read(band, window=rows).astype(np.float64) for band in bands]
+        return self.orientation.upright(np.stack(planes))
+
+    def shown(self, band: int, first: int, last: int) -> NDArray[np.bool_]:
+        """What GDAL's mask of a band shows of whole rows (last - first, W)."""
+        shown = self.source.read_masks(band, window=self._stored(first, last)) != 0
+        return self.orientation.upright(shown)
+
+    def _stored(self, first: int, last: int) -> Window:
+        return self.orientation.stored_rows(first, last, self.source.height, self.source.width)
+
+
+@contextmanager
+def open_file(file: Path | str) -> Iterator[Raster]:
     """A raster, open while the block runs; errors of opening and of decoding name the file.
 
     Raises:
         DataError: If the file is no readable raster, or breaks off.
     """
     with rasterio.Env(**_GDAL_OPTIONS), decoding(file), rasterio.open(file) as source:
-        yield source
+        yield Raster(source)
 
 
 @contextmanager
@@ -54,63 +122,115 @@ def decoding(file: Path | str) -> Iterator[None]:
         ) from None
 
 
+def stored_type(dtypes: Sequence[str]) -> str | None:
+    """The type in which images of these types of bands are kept.
+
+    Args:
+        dtypes: Of the bands, as GDAL names them.
+
+    Returns:
+        `uint8` or `uint16` where all bands are of it, `float32` for every other real type and for
+        a mixture; None where a type is not real, or there is no band.
+    """
+    found = set(dtypes)
+    if len(found) == 1 and found <= {"uint8", "uint16"}:
+        return found.pop()
+    return "float32" if found and all(map(_IS_REAL.fullmatch, found)) else None
+
+
+def is_nodata(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Which values are a nodata value, in the shape of the values.
+
+    Fractions may differ from it by what two programs write differently, in the last digits of a
+    float32; a value that the type cannot hold occurs nowhere.
+    """
+    if nodata is None:
+        return np.zeros(values.shape, dtype=np.bool_)
+    if values.dtype.kind == "f":
+        if math.isnan(nodata):
+            missing: NDArray[np.bool_] = np.isnan(values)
+            return missing
+        with np.errstate(over="ignore", invalid="ignore"):
+            near = np.abs(values - values.dtype.type(nodata)) <= _SAME_FLOAT * abs(nodata)
+        same: NDArray[np.bool_] = near | (values == nodata)
+        return same
+    limits = np.iinfo(values.dtype)
+    if not math.isfinite(nodata) or not limits.min <= nodata <= limits.max or nodata % 1:
+        return np.zeros(values.shape, dtype=np.bool_)
+    equal: NDArray[np.bool_] = values == int(nodata)
+    return equal
+
+
 class ImageReader:
     """The image bands of an open raster.
 
-    A pixel is hidden where the file's mask or its alpha band says so, where all bands of a
-    raster of whole numbers are nodata (0 in one band may be a dark pixel), where any band of a
-    float32 raster is nodata, and where a value is not finite.
+    A pixel is hidden where the file's mask or its alpha band says so; where all bands that have a
+    nodata value hold it, for images kept as whole numbers (0 in one band may be a dark pixel);
+    where any band holds it, for those kept as float32; and where a value is not finite.
     """
 
-    def __init__(self, source: DatasetReader, bands: Sequence[str]) -> None:
+    def __init__(
+        self, raster: Raster, bands: Sequence[str], nodata: Sequence[float | None] = ()
+    ) -> None:
         """Look at the header.
 
         Args:
-            source: The raster.
+            raster: The raster.
             bands: Names of the bands that are expected, in their order (C). One more band is
                 allowed if it is alpha.
+            nodata: Values that mean no data besides those that the file names, one per band (C)
+                or none at all.
         """
-        self._source = source
+        source = raster.source
+        self._raster = raster
         self._names = tuple(bands)
-        self._indexes = list(range(1, len(bands) + 1))
+        self._indexes = list(range(1, min(len(bands), source.count) + 1))
         self._has_alpha = (
             source.count == len(bands) + 1 and source.colorinterp[-1] == ColorInterp.alpha
         )
-        flags = source.mask_flag_enums[0] if source.count else []
-        # Many tools call a fourth band alpha; one that is declared as a band hides nothing.
-        self._has_mask = MaskFlags.nodata in flags or (
-            MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        )
-        self.dtype = str(source.dtypes[0]) if source.count else ""
-        """Type of the first band; empty for a container without bands of its own."""
-        # NumPy does not know all of them, such as complex_int16.
-        self.is_float = self.dtype.startswith("float")
+        self._dtypes = tuple(source.dtypes[: len(bands)])
+        self.dtype = stored_type(self._dtypes)
+        """Type in which the image is kept, one of `DTYPES`; None if it cannot be used."""
+        given = tuple(nodata) or (None,) * len(bands)
+        of_file = (source.nodatavals[band - 1] for band in self._indexes)
+        self._nodata = [set(pair) - {None} for pair in zip(of_file, given, strict=False)]
+
+    @property
+    def type_text(self) -> str:
+        """The types of the bands as they are in the file, such as `uint8` or `float32, int16`."""
+        return ", ".join(sorted(set(self._dtypes)))
 
     @property
     def may_hide(self) -> bool:
         """Whether a pixel could be hidden."""
-        return self._has_mask or self._has_alpha or self.is_float
+        raster = self._raster
+        return (
+            raster.has_mask
+            or raster.has_hidden_color
+            or self._has_alpha
+            or self.dtype == "float32"
+            or any(self._nodata)
+            or bool(raster.masked_bands)
+        )
 
     def problems(self, dtype: str | None = None) -> list[str]:
         """What of the bands cannot be used, in words without the file's name.
 
         Args:
-            dtype: The type of the training images, where there was a training; otherwise any of
-                `DTYPES` will do.
+            dtype: The type in which the training images were kept, where there was a training.
         """
         problems = []
-        if self._source.count != len(self._names) and not self._has_alpha:
+        num_bands = self._raster.source.count
+        if num_bands != len(self._names) and not self._has_alpha:
             problems.append(
                 f"image must have the {len(self._names)} bands {', '.join(self._names)}, "
-                f"got {self._source.count}"
+                f"got {num_bands}"
             )
-        found = sorted(set(self._source.dtypes[: len(self._names)]))
-        if dtype is not None:
-            allowed, rule = {dtype}, f"{dtype} as in training"
-        else:
-            allowed, rule = set(DTYPES), ", ".join(DTYPES)
-        if len(found) > 1 or not allowed.issuperset(found):
-            problems.append(f"image must be {rule}, got {', '.join(found)}")
+        if self.dtype is None and self._dtypes:
+            problems.append(f"image must hold whole or real numbers, got {self.type_text}")
+        elif dtype is not None and self.dtype not in (dtype, None):
+            rule = "of a type that is read as float32" if dtype == "float32" else dtype
+            problems.append(f"image must be {rule}, as in training, got {self.type_text}")
         return problems
 
     def read(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -121,40 +241,58 @@ class ImageReader:
             last: One past the last row.
 
         Returns:
-            Values (C, last - first, W), 0 where hidden, and which pixels are hidden
+            Values (C, last - first, W), in `dtype`, 0 where hidden, and which pixels are hidden
             (last - first, W); None where all are shown.
         """
-        rows = Window(0, first, self._source.width, last - first)
-        image: NDArray[Any] = self._source.read(self._indexes, window=rows)
-        hidden = self.hidden(first, last, image)
+        values = self._raster.read(self._indexes, first, last)
+        hidden = self._hidden(values, first, last)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is hidden
+            image = values.astype(self.dtype, copy=False)
         if hidden is not None:
             image[:, hidden] = 0
         return image, hidden
 
-    def hidden(
-        self, first: int, last: int, image: NDArray[Any] | None = None
-    ) -> NDArray[np.bool_] | None:
+    def hidden(self, first: int, last: int) -> NDArray[np.bool_] | None:
         """Which pixels of rows are hidden (last - first, W); None where all are shown.
 
         Args:
             first: The first row.
             last: One past the last row.
-            image: The rows, if they were read already.
         """
         if not self.may_hide:
             return None
-        rows = Window(0, first, self._source.width, last - first)
-        hidden = np.zeros((last - first, self._source.width), dtype=np.bool_)
-        if self._has_mask:
-            shown = self._source.read_masks(self._indexes, window=rows) != 0
-            hidden |= ~(shown.all(axis=0) if self.is_float else shown.any(axis=0))
+        return self._hidden(self._raster.read(self._indexes, first, last), first, last)
+
+    def _hidden(self, values: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
+        if not self.may_hide:
+            return None
+        raster = self._raster
+        hidden = np.zeros(values.shape[1:], dtype=np.bool_)
+        if raster.has_mask or raster.has_hidden_color:
+            hidden |= ~raster.shown(1, first, last)
         if self._has_alpha:
-            hidden |= self._source.read(self._indexes[-1] + 1, window=rows) == 0
-        if self.is_float:
-            if image is None:
-                image = self._source.read(self._indexes, window=rows)
-            hidden |= ~np.isfinite(image).all(axis=0)
+            hidden |= raster.read([self._indexes[-1] + 1], first, last)[0] == 0
+        empty = [
+            self._empty(band, plane, first, last)
+            for band, plane in zip(self._indexes, values, strict=True)
+            if self._nodata[band - 1] or band in raster.masked_bands
+        ]
+        if self.dtype == "float32":
+            with np.errstate(over="ignore"):  # beyond its range, a float64 becomes infinite
+                hidden |= ~np.isfinite(values.astype(np.float32, copy=False)).all(axis=0)
+            hidden |= np.any(empty, axis=0)
+        elif empty:
+            hidden |= np.all(empty, axis=0)
         return hidden if hidden.any() else None
+
+    def _empty(self, band: int, plane: NDArray[Any], first: int, last: int) -> NDArray[np.bool_]:
+        """Where one band of rows holds no data (last - first, W)."""
+        empty = np.zeros(plane.shape, dtype=np.bool_)
+        for value in self._nodata[band - 1]:
+            empty |= is_nodata(plane, value)
+        if band in self._raster.masked_bands:
+            empty |= ~self._raster.shown(band, first, last)
+        return empty
 
 
 def reduce_image(

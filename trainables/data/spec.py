@@ -54,6 +54,9 @@ class DatasetSpec:
     ignore_values: tuple[int, ...] = ()
     exclude_from_mean: tuple[str, ...] = ()
     gsd_m: float | None = None
+    nodata: tuple[float | None, ...] = ()
+    """Value of each band of the images (C) that means no data besides what the files say; None for
+    a band without one, and no value at all for none."""
     mask_color_tolerance: int = 0
     """Largest difference per channel between a mask colour and the class colour it stands for."""
     splits: Mapping[str, tuple[TileFiles, ...]]
@@ -62,6 +65,11 @@ class DatasetSpec:
         problems = [*_class_problems(self), *_split_problems(self)]
         if not self.bands or len(set(self.bands)) < len(self.bands):
             problems.append(f"bands must be distinct names, one or more, got {self.bands!r}")
+        if self.nodata and len(self.nodata) != len(self.bands):
+            problems.append(
+                f"nodata must be one value, or one of each band, got {len(self.nodata)} for "
+                f"{len(self.bands)} bands"
+            )
         if self.gsd_m is not None and not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
             problems.append(f"gsd_m must be metres per pixel above 0, got {self.gsd_m!r}")
         if problems:

@@ -135,7 +135,11 @@ def test_hidden_pixels_are_foreseen(tmp_path):
     ("image", "mask", "expected"),
     [
         ({"bands": 1}, {}, "image must have the 3 bands red, green, blue, got 1 in {image}"),
-        ({"dtype": "int32"}, {}, "image must be uint8, uint16, float32, got int32 in {image}"),
+        (
+            {"dtype": "complex64"},
+            {},
+            "image must hold whole or real numbers, got complex64 in {image}",
+        ),
         (
             {"width": 9},
             {},
@@ -149,10 +153,17 @@ def test_hidden_pixels_are_foreseen(tmp_path):
         (
             {},
             {"transform": place(0.6)},
-            "mask must lie on the pixels of its image, got corners up to 0.6 px apart in {mask}",
+            "mask must lie on the pixels of its image, got them up to 0.6 px apart in {mask}",
         ),
-        ({}, {"transform": place(gsd=GSD * 1.1)}, "corners up to 1.13 px apart in {mask}"),
-        ({}, {"transform": place(angle=90)}, "corners up to 16 px apart in {mask}"),
+        ({}, {"transform": place(gsd=GSD * 1.1)}, "got them up to 0.8 px apart in {mask}"),
+        ({}, {"transform": place(angle=90)}, "got them up to 16 px apart in {mask}"),
+        # A world file places without a reference system.
+        ({}, {"crs": None, "transform": place(300)}, "got them up to 300 px apart in {mask}"),
+        (
+            {"crs": None, "transform": place(300)},
+            {"crs": None},
+            "got them up to 300 px apart in {mask}",
+        ),
     ],
 )
 def test_each_mistake_of_a_tile_has_one_message(tmp_path, image, mask, expected):
@@ -166,8 +177,10 @@ def test_each_mistake_of_a_tile_has_one_message(tmp_path, image, mask, expected)
     "mask",
     [
         {"transform": place(0.5, 0)},  # corner and middle of a pixel
+        {"transform": place(0.5, -0.5)},
         {"transform": place(gsd=GSD * 1.01)},
-        {"crs": None, "transform": place(300)},
+        {"crs": None, "transform": place(0.5)},
+        {"crs": None, "transform": Affine(2, 0, 0, 0, -2, 0)},  # as written without knowing it
         {"transform": Affine.identity()},
     ],
 )
@@ -326,7 +339,7 @@ def test_tiles_in_degrees(tmp_path):
 
 def test_overlap_within_a_split_and_without_georeference_is_allowed(tmp_path):
     tiles = [write_tile(tmp_path, name, crs=UTM, transform=place()) for name in ("a1", "a2")]
-    tiles += [write_tile(tmp_path, "b", transform=place()), write_tile(tmp_path, "c", crs=UTM)]
+    tiles += [write_tile(tmp_path, "b"), write_tile(tmp_path, "c", crs=UTM)]
     assert inspect_dataset(spec_of(*tiles)).problems == ()
 
 

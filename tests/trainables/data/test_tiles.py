@@ -13,7 +13,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from trainables.data import tiles
+from trainables.data import tile_decoder
 from trainables.data.dataset import load_dataset
 from trainables.data.erosion import erode_borders
 from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles
@@ -190,7 +190,7 @@ def test_an_eroded_reference_is_derived_strip_by_strip(tmp_path, monkeypatch):
     expected = erode_borders(np.where(indices == 2, 255, indices).astype(np.uint8))
     assert (expected == 255).sum() > (indices == 2).sum()
     for strip_px in (54 * 4, 2**20):
-        monkeypatch.setattr(tiles, "_STRIP_PX", strip_px)
+        monkeypatch.setattr(tile_decoder, "STRIP_PX", strip_px)
         decoded = read_dataset(with_test_tile(spec_of([small]), files))
         assert decoded.eroded_from == "full reference"
         (tile,) = decoded.tiles["test"]
@@ -202,7 +202,7 @@ def test_strips_count_an_unknown_colour_once_and_where_it_is(tmp_path, monkeypat
     bands[:, 13, 5] = bands[:, 14, 0] = (1, 2, 3)
     mask = write_raster(tmp_path / "m.tif", bands)
     small = tile_of(tmp_path, write_raster(tmp_path / "s.tif", color_bands()))
-    monkeypatch.setattr(tiles, "_STRIP_PX", 8 * 2)
+    monkeypatch.setattr(tile_decoder, "STRIP_PX", 8 * 2)
     files = tile_of(tmp_path, mask, image_of(30, 8), "x")
     message = error_of(with_test_tile(spec_of([small]), files))
     assert "got #010203 (2 px, first at row 13, column 5) in" in message
@@ -342,7 +342,10 @@ def test_potsdam_references_with_impure_colours_are_not_refused_or_lost(tmp_path
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        (image_of().astype(np.float64), "image must be uint8, uint16, float32, got float64 in"),
+        (
+            image_of().astype(np.complex64),
+            "image must hold whole or real numbers, got complex64 in",
+        ),
         (image_of(num_bands=1), "image must have the 3 bands red, green, blue, got 1 in"),
         (image_of(num_bands=5), "got 5 in"),
         (image_of(width=4), "mask must have the size of its image, got 3 x 2 px for 4 x 2 px in"),
@@ -365,12 +368,12 @@ def test_fourth_band_that_is_not_alpha_is_refused(tmp_path):
 def test_mask_of_the_other_kind_is_refused(tmp_path):
     values = write_raster(tmp_path / "v.tif", INDICES[None].astype(np.uint8))
     colors = write_raster(tmp_path / "c.tif", color_bands())
-    assert "mask must be RGB, RGBA or have a palette, got 1 bands of uint8" in error_of(
-        spec_of([tile_of(tmp_path, values)])
-    )
-    assert "mask must have 1 band of whole numbers, got 3 of uint8" in error_of(
-        spec_of([tile_of(tmp_path, colors)], INDEX_CLASSES)
-    )
+    message = error_of(spec_of([tile_of(tmp_path, values)]))
+    assert "mask colours must be of a class or of ignore_colors, got #010101" in message
+    assert "for index masks give classes a value" in message
+    message = error_of(spec_of([tile_of(tmp_path, colors)], INDEX_CLASSES))
+    assert "must be 1 band of whole numbers, or several equal ones, got 132, 41, 246 at" in message
+    assert "for colour masks give each a color only" in message
 
 
 def test_problems_of_all_tiles_and_files_come_together(tmp_path):
