@@ -1,10 +1,12 @@
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image, ImageOps
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
@@ -403,6 +405,43 @@ def test_images_without_reference_system(model, tmp_path, ending):
         assert (result.driver, result.crs, result.shape) == ("GTiff", None, (70, 90))
         assert result.transform.is_identity
         assert (result.read() < 3).all()
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_turned_image_is_mapped_as_a_viewer_shows_it(model, tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    picture = Image.fromarray(np.moveaxis(_pixels(), 0, -1))
+    picture.save(tmp_path / "turned.png", exif=exif)
+    ImageOps.exif_transpose(Image.open(tmp_path / "turned.png")).save(tmp_path / "shown.png")
+    assert _run(model, tmp_path / "out", tmp_path / "turned.png", tmp_path / "shown.png") == 0
+    turned, shown = (
+        _read(tmp_path / "out" / f"{name}_classes.tif") for name in ("turned", "shown")
+    )
+    assert np.array_equal(turned, shown)
+
+
+def test_what_dataset_yaml_called_nodata_has_no_class(tmp_path):
+    """The file of the image need not say it."""
+    trained = replace(_trained(scaling=FLOAT32), nodata=(None, -9999.0, None))
+    trained.save(tmp_path / "m.pt")
+    assert TrainedModel.load(tmp_path / "m.pt").nodata == (None, -9999.0, None)
+    pixels = _pixels().astype(np.float32)
+    pixels[1, 3, 4] = pixels[0, 5, 6] = -9999
+    image = _write(tmp_path / "a.tif", pixels, **PLACE)
+    assert _run(tmp_path / "m.pt", tmp_path / "out", image) == 0
+    (classes,) = _read(tmp_path / "out" / "a_classes.tif")
+    assert np.argwhere(classes == 255).tolist() == [[3, 4]]
+
+
+def test_a_model_of_float32_maps_int16(tmp_path):
+    _trained(scaling=FLOAT32).save(tmp_path / "m.pt")
+    pixels = _pixels()
+    for name, dtype in (("a", "float32"), ("b", "int16")):
+        image = _write(tmp_path / f"{name}.tif", pixels.astype(dtype), **PLACE)
+        assert _run(tmp_path / "m.pt", tmp_path / "out", image) == 0
+    one, other = (_read(tmp_path / "out" / f"{name}_classes.tif") for name in "ab")
+    assert np.array_equal(one, other)
 
 
 def test_ground_control_points_are_kept(model, tmp_path):

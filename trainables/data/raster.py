@@ -86,9 +86,11 @@ class Raster:
         """
         rows = self._stored(first, last)
         if len({self.source.dtypes[band - 1] for band in bands}) == 1:
-            return self.orientation.upright(self.source.read(list(bands), window=rows))
-        planes = [self.source.read(band, window=rows).astype(np.float64) for band in bands]
-        return self.orientation.upright(np.stack(planes))
+            stored = self.source.read(list(bands), window=rows)
+        else:
+            planes = [self.source.read(band, window=rows) for band in bands]
+            stored = np.stack([plane.astype(np.float64) for plane in planes])
+        return np.ascontiguousarray(self.orientation.upright(stored))  # torch wants them so
 
     def shown(self, band: int, first: int, last: int) -> NDArray[np.bool_]:
         """What GDAL's mask of a band shows of whole rows (last - first, W)."""

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 from PIL import Image
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
@@ -236,7 +237,8 @@ def test_images_of_different_types(tmp_path):
     inspection = inspect_dataset(spec_of(*tiles))
     problem = only_problem(inspection)
     assert problem.startswith(
-        f"images must all have the same type, got uint8 in {tiles[0].image} and 1 more, "
+        "images must all have the same type (all but uint8 and uint16 are read as float32), got "
+        f"uint8 in {tiles[0].image} and 1 more, "
         f"uint16 in {tiles[2].image} and 2 more"
     )
     assert {header.dtype for of in inspection.headers.values() for header in of.values()} == {
@@ -412,3 +414,119 @@ def test_dubai_is_sound(name):
     inspection = inspect_dataset(load_dataset(folder / name))
     assert inspection.problems == ()
     assert sum(map(len, inspection.headers.values())) == 72
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("EPSG:25832", "+proj=utm +zone=32 +ellps=GRS80 +towgs84=0,0,0,0,0,0,0 +units=m +no_defs"),
+        ("EPSG:25832+7837", "EPSG:25832"),
+        ("EPSG:32632", "EPSG:32632+4979"),
+        ("EPSG:32632", "EPSG:25832"),  # 0.1 mm apart here
+        ('LOCAL_CS["site",UNIT["metre",1]]', 'LOCAL_CS["Unknown",UNIT["metre",1]]'),
+        ('LOCAL_CS["Unknown",UNIT["metre",1]]', "EPSG:32632"),
+    ],
+)
+def test_systems_are_the_same_if_they_say_the_same_place(tmp_path, image, mask):
+    tile = write_tile(tmp_path, "a", {"crs": image}, {"crs": mask}, transform=place())
+    assert inspect_dataset(with_first(tmp_path, tile)).problems == ()
+
+
+def test_systems_that_differ_in_their_datum_are_refused(tmp_path):
+    shifted = "+proj=utm +zone=32 +ellps=GRS80 +towgs84=300,0,0,0,0,0,0 +units=m +no_defs"
+    tile = write_tile(tmp_path, "a", {"crs": "EPSG:25832"}, {"crs": shifted}, transform=place())
+    problem = only_problem(inspect_dataset(with_first(tmp_path, tile)))
+    assert "mask must have the CRS of its image, got " in problem
+    assert "for EPSG:25832 in " in problem
+
+
+def points(column=0.0, row=0.0, bend=0.0):
+    """Ground control points of an image whose upper left corner lies there."""
+    return [
+        GroundControlPoint(
+            row=r, col=c, x=LEFT + GSD * (column + c) + bend * c * r, y=TOP - GSD * (row + r)
+        )
+        for r in (0, SIDE / 2, SIDE)
+        for c in (0, SIDE / 2, SIDE)
+    ]
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.2])
+def test_ground_control_points_place_an_image(tmp_path, bend):
+    """Also if no transform fits them exactly."""
+    image = {"gcps": points(bend=bend), "crs": UTM}
+    tile = write_tile(tmp_path, "a", image, image)
+    assert inspect_dataset(with_first(tmp_path, tile)).problems == ()
+    tile = write_tile(tmp_path, "a", image, {"gcps": points(100, bend=bend), "crs": UTM})
+    problem = only_problem(inspect_dataset(with_first(tmp_path, tile)))
+    assert "mask must lie on the pixels of its image, got them up to " in problem
+
+
+def test_ground_control_points_beside_a_transform(tmp_path):
+    image = {"gcps": points(), "crs": UTM}
+    tile = write_tile(tmp_path, "a", image, {"crs": UTM, "transform": place()})
+    assert inspect_dataset(with_first(tmp_path, tile)).problems == ()
+
+
+def test_ground_control_points_in_two_splits(tmp_path):
+    tiles = [
+        write_tile(tmp_path, name, crs=UTM, gcps=points(column))
+        for name, column in (("a", 0), ("b", SIDE), ("c", 4))
+    ]
+    problems = inspect_dataset(spec_of(*tiles)).problems
+    assert all("splits must not share ground" in problem for problem in problems)
+    assert len(problems) == 2  # c lies on half of each; a and b side by side
+
+
+def test_too_few_ground_control_points_place_nothing(tmp_path):
+    tile = write_tile(tmp_path, "a", {"gcps": points()[:2], "crs": UTM}, None)
+    assert inspect_dataset(with_first(tmp_path, tile)).problems == ()
+
+
+@pytest.mark.parametrize("second", [None, UTM])
+def test_world_files_without_a_system_in_two_splits(tmp_path, second):
+    """They count among each other, and beside images that are all of one system."""
+    problem, *others = overlaps(
+        tmp_path, {"transform": place()}, {"crs": second, "transform": place(5, 4)}
+    )
+    assert not others
+    assert f"got an overlap of 12 px (18.75% of the first) in {tmp_path}" in problem
+
+
+def test_images_that_know_no_place_all_begin_at_0(tmp_path):
+    """Programs write such transforms for arrays that were never placed."""
+    tiles = [write_tile(tmp_path, name, transform=Affine(1, 0, 0, 0, -1, 0)) for name in "ab"]
+    tiles.append(write_tile(tmp_path, "c", transform=Affine(1, 0, 0, 0, -1, SIDE)))
+    assert inspect_dataset(spec_of(*tiles)).problems == ()
+
+
+def test_turned_images_are_told_of_and_compared_as_shown(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    tiles = []
+    for name, mask_size in (("a", (6, 9)), ("b", (6, 9)), ("c", (9, 6))):
+        image, mask = tmp_path / f"{name}.png", tmp_path / f"{name}_m.png"
+        Image.new("RGB", (9, 6)).save(image, exif=exif)
+        Image.new("L", mask_size).save(mask)
+        tiles.append(TileFiles(name=name, image=image, mask=mask))
+    inspection = inspect_dataset(spec_of(*tiles))
+    assert (
+        "mask must have the size of its image, got 9 x 6 px for 6 x 9 px (as its EXIF orientation "
+        f"shows it) in {tmp_path / 'c_m.png'}"
+    ) in only_problem(inspection)
+    (note,) = inspection.notes
+    assert note.startswith(
+        f"3 files are turned upright as their EXIF orientation says, first {tmp_path / 'a.png'}"
+    )
+    header = inspection.headers["train"]["a"]
+    assert (header.height_px, header.width_px) == (9, 6)
+
+
+def test_types_that_are_read_as_float32_go_together(tmp_path):
+    dtypes = {"a1": "int16", "a2": "float64", "b": "float32", "c": "int32"}
+    tiles = [write_tile(tmp_path, name, image={"dtype": one}) for name, one in dtypes.items()]
+    inspection = inspect_dataset(spec_of(*tiles))
+    assert inspection.problems == ()
+    assert {header.dtype for of in inspection.headers.values() for header in of.values()} == {
+        "float32"
+    }

@@ -396,3 +396,27 @@ def test_potsdam_infrared_composite(tmp_path):
 def test_both_benchmarks_below_one_folder_are_refused(tmp_path):
     write_potsdam(write_vaihingen(tmp_path), ("2_10", "2_12", "2_13"))
     assert "must be one ISPRS benchmark" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-9999", (-9999.0,) * 3),
+        ("1e20", (1e20,) * 3),
+        ("[-9999, null, 0.5]", (-9999.0, None, 0.5)),
+    ],
+)
+def test_nodata_of_the_images(tmp_path, text, expected):
+    folder = write_folder(tmp_path, COLOR_YAML + f"nodata: {text}\n")
+    assert load_dataset(folder).nodata == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("none", "nodata must be a number, or a list of one number or null per band, got 'none'"),
+        ("[1, 2]", "nodata must be one value, or one of each band, got 2 for 3 bands"),
+    ],
+)
+def test_nodata_that_is_none(tmp_path, text, expected):
+    assert expected in error_of(write_folder(tmp_path, COLOR_YAML + f"nodata: {text}\n"))

@@ -510,3 +510,60 @@ def test_sixteen_bands_of_uint16(tmp_path):
     (tile,) = read_dataset(spec).tiles["train"]
     np.testing.assert_array_equal(tile.image, bands)
     assert tile.image.dtype == np.uint16
+
+
+def test_placeholders_that_no_file_calls_nodata_are_told_of(tmp_path):
+    """They would be learnt as values, and squeeze all others when bands are scaled."""
+    image = image_of(20, 20).astype(np.float32)
+    image[1, :5] = -9999
+    image[2, 0, :3] = np.float32(-3.4028235e38)
+    mask = write_raster(tmp_path / "m.tif", color_bands(np.arange(400).reshape(20, 20) % 2))
+    files = tile_of(tmp_path, mask, image)
+    spec = spec_of([files])
+    low, high = read_dataset(spec).notes
+    assert low.startswith(f"band green holds -9999 in 100 pixels, first in {files.image}, and")
+    assert low.endswith("add nodata: -9999 to dataset.yaml")
+    assert high.startswith("band blue holds -3.402823466e+38 in 3 pixels")
+    decoded = read_dataset(replace(spec, nodata=(None, -9999.0, -3.402823466e38)))
+    assert decoded.notes == ()
+    tile = decoded.tiles["train"].tile(0)
+    assert np.array_equal(~tile.shown, (image == -9999).any(axis=0) | (image < -1e38).any(axis=0))
+    assert (tile.mask[~tile.shown] == IGNORE_INDEX).all()
+
+
+def test_a_class_that_masks_call_nodata_is_told_of_once(tmp_path):
+    values = np.arange(400, dtype=np.uint8).reshape(20, 20) % 2
+    masks = [write_raster(tmp_path / f"m{i}.tif", values[None], nodata=0) for i in range(2)]
+    classes = tuple(
+        ClassSpec(name=one.name, color=one.color, value=i) for i, one in enumerate(INDEX_CLASSES)
+    )
+    files = [tile_of(tmp_path, mask, image_of(20, 20), f"t{i}") for i, mask in enumerate(masks)]
+    decoded = read_dataset(spec_of(files, classes))
+    (note,) = decoded.notes
+    assert note.startswith(
+        f"2 masks call nodata what dataset.yaml calls land, first {masks[0]}: those pixels count"
+    )
+    assert np.array_equal(decoded.tiles["train"].tile(0).mask, values)
+
+
+def test_a_mask_of_its_own_hides_before_the_reference_is_eroded(tmp_path):
+    """Nothing is eroded along what is unknown."""
+    values = np.zeros((20, 20), np.uint8)
+    values[:, 10:] = 1
+    file = write_raster(tmp_path / "m.tif", values[None])
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(file, "r+") as target:
+            target.write_mask(np.arange(20)[None, :].repeat(20, 0) < 10)
+    classes = tuple(
+        ClassSpec(name=one.name, color=one.color, value=i) for i, one in enumerate(INDEX_CLASSES)
+    )
+    train = tile_of(tmp_path, write_raster(tmp_path / "n.tif", values[None]), image_of(20, 20))
+    test = TileFiles(name="u", image=train.image, mask=file)
+    spec = with_test_tile(spec_of([train], classes), test)
+    spec = replace(spec, splits={**spec.splits, "test": (replace(test, image=tmp_path / "v.tif"),)})
+    write_raster(tmp_path / "v.tif", image_of(20, 20))
+    tile = read_dataset(spec).tiles["test"].tile(0)
+    expected = np.where(np.arange(20) < 10, values, IGNORE_INDEX)
+    assert np.array_equal(tile.mask, expected)
+    assert np.array_equal(tile.eroded_mask, expected)
