@@ -131,8 +131,9 @@ def _placeholders(image: NDArray[Any]) -> Counter[tuple[int, float]]:
     counts: Counter[tuple[int, float]] = Counter()
     if image.dtype.kind == "f":
         for band, plane in enumerate(image):
-            found = plane[np.isin(plane, _PLACEHOLDERS)]
-            counts.update((band, value) for value in found.tolist())
+            values, num_px = np.unique(plane[np.isin(plane, _PLACEHOLDERS)], return_counts=True)
+            for value, count in zip(values.tolist(), num_px.tolist(), strict=True):
+                counts[band, value] += count
     return counts
 
 
