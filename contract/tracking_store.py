@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -33,12 +34,12 @@ _PACKAGES: Final = {
 _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"No space left on device|database or disk is full|Disk quota exceeded",
-        "the disk is full",
+        "a full disk",
         "free space",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED",
-        "its certificate is not one that this machine trusts",
+        "a certificate that this machine does not trust",
         "name the certificate, or that of its authority, in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),
     (
@@ -53,89 +54,99 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         r"CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|certificate required",
-        "it asks for a certificate of the client",
+        "a demand for a certificate of the client",
         "name a file with certificate and key in MLFLOW_TRACKING_CLIENT_CERT_PATH",
     ),
     (
         r"WRONG_VERSION_NUMBER|record layer failure|UNEXPECTED_EOF_WHILE_READING",
-        "it does not speak TLS there",
+        "no TLS",
         "check the port, and whether it is http:// instead of https://",
     ),
     (
         r"error code 401\b|\b401 Client Error|UNAUTHENTICATED|CUSTOMER_UNAUTHORIZED|Unauthorized",
-        "it asks for a login, or for another one (401)",
+        "401: no login, or a wrong one",
         "give it as https://USER:PASSWORD@HOST, in MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD, or as MLFLOW_TRACKING_TOKEN",
     ),
     (
         r"error code 403\b|\b403 Client Error|PERMISSION_DENIED|Permission denied.*permissions",
-        "the login may not do this (403)",
+        "403: no permission with this login",
         "ask whoever runs the server for permission, or give another login",
     ),
     (
+        r"password authentication failed|no password supplied|Access denied for user|Login failed",
+        "no login, or a wrong one",
+        "give it as KIND://USER:PASSWORD@HOST/DATABASE",
+    ),
+    (
+        r"too many 5\d\d error responses|error code 5\d\d\b|\b5\d\d Server Error|INTERNAL_ERROR",
+        "a failure of the server (500 or above)",
+        "look into its log, or try again later",
+    ),
+    (
         r"not in a valid JSON format|error code 404\b|error code 405\b|\b404 Client Error",
-        "it answers, but not as an MLflow server does",
+        "an answer that is not one of MLflow",
         "check host, port and path",
     ),
     (
         r"NameResolutionError|Name or service not known|nodename nor servname",
-        "its name is not known",
+        "an unknown host name",
         "check the host's name",
     ),
     (
         r"Connection refused",
-        "it does not answer (connection refused)",
+        "connection refused",
         "check host and port, and that it runs",
     ),
     (
         r"failed with timeout|timed out|No route to host|Network is unreachable",
-        "it does not answer (nothing came back in time)",
+        "nothing in time",
         "check host and port, and that this machine may reach it",
     ),
     (
         r"Connection aborted|RemoteDisconnected|Connection reset|BadStatusLine",
-        "it breaks the connection off",
+        "a connection that was broken off",
         "check host and port, and whether it is https:// instead of http://",
     ),
     (
         r"[Cc]an't locate revision|out-of-date database schema",
-        "another version of MLflow has written it",
+        "the tables of another version of MLflow",
         "install that version, or, if it is an older one, run `mlflow db upgrade` on a copy",
     ),
     (
         r"file is not a database|file is encrypted",
-        "the file is no database",
+        "a file that is no database",
         "name an SQLite file that MLflow has written",
     ),
     (
         r"database disk image is malformed",
-        "the database is damaged",
+        "a damaged database",
         "restore it from a copy",
     ),
     (
         r"database is locked|database table is locked",
-        "another process holds the database",
+        "a database that another process holds",
         "wait for it, or run `mlflow server` where several write at once",
     ),
     (
         r"readonly database|read-only database",
-        "the database cannot be written",
+        "a database that cannot be written",
         "give write permission to the file and to its folder",
     ),
     (
         r"unable to open database file",
-        "the database file cannot be opened",
+        "a database file that cannot be opened",
         "check that its folder exists, and the permissions of both",
     ),
     (
         r"unsupported URI",
-        "MLflow knows no store of that kind",
+        "a kind of store that MLflow does not know",
         "write https://HOST, sqlite:///FILE, postgresql://HOST/DATABASE or "
         "mysql+pymysql://HOST/DATABASE",
     ),
     (
         r"[Ff]ilesystem tracking backend",
-        "MLflow takes no folders any more",
+        "a folder, which MLflow takes no more",
         "write sqlite:///FILE, or move the folder's runs with `mlflow migrate-filestore`",
     ),
     (
@@ -146,7 +157,7 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"Invalid url|Invalid URL|Invalid IPv6|invalid literal for int|Port could not be cast|"
         r"Could not parse SQLAlchemy URL|Failed to parse",
-        "it is no address",
+        "no valid address",
         "percent-encode what is special in its user and password (/ is %2F, @ is %40)",
     ),
 )
@@ -165,7 +176,11 @@ def resolve(tracking_uri: str | None) -> TrackingUri:
 
 
 def limit_retries() -> None:
-    """Let no call to a server last for minutes, unless a person wants it so."""
+    """Let no call to a server last for minutes, unless a person wants it so.
+
+    Nor is every try told: what comes of them is.
+    """
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 

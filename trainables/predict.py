@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import torch
 from tqdm import tqdm
@@ -134,8 +134,8 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
 
     def refuse(reason: str, advice: str) -> DataError:
         return DataError(
-            f"--model must be a run with a model, got {run_id!r} in {uri}: {reason}; check "
-            f"--tracking-uri; {advice}"
+            f"--model must be a run with a model, got {run_id!r} in {uri}: {reason}; "
+            f"{advice}, or give another --tracking-uri"
         )
 
     with store_failures(refuse):
@@ -237,8 +237,14 @@ def _device(name: str | None) -> torch.device:
     return torch.device("cpu")
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse; the message may quote a mistyped option with an address."""
+        super().error(hide_logins(message))
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m trainables.predict",
         description="Apply a trained model to rasters of any size. Writes NAME_classes.tif for "
         "every IMAGE, a cloud-optimised GeoTIFF that lies exactly over it.",
