@@ -12,7 +12,7 @@ from typing import Final
 _OTHER: Final = re.compile(r"[^/\w.\- :]")
 """What MLflow does not take in a name (mlflow.utils.validation)."""
 _PER_CLASS: Final = ("f1", "iou", "precision", "recall")
-"""Measures of `trainables.metrics.summarise` that a class has each."""
+"""Measures of `contract.measures.summarise` that a class has each."""
 _LONGEST_PREFIX: Final = "test_eroded/precision_"
 _MAX_CLASS: Final = 250 - len(_LONGEST_PREFIX)
 """Characters; MLflow takes 250 in a name."""
