@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from contract.logins import hide_logins
 from study.cli import parse_arguments
 from study.errors import StudyHaltedError
 from study.study_outcome import StudyOutcome
@@ -28,17 +29,19 @@ def main(arguments: list[str]) -> int:
         outcome = run_study(config)
         return report(outcome)
     except (ConfigError, DataError) as error:
-        print(f"run_study.py: {error}", file=sys.stderr)
-        return 2
+        return _refuse(f"{error}", 2)
     except StudyHaltedError as error:
-        print(f"run_study.py: {error}; the same command continues the study", file=sys.stderr)
-        return 1
+        return _refuse(f"{error}; the same command continues the study", 1)
     except OSError as error:
-        print(f"run_study.py: {error}", file=sys.stderr)
-        return 1
+        return _refuse(f"{error}", 1)
     except KeyboardInterrupt:
         print("run_study.py: stopped; the same command continues the study", file=sys.stderr)
         return 130
+
+
+def _refuse(text: str, status: int) -> int:
+    print(f"run_study.py: {hide_logins(text)}", file=sys.stderr)
+    return status
 
 
 def report(outcome: StudyOutcome) -> int:

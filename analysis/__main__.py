@@ -18,6 +18,7 @@ from analysis.report import (
 from analysis.schema import StudyDataError
 from analysis.tables.comparison import comparison_text
 from analysis.workers import InThisProcess, worker_processes
+from contract.logins import hide_logins
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {
     "report": (make_report, "one HTML page with all tables and figures"),
@@ -39,7 +40,7 @@ class _OneLineParser(argparse.ArgumentParser):
     """Refuses in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {hide_logins(message)}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("python -m analysis: stopped", file=sys.stderr)
         return 130
     except (UnknownStudyError, StudyDataError, OSError) as error:
-        print(f"python -m analysis: {error}", file=sys.stderr)
+        print(f"python -m analysis: {hide_logins(str(error))}", file=sys.stderr)
         return 2
     if not paths.files:
         print(

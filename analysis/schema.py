@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+
+from contract.logins import without_login
 
 PHASES = ("search", "confirm")
 STATUSES = ("running", "finished", "failed", "pruned", "stopped")
@@ -189,25 +190,17 @@ def parse_study(
 
 
 def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without user, password and query in the addresses of its configuration."""
+    """The same without logins in the addresses of its configuration."""
     config = document.get("config")
     if not isinstance(config, Mapping):
         return dict(document)
     shown = {
-        name: without_credentials(value)
+        name: without_login(value)
         if name in ("tracking_uri", "storage", "address") and isinstance(value, str)
         else value
         for name, value in config.items()
     }
     return {**document, "config": shown}
-
-
-def without_credentials(uri: str) -> str:
-    """An address without user, password and query; what is no address stays as it is."""
-    parts = urlsplit(uri)
-    if "://" not in uri or (not parts.query and "@" not in parts.netloc):
-        return uri
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:

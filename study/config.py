@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from contract.logins import TrackingUri
 from study.config_checks import (
     check_choice,
     check_cluster,
@@ -78,7 +79,8 @@ class StudyConfig:
     storage: str | None = None
     """Shared folder or URI where trials keep their state; None for the study's own folder."""
     tracking_uri: str | None = None
-    """MLflow server or database; None for MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""
+    """MLflow server or database; None for MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`. It
+    becomes a `TrackingUri`, whose text holds no login."""
     name: str
     output: str = "studies"
     """Folder of all studies; this one writes to `<output>/<name>`."""
@@ -98,6 +100,8 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
+        if self.tracking_uri is not None:
+            object.__setattr__(self, "tracking_uri", TrackingUri(self.tracking_uri))
         check_name(self.name)
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
@@ -158,10 +162,15 @@ class StudyConfig:
         return Path(self.output) / self.name
 
     def to_plain(self) -> dict[str, Any]:
-        """Flat dictionary that `--config` reads back: options and training fields together."""
+        """Flat dictionary that `--config` reads back: options and training fields together.
+
+        The tracking URI is the one without its login, which a person gives again.
+        """
         plain = {name: getattr(self, name) for name in option_fields()}
         plain["space"] = ",".join(one.text for one in self.varied)
         plain["models"] = list(self.models)
+        if self.tracking_uri is not None:
+            plain["tracking_uri"] = str(self.tracking_uri)
         return plain | asdict(self.training)
 
     def changes(self, earlier: Mapping[str, Any]) -> list[str]:

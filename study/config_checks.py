@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from contract.logins import hide_logins
 from trainables.errors import ConfigError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -47,7 +48,8 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         kind = kinds.get(name)
         if kind and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)):
             words = " or ".join(one.__name__ for one in kind)
-            raise ConfigError(f"{name} must be of type {words}, got {value!r}")
+            got = hide_logins(repr(value))
+            raise ConfigError(f"{name} must be of type {words}, got {got}")
 
 
 def parse_workers(text: int | str) -> tuple[int, int]:

@@ -1,13 +1,17 @@
-"""Calls to MLflow that its client leaves half done: pages of runs, errors of artifact stores."""
+"""Calls to MLflow that its client leaves half done: pages, batches, errors of artifact stores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+
+_TAGS: Final = 100
+"""Tags that MLflow takes in one call."""
 
 
 @contextmanager
@@ -42,3 +46,10 @@ def search_runs(
         token = page.token
         if not token:
             return found
+
+
+def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a run, however many."""
+    entries = [RunTag(name, value) for name, value in tags.items()]
+    for first in range(0, len(entries), _TAGS):
+        client.log_batch(run_id, tags=entries[first : first + _TAGS])

@@ -14,6 +14,7 @@ from study.provenance import (
     dataset_manifest,
     note_continuation,
     read_manifest,
+    remove_login,
     study_manifest,
     write_manifest,
 )
@@ -60,6 +61,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     earlier = read_manifest(folder / MANIFEST)
     if earlier is not None:
         refuse_changes(config, data, earlier)
+        earlier = remove_login(folder / MANIFEST, earlier)
     fractions = sorted({arm.label_frac for arm in arms})
     colors = [one.color for one in data.spec.classes]
     budgets = {}

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from contract.logins import holds_login, without_login
 from study.config import StudyConfig
 from study.preflight import StudyData
 from trainables.data.annotation import Budget
@@ -102,6 +103,24 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         return None
     manifest: dict[str, Any] = yaml.safe_load(path.read_text())
     return manifest
+
+
+def remove_login(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Take the login out of the tracking URI in `study.yaml`, where an earlier version wrote it.
+
+    Args:
+        path: Of the file.
+        manifest: Its content.
+
+    Returns:
+        The content as it is now.
+    """
+    uri = manifest["config"].get("tracking_uri")
+    if uri is None or not holds_login(uri):
+        return manifest
+    cleaned = manifest | {"config": manifest["config"] | {"tracking_uri": without_login(uri)}}
+    write_manifest(path, cleaned)
+    return cleaned
 
 
 def _version(package: str) -> str | None:

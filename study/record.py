@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import sqlalchemy
 import yaml
 from mlflow.entities import Metric, Param, ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
+from contract.logins import TrackingUri, holds_login, without_login
+from contract.tracking_store import first_call, store_failures
+from study.artifact_root import artifact_root_note, check_artifact_root
 from study.databases import create_mlflow_database
 from study.errors import StudyHaltedError
-from study.mlflow_calls import artifact_errors, search_runs
+from study.mlflow_calls import artifact_errors, search_runs, set_tags
+from study.mlflow_names import MetricNames, param_value, tag_value
 from study.trial_runs import TrialRuns
 from trainables.errors import ConfigError
 from trainables.tile_maps import TEST_TILES
@@ -27,16 +31,21 @@ def check_store(tracking_uri: str) -> None:
     """Refuse a store that MLflow cannot open; a database gets its tables.
 
     Raises:
-        ConfigError: With MLflow's own words.
+        ConfigError: With what went wrong and what to do.
     """
-    try:
-        create_mlflow_database(tracking_uri)
-        MlflowClient(tracking_uri=tracking_uri).search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
-        raise ConfigError(
+    uri = TrackingUri(tracking_uri)
+
+    def refuse(reason: str, advice: str) -> ConfigError:
+        return ConfigError(
             "--tracking-uri (or MLFLOW_TRACKING_URI) must be an MLflow server or database, got "
-            f"{tracking_uri!r}: {' '.join(str(error).split())}"
-        ) from None
+            f"{str(uri)!r}: {reason}; {advice}"
+        )
+
+    with store_failures(refuse), first_call():
+        create_mlflow_database(uri.with_login)
+        if uri.is_database:  # asked once; MLflow would try for minutes, and tell every time
+            sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
+        MlflowClient(tracking_uri=uri.with_login).search_experiments(max_results=1)
 
 
 class StudyRecord:
@@ -52,8 +61,10 @@ class StudyRecord:
 
         Raises:
             MlflowException: If the server or database cannot be reached or written.
+            ConfigError: If artifacts would have to go to a path that is not of this machine.
         """
-        self._client = MlflowClient(tracking_uri=tracking_uri)
+        self._uri = TrackingUri(tracking_uri)
+        self._client = MlflowClient(tracking_uri=self._uri.with_login)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
@@ -62,10 +73,19 @@ class StudyRecord:
             if experiment
             else self._client.create_experiment(name, tags=_TRAINING_VIEW)
         )
+        root = self._client.get_experiment(self._experiment_id).artifact_location
+        check_artifact_root(root, self._uri, name)
+        note = artifact_root_note(root, self._uri)
+        self.notes: list[str] = [] if note is None else [note]
+        """What a person must know of the record."""
         self._name = name
         self._commit = commit
         self.parent_id = ""
         """Run of the study, once it is open."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        return {name: value for name, value in vars(self).items() if name != "_client"}
 
     def open(self, manifest: Path, budgets: Path) -> TrialRuns:
         """Begin the parent run, or take up that of the same study; a name alone is not enough.
@@ -81,6 +101,7 @@ class StudyRecord:
         study_id = content["study_id"]
         condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
         found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)
+        known: Mapping[str, str] = found[0].data.params if found else {}
         if found:
             self.parent_id = found[0].info.run_id
             if found[0].info.lifecycle_stage == "deleted":
@@ -99,13 +120,32 @@ class StudyRecord:
                 tags[MLFLOW_GIT_COMMIT] = self._commit
             run = self._client.create_run(self._experiment_id, tags=tags)
             self.parent_id = run.info.run_id
-        entries = [Param(name, str(value)[:6000]) for name, value in content["config"].items()]
-        self._client.log_batch(self.parent_id, params=entries)
+        self._log_params(content["config"], known)
+        classes = [one["name"] for one in content.get("dataset", {}).get("classes", ())]
+        names = MetricNames(classes)
+        tags = {name: tag_value(own) for name, own in names.class_tags.items()}
+        set_tags(self._client, self.parent_id, tags)
         with artifact_errors():
             self._client.log_artifact(self.parent_id, str(manifest))
             self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
             self._log_new(manifest.parent / TEST_TILES)
-        return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit)
+        return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit, names)
+
+    def _log_params(self, config: Mapping[str, Any], known: Mapping[str, str]) -> None:
+        """Record the configuration; what is on record MLflow never changes."""
+        if holds_login(known.get("tracking_uri", "")):
+            self.notes.append(
+                f"run {self.parent_id} in MLflow holds the login of {self._uri}, recorded by an "
+                "earlier version in its parameter tracking_uri, which cannot be changed; change "
+                "the password"
+            )
+        entries = []
+        for name, value in config.items():
+            is_uri = name == "tracking_uri" and value is not None
+            if name not in known:
+                told = without_login(value) if is_uri else value
+                entries.append(Param(name, param_value(told)))
+        self._client.log_batch(self.parent_id, params=entries)
 
     def _log_new(self, folder: Path) -> None:
         """Send the files of a folder, if there is one, that the parent run does not have yet."""
@@ -149,11 +189,12 @@ def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
     Raises:
         StudyHaltedError: If the store does not take it.
     """
-    client = MlflowClient(tracking_uri=tracking_uri)
-    try:
-        with artifact_errors():
-            client.log_artifacts(parent_run_id, str(folder), "report")
-    except (MlflowException, OSError) as error:
-        raise StudyHaltedError(
-            f"the report is in {folder}, but MLflow did not take it: {' '.join(str(error).split())}"
-        ) from None
+
+    def halted(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(
+            f"the report is in {folder}, but MLflow did not take it: {reason}; {advice}"
+        )
+
+    with store_failures(halted), artifact_errors():
+        client = MlflowClient(tracking_uri=TrackingUri(tracking_uri).with_login)
+        client.log_artifacts(parent_run_id, str(folder), "report")

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from mlflow.exceptions import MlflowException
-
+from contract.logins import TrackingUri, hide_logins
+from contract.tracking_store import limit_retries, resolve, store_failures
 from study.config import StudyConfig
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError
@@ -21,35 +21,51 @@ from study.provenance import current_commit
 from study.record import StudyRecord, check_store
 from study.trial_runs import TrialRuns
 
-DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
 _PATIENCE_S: Final = 600.0
 """How long the end of a study waits for a tracking server that is away."""
 _PATIENCE_AT_STOP_S: Final = 5.0
 
 
-def tracking_uri(config: StudyConfig) -> str:
+def tracking_uri(config: StudyConfig) -> TrackingUri:
     """Where the study is recorded: as configured, by the environment, or beside the command."""
-    return config.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    return resolve(config.tracking_uri)
 
 
 def open_tracking(uri: str) -> None:
     """Make sure that the store of records can be used.
 
     Raises:
-        StudyHaltedError: If it cannot.
+        ConfigError: If it cannot.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    # A server that is away is waited for, but not with a call that lasts minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    limit_retries()  # a server that is away is waited for, but not with a call that lasts minutes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
     check_store(uri)
 
 
 def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
-    """The runs of the study and of its trials, begun or gone on with."""
+    """The runs of the study and of its trials, begun or gone on with.
+
+    Raises:
+        ConfigError: If artifacts would have to go to a path that is not of this machine.
+        StudyHaltedError: If the store does not take the records.
+    """
+    with store_failures(_halted(tracking_uri(config))):
+        return _open_records(config)
+
+
+def _open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
     record = StudyRecord(tracking_uri(config), config.name, current_commit())
     return record, record.open(config.folder / MANIFEST, config.folder / BUDGETS)
+
+
+def _halted(uri: TrackingUri) -> Callable[[str, str], StudyHaltedError]:
+    def halted(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(
+            f"the tracking store must take the study's records, got {reason!r} from {uri}; {advice}"
+        )
+
+    return halted
 
 
 @contextmanager
@@ -75,7 +91,7 @@ def delivering(
         raise
 
 
-def wait_for(delivery: Delivery, uri: str, say: Callable[[str], None]) -> None:
+def wait_for(delivery: Delivery, uri: TrackingUri, say: Callable[[str], None]) -> None:
     """Wait until all records have arrived.
 
     Raises:
@@ -98,12 +114,15 @@ def repair(
     Raises:
         StudyHaltedError: If it refuses again.
     """
-    try:
-        record, runs = open_records(config)
+    refused = hide_logins(refused)
+
+    def refused_again(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(f"MLflow refused records: {refused}; then {reason}; {advice}")
+
+    with store_failures(refused_again):
+        record, runs = _open_records(config)
         for folder, outcome in ended_trials(trials_folder(config)):
             runs.add(folder, outcome, now_ms())
         record.log_times(times, now_ms())
         record.close(num_failed)
-    except (MlflowException, OSError) as error:
-        raise StudyHaltedError(f"MLflow refused records: {refused}; then {error}") from None
     return record

@@ -12,6 +12,7 @@ import ray
 from mlflow.exceptions import MlflowException
 from ray import tune
 
+from contract.logins import hide_logins
 from study.arms import Arm, arm_of, longest_first, num_trials, plan_arms
 from study.config import StudyConfig
 from study.databases import create_optuna_database
@@ -115,9 +116,9 @@ def _in_one_line() -> Iterator[None]:
         ray.exceptions.RayError,
         tune.TuneError,
     ) as error:
-        text = " ".join(f"{error} {error.__cause__ or ''}".split())
+        text = hide_logins(" ".join(f"{error} {error.__cause__ or ''}".split()))
         reason = "the disk is full; free space" if is_disk_full(text) else text
-        raise StudyHaltedError(reason) from error
+        raise StudyHaltedError(reason) from None  # the cause may quote a login
 
 
 def _run_trials(
@@ -132,6 +133,8 @@ def _run_trials(
     """Open the records, take up what is done and run the rest."""
     uri, trials = tracking_uri(config), trials_folder(config)
     record, runs = open_records(config)
+    for note in record.notes:
+        _say(f"note: {note}")
     with (
         delivering(record, runs, times.total) as delivery,
         times.kept(machines.slots.concurrent, delivery),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contract.logins import TrackingUri
+
 _TABLE_OF_TIMES: Final = Path("report") / "tables" / "time_spent.md"
 """As the report writes it."""
 
@@ -18,6 +20,7 @@ class StudyOutcome:
     name: str
     folder: Path
     tracking_uri: str
+    """It becomes a `TrackingUri`, whose text holds no login."""
     parent_run_id: str
     """The study's run in MLflow."""
     num_trials: int
@@ -28,6 +31,10 @@ class StudyOutcome:
     """Whether it was told to measure where its time goes."""
     trace: Path | None = None
     """Of one of its trials, where it is profiled and the trial got so far."""
+
+    def __post_init__(self) -> None:
+        """Keep the login out of what is printed."""
+        object.__setattr__(self, "tracking_uri", TrackingUri(self.tracking_uri))
 
     @property
     def is_complete(self) -> bool:

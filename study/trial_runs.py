@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, ML
 
 from study.arms import arm_of
 from study.mlflow_calls import artifact_errors, search_runs
+from study.mlflow_names import MetricNames, param_value, tag_value
 from study.outcomes import TRACEBACK, Outcome, Rows
 from trainables.config import TrialConfig
 from trainables.model_file import TRIAL_FOLDER_TAG
@@ -26,8 +27,8 @@ from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
 from trainables.tile_maps import MAPS
 from trainables.trace import PROFILE
 
-_BATCH: Final = 1000
-"""Metrics that MLflow takes in one call."""
+_BATCH: Final = 500
+"""Metrics of one call; MLflow takes 1000 and a megabyte, which long names fill before."""
 _ENDED: Final = ("FINISHED", "FAILED")
 _EVERY_ROW: Final = "train/loss"
 
@@ -36,7 +37,12 @@ class TrialRuns:
     """Writes the child runs of one study."""
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, parent_id: str, commit: str | None
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        parent_id: str,
+        commit: str | None,
+        names: MetricNames | None = None,
     ) -> None:
         """Take up the runs there are; of several of one trial, the one that got furthest stays.
 
@@ -45,11 +51,13 @@ class TrialRuns:
             experiment_id: The study's experiment.
             parent_id: The study's own run.
             commit: Of the code that runs the trials now, if known.
+            names: Of the study's metrics; None where no class needs another one.
         """
         self._client = client
         self._experiment_id = experiment_id
         self._parent_id = parent_id
         self._commit = commit
+        self._names = names or MetricNames()
         self._ids: dict[str, str] = {}
         self._asked: set[str] = set()
         """Trials whose run was asked for before, and may be there although nobody said so."""
@@ -62,6 +70,10 @@ class TrialRuns:
             by_key.setdefault(run.data.tags["trial_key"], []).append(run)
         for key, runs in by_key.items():
             self._keep_one(key, runs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        return {name: value for name, value in vars(self).items() if name != "_client"}
 
     @property
     def _is_child(self) -> str:
@@ -107,7 +119,7 @@ class TrialRuns:
             "label_frac": trial.label_frac,
             "seed": trial.seed,
         }
-        params = [Param(name, str(value)) for name, value in fields.items()]
+        params = [Param(name, param_value(value)) for name, value in fields.items()]
         self._client.log_batch(self._ids[key], params=params)
 
     def log_rows(self, key: str, rows: Rows, time_ms: int) -> None:
@@ -127,7 +139,7 @@ class TrialRuns:
             if step <= last:
                 continue
             points = [
-                Metric(name, value, time_ms, step)
+                Metric(self._names.of(name), value, time_ms, step)
                 for name, value in row.items()
                 if name != "step" and not math.isnan(value)
             ]
@@ -168,12 +180,14 @@ class TrialRuns:
                 known = self._client.get_run(run_id).data.metrics
             self._untouched.discard(key)
             metrics = [
-                Metric(name, value, time_ms, step)
+                Metric(self._names.of(name), value, time_ms, step)
                 for name, value in record["metrics"].items()
-                if name not in known and not math.isnan(value)
+                if self._names.of(name) not in known and not math.isnan(value)
             ]
-        entries = [RunTag(name, value) for name, value in tags.items()]
-        self._client.log_batch(run_id, metrics=metrics, tags=entries)
+        for first in range(0, len(metrics), _BATCH):  # those of many classes
+            self._client.log_batch(run_id, metrics=metrics[first : first + _BATCH])
+        entries = [RunTag(name, tag_value(value)) for name, value in tags.items()]
+        self._client.log_batch(run_id, tags=entries)
         status = "FAILED" if outcome.state == "failed" else "FINISHED"
         self._client.set_terminated(run_id, status=status)
         self._ended.add(key)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from contract.measures import summarise
 from trainables.config import TrainingConfig
 from trainables.data.tileset import TileSet
 from trainables.evaluation import evaluate_tiles
 from trainables.files import write_atomically
 from trainables.loop import TrainingData
-from trainables.metrics import summarise
 from trainables.models.urec import UREC
 from trainables.ranks import Ranks
 from trainables.storage.trial_files import CONFUSION, TrialFiles
@@ -80,7 +80,7 @@ def score_test_tiles(
     scores = {"perf/test_s": test_s}
     for reference, split in (("full", "test"), ("eroded", "test_eroded")):
         if all(reference in tile for tile in matrices):
-            pooled = torch.stack([tile[reference] for tile in matrices]).sum(dim=0)
+            pooled = torch.stack([tile[reference] for tile in matrices]).sum(dim=0).numpy()
             scores |= _named(split, summarise(pooled, data.class_names, data.exclude_from_mean))
     return scores
 

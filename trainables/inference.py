@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables.confusion import confusion_matrix
 from trainables.data.scaling import BandScaling
-from trainables.metrics import confusion_matrix
 from trainables.strips import Raster, Strips, as_tensor
 
 

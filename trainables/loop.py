@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from contract.measures import summarise
 from trainables.checkpoint import LoopState, Row
 from trainables.config import TrialConfig
 from trainables.data.pixel_set import PixelSet
@@ -26,7 +27,6 @@ from trainables.data.scaling import BandScaling
 from trainables.data.tileset import TileSet
 from trainables.errors import DataError
 from trainables.evaluation import evaluate_tiles
-from trainables.metrics import summarise
 from trainables.models.build import build_model
 from trainables.ranks import ALONE, Ranks
 from trainables.schedule import has_converged, learning_rate
@@ -234,7 +234,7 @@ def _validate(
     matrices = evaluate_tiles(
         state.evaluated, data.val, training, num_classes, data.scaling, device, ranks=ranks
     )
-    confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0)
+    confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0).numpy()
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)
     state.history[-1].update({f"val/{name}": scores[name] for name in _VALIDATION_MEASURES})
     score = scores[training.select_by]

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import torch
 from tqdm import tqdm
 
+from contract.logins import TrackingUri, hide_logins
+from contract.tracking_store import (
+    DEFAULT_TRACKING_URI,
+    first_call,
+    limit_retries,
+    resolve,
+    store_failures,
+)
 from trainables.errors import ConfigError, DataError
 from trainables.model_file import MODEL_FILE, TRIAL_FOLDER_TAG, TrainedModel
 from trainables.processes import keep_freed_memory
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-DEFAULT_TRACKING_URI: Final = "sqlite:///mlflow.db"
 _RUN_ID: Final = re.compile(r"(?:runs:/+)?([0-9a-f]{32})/?")
 _MAX_PROBLEMS_SHOWN: Final = 10
 
@@ -42,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file in _predict(options):
             print(file)
     except (ConfigError, DataError) as error:
-        print(f"trainables.predict: {error}", file=sys.stderr)
+        print(f"trainables.predict: {hide_logins(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("trainables.predict: stopped; the image at hand was not written", file=sys.stderr)
@@ -107,41 +113,47 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
     if len(kept) == 1:
         return TrainedModel.load(kept[0])
     if match := _RUN_ID.fullmatch(model):
-        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        return _load_of_run(match[1], uri)
+        return _load_of_run(match[1], resolve(tracking_uri))
     raise DataError(
         f"--model must be a {MODEL_FILE}, the folder of a confirmation trial or the id of its "
         f"MLflow run, got {model!r}; there is no such file or folder"
     )
 
 
-def _load_of_run(run_id: str, tracking_uri: str) -> TrainedModel:
+def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
     """The model of a run: its artifact or, without one, the file in the trial's folder."""
-    database = tracking_uri.removeprefix("sqlite:///")
-    if database != tracking_uri and not Path(database).is_file():  # MLflow would create it
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).is_file():  # MLflow would create it
         raise DataError(
-            f"--tracking-uri must be an MLflow server or database, got {tracking_uri!r}, which "
+            f"--tracking-uri must be an MLflow server or database, got {str(uri)!r}, which "
             "does not exist; give that of the study, or the folder of the trial as --model"
         )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
+    limit_retries()
 
-    try:
-        client = MlflowClient(tracking_uri=tracking_uri)
-        run = client.get_run(run_id)
+    def refuse(reason: str, advice: str) -> DataError:
+        return DataError(
+            f"--model must be a run with a model, got {run_id!r} in {uri}: {reason}; "
+            f"{advice}, or give another --tracking-uri"
+        )
+
+    with store_failures(refuse):
+        from mlflow.tracking import MlflowClient
+
+        with first_call():
+            if uri.is_database:  # asked once; MLflow would try for minutes, and tell every time
+                import sqlalchemy
+
+                sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
+            client = MlflowClient(tracking_uri=uri.with_login)
+            run = client.get_run(run_id)
         if any(entry.path == MODEL_FILE for entry in client.list_artifacts(run_id)):
             with tempfile.TemporaryDirectory() as folder:
                 return TrainedModel.load(
                     Path(client.download_artifacts(run_id, MODEL_FILE, folder))
                 )
         folder_of_trial = _trial_folder(client, run)
-    except (MlflowException, OSError) as error:
-        raise DataError(
-            f"--model must be a run with a model, got {run_id!r} in {tracking_uri}: "
-            f"{' '.join(str(error).split())}; check --tracking-uri"
-        ) from None
     if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
         return TrainedModel.load(folder_of_trial / MODEL_FILE)
     raise DataError(
@@ -225,8 +237,14 @@ def _device(name: str | None) -> torch.device:
     return torch.device("cpu")
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse; the message may quote a mistyped option with an address."""
+        super().error(hide_logins(message))
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m trainables.predict",
         description="Apply a trained model to rasters of any size. Writes NAME_classes.tif for "
         "every IMAGE, a cloud-optimised GeoTIFF that lies exactly over it.",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from analysis.reading.store import open_store
+from analysis.reading.store import answering, open_store
 
 
 def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) -> bytes | None:
@@ -25,7 +25,7 @@ def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) 
         The bytes; None if the run has no such file.
 
     Raises:
-        OSError, MlflowException: If the artifact store cannot be read.
+        StudyDataError: If the artifact store cannot be read.
     """
     folder = local_folder(artifact_uri)
     if folder is not None:
@@ -33,10 +33,11 @@ def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) 
         return path.read_bytes() if path.is_file() else None
     client = open_store(tracking_uri)
     parent = name.rpartition("/")[0] or None
-    if name not in {entry.path for entry in client.list_artifacts(run_id, parent)}:
-        return None
-    with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
-        return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
+    with answering(tracking_uri):
+        if name not in {entry.path for entry in client.list_artifacts(run_id, parent)}:
+            return None
+        with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
+            return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
 
 
 def local_folder(artifact_uri: str) -> Path | None:

@@ -13,7 +13,8 @@ import yaml
 from analysis.reading.confusion import TrialConfusion
 from analysis.reading.study_times import times_json
 from analysis.reading.trials import TIME_PARTS, TRIAL_COLUMNS
-from analysis.schema import EXPORT_SUFFIX, StudyDataError, without_credentials
+from analysis.schema import EXPORT_SUFFIX, StudyDataError
+from contract.logins import without_login
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,6 +105,8 @@ def _table(record: StudyRecord) -> pa.Table:
         name: pa.Array.from_pandas(record.trials[name], type=schema.field(name).type)
         for name in TRIAL_COLUMNS
     }
+    shown = record.trials["artifact_uri"].map(without_login)
+    columns["artifact_uri"] = pa.Array.from_pandas(shown, type=pa.string())
     confusions = [record.confusions.get(key) for key in keys]
     rows = [_confusion_row(confusion) for confusion in confusions]
     nested: dict[str, list[Any]] = {"failure": [record.failures.get(key) for key in keys]}
@@ -139,7 +142,7 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
         "name": info.name,
         "status": info.status,
         "notes": json.dumps([note for note in record.notes if note != NO_PICTURES]),
-        "store": without_credentials(record.tracking_uri),
+        "store": without_login(record.tracking_uri),
         "run_id": record.run_id,
     }
     if info.num_failed is not None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
-from analysis.schema import StudyDataError, without_credentials
+from analysis.schema import StudyDataError
+from contract.logins import TrackingUri
+from contract.tracking_store import first_call, limit_retries, resolve, store_failures
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _PAGE_SIZE = 1000
-_PATIENCE_S = 10.0
-"""For a server's first answer."""
+_answered: set[str] = set()
+"""Stores that have answered this process."""
 
 
 class UnknownStudyError(LookupError):
@@ -28,24 +26,25 @@ class UnknownStudyError(LookupError):
     def __init__(self, name: str, known: tuple[str, ...], tracking_uri: str) -> None:
         listed = ", ".join(known) if known else "none"
         super().__init__(
-            f"study must be one recorded in {tracking_uri}, got {name!r}; known studies: {listed}"
+            f"study must be one recorded in {TrackingUri(tracking_uri)}, got {name!r}; known "
+            f"studies: {listed}"
         )
         self.known = known
 
 
-def resolve_tracking_uri(tracking_uri: str | None) -> str:
+def resolve_tracking_uri(tracking_uri: str | None) -> TrackingUri:
     """The tracking URI given, else MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
 
     Raises:
         StudyDataError: If it is an SQLite file that does not exist (MLflow would create it).
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    uri = resolve(tracking_uri)
     prefix = "sqlite:///"
     if uri.startswith(prefix):
         path = Path(uri.removeprefix(prefix).split("?", 1)[0])
         if not path.is_file():
             raise StudyDataError(
-                f"tracking URI must name an existing MLflow database, got {uri!r} "
+                f"tracking URI must name an existing MLflow database, got {str(uri)!r} "
                 f"(looked for {path.absolute()}); give --tracking-uri, or run where the study ran"
             )
     return uri
@@ -62,45 +61,45 @@ def known_studies(tracking_uri: str) -> tuple[str, ...]:
 
 
 def open_store(tracking_uri: str) -> MlflowClient:
-    """A client of the tracking store at that URI.
+    """A client of the tracking store at that URI, which has answered once.
 
     Raises:
-        StudyDataError: If MLflow is not installed or knows no store of that kind, or where a
-            server does not answer.
+        StudyDataError: If MLflow is not installed or knows no store of that kind, if the driver of
+            a database is missing, or where a server or database does not answer.
     """
+    uri = TrackingUri(tracking_uri)
     try:
-        from mlflow.exceptions import MlflowException  # two seconds to import
-        from mlflow.tracking import MlflowClient
+        from mlflow.tracking import MlflowClient  # two seconds to import
     except ModuleNotFoundError as error:
         raise StudyDataError(
-            f"MLflow must be installed to read {without_credentials(tracking_uri)}, got no module "
+            f"MLflow must be installed to read {uri}, got no module "
             f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
             "study NAME.parquet"
         ) from error
-    if tracking_uri.startswith(("http://", "https://")):
-        _check_server(tracking_uri)
-    try:
-        return MlflowClient(tracking_uri=tracking_uri)
-    except MlflowException as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StudyDataError(
-            "tracking URI must be one that MLflow can open, got "
-            f"{without_credentials(tracking_uri)!r} ({reason})"
-        ) from error
+    limit_retries()
+
+    def refuse(reason: str, advice: str) -> StudyDataError:
+        if uri.is_server:
+            return StudyDataError(f"tracking server must answer, got {reason} from {uri}; {advice}")
+        return StudyDataError(
+            f"tracking URI must be one that MLflow can open, got {str(uri)!r} ({reason}); {advice}"
+        )
+
+    with store_failures(refuse):
+        client = MlflowClient(tracking_uri=uri.with_login)
+        if uri.with_login not in _answered:
+            with first_call():
+                _ask(client, uri)
+            _answered.add(uri.with_login)
+    return client
 
 
-def _check_server(uri: str) -> None:
-    """Asks once: MLflow itself would try for minutes."""
-    try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=_PATIENCE_S):
-            return
-    except HTTPError:  # somebody answers; whether it is MLflow, and lets us in, shows next
-        return
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise StudyDataError(
-            f"tracking server must answer, got {reason} from {without_credentials(uri)}"
-        ) from error
+def _ask(client: MlflowClient, uri: TrackingUri) -> None:
+    if uri.is_database:  # once; MLflow would try for minutes, and tell every time
+        import sqlalchemy
+
+        sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
+    client.search_experiments(max_results=1)
 
 
 @contextmanager
@@ -108,17 +107,16 @@ def answering(uri: str) -> Iterator[None]:
     """Turns what MLflow raises while it is read into a message of one line.
 
     Raises:
-        StudyDataError: With MLflow's first line.
+        StudyDataError: With MLflow's first line, and what to do.
     """
-    from mlflow.exceptions import MlflowException
 
-    try:
+    def refuse(reason: str, advice: str) -> StudyDataError:
+        return StudyDataError(
+            f"tracking store must be readable, got {reason!r} from {TrackingUri(uri)}; {advice}"
+        )
+
+    with store_failures(refuse):
         yield
-    except MlflowException as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise StudyDataError(
-            f"tracking store must be readable, got {reason!r} from {without_credentials(uri)}"
-        ) from error
 
 
 def _all_experiments(client: MlflowClient) -> list[Any]:

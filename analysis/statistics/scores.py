@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.reading.confusion import Confusion
 from analysis.schema import MODELS
-from analysis.statistics.measures import (
+from contract.measures import (
     Counts,
     Values,
     class_mean,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.statistics.measures import Values
 from analysis.statistics.scores import score_counts
 from analysis.statistics.stats import MIN_TILES, draw_tiles
+from contract.measures import Values
 
 if TYPE_CHECKING:
     from analysis.reading.confusion import TrialConfusion

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.reading.confusion import Confusion
 from analysis.schema import MODELS
-from analysis.statistics.measures import (
+from contract.measures import (
     f1_per_class,
     precision_per_class,
     recall_per_class,

@@ -97,7 +97,7 @@ def exported(store: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_behind_the_wall(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     allowed = modules_of(installed_with(PROJECT["optional-dependencies"]["analysis"]))
-    texts = (json.dumps(sorted(allowed | {"analysis"})), json.dumps(arguments))
+    texts = (json.dumps(sorted(allowed | {"analysis", "contract"})), json.dumps(arguments))
     return subprocess.run(
         [sys.executable, "-c", BLOCKED_REPORT, *texts], cwd=ROOT, capture_output=True, text=True
     )

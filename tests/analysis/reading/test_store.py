@@ -63,7 +63,7 @@ def test_missing_mlflow_is_one_line_that_says_what_to_do(store: str) -> None:
 
 def test_missing_mlflow_is_said_before_a_server_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """'tracking server must answer' was said where no server's answer could have been used."""
-    monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
+    monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     with pytest.raises(StudyDataError, match="MLflow must be installed to read") as caught:
         load_study("full", "http://me:SECRET@server.invalid")
     assert "http://server.invalid, got no module mlflow" in str(caught.value)

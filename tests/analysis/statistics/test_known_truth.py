@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from analysis.findings import findings
 from analysis.statistics.answer import Answer, compute_answer
 from analysis.statistics.efficiency import ScoreGrid, annotations_needed, area_under_curve
-from analysis.statistics.measures import class_mean, f1_per_class, overall_accuracy
 from analysis.statistics.significance import share_higher
 from analysis.statistics.stats import (
     Interval,
@@ -21,6 +20,7 @@ from analysis.statistics.stats import (
     seeds_and_tiles_interval,
     t_interval,
 )
+from contract.measures import class_mean, f1_per_class, overall_accuracy
 
 NUM_STUDIES = 500
 

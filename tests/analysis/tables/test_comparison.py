@@ -7,9 +7,9 @@ import pytest
 
 from analysis.reading.load import load_study
 from analysis.reading.record import StudyRecord
-from analysis.statistics.measures import f1_per_class, iou_per_class, overall_accuracy
 from analysis.statistics.scores import score_trials, undefined_classes
 from analysis.tables.comparison import comparison, comparison_text, confusion_tables, per_class
+from contract.measures import f1_per_class, iou_per_class, overall_accuracy
 
 SCORES = ("oa", "mean_f1", "miou", "kappa", "mean_f1_all", "miou_all")
 COLUMNS = [

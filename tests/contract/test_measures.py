@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
-from analysis.statistics.measures import (
+from contract.measures import (
     class_mean,
     f1_per_class,
     iou_per_class,
@@ -14,6 +16,7 @@ from analysis.statistics.measures import (
     precision_per_class,
     recall_per_class,
     row_normalised,
+    summarise,
 )
 
 NAN = float("nan")
@@ -95,3 +98,67 @@ def test_matrix_that_is_not_square_is_refused() -> None:
         f1_per_class(np.ones((2, 3), dtype=np.int64))
     with pytest.raises(ValueError, match="one entry per class"):
         class_mean(np.ones(2), ("a",))
+
+
+NEVER_PREDICTED = np.array([[6, 2, 0], [1, 3, 0], [4, 0, 0]])
+"""Class 2 is in the reference and never predicted."""
+
+
+def test_a_class_never_predicted_has_f1_0_and_no_precision() -> None:
+    precision = precision_per_class(NEVER_PREDICTED)
+    np.testing.assert_allclose(precision, [6 / 11, 3 / 5, NAN])
+    assert f1_per_class(NEVER_PREDICTED)[2] == 0
+
+
+def test_a_class_only_predicted_has_f1_0_and_no_recall() -> None:
+    confusion = NEVER_PREDICTED.T
+    assert np.isnan(recall_per_class(confusion)[2])
+    assert f1_per_class(confusion)[2] == iou_per_class(confusion)[2] == 0
+
+
+def test_an_absent_class_is_nan_and_left_out_of_the_means_of_a_summary() -> None:
+    confusion = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
+    summary = summarise(confusion, ["a", "b", "absent"])
+    for measure in ("f1", "iou", "precision", "recall"):
+        assert math.isnan(summary[f"{measure}_absent"])
+    assert summary["mean_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
+    assert summary["miou"] == pytest.approx((3 / 4 + 4 / 5) / 2)
+
+
+def test_no_pixel_at_all_is_nan_everywhere() -> None:
+    summary = summarise(np.zeros((2, 2), np.int64), ["a", "b"])
+    assert all(math.isnan(value) for value in summary.values())
+
+
+def test_summary_has_these_keys_and_excludes_from_means_only() -> None:
+    summary = summarise(NEVER_PREDICTED, ["road", "roof", "clutter"], ["clutter"])
+    f1, iou = f1_per_class(NEVER_PREDICTED), iou_per_class(NEVER_PREDICTED)
+    assert list(summary) == [
+        *["oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all"],
+        *[
+            f"{m}_{c}"
+            for m in ("f1", "iou", "precision", "recall")
+            for c in ("road", "roof", "clutter")
+        ],
+    ]
+    assert all(type(value) is float for value in summary.values())
+    assert summary["mean_f1"] == pytest.approx(f1[:2].mean())
+    assert summary["miou"] == pytest.approx(iou[:2].mean())
+    assert summary["mean_f1_all"] == pytest.approx(f1.mean())
+    assert summary["miou_all"] == pytest.approx(iou.mean())
+    assert summary["oa"] == pytest.approx(9 / 16)
+    assert summary["precision_road"] == pytest.approx(6 / 11)
+    assert summary["f1_clutter"] == 0
+
+
+def test_every_class_excluded_leaves_a_nan_mean() -> None:
+    assert math.isnan(summarise(NEVER_PREDICTED, ["a", "b", "c"], ["a", "b", "c"])["mean_f1"])
+
+
+def test_names_must_fit_the_matrix() -> None:
+    with pytest.raises(ValueError, match="class_names must be 3 different names"):
+        summarise(NEVER_PREDICTED, ["a", "b"])
+    with pytest.raises(ValueError, match="class_names must be 3 different names"):
+        summarise(NEVER_PREDICTED, ["a", "b", "b"])
+    with pytest.raises(ValueError, match="exclude_from_mean must be among a, b, c, got d"):
+        summarise(NEVER_PREDICTED, ["a", "b", "c"], ["d"])

@@ -1,6 +1,12 @@
-"""Accuracy measures of confusion matrices, one or many at a time, in numpy and float64."""
+"""Measures of a segmentation, all derived from integer confusion matrices.
+
+Matrices of tiles and workers are summed before anything is derived: the mean of per-tile
+measures is another, and wrong, number. Rows are the reference, columns the prediction.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +108,54 @@ def kappa(confusion: Counts) -> Values:
     observed = _ratio(_hits(counts).sum(axis=-1), total)
     chance = _ratio((counts.sum(axis=-2) * counts.sum(axis=-1)).sum(axis=-1), total**2)
     return _ratio(observed - chance, 1.0 - chance)
+
+
+def summarise(
+    confusion: Counts, class_names: Sequence[str], exclude_from_mean: Collection[str] = ()
+) -> dict[str, float]:
+    """Every measure by the name it is recorded under.
+
+    Excluded classes are left out of means only: their pixels stay in the matrix, where they
+    count as errors of the other classes, in OA and in kappa.
+
+    Args:
+        confusion: Pixel counts (K, K); rows reference, columns prediction.
+        class_names: K different names, in the order of the matrix.
+        exclude_from_mean: Names that `mean_f1` and `miou` leave out.
+
+    Returns:
+        `oa`, `kappa`; `mean_f1`, `miou` without, `mean_f1_all`, `miou_all` with the excluded
+        classes; `f1_<class>`, `iou_<class>`, `precision_<class>`, `recall_<class>`. NaN as in
+        the functions above; means leave NaN out and are NaN where nothing is left.
+
+    Raises:
+        ValueError: If the names do not fit the matrix or an excluded class is unknown.
+    """
+    names = tuple(class_names)
+    if len(set(names)) != len(names) or len(names) != len(confusion):
+        raise ValueError(f"class_names must be {len(confusion)} different names, got {list(names)}")
+    unknown = sorted(set(exclude_from_mean) - set(names))
+    if unknown:
+        raise ValueError(
+            f"exclude_from_mean must be among {', '.join(names)}, got {', '.join(unknown)}"
+        )
+    per_class = {
+        "f1": f1_per_class(confusion),
+        "iou": iou_per_class(confusion),
+        "precision": precision_per_class(confusion),
+        "recall": recall_per_class(confusion),
+    }
+    measures = {
+        "oa": overall_accuracy(confusion),
+        "kappa": kappa(confusion),
+        "mean_f1": class_mean(per_class["f1"], names, tuple(exclude_from_mean)),
+        "miou": class_mean(per_class["iou"], names, tuple(exclude_from_mean)),
+        "mean_f1_all": class_mean(per_class["f1"], names),
+        "miou_all": class_mean(per_class["iou"], names),
+    }
+    for measure, values in per_class.items():
+        measures |= {f"{measure}_{name}": one for name, one in zip(names, values, strict=True)}
+    return {name: float(value) for name, value in measures.items()}
 
 
 def class_mean(values: Values, classes: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Values:

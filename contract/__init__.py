@@ -1,0 +1,1 @@
+"""What writers and readers of a study agree on; imports no other room."""
