@@ -43,7 +43,7 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
         "name the certificate, or that of its authority, in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),
     (
-        r"invalid path: |Could not find a suitable TLS CA certificate bundle",
+        r"Could not find a suitable TLS CA certificate bundle",
         "",
         "name an existing file in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),

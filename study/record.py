@@ -61,11 +61,18 @@ class StudyRecord:
 
         Raises:
             MlflowException: If the server or database cannot be reached or written.
-            ConfigError: If artifacts would have to go to a path that is not of this machine.
+            ConfigError: If artifacts would have to go to a path that is not of this machine, or
+                the database takes the name for that of another study.
         """
         self._uri = TrackingUri(tracking_uri)
         self._client = MlflowClient(tracking_uri=self._uri.with_login)
         experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and experiment.name != name:
+            raise ConfigError(
+                f"--name must differ from other studies by more than case, got {name!r} beside "
+                f"{experiment.name!r} in {self._uri}, which takes them for one; choose another "
+                "--name"
+            )
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
         self._experiment_id: str = (
