@@ -81,8 +81,8 @@ class StudyRecord:
             else self._client.create_experiment(name, tags=_TRAINING_VIEW)
         )
         root = self._client.get_experiment(self._experiment_id).artifact_location
+        note = artifact_root_note(root, self._uri)  # before the check, which makes the folder
         check_artifact_root(root, self._uri, name)
-        note = artifact_root_note(root, self._uri)
         self.notes: list[str] = [] if note is None else [note]
         """What a person must know of the record."""
         self._name = name
@@ -152,7 +152,8 @@ class StudyRecord:
             if name not in known:
                 told = without_login(value) if is_uri else value
                 entries.append(Param(name, param_value(told)))
-        self._client.log_batch(self.parent_id, params=entries)
+        if entries:
+            self._client.log_batch(self.parent_id, params=entries)
 
     def _log_new(self, folder: Path) -> None:
         """Send the files of a folder, if there is one, that the parent run does not have yet."""

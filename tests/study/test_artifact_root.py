@@ -51,8 +51,14 @@ def test_artifacts_that_would_stay_on_this_machine_are_told():
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:5000", "http://localhost:5000", "sqlite:///a.db", "databricks"]
 )
-def test_a_path_of_this_very_machine_is_no_news(uri):
-    assert artifact_root_note("/mnt/artifacts/7", TrackingUri(uri)) is None
+def test_a_path_of_this_very_machine_is_no_news(uri, tmp_path):
+    assert artifact_root_note(str(tmp_path / "7"), TrackingUri(uri)) is None
+
+
+def test_a_server_in_a_container_or_behind_a_tunnel_is_told_as_one_elsewhere(tmp_path):
+    """Its port is of this machine, its disk is not."""
+    root = str(tmp_path / "mlartifacts" / "7")
+    assert artifact_root_note(root, TrackingUri("http://localhost:5000")) is not None
 
 
 def test_folder_behind_a_root():
