@@ -10,7 +10,7 @@ from contract.tracking_store import (
     DEFAULT_TRACKING_URI,
     describe,
     first_call,
-    limit_retries,
+    limit_client,
     resolve,
     store_failures,
 )
@@ -100,7 +100,7 @@ def test_the_first_call_is_short_unless_a_person_wants_it_longer(monkeypatch):
     with first_call():
         assert (os.environ[RETRIES], os.environ[TIMEOUT]) == ("1", "77")
     assert RETRIES not in os.environ
-    limit_retries()
+    limit_client()
     assert (os.environ[RETRIES], os.environ[TIMEOUT]) == ("2", "77")
     with first_call():
         assert os.environ[RETRIES] == "1"
