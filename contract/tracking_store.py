@@ -43,7 +43,7 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
         "name the certificate, or that of its authority, in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),
     (
-        r"invalid path: |Could not find a suitable TLS CA certificate bundle",
+        r"Could not find a suitable TLS CA certificate bundle",
         "",
         "name an existing file in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),
@@ -175,12 +175,13 @@ def resolve(tracking_uri: str | None) -> TrackingUri:
     return known if given == known and given.with_login == given else given
 
 
-def limit_retries() -> None:
-    """Let no call to a server last for minutes, unless a person wants it so.
+def limit_client() -> None:
+    """Let MLflow's client ask for minutes only if a person wants it so, and tell failures once.
 
-    Nor is every try told: what comes of them is.
+    It would log every try, and a traceback of what it raises besides.
     """
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 

@@ -36,10 +36,12 @@ def check_artifact_root(root: str, uri: TrackingUri, name: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        whose = f"a path of the machine of {uri}" if uri.is_server else f"as {uri} has recorded it"
+        of_server = f"a path of the machine of {uri}"
+        of_database = f"as {uri} has recorded it, perhaps for a server with a disk of its own"
         raise ConfigError(
             f"artifact root of study {name!r} must be a folder that this machine can write, got "
-            f"{str(folder)!r} ({error.strerror or error}), {whose}; {_ADVICE}"
+            f"{str(folder)!r} ({error.strerror or error}), "
+            f"{of_server if uri.is_server else of_database}; {_ADVICE}"
         ) from None
 
 
@@ -47,7 +49,8 @@ def artifact_root_note(root: str, uri: TrackingUri) -> str | None:
     """What to say where artifacts go to a path here that a server elsewhere calls its own.
 
     It is no mistake where both machines share the folder, which nothing here can tell; where they
-    do not, the server shows runs without artifacts.
+    do not, the server shows runs without artifacts. An address of this machine may lead into a
+    container or through a tunnel: then nothing lies yet where the server keeps artifacts.
 
     Args:
         root: As the store gives it for the study's experiment.
@@ -58,7 +61,7 @@ def artifact_root_note(root: str, uri: TrackingUri) -> str | None:
     """
     folder = folder_of(root)
     host = urlsplit(uri).hostname if uri.is_server else None
-    if folder is None or host is None or _is_here(host):
+    if folder is None or host is None or (folder.parent.exists() and _is_here(host)):
         return None
     return (
         f"artifacts are written to {folder} on this machine, since the server {uri} gives that "

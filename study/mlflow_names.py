@@ -20,7 +20,7 @@ _MAX_PARAM: Final = 6000
 _MAX_TAG: Final = 8000
 _CHECKSUM: Final = 8
 """Hex digits of a class whose name had to be told apart; more where these do not do."""
-_CLASS_TAG: Final = "class/"
+_CLASS_TAG: Final = "class_"
 
 
 class MetricNames:
@@ -60,7 +60,7 @@ class MetricNames:
 
     @property
     def class_tags(self) -> dict[str, str]:
-        """Tags that show the person's own spelling, `class/<name in MLflow>`."""
+        """Tags that show the person's own spelling, `class_<name in MLflow>`."""
         return {f"{_CLASS_TAG}{name}": tag_value(own) for name, own in self.renamed.items()}
 
     def of(self, name: str) -> str:

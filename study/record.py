@@ -61,11 +61,18 @@ class StudyRecord:
 
         Raises:
             MlflowException: If the server or database cannot be reached or written.
-            ConfigError: If artifacts would have to go to a path that is not of this machine.
+            ConfigError: If artifacts would have to go to a path that is not of this machine, or
+                the database takes the name for that of another study.
         """
         self._uri = TrackingUri(tracking_uri)
         self._client = MlflowClient(tracking_uri=self._uri.with_login)
         experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and experiment.name != name:
+            raise ConfigError(
+                f"--name must differ from other studies by more than case, got {name!r} beside "
+                f"{experiment.name!r} in {self._uri}, which takes them for one; choose another "
+                "--name"
+            )
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
         self._experiment_id: str = (
@@ -74,8 +81,8 @@ class StudyRecord:
             else self._client.create_experiment(name, tags=_TRAINING_VIEW)
         )
         root = self._client.get_experiment(self._experiment_id).artifact_location
+        note = artifact_root_note(root, self._uri)  # before the check, which makes the folder
         check_artifact_root(root, self._uri, name)
-        note = artifact_root_note(root, self._uri)
         self.notes: list[str] = [] if note is None else [note]
         """What a person must know of the record."""
         self._name = name
@@ -145,7 +152,8 @@ class StudyRecord:
             if name not in known:
                 told = without_login(value) if is_uri else value
                 entries.append(Param(name, param_value(told)))
-        self._client.log_batch(self.parent_id, params=entries)
+        if entries:
+            self._client.log_batch(self.parent_id, params=entries)
 
     def _log_new(self, folder: Path) -> None:
         """Send the files of a folder, if there is one, that the parent run does not have yet."""

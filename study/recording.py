@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from contract.logins import TrackingUri, hide_logins
-from contract.tracking_store import limit_retries, resolve, store_failures
+from contract.tracking_store import limit_client, resolve, store_failures
 from study.config import StudyConfig
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError
@@ -38,7 +38,7 @@ def open_tracking(uri: str) -> None:
         ConfigError: If it cannot.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    limit_retries()  # a server that is away is waited for, but not with a call that lasts minutes
+    limit_client()  # a server that is away is waited for, but not with a call that lasts minutes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
     check_store(uri)
 

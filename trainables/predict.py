@@ -22,7 +22,7 @@ from contract.logins import TrackingUri, hide_logins
 from contract.tracking_store import (
     DEFAULT_TRACKING_URI,
     first_call,
-    limit_retries,
+    limit_client,
     resolve,
     store_failures,
 )
@@ -130,7 +130,7 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
         )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    limit_retries()
+    limit_client()
 
     def refuse(reason: str, advice: str) -> DataError:
         return DataError(

@@ -65,7 +65,8 @@ def _load_tracked(name: str, tracking_uri: str | None) -> StudyRecord:
 
 def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
     experiment = client.get_experiment_by_name(name)
-    if experiment is None or experiment.lifecycle_stage != "active":
+    # MySQL finds `Demo` where `demo` is asked for.
+    if experiment is None or experiment.name != name or experiment.lifecycle_stage != "active":
         raise UnknownStudyError(name, known_studies(uri), uri)
     runs = all_runs(client, [experiment.experiment_id], "")
     parents = [run for run in runs if run.data.tags.get("phase") == "study"]

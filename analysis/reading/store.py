@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.schema import StudyDataError
 from contract.logins import TrackingUri
-from contract.tracking_store import first_call, limit_retries, resolve, store_failures
+from contract.tracking_store import first_call, limit_client, resolve, store_failures
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -76,7 +76,7 @@ def open_store(tracking_uri: str) -> MlflowClient:
             f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
             "study NAME.parquet"
         ) from error
-    limit_retries()
+    limit_client()
 
     def refuse(reason: str, advice: str) -> StudyDataError:
         if uri.is_server:

@@ -225,3 +225,17 @@ def test_ctrl_c_is_one_line_too(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "run_study.py: stopped; the same command continues the study"
     ]
+
+
+def test_a_mistyped_option_is_refused_without_its_login(capsys):
+    assert run_study.main(["--tracking-urii=https://me:s3cret@host"]) == 2
+    said = capsys.readouterr().err
+    assert "--tracking-urii=https://host" in said
+    assert "s3cret" not in said
+
+
+def test_a_file_that_is_no_configuration_is_refused_without_its_login(tmp_path, capsys):
+    file = tmp_path / "list.yaml"
+    file.write_text("- tracking_uri: https://me:s3cret@host")
+    assert run_study.main(["--config", str(file)]) == 2
+    assert "s3cret" not in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The configuration of a study: presets, refusals, and what a continued study may not change."""
 
 import dataclasses
+import pickle
 
 import pytest
 import yaml
@@ -213,3 +214,36 @@ def test_it_is_frozen_and_checked_when_built():
         dataclasses.replace(config, seeds=0)
     with pytest.raises(TypeError):
         StudyConfig()  # type: ignore[call-arg]
+
+
+def test_login_of_the_tracking_uri_is_in_nothing_that_is_written():
+    """It stood in study.yaml, in MLflow's parameters and in what Tune pickled."""
+    config = build_config({"tracking_uri": "https://me:s3cret@host/a?token=t0ken"})
+    assert config.tracking_uri.with_login == "https://me:s3cret@host/a?token=t0ken"
+    plain = config.to_plain()
+    assert plain["tracking_uri"] == "https://host/a"
+    assert build_config(yaml.safe_load(yaml.safe_dump(plain))).tracking_uri == "https://host/a"
+    for written in (
+        repr(config),
+        str(plain),
+        repr(dataclasses.asdict(config)),
+        repr(pickle.dumps(config)),
+    ):
+        assert "s3cret" not in written
+        assert "t0ken" not in written
+    assert (
+        dataclasses.replace(config, seeds=2).tracking_uri.with_login
+        == config.tracking_uri.with_login
+    )
+
+
+def test_another_login_is_no_other_study():
+    before = build_config({"tracking_uri": "https://me:s3cret@host"})
+    now = build_config({"tracking_uri": "https://you:other@host"})
+    assert now.changes(before.to_plain()) == []
+
+
+def test_a_tracking_uri_of_the_wrong_type_is_refused_without_its_login():
+    with pytest.raises(ConfigError, match="tracking_uri must be of type str") as caught:
+        build_config({"tracking_uri": ["https://me:s3cret@host"]})
+    assert "s3cret" not in str(caught.value)

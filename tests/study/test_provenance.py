@@ -127,3 +127,17 @@ def test_other_versions_in_a_continued_study_are_noted_once(manifest, tmp_path, 
     (note,) = read_manifest(path)["continued"]
     assert note == content["provenance"] | {"commit": "def"}
     assert read_manifest(path)["provenance"] == content["provenance"]
+
+
+def test_login_that_an_earlier_version_wrote_is_removed_when_the_study_goes_on(manifest, tmp_path):
+    content, _ = manifest[:2]
+    path = tmp_path / "study.yaml"
+    content["config"]["tracking_uri"] = "http://me:s3cret@host"
+    write_manifest(path, content)
+    cleaned = provenance.remove_login(path, content)
+    assert cleaned["config"]["tracking_uri"] == "http://host"
+    assert read_manifest(path) == cleaned
+    assert "s3cret" not in path.read_text()
+    path.unlink()
+    assert provenance.remove_login(path, cleaned) == cleaned
+    assert not path.exists(), "nothing to remove, nothing to write"

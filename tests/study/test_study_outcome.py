@@ -27,3 +27,18 @@ def test_where_the_profile_is(outcome, tmp_path):
     trace.touch()
     assert profiled.profile == f"profile {table} {trace}\n"
     assert outcome.profile == "", "an earlier run of the command was profiled, this one not"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:s3cret@host:5000", "https://host:5000"),
+        ("postgresql://host/db?user=me&password=s3cret", "postgresql://host/db"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+    ],
+)
+def test_the_line_that_opens_the_ui_holds_no_login(outcome, uri, shown):
+    ended = replace(outcome, tracking_uri=uri)
+    assert ended.browse.endswith(shown)
+    assert "s3cret" not in repr(ended)
+    assert ended.tracking_uri.with_login == uri, "the report is made with it"

@@ -1,12 +1,18 @@
 """The record of a study and of its trials in MLflow, on an SQLite database."""
 
+import contextlib
 import json
 import math
 import re
+import shutil
+import sqlite3
+import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import yaml
 from mlflow.entities import Run, ViewType
@@ -327,6 +333,191 @@ def test_deleted_experiment_comes_back(open_runs, client, config):
     client.delete_experiment(client.get_experiment_by_name(config.name).experiment_id)
     open_runs()
     assert client.get_experiment_by_name(config.name).lifecycle_stage == "active"
+
+
+BARREN, OPEN = "Barren Land (Rock/Sand/Clay)", "Developed, Open Space"
+
+
+@pytest.fixture
+def open_land_cover(open_runs, config, tmp_path) -> Callable[..., TrialRuns]:
+    """Opens the record of a study with classes of NLCD."""
+    classes = [{"name": BARREN}, {"name": OPEN}, {"name": "car"}]
+    content = {"study_id": "a1", "config": config.to_plain(), "dataset": {"classes": classes}}
+
+    def make(*given: StudyRecord) -> TrialRuns:
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+        return open_runs(*given)
+
+    return make
+
+
+def scored(folder: Path, outcome: Outcome, metrics: dict[str, float]) -> tuple[Path, Outcome]:
+    record = {**json.loads((folder / RESULT).read_text()), "metrics": metrics}
+    (folder / RESULT).write_text(json.dumps(record))
+    again = read_outcome(folder)
+    assert again is not None
+    return folder, again
+
+
+SCORES = {f"test/f1_{BARREN}": 0.25, f"test/iou_{OPEN}": 0.5, "test/f1_car": 0.75}
+
+
+def test_classes_that_mlflow_would_refuse_are_delivered_and_shown_as_spelled(
+    open_land_cover, children, runs, finished
+):
+    """All trials ran, then MLflow refused their scores for ever."""
+    open_land_cover().add(*scored(*finished, SCORES), 1)
+    (run,) = children()
+    assert run.info.status == "FINISHED"
+    assert {name: value for name, value in run.data.metrics.items() if "test/" in name} == {
+        "test/f1_Barren Land _Rock/Sand/Clay_": 0.25,
+        "test/iou_Developed_ Open Space": 0.5,
+        "test/f1_car": 0.75,
+    }
+    (parent,) = (run for run in runs() if run.data.tags["phase"] == "study")
+    assert {
+        name: value for name, value in parent.data.tags.items() if name.startswith("class_")
+    } == {
+        "class_Barren Land _Rock/Sand/Clay_": BARREN,
+        "class_Developed_ Open Space": OPEN,
+    }
+
+
+def test_scores_that_were_refused_before_are_delivered_by_the_next_run(
+    open_runs, open_land_cover, children, client, finished
+):
+    folder, outcome = scored(*finished, SCORES)
+    with pytest.raises(MlflowException, match="Invalid value"):
+        open_runs().add(folder, outcome, 1)  # as by code that knew no other names
+    open_runs().stop()
+    open_land_cover().add(folder, outcome, 2)
+    (run,) = children(ViewType.ALL)
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "finished")
+    assert run.data.metrics["test/f1_Barren Land _Rock/Sand/Clay_"] == 0.25
+    assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
+
+
+def test_scores_of_so_many_classes_that_one_call_cannot_hold_them_arrive(
+    open_runs, children, finished
+):
+    """254 classes have 2032 scores; MLflow takes a thousand at a time."""
+    many = {f"test/{kind}_class {index}": 0.5 for kind in ("f1", "iou", "precision", "recall")
+            for index in range(300)}  # fmt: skip
+    open_runs().add(*scored(*finished, many), 1)
+    (run,) = children()
+    assert set(many) <= set(run.data.metrics)
+
+
+def test_many_renamed_classes_are_all_shown(open_runs, config, runs, tmp_path):
+    classes = [{"name": f"class ({index})"} for index in range(150)]
+    content = {"study_id": "a1", "config": config.to_plain(), "dataset": {"classes": classes}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    open_runs()
+    (parent,) = runs()
+    assert sum(name.startswith("class_") for name in parent.data.tags) == 150
+
+
+def test_a_folder_whose_name_is_no_utf8_is_recorded_with_escapes(
+    open_runs, children, finished, tmp_path
+):
+    folder, outcome = finished
+    odd = tmp_path / "caf\udce9"
+    folder.rename(odd)
+    open_runs().add(odd, outcome, 1)
+    (run,) = children()
+    assert run.data.tags["trial_folder"].endswith(r"caf\udce9")
+
+
+def test_record_of_an_earlier_version_with_a_login_goes_on_and_says_so(
+    open_runs, record, client, runs, config, tmp_path, store
+):
+    """MLflow refuses another value of a parameter, and so did the study's next run."""
+    plain = config.to_plain()
+    del plain["tracking_uri"]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"study_id": "a1", "config": plain}))
+    open_runs(record)
+    (parent,) = runs()
+    client.log_param(parent.info.run_id, "tracking_uri", "http://me:s3cret@host")
+    cleaned = {"study_id": "a1", "config": plain | {"tracking_uri": "http://host"}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(cleaned))
+    again = StudyRecord(store, config.name)
+    open_runs(again)
+    (note,) = again.notes
+    assert parent.info.run_id in note
+    assert "change the password" in note
+    assert "s3cret" not in note
+
+
+def test_login_of_the_configuration_is_no_parameter(open_runs, config, runs, tmp_path):
+    given = config.to_plain() | {"tracking_uri": "postgresql://me@host/db?password=s3cret"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"study_id": "a1", "config": given}))
+    open_runs()
+    (parent,) = runs()
+    assert parent.data.params["tracking_uri"] == "postgresql://host/db"
+
+
+def test_what_tune_pickles_knows_no_login(open_runs, record):
+    """The client's tracking URI went into a file of Tune's in the study's folder."""
+    trials = open_runs(record)
+    client = MlflowClient("http://me:s3cret@host")
+    assert b"s3cret" in cloudpickle.dumps(client)
+    record._client = trials._client = client
+    for one in (record, trials):
+        assert b"s3cret" not in cloudpickle.dumps(one)
+
+
+def test_a_name_that_the_database_takes_for_another_study_s_is_refused(store, config, monkeypatch):
+    """MySQL compares without case: two studies would be one experiment."""
+    real = MlflowClient.get_experiment_by_name
+    StudyRecord(store, config.name)
+    monkeypatch.setattr(
+        MlflowClient, "get_experiment_by_name", lambda self, name: real(self, config.name)
+    )
+    with pytest.raises(ConfigError, match=rf"got '{config.name.upper()}' beside '{config.name}'"):
+        StudyRecord(store, config.name.upper())
+
+
+def test_artifact_root_of_another_machine_is_refused_before_the_first_run(store, config, client):
+    client.create_experiment(config.name, artifact_location="/proc/of-the-server/7")
+    with pytest.raises(ConfigError, match=r"artifact root of study .* '/proc/of-the-server/7'"):
+        StudyRecord(store, config.name)
+
+
+def test_login_is_in_no_message_of_a_server_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    secret = "s3cret"
+    with pytest.raises(ConfigError, match=r"got 'http://127\.0\.0\.1:9': connection refused") as it:
+        check_store(f"http://me:{secret}@127.0.0.1:9")
+    assert secret not in "".join(traceback.format_exception(it.value))
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("postgresql://me:s3cret@localhost/mlflow", "no module psycopg; install psycopg[binary]"),
+        ("mysql+pymysql://me:s3cret@localhost/mlflow", "no module pymysql; install pymysql"),
+        ("oracle://me:s3cret@localhost/mlflow", "write https://HOST"),
+    ],
+)
+def test_database_without_its_driver_is_one_line_that_says_what_to_install(uri, said, monkeypatch):
+    for module in ("psycopg", "pymysql"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        check_store(uri)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_files_that_are_no_database_of_mlflow_are_one_line(store, tmp_path):
+    text = tmp_path / "text.db"
+    text.write_text("no database\n" * 100)
+    with pytest.raises(ConfigError, match="a file that is no database; name an SQLite file"):
+        check_store(f"sqlite:///{text}")
+    newer = shutil.copy(store.removeprefix("sqlite:///"), tmp_path / "newer.db")
+    with contextlib.closing(sqlite3.connect(newer)) as connection:
+        connection.execute("update alembic_version set version_num = 'ffffffffffff'")
+        connection.commit()
+    with pytest.raises(ConfigError, match="tables of another version of MLflow; install that"):
+        check_store(f"sqlite:///{newer}")
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "nonsense://x", "sqlite:////proc/none/x.db"])

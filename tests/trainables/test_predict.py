@@ -1,3 +1,4 @@
+import sys
 import warnings
 from dataclasses import replace
 from types import SimpleNamespace
@@ -628,6 +629,31 @@ class TestModel:
         with pytest.raises(predict.DataError, match=r"--tracking-uri must be .* does not exist"):
             predict.load_trained("0" * 32, uri)
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("uri", "said"),
+        [
+            ("http://me:s3cret@127.0.0.1:9", "in http://127.0.0.1:9: connection refused; check"),
+            ("postgresql://me:s3cret@h/db", "in postgresql://h/db: no module psycopg; install"),
+            ("ftp://me:s3cret@host", "a kind of store that MLflow does not know; write https://"),
+        ],
+    )
+    def test_a_store_that_cannot_be_used_is_one_line(self, uri, said, monkeypatch, capsys):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        words = ["--model", "0" * 32, "--out", "o", "--tracking-uri", uri, "a.tif"]
+        assert predict.main(words) == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert told.count("\n") == 1
+        assert "s3cret" not in told
+
+    def test_a_mistyped_option_is_refused_without_its_login(self, capsys):
+        with pytest.raises(SystemExit):
+            predict.main(["--model", "m", "--out", "o", "--tracking-urii=http://me:s3cret@h", "a"])
+        told = capsys.readouterr().err
+        assert "--tracking-urii=http://h" in told
+        assert "s3cret" not in told
 
 
 class FakeClient:

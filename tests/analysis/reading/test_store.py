@@ -1,6 +1,9 @@
+import http.server
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,83 @@ def test_a_server_that_is_not_there_is_told_at_once_and_without_its_password() -
         with pytest.raises(StudyDataError, match="tracking server must answer") as caught:
             load_study("full", f"http://me:SECRET@127.0.0.1:{port}")
     assert "SECRET" not in str(caught.value)
+
+
+class _Pages(http.server.BaseHTTPRequestHandler):
+    """Answers `/401/...` with 401 and any other path with a web page."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status = self.path.split("/")[1]
+        body = b"<html>" + b"x" * 5000
+        self.send_response(int(status) if status.isdecimal() else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[int]:
+    """The port of a web server that is no MLflow."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "path", "said"),
+    [
+        ("http", "", "an answer that is not one of MLflow from http://127.0.0.1"),
+        ("http", "/401", "401: no login, or a wrong one from http://127.0.0.1"),
+        ("http", "/403", "403: no permission with this login"),
+        ("http", "/404", "an answer that is not one of MLflow"),
+        ("http", "/503", "a failure of the server"),
+        ("https", "", "whether it is http:// instead of https://"),
+    ],
+)
+def test_a_server_that_does_not_answer_as_mlflow_is_one_line(
+    pages: int, scheme: str, path: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StudyDataError, match="tracking server must answer, got") as caught:
+        load_study("full", f"{scheme}://me:SECRET@127.0.0.1:{pages}{path}")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("postgresql://me:SECRET@localhost/mlflow", r"no module psycopg\); install"),
+        ("mysql+pymysql://me:SECRET@localhost/mlflow", r"no module pymysql\); install pymysql"),
+        ("mlruns", "MLflow takes no more"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_one_line_that_says_what_to_do(
+    uri: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("psycopg", "pymysql"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(StudyDataError, match=said) as caught:
+        load_study("full", uri)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database\n" * 100)
+    with pytest.raises(StudyDataError, match="a file that is no database"):
+        load_study("full", f"sqlite:///{tmp_path / 'text.db'}")
 
 
 def test_what_mlflow_raises_while_it_is_read_is_one_line() -> None:
