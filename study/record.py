@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, urlsplit
 
 import yaml
 from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
@@ -38,6 +40,9 @@ def check_store(tracking_uri: str) -> None:
             f"{tracking_uri!r}: {' '.join(str(error).split())}"
         ) from None
 
+_ARTIFACTS: Final = "mlruns"
+"""Folder of artifacts that MLflow chooses beside a database."""
+
 
 class StudyRecord:
     """Writes one study to MLflow."""
@@ -60,7 +65,9 @@ class StudyRecord:
         self._experiment_id: str = (
             experiment.experiment_id
             if experiment
-            else self._client.create_experiment(name, tags=_TRAINING_VIEW)
+            else self._client.create_experiment(
+                name, artifact_location=_artifact_location(tracking_uri, name), tags=_TRAINING_VIEW
+            )
         )
         self._name = name
         self._commit = commit
@@ -141,6 +148,19 @@ class StudyRecord:
         """Mark the parent run: the study was stopped and can be continued."""
         self._client.set_tag(self.parent_id, "status", "stopped")
         self._client.set_terminated(self.parent_id, status="KILLED")
+
+
+def _artifact_location(tracking_uri: str, name: str) -> str | None:
+    """Where the artifacts of a new study go; None leaves it to MLflow.
+
+    For a database MLflow takes `mlruns` of the working folder, by its path, which it later reads
+    as a URI: artifacts would go to another folder where the path holds `%20`, or be lost at a `?`.
+    """
+    is_database = urlsplit(tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    folder = Path.cwd()
+    if not is_database or quote(str(folder)) == str(folder):
+        return None
+    return (folder / _ARTIFACTS / name).as_uri()
 
 
 def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:

@@ -24,6 +24,7 @@ from trainables.model_file import MODEL_FILE, TRIAL_FOLDER_TAG, TrainedModel
 from trainables.processes import keep_freed_memory
 from trainables.raster_input import open_raster
 from trainables.raster_prediction import PredictionConfig, Predictor
+from trainables.sqlite_address import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -117,8 +118,8 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
 
 def _load_of_run(run_id: str, tracking_uri: str) -> TrainedModel:
     """The model of a run: its artifact or, without one, the file in the trial's folder."""
-    database = tracking_uri.removeprefix("sqlite:///")
-    if database != tracking_uri and not Path(database).is_file():  # MLflow would create it
+    database = sqlite_file(tracking_uri)
+    if database is not None and not database.is_file():  # MLflow would create it
         raise DataError(
             f"--tracking-uri must be an MLflow server or database, got {tracking_uri!r}, which "
             "does not exist; give that of the study, or the folder of the trial as --model"

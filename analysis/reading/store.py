@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from analysis.reading.sqlite_address import sqlite_file
 from analysis.schema import StudyDataError, without_credentials
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
         StudyDataError: If it is an SQLite file that does not exist (MLflow would create it).
     """
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    prefix = "sqlite:///"
-    if uri.startswith(prefix):
-        path = Path(uri.removeprefix(prefix).split("?", 1)[0])
-        if not path.is_file():
-            raise StudyDataError(
-                f"tracking URI must name an existing MLflow database, got {uri!r} "
-                f"(looked for {path.absolute()}); give --tracking-uri, or run where the study ran"
-            )
+    try:
+        path = sqlite_file(uri)
+    except ModuleNotFoundError as error:
+        raise _not_installed(uri, error) from error
+    if path is not None and not path.is_file():
+        raise StudyDataError(
+            f"tracking URI must name an existing MLflow database, got {uri!r} "
+            f"(looked for {path}); give --tracking-uri, or run where the study ran"
+        )
     return uri
 
 
@@ -72,11 +73,7 @@ def open_store(tracking_uri: str) -> MlflowClient:
         from mlflow.exceptions import MlflowException  # two seconds to import
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError as error:
-        raise StudyDataError(
-            f"MLflow must be installed to read {without_credentials(tracking_uri)}, got no module "
-            f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
-            "study NAME.parquet"
-        ) from error
+        raise _not_installed(tracking_uri, error) from error
     if tracking_uri.startswith(("http://", "https://")):
         _check_server(tracking_uri)
     try:
@@ -87,6 +84,14 @@ def open_store(tracking_uri: str) -> MlflowClient:
             "tracking URI must be one that MLflow can open, got "
             f"{without_credentials(tracking_uri)!r} ({reason})"
         ) from error
+
+
+def _not_installed(uri: str, error: ModuleNotFoundError) -> StudyDataError:
+    return StudyDataError(
+        f"MLflow must be installed to read {without_credentials(uri)}, got no module "
+        f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
+        "study NAME.parquet"
+    )
 
 
 def _check_server(uri: str) -> None:
