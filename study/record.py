@@ -40,6 +40,7 @@ def check_store(tracking_uri: str) -> None:
             f"{tracking_uri!r}: {' '.join(str(error).split())}"
         ) from None
 
+
 _ARTIFACTS: Final = "mlruns"
 """Folder of artifacts that MLflow chooses beside a database."""
 
