@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rasterio.io import DatasetReader
 from trainables.data.raster import ImageReader, decoding, open_file, reduce_image
 from trainables.errors import DataError
 from trainables.model_file import TrainedModel
+from trainables.raster_address import RasterAddress
 
 
 class RasterInput:
@@ -26,13 +26,19 @@ class RasterInput:
     network.
     """
 
-    def __init__(self, source: DatasetReader, trained: TrainedModel) -> None:
+    def __init__(self, source: DatasetReader, trained: TrainedModel, shown: str) -> None:
         """Check that the raster is what the model was trained on.
+
+        Args:
+            source: The raster.
+            trained: The model.
+            shown: Name of the raster for messages.
 
         Raises:
             DataError: With every rule that it breaks.
         """
         self.source = source
+        self._shown = shown
         self._reader = ImageReader(source, trained.bands)
         self._downsample = trained.downsample
         problems = self._reader.problems(trained.scaling.dtype)
@@ -60,7 +66,7 @@ class RasterInput:
         """
         first, last = self.file_rows(top, bottom)
         d = self._downsample
-        with decoding(self.source.name):
+        with decoding(self._shown):
             image, hidden = self._reader.read(first, last)
         reduced, _ = reduce_image(image, hidden, d)
         if hidden is None:
@@ -81,7 +87,7 @@ class RasterInput:
         Raises:
             DataError: If the file cannot be decoded.
         """
-        with decoding(self.source.name):
+        with decoding(self._shown):
             return self._reader.hidden(first, last)
 
     def enlarge(self, plane: NDArray[np.generic], num_rows: int) -> NDArray[np.generic]:
@@ -98,17 +104,25 @@ class RasterInput:
 
 
 @contextmanager
-def open_raster(file: Path, trained: TrainedModel) -> Iterator[RasterInput]:
+def open_raster(address: RasterAddress, trained: TrainedModel) -> Iterator[RasterInput]:
     """A raster to predict, open while the block runs, with GDAL's cache bounded.
 
     Raises:
-        DataError: If the file is no readable raster or does not fit the model.
+        DataError: If it is no readable raster or does not fit the model; it is named as it was
+            written, without what a URL keeps secret.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with open_file(file) as source:
-            try:
-                raster = RasterInput(source, trained)
-            except DataError as error:
-                raise DataError(f"{error} in {file}; take another image or model") from None
-            yield raster
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with open_file(address.source) as source:
+                try:
+                    raster = RasterInput(source, trained, address.shown)
+                except DataError as error:
+                    raise DataError(
+                        f"{error} in {address.shown}; take another image or model"
+                    ) from None
+                yield raster
+    except DataError as error:
+        raise DataError(
+            address.redacted(str(error).replace(str(address.source), address.shown))
+        ) from None

@@ -32,7 +32,7 @@ _GDAL_OPTIONS: Final = {
 
 
 @contextmanager
-def open_file(file: Path) -> Iterator[DatasetReader]:
+def open_file(file: Path | str) -> Iterator[DatasetReader]:
     """A raster, open while the block runs; errors of opening and of decoding name the file.
 
     Raises:
