@@ -8,6 +8,7 @@ from study.cli import parse_arguments
 from study.errors import StudyHaltedError
 from study.study_outcome import StudyOutcome
 from trainables.errors import ConfigError, DataError
+from trainables.terminal import open_output
 
 
 def main(arguments: list[str]) -> int:
@@ -60,4 +61,5 @@ def report(outcome: StudyOutcome) -> int:
 
 
 if __name__ == "__main__":
+    open_output()
     sys.exit(main(sys.argv[1:]))

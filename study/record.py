@@ -85,7 +85,7 @@ class StudyRecord:
         Returns:
             The runs of its trials.
         """
-        content = yaml.safe_load(manifest.read_text())
+        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
         study_id = content["study_id"]
         condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
         found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)

@@ -27,6 +27,7 @@ from trainables.raster_address import RasterAddress
 from trainables.raster_input import open_raster
 from trainables.raster_prediction import PredictionConfig, Predictor
 from trainables.sqlite_address import sqlite_file
+from trainables.terminal import open_output
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -271,4 +272,5 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    open_output()
     sys.exit(main())
