@@ -57,7 +57,7 @@ def create_mlflow_database(uri: str) -> None:
     if not path.parent.is_dir() and written.parent != path.parent:
         raise FileNotFoundError(
             f"the folder {path.parent} must exist, for that is what the URI stands for; write "
-            f"the file as {sqlite_url(path)}"
+            f"the file that is meant as {sqlite_url(written)}"
         )
 
     def create(partial_uri: str) -> None:

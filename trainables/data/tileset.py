@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -186,8 +187,8 @@ def check_room(folder: Path, needed_mib: float) -> None:
     free_mib = shutil.disk_usage(there).free / _MIB
     if needed_mib > free_mib:
         raise DataError(
-            f"decoded tiles of all splits must fit on the disk, got {needed_mib:.0f} MiB for "
-            f"{free_mib:.0f} MiB free in {there}; free space, choose another --output, reduce the "
+            f"decoded tiles of all splits must fit on the disk, got {math.ceil(needed_mib)} MiB for "
+            f"{math.floor(free_mib)} MiB free in {there}; free space, choose another --output, reduce the "
             "tiles (downsample), or let more of the memory be taken (tile_memory_mib)"
         )
 
