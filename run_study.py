@@ -9,6 +9,7 @@ from study.cli import parse_arguments
 from study.errors import StudyHaltedError
 from study.study_outcome import StudyOutcome
 from trainables.errors import ConfigError, DataError
+from trainables.terminal import open_output
 
 
 def main(arguments: list[str]) -> int:
@@ -63,4 +64,5 @@ def report(outcome: StudyOutcome) -> int:
 
 
 if __name__ == "__main__":
+    open_output()
     sys.exit(main(sys.argv[1:]))

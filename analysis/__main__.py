@@ -17,6 +17,7 @@ from analysis.report import (
 )
 from analysis.schema import StudyDataError
 from analysis.tables.comparison import comparison_text
+from analysis.terminal import open_output
 from analysis.workers import InThisProcess, worker_processes
 from contract.logins import hide_logins
 
@@ -112,4 +113,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_output()
     sys.exit(main())

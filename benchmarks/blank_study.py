@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+from contract.sqlite_address import sqlite_url
 from study.config import StudyConfig, build_config
 
 _SIDE_PX = 64
@@ -29,7 +30,7 @@ def blank_config(folder: Path, **options: Any) -> StudyConfig:
             "downsample": 1,
             "name": "blank",
             "output": str(folder / "studies"),
-            "tracking_uri": f"sqlite:///{folder}/mlflow.db",
+            "tracking_uri": sqlite_url(folder / "mlflow.db"),
             **options,
         }
     )

@@ -36,6 +36,8 @@ from timing import (
     write_json,
 )
 
+from contract.sqlite_address import sqlite_url
+
 _ROOT = Path(__file__).parents[1]
 _NAME = "timed"
 _NUM_RUNS = 500
@@ -167,7 +169,7 @@ def _metric_steps(phase: str) -> Iterator[tuple[str, range]]:
 def build(folder: Path) -> tuple[str, int]:
     """The store; returns its URI and the number of metric points."""
     database = folder / "mlflow.db"
-    uri = f"sqlite:///{database}"
+    uri = sqlite_url(database)
     client = MlflowClient(tracking_uri=uri)
     artifacts = folder / "artifacts"
     experiment = client.create_experiment(_NAME, artifact_location=artifacts.as_uri())

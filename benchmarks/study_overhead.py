@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from timing import (
     add_common_options,
@@ -26,6 +27,8 @@ from timing import (
     surroundings_line,
     write_json,
 )
+
+from contract.sqlite_address import sqlite_url
 
 _GOAL = 1.15
 _PARTS = ("perf/train_s", "perf/eval_s", "perf/test_s")
@@ -41,7 +44,8 @@ def run_one(arguments: list[str]) -> dict[str, float]:
     from study.slots import find_slots
 
     with tempfile.TemporaryDirectory() as folder:
-        given = ["--output", folder, "--tracking-uri", f"sqlite:///{folder}/mlflow.db", *arguments]
+        uri = sqlite_url(Path(folder) / "mlflow.db")
+        given = ["--output", folder, "--tracking-uri", uri, *arguments]
         config, _ = parse_arguments(given)
         writing = time.perf_counter()
         find_dataset(config)

@@ -46,7 +46,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, bool]:
 def _read_file(path: Path) -> dict[str, Any]:
     """Options of a YAML file; the `config` part where it is the `study.yaml` of a study."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"--config must be a file that can be read, got {str(path)!r} ({error.strerror})"

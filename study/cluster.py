@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.config import StudyConfig
 from study.errors import StudyHaltedError
+from study.ray_folder import ray_folder
 from study.slots import Node, Slots
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
@@ -45,10 +46,12 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
     """Ray on this machine; the terminal is left to the live line.
 
     Raises:
+        ConfigError: If the folder of its sockets would have too long a path.
         StudyHaltedError: If Ray does not start.
     """
     options = {
         "address": "local",
+        "_temp_dir": ray_folder(),
         "num_cpus": int(slots.num_cpus),
         "num_gpus": int(slots.num_gpus),
         "include_dashboard": False,

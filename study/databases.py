@@ -6,6 +6,7 @@ killed has left only some of them.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,39 +15,66 @@ from typing import Final
 import optuna
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from contract.sqlite_address import sqlite_file, sqlite_url
+
 _SQLITE: Final = "sqlite:///"
 
 
-def create_optuna_database(uri: str) -> None:
-    """Create Optuna's tables, where there is no file yet."""
+def create_optuna_database(database: Path | str) -> str:
+    """Create Optuna's tables, where there is no file yet.
+
+    Args:
+        database: The file, or `sqlite:///` and its path as it is, nothing quoted.
+
+    Returns:
+        The URL under which Optuna opens that file, and no other.
+    """
+    path = Path(database.removeprefix(_SQLITE)) if isinstance(database, str) else database
 
     def create(partial_uri: str) -> None:
         storage = optuna.storages.RDBStorage(partial_uri)
         storage.remove_session()
         storage.engine.dispose()
 
-    _create_whole(uri, create)
+    _create_whole(path, create)
+    return sqlite_url(path)
 
 
 def create_mlflow_database(uri: str) -> None:
-    """Create MLflow's tables, where there is no file yet; another kind of store is left alone."""
+    """Create MLflow's tables, where there is no file yet; another kind of store is left alone.
+
+    Args:
+        uri: Of the store, as MLflow takes it.
+
+    Raises:
+        FileNotFoundError: If the folder is missing in which the database would lie, and the URI
+            writes it in another way: MLflow would create that one, and then try for hours.
+    """
+    path = sqlite_file(uri)
+    if path is None:
+        return
+    written = Path(uri.partition(":///")[2]).absolute()
+    if not path.parent.is_dir() and written.parent != path.parent:
+        raise FileNotFoundError(
+            f"the folder {path.parent} must exist, for that is what the URI stands for; write "
+            f"the file that is meant as {sqlite_url(written)}"
+        )
 
     def create(partial_uri: str) -> None:
         store = SqlAlchemyStore(partial_uri, "mlruns")  # type: ignore[no-untyped-call]
         store.engine.dispose()
 
-    _create_whole(uri, create)
+    _create_whole(path, create)
 
 
-def _create_whole(uri: str, create: Callable[[str], None]) -> None:
-    path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
-    if not uri.startswith(_SQLITE) or path.exists() or not path.parent.is_dir():
+def _create_whole(path: Path, create: Callable[[str], None]) -> None:
+    if path.exists() or not path.parent.is_dir():
         return
-    for left in path.parent.glob(f".{path.name}.*.partial*"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial*"):
         left.unlink(missing_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        create(f"{_SQLITE}{partial}")
+        create(sqlite_url(partial))
         if not path.exists():  # nobody else was faster
             partial.replace(path)
     finally:

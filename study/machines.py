@@ -16,6 +16,7 @@ from study.cluster import (
     sole_driver,
 )
 from study.config import StudyConfig
+from study.ray_folder import ray_folder
 from study.slots import Slots, count_trials, find_slots
 from trainables.group_resources import release_group
 from trainables.storage.store import Store
@@ -31,8 +32,10 @@ class Machines:
         """Count them.
 
         Raises:
-            ConfigError: If not one trial fits.
+            ConfigError: If not one trial fits, or Ray has no place for its sockets.
         """
+        if config.address is None:
+            ray_folder()
         self._config = config
         self._is_cluster = config.address is not None
         self.slots: Slots = find_slots(config, cluster_nodes() if self._is_cluster else None)

@@ -53,7 +53,7 @@ def read_outcome(folder: Path) -> Outcome | None:
     for name, state in _ENDS.items():
         path = folder / name
         if path.exists():
-            record = json.loads(path.read_text())
+            record = json.loads(path.read_text(encoding="utf-8"))
             return Outcome(
                 state=state,
                 trial=TrialConfig.from_plain(record["trial"]),

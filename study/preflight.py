@@ -149,6 +149,7 @@ def lock_study(folder: Path) -> Iterator[None]:
                 f"--name must be of a study that is not running, got {folder.name!r}, which "
                 "another process runs; wait for it or choose another name"
             ) from None
+        shutil.rmtree(folder / TILES, ignore_errors=True)  # of a process that was killed
         try:
             yield
         finally:

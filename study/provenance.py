@@ -101,7 +101,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     """Content of `study.yaml`, or None where the study has not begun."""
     if not path.exists():
         return None
-    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return manifest
 
 

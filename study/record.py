@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import sqlalchemy
 import yaml
 from mlflow.entities import Metric, Param, ViewType
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
@@ -48,6 +50,10 @@ def check_store(tracking_uri: str) -> None:
         MlflowClient(tracking_uri=uri.with_login).search_experiments(max_results=1)
 
 
+_ARTIFACTS: Final = "mlruns"
+"""Folder of artifacts that MLflow chooses beside a database."""
+
+
 class StudyRecord:
     """Writes one study to MLflow."""
 
@@ -78,7 +84,9 @@ class StudyRecord:
         self._experiment_id: str = (
             experiment.experiment_id
             if experiment
-            else self._client.create_experiment(name, tags=_TRAINING_VIEW)
+            else self._client.create_experiment(
+                name, artifact_location=_artifact_location(tracking_uri, name), tags=_TRAINING_VIEW
+            )
         )
         root = self._client.get_experiment(self._experiment_id).artifact_location
         note = artifact_root_note(root, self._uri)  # before the check, which makes the folder
@@ -104,7 +112,7 @@ class StudyRecord:
         Returns:
             The runs of its trials.
         """
-        content = yaml.safe_load(manifest.read_text())
+        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
         study_id = content["study_id"]
         condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
         found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)
@@ -189,6 +197,19 @@ class StudyRecord:
         """Mark the parent run: the study was stopped and can be continued."""
         self._client.set_tag(self.parent_id, "status", "stopped")
         self._client.set_terminated(self.parent_id, status="KILLED")
+
+
+def _artifact_location(tracking_uri: str, name: str) -> str | None:
+    """Where the artifacts of a new study go; None leaves it to MLflow.
+
+    For a database MLflow takes `mlruns` of the working folder, by its path, which it later reads
+    as a URI: artifacts would go to another folder where the path holds `%20`, or be lost at a `?`.
+    """
+    is_database = urlsplit(tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    folder = Path.cwd()
+    if not is_database or quote(str(folder)) == str(folder):
+        return None
+    return (folder / _ARTIFACTS / name).as_uri()
 
 
 def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:

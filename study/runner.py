@@ -20,7 +20,7 @@ from study.delivery import now_ms
 from study.errors import StudyHaltedError, is_disk_full
 from study.hand_out import make_hand_out, study_store, trials_folder
 from study.machines import Machines, machines_of
-from study.mirror import Mirror
+from study.mirror import DATABASE, Mirror
 from study.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
 from study.preflight import (
     StudyData,
@@ -220,8 +220,7 @@ def _keep_best_model(config: StudyConfig, arm: Arm, mirror: Mirror) -> None:
 def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
     trials = trials_folder(config)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database = f"sqlite:///{(config.folder / 'optuna.db').resolve()}"
-    create_optuna_database(database)
+    database = create_optuna_database((config.folder / DATABASE).resolve())
     return [
         ArmSearch(config, arm, database, lambda key: read_outcome(trials / key)) for arm in arms
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,4 +69,4 @@ class StudyOutcome:
         if self.tracking_uri.startswith("http"):
             return self.tracking_uri
         mlflow = Path(sys.executable).with_name("mlflow")
-        return f"{mlflow} ui --backend-store-uri {self.tracking_uri}"
+        return shlex.join([str(mlflow), "ui", "--backend-store-uri", self.tracking_uri])

@@ -198,4 +198,8 @@ def _key(trial: Any) -> str:
 def _error_text(trial: Any) -> str:
     # The file that Tune has just written: `get_error` reads a copy that is made later.
     file = Path(trial.error_file)
-    return file.read_text() if file.exists() else "the trial's process ended without an error"
+    return (
+        file.read_text(encoding="utf-8")
+        if file.exists()
+        else "the trial's process ended without an error"
+    )

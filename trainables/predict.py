@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from contract.logins import TrackingUri, hide_logins
+from contract.sqlite_address import sqlite_file
 from contract.tracking_store import (
     DEFAULT_TRACKING_URI,
     first_call,
@@ -26,11 +27,14 @@ from contract.tracking_store import (
     resolve,
     store_failures,
 )
+from trainables.data.file_names import check_names
 from trainables.errors import ConfigError, DataError
 from trainables.model_file import MODEL_FILE, TRIAL_FOLDER_TAG, TrainedModel
 from trainables.processes import keep_freed_memory
+from trainables.raster_address import RasterAddress
 from trainables.raster_input import open_raster
 from trainables.raster_prediction import PredictionConfig, Predictor
+from trainables.terminal import open_output
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -66,6 +70,9 @@ def _predict(options: argparse.Namespace) -> list[Path]:
         ConfigError: For options that cannot be used.
         DataError: For a model or images that cannot be used.
     """
+    check_names([options.model], "--model")
+    check_names([options.out.absolute()], "--out")
+    check_names([image.shown for image in options.images], "image")
     device = _device(options.device)
     trained = load_trained(options.model, options.tracking_uri)
     config = _config(options, trained)
@@ -74,7 +81,7 @@ def _predict(options: argparse.Namespace) -> list[Path]:
     written = []
     for image, num_windows in zip(options.images, counts, strict=True):
         # disable=None: no bar where nobody watches, such as a log file.
-        with tqdm(total=num_windows, desc=image.name, unit=" windows", disable=None) as bar:
+        with tqdm(total=num_windows, desc=image.stem, unit=" windows", disable=None) as bar:
             written += predictor.predict(image, options.out, bar.update)
     return written
 
@@ -122,8 +129,8 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
 
 def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
     """The model of a run: its artifact or, without one, the file in the trial's folder."""
-    database = uri.removeprefix("sqlite:///")
-    if database != uri and not Path(database).is_file():  # MLflow would create it
+    database = sqlite_file(uri)
+    if database is not None and not database.is_file():  # MLflow would create it
         raise DataError(
             f"--tracking-uri must be an MLflow server or database, got {str(uri)!r}, which "
             "does not exist; give that of the study, or the folder of the trial as --model"
@@ -194,7 +201,7 @@ def _config(options: argparse.Namespace, trained: TrainedModel) -> PredictionCon
 
 
 def _check(
-    images: Sequence[Path],
+    images: Sequence[RasterAddress],
     out: Path,
     config: PredictionConfig,
     trained: TrainedModel,
@@ -205,13 +212,15 @@ def _check(
     names = Counter(image.stem.casefold() for image in images)  # some disks ignore case
     for image in images:
         if names[image.stem.casefold()] > 1:
-            problems.append(f"images must have distinct names, got {image.stem!r} in {image}")
+            problems.append(f"images must have distinct names, got {image.stem!r} in {image.shown}")
+        if not image.stem:
+            problems.append(f"images must be files with a name, got {image.shown!r}")
         try:
             with open_raster(image, trained) as raster:
                 counts.append(predictor.windows(raster).num_windows)
         except DataError as error:
             problems.append(str(error))
-    inputs = {image.resolve() for image in images}
+    inputs = {image.file.resolve() for image in images if image.file is not None}
     problems += [
         f"--out must not overwrite an input, got {file}; choose another folder"
         for image in images
@@ -251,7 +260,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("images", metavar="IMAGE", nargs="+", type=Path, help="GeoTIFF or other raster, PNG, JPEG")
+    add(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=RasterAddress,
+        help="GeoTIFF or other "
+        "raster, PNG, JPEG; a file, a URL, or a path of GDAL such as /vsizip/a.zip/b.tif",
+    )
     add(
         "--model",
         required=True,
@@ -274,4 +290,5 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    open_output()
     sys.exit(main())

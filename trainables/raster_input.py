@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from trainables.data.raster import (
 )
 from trainables.errors import DataError
 from trainables.model_file import TrainedModel
+from trainables.raster_address import RasterAddress
 
 
 class RasterInput:
@@ -30,13 +30,19 @@ class RasterInput:
     by the network.
     """
 
-    def __init__(self, raster: Raster, trained: TrainedModel) -> None:
+    def __init__(self, raster: Raster, trained: TrainedModel, shown: str) -> None:
         """Check that the raster is what the model was trained on.
+
+        Args:
+            raster: The raster.
+            trained: The model.
+            shown: Name of the raster for messages.
 
         Raises:
             DataError: With every rule that it breaks.
         """
         self.raster = raster
+        self._shown = shown
         self._reader = ImageReader(raster, trained.bands, trained.nodata)
         self._downsample = trained.downsample
         problems = self._reader.problems(trained.scaling.dtype)
@@ -64,7 +70,7 @@ class RasterInput:
         """
         first, last = self.file_rows(top, bottom)
         d = self._downsample
-        with decoding(self.raster.source.name):
+        with decoding(self._shown):
             image, hidden = self._reader.read(first, last)
         reduced, _ = reduce_image(image, hidden, d)
         if hidden is None:
@@ -85,7 +91,7 @@ class RasterInput:
         Raises:
             DataError: If the file cannot be decoded.
         """
-        with decoding(self.raster.source.name):
+        with decoding(self._shown):
             return self._reader.hidden(first, last)
 
     def enlarge(self, plane: NDArray[np.generic], num_rows: int) -> NDArray[np.generic]:
@@ -104,15 +110,23 @@ class RasterInput:
 
 
 @contextmanager
-def open_raster(file: Path, trained: TrainedModel) -> Iterator[RasterInput]:
+def open_raster(address: RasterAddress, trained: TrainedModel) -> Iterator[RasterInput]:
     """A raster to predict, open while the block runs, with GDAL's cache bounded.
 
     Raises:
-        DataError: If the file is no readable raster or does not fit the model.
+        DataError: If it is no readable raster or does not fit the model; it is named as it was
+            written, without what a URL keeps secret.
     """
-    with ungeoreferenced(), open_file(file) as raster:
-        try:
-            fitting = RasterInput(raster, trained)
-        except DataError as error:
-            raise DataError(f"{error} in {file}; take another image or model") from None
-        yield fitting
+    try:
+        with ungeoreferenced(), open_file(address.source) as raster:
+            try:
+                fitting = RasterInput(raster, trained, address.shown)
+            except DataError as error:
+                raise DataError(
+                    f"{error} in {address.shown}; take another image or model"
+                ) from None
+            yield fitting
+    except DataError as error:
+        raise DataError(
+            address.redacted(str(error).replace(str(address.source), address.shown))
+        ) from None

@@ -17,6 +17,7 @@ from trainables.errors import ConfigError, DataError
 from trainables.model_file import TrainedModel
 from trainables.models.urec import UREC
 from trainables.mosaic import Forward, Windows, blended_strips
+from trainables.raster_address import RasterAddress
 from trainables.raster_input import RasterInput, open_raster
 from trainables.raster_layers import (
     Layer,
@@ -59,7 +60,7 @@ class PredictionConfig:
                 f"got {self.overlap_px!r}"
             )
 
-    def files(self, image: Path, out: Path) -> list[Path]:
+    def files(self, image: RasterAddress, out: Path) -> list[Path]:
         """What is written for an image: the class map first."""
         names = ["classes"]
         names += ["probabilities"] if self.probabilities else []
@@ -99,7 +100,10 @@ class Predictor:
         )
 
     def predict(
-        self, image: Path, out: Path, after_windows: Callable[[int], None] = lambda count: None
+        self,
+        image: RasterAddress,
+        out: Path,
+        after_windows: Callable[[int], None] = lambda count: None,
     ) -> list[Path]:
         """Predict a raster and write the results beside each other.
 
@@ -124,8 +128,8 @@ class Predictor:
             for top, bottom, outputs in self._strips(raster, after_windows):
                 if not outputs.isfinite().all():  # argmax would make a class of it
                     raise DataError(
-                        f"outputs of the model must be finite, got NaN or infinity in {image}; "
-                        "take another model"
+                        "outputs of the model must be finite, got NaN or infinity in "
+                        f"{image.shown}; take another model"
                     )
                 for layer, writer in zip(layers, writers, strict=True):
                     _write(raster, top, bottom, layer, outputs, writer)

@@ -72,7 +72,7 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
 def _score(folder: Path) -> float | None:
     """What a finished trial recorded, or None where it has not finished."""
     path = folder / RESULT
-    return float(json.loads(path.read_text())["score"]) if path.exists() else None
+    return float(json.loads(path.read_text(encoding="utf-8"))["score"]) if path.exists() else None
 
 
 def _work(

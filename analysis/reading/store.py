@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.schema import StudyDataError
 from contract.logins import TrackingUri
+from contract.sqlite_address import sqlite_file
 from contract.tracking_store import first_call, limit_client, resolve, store_failures
 
 if TYPE_CHECKING:
@@ -39,14 +39,15 @@ def resolve_tracking_uri(tracking_uri: str | None) -> TrackingUri:
         StudyDataError: If it is an SQLite file that does not exist (MLflow would create it).
     """
     uri = resolve(tracking_uri)
-    prefix = "sqlite:///"
-    if uri.startswith(prefix):
-        path = Path(uri.removeprefix(prefix).split("?", 1)[0])
-        if not path.is_file():
-            raise StudyDataError(
-                f"tracking URI must name an existing MLflow database, got {str(uri)!r} "
-                f"(looked for {path.absolute()}); give --tracking-uri, or run where the study ran"
-            )
+    try:
+        path = sqlite_file(uri)
+    except ModuleNotFoundError as error:
+        raise _not_installed(uri, error) from error
+    if path is not None and not path.is_file():
+        raise StudyDataError(
+            f"tracking URI must name an existing MLflow database, got {str(uri)!r} "
+            f"(looked for {path}); give --tracking-uri, or run where the study ran"
+        )
     return uri
 
 
@@ -71,11 +72,7 @@ def open_store(tracking_uri: str) -> MlflowClient:
     try:
         from mlflow.tracking import MlflowClient  # two seconds to import
     except ModuleNotFoundError as error:
-        raise StudyDataError(
-            f"MLflow must be installed to read {uri}, got no module "
-            f"{error.name}; install what the extra analysis-mlflow lists, or give an exported "
-            "study NAME.parquet"
-        ) from error
+        raise _not_installed(uri, error) from error
     limit_client()
 
     def refuse(reason: str, advice: str) -> StudyDataError:
@@ -100,6 +97,13 @@ def _ask(client: MlflowClient, uri: TrackingUri) -> None:
 
         sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
     client.search_experiments(max_results=1)
+
+
+def _not_installed(uri: TrackingUri, error: ModuleNotFoundError) -> StudyDataError:
+    return StudyDataError(
+        f"MLflow must be installed to read {uri}, got no module {error.name}; install what the "
+        "extra analysis-mlflow lists, or give an exported study NAME.parquet"
+    )
 
 
 @contextmanager

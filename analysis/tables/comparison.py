@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from analysis.statistics.stats import standard_deviation, t_interval
 from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
 from analysis.tables.published import PUBLISHED, is_vaihingen, published_scores
 from analysis.tables.remarks import arm_remarks
+from analysis.terminal import writable
 from analysis.wording import mean_and_sd, percent
 
 if TYPE_CHECKING:
@@ -171,6 +173,8 @@ def per_class(tables: Iterable[ConfusionTable], info: StudyInfo) -> pd.DataFrame
 def comparison_text(frame: pd.DataFrame) -> str:
     """The comparison for a terminal: aligned, at most 100 columns, scores as mean ± sd.
 
+    Its characters are such that standard output can write.
+
     Args:
         frame: As from `comparison`.
     """
@@ -187,10 +191,13 @@ def comparison_text(frame: pd.DataFrame) -> str:
     ]
     if not rows:
         return "No trial has been recorded yet."
+    encoding = getattr(sys.stdout, "encoding", None)  # None where it is closed
+    rows = [[writable(cell, encoding) for cell in row] for row in rows]
+    rule = writable("─", encoding)
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     widths[-1] = min(widths[-1], _TEXT_WIDTH - sum(width + 2 for width in widths[:-1]))
     lines = []
-    for *cells, remarks in [header, ["─" * width for width in widths], *rows]:
+    for *cells, remarks in [header, [rule * width for width in widths], *rows]:
         for part in textwrap.wrap(remarks, widths[-1]) or [""]:
             line = zip([*cells, part], widths, strict=True)
             lines.append("  ".join(cell.ljust(width) for cell, width in line).rstrip())

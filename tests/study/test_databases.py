@@ -27,6 +27,26 @@ def test_both_can_be_used_and_an_old_file_is_left_alone(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["Urban%20Study", "what?x=1", "50% off #1 {a}"])
+def test_a_folder_of_that_name_had_its_database_elsewhere(name, tmp_path, monkeypatch):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    url = create_optuna_database(folder / "optuna.db")
+    optuna.create_study(storage=url, study_name="a")
+    assert create_optuna_database(f"sqlite:///{folder / 'optuna.db'}") == url
+    assert optuna.get_all_study_names(url) == ["a"]
+    create_mlflow_database("sqlite:///mlflow.db")
+    assert {one.name for one in folder.iterdir()} == {"optuna.db", "mlflow.db"}
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_a_uri_that_stands_for_a_missing_folder_was_tried_for_hours(tmp_path):
+    (tmp_path / "a%20b").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"a b must exist.*file%3A.*a%252520b"):
+        create_mlflow_database(f"sqlite:///{tmp_path}/a%20b/mlflow.db")
+
+
 @pytest.mark.parametrize("uri", ["http://localhost:5000", "sqlite:////no/such/folder/x.db"])
 def test_another_store_is_left_alone(uri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -90,6 +90,14 @@ def test_lock_is_released_after_an_error(tmp_path):
         pass
 
 
+def test_tiles_of_a_process_that_was_killed_go_first(tmp_path):
+    """They took the room that was then missing for the same tiles."""
+    (tmp_path / "x" / "tiles" / "train").mkdir(parents=True)
+    (tmp_path / "x" / "tiles" / "train" / "images.npy").touch()
+    with lock_study(tmp_path / "x"):
+        assert not (tmp_path / "x" / "tiles").exists()
+
+
 def test_data_by_split(make_config):
     config = make_config()
     data = read_data(config, find_dataset(config))

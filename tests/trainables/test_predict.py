@@ -1,5 +1,8 @@
+import os
+import subprocess
 import sys
 import warnings
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,6 +23,7 @@ from trainables.data.scaling import BandScaling, uint8_scaling
 from trainables.data.spec import ClassSpec
 from trainables.model_file import TrainedModel
 from trainables.models.build import build_model
+from trainables.raster_address import RasterAddress
 from trainables.raster_input import open_raster
 from trainables.raster_layers import reconstruction_layer
 
@@ -254,7 +258,7 @@ def test_rows_are_read_reduced_whatever_the_strips(tmp_path):
     image = _write(tmp_path / "a.tif", pixels, **PLACE)
     for downsample in (1, 2, 5):
         expected, _ = reduce_image(pixels, None, downsample)
-        with open_raster(image, _trained(downsample=downsample)) as raster:
+        with open_raster(RasterAddress(str(image)), _trained(downsample=downsample)) as raster:
             height = raster.height_px
             parts = [raster.read(0, 3), raster.read(3, height)]
         assert np.array_equal(np.concatenate([part for part, _ in parts], axis=1), expected)
@@ -265,7 +269,7 @@ def test_hidden_pixels_count_in_no_mean(tmp_path):
     pixels = np.full((3, 4, 5), 100, np.uint8)
     pixels[:, 0, 0] = pixels[:, 2:, :2] = 0
     image = _write(tmp_path / "a.tif", pixels, nodata=0, **PLACE)
-    with open_raster(image, _trained(downsample=2)) as raster:
+    with open_raster(RasterAddress(str(image)), _trained(downsample=2)) as raster:
         reduced, shown = raster.read(0, 2)
     assert shown.tolist() == [[True, True], [False, True]]
     assert (reduced == [[100, 100], [0, 100]]).all()
@@ -704,3 +708,114 @@ def test_a_run_leads_to_its_model(model, tmp_path, monkeypatch, way, prefix):
             predict.load_trained(prefix + child, "http://server")
     else:
         assert predict.load_trained(prefix + child, "http://server").study == "harbour"
+
+
+SERVER = """
+import http.server
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        super().do_GET() if "token=SECRET" in self.path else self.send_error(403)
+    def do_HEAD(self):
+        super().do_HEAD() if "token=SECRET" in self.path else self.send_error(403)
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Where the files of a folder are served to who has the token; in a process of its own."""
+    (tmp_path / "site").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], cwd=tmp_path / "site", stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield tmp_path / "site", f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
+
+
+def test_urls_lost_a_slash(model, site, tmp_path, capfd):
+    folder, url = site
+    pixels = _pixels(40, 50)
+    _write(folder / "b c.tif", pixels, **PLACE)
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(folder / "b c.tif", "in/d.tif")
+    assert _run(model, tmp_path / "local", folder / "b c.tif") == 0
+    expected = _read(tmp_path / "local" / "b c_classes.tif")
+    key = "?token=SECRET&x=a/b.png"
+    for number, (address, stem) in enumerate(
+        [
+            (f"{url}/b%20c.tif{key}", "b c"),
+            (f"/vsicurl/{url}/b%20c.tif{key}", "b c"),
+            (f"/vsizip/{{/vsicurl/{url}/a.zip{key}}}/in/d.tif", "d"),
+        ]
+    ):
+        out = tmp_path / f"out{number}"
+        assert _run(model, out, address) == 0, capfd.readouterr().err
+        assert [file.name for file in out.iterdir()] == [f"{stem}_classes.tif"]
+        assert np.array_equal(_read(out / f"{stem}_classes.tif"), expected)
+    (folder / "text.tif").write_text("no raster")
+    capfd.readouterr()
+    for address in (f"{url}/none.tif{key}", f"{url}/text.tif{key}", f"{url}/b.tif?token=SECRETS"):
+        assert _run(model, tmp_path / "no", address) == 2
+        said = capfd.readouterr().err
+        assert len(said.splitlines()) == 1
+        assert address.partition("?")[0] in said
+        assert "SECRET" not in said
+
+
+def test_archives_are_read_as_they_are_written(model, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path / "b.tif", _pixels(40, 50), **PLACE)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write("b.tif")
+        archive.write("b.tif", "in/c?x.tif")
+    assert _run(model, "out", "b.tif") == 0
+    expected = _read(tmp_path / "out" / "b_classes.tif")
+    for address, stem in (
+        (f"/vsizip/{tmp_path}/a.zip/b.tif", "b"),
+        (f"/vsizip/{{{tmp_path}/a.zip}}/b.tif", "b"),
+        ("/vsizip/a.zip/in/c?x.tif", "c?x"),
+        ("zip://a.zip!/b.tif", "b"),
+        (f"zip://{tmp_path}/a.zip!/b.tif", "b"),
+        (f"file://{tmp_path}/b.tif", "b"),
+        ("GTIFF_DIR:1:b.tif", "GTIFF_DIR:1:b"),
+    ):
+        out = tmp_path / stem / str(len(address))
+        assert _run(model, out, address) == 0, capfd.readouterr().err
+        assert np.array_equal(_read(out / f"{stem}_classes.tif"), expected)
+    capfd.readouterr()
+    for address in (
+        "/vsizip/a.zip/none.tif", "zip://none.zip!/b.tif", "s3:///", "nonsense://x/y.tif",
+        "/vsinone/b.tif", "http://127.0.0.1:1/x.tif", "https:///", "zip://a.zip!/", "none.tif",
+    ):  # fmt: skip
+        assert _run(model, tmp_path / "no", address) == 2, address
+        said = capfd.readouterr().err
+        assert len(said.splitlines()) == 1, said
+        assert address in said
+
+
+def test_a_file_whose_name_looks_like_a_url_is_that_file(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("zip:b.tif", "what?x=1.tif", "A:1.tif", "50% #1 {a}.tif"):
+        _write(tmp_path / "b.tif", _pixels(40, 50), **PLACE).rename(tmp_path / name)
+        assert _run(model, "out", name) == 0
+        assert (tmp_path / "out" / f"{name[:-4]}_classes.tif").is_file()
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"a\xe9"), "a\nb", "a\tb"])
+@pytest.mark.parametrize("place", ["image", "out", "model", "folder"])
+def test_names_that_cannot_be_told_were_a_traceback(model, tmp_path, name, place, capfd):
+    folder = tmp_path / name
+    folder.mkdir()
+    image = _write(tmp_path / "a.tif", _pixels(40, 50), **PLACE)
+    image = image.rename(tmp_path / f"{name}.tif" if place == "image" else folder / "a.tif")
+    if place in ("out", "model"):
+        image = image.rename(tmp_path / "a.tif")
+    if place == "model":
+        model = model.rename(folder / "model.pt")
+    assert _run(model, folder if place == "out" else tmp_path / "out", image) == 2
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "must have a name in UTF-8 without control characters" in said

@@ -196,7 +196,7 @@ def read_budget(path: Path) -> Budget:
         DataError: If the file is no manifest or its content does not give its checksum.
     """
     try:
-        return Budget.from_plain(json.loads(path.read_text()))
+        return Budget.from_plain(json.loads(path.read_text(encoding="utf-8")))
     except DataError as error:
         raise DataError(f"{error} [in {path}]") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:

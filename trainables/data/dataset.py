@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainables.data.dataset_yaml import load_yaml
+from trainables.data.file_names import check_names
 from trainables.data.isprs import load_isprs
 from trainables.data.spec import DatasetSpec
 from trainables.errors import DataError
@@ -23,9 +24,18 @@ def load_dataset(path: Path) -> DatasetSpec:
         The data set with absolute file paths, tiles of a split sorted by name.
 
     Raises:
-        DataError: If there is no such data set, or it is incomplete or contradicts itself.
+        DataError: If there is no such data set, it is incomplete or contradicts itself, or one
+            of its files has a name that cannot be told.
     """
     path = Path(path).expanduser().absolute()
+    check_names([path], "data")
+    spec = _load(path)
+    tiles = [tile for of_split in spec.splits.values() for tile in of_split]
+    check_names((file for tile in tiles for file in tile.files), "file")
+    return spec
+
+
+def _load(path: Path) -> DatasetSpec:
     if path.is_file():
         return load_yaml(path)
     if not path.is_dir():

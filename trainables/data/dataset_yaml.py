@@ -8,6 +8,7 @@ from typing import Final
 
 from trainables.data.spec import ClassSpec, DatasetSpec
 from trainables.data.tile_patterns import find_tiles
+from trainables.data.yaml_document import is_nothing
 from trainables.data.yaml_fields import YamlFields, read_fields
 from trainables.errors import DataError
 
@@ -69,21 +70,21 @@ def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
                 f"{where} must have a name and color or value, got {entry!r}",
                 f"valid keys: {', '.join(_CLASS_KEYS)}",
             )
-        if "color" not in entry and "value" not in entry:
+        color, value = entry.get("color"), entry.get("value")
+        if is_nothing(color) and is_nothing(value):
             raise fields.error(
                 f"{where} must have a color or a value, got {entry!r}",
-                'give color: "#RRGGBB" for colour masks, value: n for index masks',
+                'give color: "#RRGGBB", in quotes, for colour masks, value: n for index masks',
             )
-        color, value = entry.get("color"), entry.get("value")
         classes.append(
             ClassSpec(
                 name=YamlFields(file=fields.file, values={f"{where}.name": entry["name"]}).text(
                     f"{where}.name"
                 ),
                 color=_drawing_color(index)
-                if color is None
+                if is_nothing(color)
                 else fields.color(f"{where}.color", color),
-                value=None if value is None else fields.integer(f"{where}.value", value),
+                value=None if is_nothing(value) else fields.integer(f"{where}.value", value),
             )
         )
     return tuple(classes)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Final
 
+from trainables.data.file_names import shown
 from trainables.data.spec import ClassSpec, DatasetSpec, TileFiles
 from trainables.errors import DataError
 
@@ -27,6 +29,10 @@ _COMPOSITES: Final = {
 }
 
 
+_IMAGES: Final = "top"
+"""Folder of Vaihingen's images, which are named as their references are."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Benchmark:
     """How one benchmark names and splits its tiles; patterns capture the tile in group 1."""
@@ -43,9 +49,9 @@ class _Benchmark:
 
 _VAIHINGEN: Final = _Benchmark(
     name="vaihingen",
-    image=r"top_mosaic_09cm_(area\d+)\.tif",
-    mask=r"top_mosaic_09cm_(area\d+)\.tif",
-    eroded_mask=r"top_mosaic_09cm_(area\d+)_noBoundary\.tif",
+    image=r"top_mosaic_09cm_(area\d+)\.(?i:tif)",
+    mask=r"top_mosaic_09cm_(area\d+)\.(?i:tif)",
+    eroded_mask=r"top_mosaic_09cm_(area\d+)_noBoundary\.(?i:tif)",
     gsd_m=0.09,
     mask_color_tolerance=0,
     splits={
@@ -59,9 +65,9 @@ _VAIHINGEN: Final = _Benchmark(
 
 _POTSDAM: Final = _Benchmark(
     name="potsdam",
-    image=r"top_potsdam_(\d+_\d+)_(RGB|IRRG|RGBIR)\.tif",
-    mask=r"top_potsdam_(\d+_\d+)_label\.tif",
-    eroded_mask=r"top_potsdam_(\d+_\d+)_label_noBoundary\.tif",
+    image=r"top_potsdam_(\d+_\d+)_(RGB|IRRG|RGBIR)\.(?i:tif)",
+    mask=r"top_potsdam_(\d+_\d+)_label\.(?i:tif)",
+    eroded_mask=r"top_potsdam_(\d+_\d+)_label_noBoundary\.(?i:tif)",
     gsd_m=0.05,
     # Two references are distributed with impure colours: 6_7 has cars in (252, 255, 0), 4_12
     # was compressed with loss. Others measured no channel within 40 of the middle, so 80 keeps
@@ -90,7 +96,7 @@ def load_isprs(folder: Path) -> DatasetSpec | None:
         DataError: If both benchmarks lie there, a split would be empty, or files are missing
             or ambiguous.
     """
-    files = sorted(folder.rglob("top_*.tif"))
+    files = _files_below(folder)
     present = [
         benchmark
         for benchmark in (_VAIHINGEN, _POTSDAM)
@@ -106,7 +112,7 @@ def load_isprs(folder: Path) -> DatasetSpec | None:
     benchmark = present[0]
     bands, images = _images(benchmark, folder, files)
     masks = _unique(
-        benchmark.mask, folder, [f for f in files if f.parent.name != "top"], images.keys()
+        benchmark.mask, folder, [f for f in files if f.parent.name != _IMAGES], images.keys()
     )
     eroded_masks = _unique(benchmark.eroded_mask, folder, files, images.keys())
     if missing := [image.name for tile, image in images.items() if tile not in masks]:
@@ -138,6 +144,34 @@ def load_isprs(folder: Path) -> DatasetSpec | None:
     )
 
 
+def _files_below(folder: Path) -> list[Path]:
+    """Every file of a benchmark's kind of name, sorted; folders behind links count too.
+
+    A folder that is reached in several ways is looked into once: as `top` where one of them is
+    named so, and rather by itself than behind a link.
+    """
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [(0, folder)]
+    while waiting:
+        _, current = heappop(waiting)
+        found = current.stat()
+        if (found.st_dev, found.st_ino) in seen:
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        try:
+            inside = list(current.iterdir())
+        except PermissionError:  # such as lost+found of a disk
+            continue
+        for path in inside:
+            if path.is_dir():
+                rank = 0 if path.name == _IMAGES else 2 if path.is_symlink() else 1
+                heappush(waiting, (rank, path))
+            elif re.fullmatch(r"top_.*\.(?i:tif)", path.name):
+                files.append(path)
+    return sorted(files)
+
+
 def _is_named(file: Path, *patterns: str) -> bool:
     return any(re.fullmatch(pattern, file.name) for pattern in patterns)
 
@@ -147,7 +181,7 @@ def _images(
 ) -> tuple[tuple[str, ...], dict[str, Path]]:
     """Band names, and the image of each tile; of Potsdam's composites the most complete one."""
     if benchmark is _VAIHINGEN:
-        images = [f for f in files if f.parent.name == "top" and _is_named(f, benchmark.image)]
+        images = [f for f in files if f.parent.name == _IMAGES and _is_named(f, benchmark.image)]
         bands, rule = _COMPOSITES["IRRG"], "top/top_mosaic_09cm_area{N}.tif"
     else:
         found = [(f, m[2]) for f in files if (m := re.fullmatch(benchmark.image, f.name))]
@@ -180,7 +214,7 @@ def _unique(
         ]
         chosen = of_tile if len(of_tile) == 1 else complete
         if len(chosen) != 1:
-            names = " and ".join(str(file.relative_to(folder)) for file in of_tile)
+            names = " and ".join(shown(str(file.relative_to(folder))) for file in of_tile)
             raise DataError(f"files must be there once, got {names} in {folder}; remove one")
         unique[tile] = chosen[0]
     return unique

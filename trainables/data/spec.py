@@ -38,6 +38,12 @@ class TileFiles:
     mask: Path
     eroded_mask: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        beside = () if self.eroded_mask is None else (self.eroded_mask,)
+        return (self.image, self.mask, *beside)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:

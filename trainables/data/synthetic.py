@@ -22,6 +22,8 @@ from trainables.data.scenes.georeference import tile_shape, tile_transform, writ
 from trainables.data.scenes.render import draw_generators, paint_scene
 from trainables.processes import end_with_parent
 
+_MAX_SOCKET_BYTES: Final = 103
+"""Of a Unix socket's path: 107 on Linux, 103 on macOS."""
 SCENES_VERSION: Final = 1
 """Bump when pictures change: scenes of another version are not the same data."""
 
@@ -145,7 +147,7 @@ def _write_tiles(
         for area in areas:
             _write_tile(folder, seed, area, size_px)
         return
-    context = get_context("forkserver" if os.name == "posix" else "spawn")
+    context = get_context("forkserver" if _has_room_for_sockets() else "spawn")
     with ProcessPoolExecutor(
         num_processes, mp_context=context, initializer=end_with_parent
     ) as pool:
@@ -156,6 +158,12 @@ def _write_tiles(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _has_room_for_sockets() -> bool:
+    """Whether the socket of a fork server fits below the system's temp folder."""
+    socket = Path(tempfile.gettempdir()) / "pymp-xxxxxxxx" / "listener-xxxxxxxx"
+    return os.name == "posix" and len(os.fsencode(socket)) <= _MAX_SOCKET_BYTES
 
 
 def _is_complete(folder: Path, record: Mapping[str, object]) -> bool:

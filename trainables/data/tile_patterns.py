@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainables.data.file_names import shown
+from trainables.data.found_files import find_files
 from trainables.data.spec import SPLITS, TileFiles
 from trainables.data.yaml_fields import YamlFields
 
@@ -33,16 +33,16 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
     }
     split_patterns = _split_patterns(fields)
     base = fields.file.parent
-    found = {key: _find(pattern, base) for key, pattern in patterns.items()}
+    found = {key: find_files(pattern, base) for key, pattern in patterns.items()}
     wanted = [pattern for of_split in split_patterns.values() for pattern in of_split]
     images = _without_labels(found, wanted)
     if not images:
         raise _no_images(fields, patterns["images"])
-    files = {key: _paths(pattern, base, images) for key, pattern in patterns.items()}
+    files = {key: _paths(pattern, base, found[key], images) for key, pattern in patterns.items()}
     tiles = {*images, *_without_image(found, files, images, wanted)}
     splits = _match_splits(fields, split_patterns, tiles)
     used = [tile for names in splits.values() for tile in names]
-    files = {key: _paths(pattern, base, used) for key, pattern in patterns.items()}
+    files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
         _check_any(fields, key, [files[key][tile] for tile in sorted({*used} & {*images})])
     eroded_masks = files.get("eroded_masks", {})
@@ -60,19 +60,14 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
     }
 
 
-def _find(pattern: str, base: Path) -> dict[str, Path]:
-    """Every file of a pattern, by tile name."""
-    literals = pattern.split("{tile}")
-    tile_regex = re.escape(literals[0]) + "(?P<tile>[^/]+)" + re.escape(literals[1])
-    tile_regex += "".join("(?P=tile)" + re.escape(literal) for literal in literals[2:])
-    # Not Path.glob: it refuses absolute patterns.
-    names = glob.glob("*".join(map(glob.escape, literals)), root_dir=base)  # noqa: PTH207
-    matches = [match for name in sorted(names) if (match := re.fullmatch(tile_regex, name))]
-    return {match["tile"]: base / match[0] for match in matches}
-
-
-def _paths(pattern: str, base: Path, tiles: Sequence[str] | Mapping[str, Path]) -> dict[str, Path]:
-    return {tile: base / pattern.replace("{tile}", tile) for tile in tiles}
+def _paths(
+    pattern: str,
+    base: Path,
+    found: Mapping[str, Path],
+    tiles: Sequence[str] | Mapping[str, Path],
+) -> dict[str, Path]:
+    """The file of each tile; where there is none, the path at which it was looked for."""
+    return {tile: found.get(tile) or base / pattern.replace("{tile}", tile) for tile in tiles}
 
 
 def _by_path(files: Mapping[str, Path]) -> dict[str, str]:
@@ -157,7 +152,7 @@ def _match_splits(
                 unmatched.append(f"{pattern!r} ({split})")
         splits[split] = sorted(names)
     if unmatched:
-        names_shown = ", ".join(sorted(tiles)[:5])
+        names_shown = ", ".join(map(shown, sorted(tiles)[:5]))
         more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
         raise fields.error(
             f"splits must match tiles, got no tile for {', '.join(unmatched)}",

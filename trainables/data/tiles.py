@@ -16,7 +16,7 @@ from trainables.data.inspection import TileHeader, inspect_dataset
 from trainables.data.raster import ungeoreferenced
 from trainables.data.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.tile_decoder import STRIP_PX, TileDecoder, TileFindings, mask_problems
-from trainables.data.tileset import TileSet, allocate_tiles, seal_tiles
+from trainables.data.tileset import TileSet, allocate_tiles, check_room, seal_tiles
 from trainables.errors import DataError
 
 _MAX_PROBLEMS_SHOWN: Final = 20
@@ -55,7 +55,8 @@ def read_dataset(
         folder: Where these files go; None for memory, whatever it takes.
 
     Raises:
-        DataError: If any file cannot be used; one line with the problems of all tiles.
+        DataError: If any file cannot be used; one line with the problems of all tiles. If the
+            decoded tiles would not fit on the disk; nothing has been decoded then.
         ValueError: If downsample or num_threads is out of its range.
     """
     for name, value in (("downsample", downsample), ("num_threads", num_threads)):
@@ -65,7 +66,10 @@ def read_dataset(
     problems, findings = list(inspected.problems), []
     if sum(map(len, inspected.headers.values())) == 0:
         raise DataError(_joined(problems))
-    is_large = decoded_mib(spec, inspected.headers, downsample) > memory_mib
+    needed_mib = decoded_mib(spec, inspected.headers, downsample)
+    is_large = needed_mib > memory_mib
+    if is_large and folder is not None:
+        check_room(folder, needed_mib)
     tiles = {}
     for split in SPLITS:
         headers = list(inspected.headers[split].values())
@@ -97,10 +101,11 @@ def decoded_mib(
     """Size of the decoded tiles of all splits, MiB."""
     total = 0
     for split, of_split in headers.items():
+        may_hide = any(header.may_hide for header in of_split.values())
         for header in of_split.values():
             pixels = (header.height_px // downsample) * (header.width_px // downsample)
             planes = len(spec.bands) * np.dtype(header.dtype).itemsize + 1
-            total += pixels * (planes + (split == "test") + header.may_hide)
+            total += pixels * (planes + (split == "test") + may_hide)
     return total / 2**20
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.errors import DataError
+
+_MIB: Final = 2**20
 DTYPES: Final = ("uint8", "uint16", "float32")
 """Types of images that are read."""
 
@@ -167,6 +171,27 @@ def allocate_tiles(
         checksum="",
         folder=folder,
     )
+
+
+def check_room(folder: Path, needed_mib: float) -> None:
+    """Refuse tiles that are larger than the disk on which their mapped files would lie.
+
+    Args:
+        folder: Where to; it need not exist.
+        needed_mib: Size of the decoded tiles of all splits, MiB.
+
+    Raises:
+        DataError: If there is not as much free.
+    """
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    free_mib = shutil.disk_usage(there).free / _MIB
+    if needed_mib > free_mib:
+        raise DataError(
+            "decoded tiles of all splits must fit on the disk, got "
+            f"{math.ceil(needed_mib)} MiB for {math.floor(free_mib)} MiB free in {there}; free "
+            "space, choose another --output, reduce the tiles (downsample), or let more of the "
+            "memory be taken (tile_memory_mib)"
+        )
 
 
 def seal_tiles(tiles: TileSet) -> TileSet:

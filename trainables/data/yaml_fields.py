@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from trainables.data.file_names import is_tellable
+from trainables.data.found_files import composed
 from trainables.data.spec import parse_color
+from trainables.data.yaml_document import Unquoted, YamlError, is_nothing, parse_document
 from trainables.errors import DataError
 
 
@@ -40,19 +41,24 @@ class YamlFields:
         return items
 
     def integer(self, name: str, value: object) -> int:
-        """A whole number."""
-        if isinstance(value, bool) or not isinstance(value, int):
+        """A whole number, not in quotes."""
+        number = value.integer if isinstance(value, Unquoted) else None
+        if number is None:
             raise self.error(f"{name} must be a whole number, got {value!r}", "mend it")
-        return value
+        return number
 
     def number(self, key: str) -> float | None:
         """The number under a key; None where an optional key is absent."""
         value = self.values.get(key)
-        if value is None:
+        if is_nothing(value):
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{key} must be a number, got {value!r}", "give it without a unit")
-        return float(value)
+        number = value.number if isinstance(value, Unquoted) else None
+        if number is None:
+            raise self.error(
+                f"{key} must be a number, got {value!r}",
+                "give it without a unit and without quotes, with a point before its decimals",
+            )
+        return number
 
     def color(self, name: str, value: object) -> tuple[int, int, int]:
         """A colour, RGB 0-255."""
@@ -72,27 +78,35 @@ class YamlFields:
 
     def _as_text(self, name: str, value: object) -> str:
         if not isinstance(value, str) or not value:
-            raise self.error(f"{name} must be text, got {value!r}", f'put it in quotes: "{value}"')
-        return value
+            got = "nothing" if value is None else repr(value)
+            raise self.error(f"{name} must be text, got {got}", "write it as text, or in quotes")
+        if not is_tellable(value):
+            raise self.error(
+                f"{name} must be one line without control characters, got {value!r}", "mend it"
+            )
+        return composed(str(value))
 
 
 def read_fields(file: Path, required: Sequence[str], optional: Sequence[str]) -> YamlFields:
     """The fields of a YAML file.
 
     Raises:
-        DataError: If it is no YAML, if a required field is missing, or if one is unknown.
+        DataError: If it is no YAML, if a required field is missing, if one is unknown, or one is
+            given twice. A field without a value is not given.
     """
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        document = parse_document(file.read_bytes())
+    except YamlError as error:
         raise DataError(
-            f"dataset must be valid YAML, got: {reason} in {file}; put text with {{ }}, # or : "
-            "in quotes"
+            f"dataset must be valid YAML, got: {error} in {file}; {error.advice}"
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"dataset must be a file that can be read, got: {error.strerror} in {file}"
         ) from None
     if not isinstance(document, dict):
         raise DataError(
-            f"dataset must be YAML fields, got {type(document).__name__} in {file}; "
+            f"dataset must be YAML fields, got {_kind(document)} in {file}; "
             f"it needs {', '.join(required)}"
         )
     valid = (*required, *optional)
@@ -101,6 +115,17 @@ def read_fields(file: Path, required: Sequence[str], optional: Sequence[str]) ->
             f"keys must be known, got {', '.join(map(repr, unknown))} in {file}; "
             f"valid: {', '.join(valid)}"
         )
-    if missing := [key for key in required if key not in document]:
+    values = {
+        key: value
+        for key, value in document.items()
+        if value is not None and not (key in optional and is_nothing(value))
+    }
+    if missing := [key for key in required if key not in values]:
         raise DataError(f"{', '.join(missing)} must be given, got nothing in {file}; add it")
-    return YamlFields(file=file, values=document)
+    return YamlFields(file=file, values=values)
+
+
+def _kind(document: object) -> str:
+    if isinstance(document, list):
+        return "a list"
+    return "nothing" if document is None else f"the text {document!r}"

@@ -73,6 +73,48 @@ def test_yaml_fields_and_files(tmp_path):
     )
 
 
+def test_spelled_in_another_way_on_disk_and_in_the_file(tmp_path):
+    """Such tiles were told to be missing, or left out by a pattern in silence."""
+    composed, decomposed = "gr\u00fcn", "gru\u0308n"
+    for names in ((composed, decomposed, decomposed), (decomposed, composed, composed)):
+        folder = tmp_path / repr(names[0].isascii() or len(names[0]))
+        in_file, image, mask = names
+        touch(folder, f"images/{image}.TIF", f"masks/{mask}.png", f"eroded/{mask}.PNG")
+        touch(folder, *(f"{one}/b.{end}" for one, end in FOLDERS))
+        touch(folder, *(f"{one}/c.{end}" for one, end in FOLDERS))
+        text = COLOR_YAML.replace("a_*", in_file).replace("b_1", "b").replace("c_?", "c")
+        text += "eroded_masks: eroded/{tile}.png\n"
+        (folder / "dataset.yaml").write_text(text, encoding="utf-8")
+        spec = load_dataset(folder)
+        assert names_of(spec) == {"train": [composed], "val": ["b"], "test": ["c"]}
+        assert all(file.is_file() for file in spec.splits["train"][0].files)
+        assert len(spec.splits["train"][0].files) == 3
+
+
+FOLDERS = (("images", "tif"), ("masks", "png"), ("eroded", "png"))
+
+
+def test_names_of_any_look_are_read_as_written(tmp_path):
+    tiles = ("2_10", "001", "no", "1e3", "2021-05-01", "0x1F", "1:30")
+    for tile in tiles:
+        touch(tmp_path, f"images/{tile}.tif", f"masks/{tile}.png")
+    text = (
+        "name: 2_10\nbands: [1, no, 0x1F]\nimages: images/{tile}.tif\nmasks: masks/{tile}.png\n"
+        "classes:\n- {name: 001, value: 0}\n- {name: yes, value: 010, color: ~}\n"
+        "ignore_values: [255]\nexclude_from_mean: [001]\ngsd_m: 1e-1\neroded_masks:\n"
+        "splits: {train: [2_10, 001, no, 1e3], val: [2021-05-01, 0x1F], test: [1:30]}\n"
+    )
+    (tmp_path / "dataset.yaml").write_text(text)
+    spec = load_dataset(tmp_path)
+    assert {tile for names in names_of(spec).values() for tile in names} == set(tiles)
+    assert (spec.name, spec.bands) == ("2_10", ("1", "no", "0x1F"))
+    assert [(one.name, one.value) for one in spec.classes] == [("001", 0), ("yes", 10)]
+    assert (spec.ignore_values, spec.exclude_from_mean, spec.gsd_m) == ((255,), ("001",), 0.1)
+    assert spec.splits["test"][0].eroded_mask is None
+    told = (spec.name, *spec.bands, *(one.name for one in spec.classes), *spec.exclude_from_mean)
+    assert {type(one) for one in told} == {str}  # what YAML can write again
+
+
 def test_a_second_yaml_is_another_split_of_the_same_tiles(tmp_path):
     write_folder(tmp_path)
     other = tmp_path / "other.yaml"
@@ -121,7 +163,21 @@ def test_index_classes_get_a_fixed_palette_where_color_is_absent(tmp_path):
     [
         ("gsd_m: 0.5", "gsd: 0.5", r"keys must be known, got 'gsd' in .*yaml; valid: name, bands"),
         ("name: tiny\n", "", r"name must be given, got nothing in .*dataset.yaml"),
-        ("name: tiny", "name: 7", r"name must be text, got 7 in .*; put it in quotes"),
+        ("name: tiny", "name: [7]", r"name must be text, got \['7'\] in .*; write it as text"),
+        ("name: tiny", "name: ~", r"name must be given, got nothing in"),
+        (
+            "gsd_m: 0.5",
+            "gsd_m: 0.5\nname: big",
+            r"'name' twice in lines 1 and 11 in .*; remove one",
+        ),
+        ("land, color", "land, name: sea, color", r"'name' twice in line 6 in"),
+        ("ignore_colors:", "\tignore_colors:", r"valid YAML.*; indent with spaces, not with tabs"),
+        ("name: tiny", "name: !!int 3", r"valid YAML, got: could not determine a constructor"),
+        ("name: tiny", 'name: "a\\nb"', r"name must be one line without control characters"),
+        ("gsd_m: 0.5", "gsd_m: 0,5", r"gsd_m must be a number, got '0,5' in .*a point before"),
+        ("gsd_m: 0.5", 'gsd_m: "0.5"', r"gsd_m must be a number, got '0.5' in"),
+        ("gsd_m: 0.5", "gsd_m: .nan", r"gsd_m must be metres per pixel above 0, got nan"),
+        ('color: "#8429F6"', "color: ", r"classes\[0\] must have a color or a value"),
         ("[red, green, blue]", "red", r"bands must be a list, got 'red' in"),
         ("[red, green, blue]", "[red, red]", r"bands must be distinct names.*dataset.yaml"),
         ("{tile}.tif", "x.tif", r"images must contain \{tile\}, got 'images/x.tif' in"),
@@ -136,7 +192,7 @@ def test_index_classes_get_a_fixed_palette_where_color_is_absent(tmp_path):
         ("#8429F6", "#E2A929", r"colours .* must be distinct, got \['#E2A929'\] twice"),
         ("#000000", "#E2A929", r"colours and ignore_colors must be distinct"),
         ("name: land", "name: water", r"distinct names, got \['water'\] more than once"),
-        ("name: land", "name: no", r"classes\[0\].name must be text, got False"),
+        ("name: land", "name: ~", r"classes\[0\].name must be text, got nothing"),
         ("[water]", "[ice]", r"exclude_from_mean must name classes, got \['ice'\]; valid: land"),
         ("ignore_colors: [", "ignore_values: [1]\n#", r"ignore_values must be empty for colour"),
         ("gsd_m: 0.5", "gsd_m: -1", r"gsd_m must be metres per pixel above 0, got -1.0"),
@@ -146,7 +202,7 @@ def test_index_classes_get_a_fixed_palette_where_color_is_absent(tmp_path):
         ("val: [b_1]", "val: [a_2]", r"each tile once, got 'a_2' in train and val"),
         ("val: [b_1], ", "", r"splits must be train, val, test, got 'train, test' in"),
         ("val: [b_1]", "dev: [b_1]", r"splits must be train, val, test, got 'train, dev, test'"),
-        ("val: [b_1]", "val: [1]", r"splits.val must be text, got 1 in"),
+        ("val: [b_1]", "val: [[b_1]]", r"splits.val must be text, got \['b_1'\] in"),
         ("images/{tile}.tif", "{tile}.tif", r"valid YAML, got: .*; put text with \{ \}, # or :"),
         ("name: tiny", "name: {", r"dataset must be valid YAML, got: .*line .* in .*dataset.yaml"),
     ],
@@ -254,7 +310,7 @@ def test_path_that_is_no_data_set(tmp_path):
 
 def test_empty_yaml(tmp_path):
     touch(tmp_path, "dataset.yaml")
-    assert "dataset must be YAML fields, got NoneType" in error_of(tmp_path)
+    assert "dataset must be YAML fields, got nothing" in error_of(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -350,6 +406,45 @@ def test_vaihingen_mistakes(tmp_path):
 
     touch(tmp_path / "masks_only", "gts/top_mosaic_09cm_area4.tif")
     assert "got references only" in error_of(tmp_path / "masks_only")
+
+
+def test_vaihingen_with_suffixes_in_capitals_was_left_out(tmp_path):
+    write_vaihingen(tmp_path)
+    for file in tmp_path.rglob("*area3*.tif"):
+        file.rename(file.with_suffix(".TIF"))
+    spec = load_dataset(tmp_path)
+    assert names_of(spec)["train"] == ["area1", "area3"]
+    assert {file.suffix for file in spec.splits["train"][1].files} == {".TIF"}
+    touch(tmp_path, "ISPRS/top/top_mosaic_09cm_area3.tif")
+    message = error_of(tmp_path)
+    assert (
+        "got ISPRS/top/top_mosaic_09cm_area3.TIF and ISPRS/top/top_mosaic_09cm_area3.t" in message
+    )
+
+
+def test_vaihingen_behind_links(tmp_path):
+    write_vaihingen(tmp_path / "disk")
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "disk/ISPRS/top").rename(tmp_path / "disk/images")
+    (data / "top").symlink_to(tmp_path / "disk/images")
+    (data / "references").symlink_to(tmp_path / "disk/ISPRS")
+    spec = load_dataset(data)
+    assert names_of(spec)["val"] == ["area15"]
+    assert spec.splits["val"][0].image == data / "top/top_mosaic_09cm_area15.tif"
+
+
+def test_links_that_lead_back_end(tmp_path):
+    write_vaihingen(tmp_path)
+    (tmp_path / "ISPRS/top/back").symlink_to(tmp_path)
+    (tmp_path / "ISPRS/a_copy").symlink_to("top")
+    (tmp_path / "itself").symlink_to("itself")
+    spec = load_dataset(tmp_path)
+    assert spec.splits["val"][0].image.parent == tmp_path / "ISPRS/top"
+    (tmp_path / "ISPRS/top").rename(tmp_path / "ISPRS/images")
+    (tmp_path / "ISPRS/top").symlink_to("images")
+    (tmp_path / "ISPRS/a_copy").unlink()
+    assert load_dataset(tmp_path).splits["val"][0].image.parent == tmp_path / "ISPRS/top"
 
 
 def write_potsdam(folder: Path, tiles, composites=("RGB",)) -> Path:

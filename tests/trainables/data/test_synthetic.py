@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,14 @@ def test_class_shares_are_those_of_vaihingen():
 
 def test_version_is_recorded(scenes):
     assert f'"version": {SCENES_VERSION}' in (scenes / "scenes.json").read_text()
+
+
+def test_a_long_tmpdir_halted_the_study_before_the_first_scene(tmp_path, monkeypatch):
+    """'AF_UNIX path too long': the socket of the processes that paint lay in it."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    scenes = write_scenes(
+        tmp_path / "scenes", seed=0, areas={"train": (1, 3)}, size_px=64, num_processes=2
+    )
+    assert len(list((scenes / "top").iterdir())) == 2

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from trainables.data import tile_decoder
+from trainables.data import tile_decoder, tiles
 from trainables.data.dataset import load_dataset
 from trainables.data.erosion import erode_borders
 from trainables.data.spec import IGNORE_INDEX, ClassSpec, DatasetSpec, TileFiles
@@ -217,6 +218,26 @@ def test_more_than_the_memory_granted_is_mapped_and_the_same(tmp_path):
     for split in ("train", "val", "test"):
         assert mapped[split].folder == tmp_path / "tiles" / split
         assert mapped[split].checksum == inside[split].checksum
+
+
+def test_more_than_the_disk_holds_was_said_after_hours_of_decoding(tmp_path, monkeypatch):
+    """Each split was compared with what was free by itself, when its turn had come."""
+    mask = write_raster(tmp_path / "m.tif", color_bands())
+    spec = spec_of([tile_of(tmp_path, mask)])
+    needed = 6 * 4 + 400 * 4 + 400 * 5  # three bands, mask and, of the test tile, eroded mask
+    usage = shutil.disk_usage(tmp_path)
+    folder = tmp_path / "out" / "tiles"
+    monkeypatch.setattr(tiles, "TileDecoder", None)  # nothing is decoded
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=needed - 1))
+    with pytest.raises(DataError) as caught:
+        read_dataset(spec, memory_mib=1e-4, folder=folder)
+    message = str(caught.value)
+    assert "tiles of all splits must fit on the disk, got 1 MiB for 0 MiB free" in message
+    assert f"free in {tmp_path}; free space, choose another --output" in message
+    assert not folder.parent.exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=needed))
+    read_dataset(spec, memory_mib=1e-4, folder=folder)
 
 
 def test_nodata_is_hidden_ignored_and_left_out_of_block_means(tmp_path):
