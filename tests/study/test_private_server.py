@@ -29,7 +29,7 @@ from cryptography.x509.oid import NameOID
 COMMAND = Path(__file__).parents[2] / "run_study.py"
 USER, PASSWORD = "alice", "top/S3cret@w0rd+%41"
 LOGIN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-LONGEST_S = "500"
+LONGEST_S = "1500"
 """After which the server ends by itself."""
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
@@ -183,7 +183,7 @@ def test_study_behind_a_login_and_a_certificate_is_reported_and_keeps_the_passwo
         env |= {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(server.certificate), **more}
         command = [sys.executable, *words]
         done = subprocess.run(
-            command, cwd=work, env=env, capture_output=True, text=True, timeout=400, check=False
+            command, cwd=work, env=env, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stderr
         said += done.stdout + done.stderr
