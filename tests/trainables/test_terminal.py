@@ -78,6 +78,13 @@ def test_a_reader_that_had_read_enough_was_a_failure(module, redirect):
 
 
 @MODULES
+def test_ray_could_send_no_trial_that_knows_the_stream(module):
+    code = "import cloudpickle\nfor one in (sys.stdout, sys.stderr): cloudpickle.dumps(one)"
+    done = run(module, code.replace("import cloudpickle", "from ray import cloudpickle"))
+    assert done.returncode == 0, done.stderr
+
+
+@MODULES
 def test_a_disk_that_is_full_is_still_said(module):
     done = run(module, "print('x' * 100_000, flush=True)", "> /dev/full")
     assert done.returncode != 0
