@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from contract.logins import hide_logins
+from contract.terminal import open_output
 from study.cli import parse_arguments
 from study.errors import StudyHaltedError
 from study.study_outcome import StudyOutcome
 from trainables.errors import ConfigError, DataError
-from trainables.terminal import open_output
 
 
 def main(arguments: list[str]) -> int:

@@ -17,9 +17,9 @@ from analysis.report import (
 )
 from analysis.schema import StudyDataError
 from analysis.tables.comparison import comparison_text
-from analysis.terminal import open_output
 from analysis.workers import InThisProcess, worker_processes
 from contract.logins import hide_logins
+from contract.terminal import open_output
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {
     "report": (make_report, "one HTML page with all tables and figures"),

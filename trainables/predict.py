@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from contract.logins import TrackingUri, hide_logins
 from contract.sqlite_address import sqlite_file
+from contract.terminal import open_output
 from contract.tracking_store import (
     DEFAULT_TRACKING_URI,
     first_call,
@@ -34,7 +35,6 @@ from trainables.processes import keep_freed_memory
 from trainables.raster_address import RasterAddress
 from trainables.raster_input import open_raster
 from trainables.raster_prediction import PredictionConfig, Predictor
-from trainables.terminal import open_output
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

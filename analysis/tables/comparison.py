@@ -16,8 +16,8 @@ from analysis.statistics.stats import standard_deviation, t_interval
 from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
 from analysis.tables.published import PUBLISHED, is_vaihingen, published_scores
 from analysis.tables.remarks import arm_remarks
-from analysis.terminal import writable
 from analysis.wording import mean_and_sd, percent
+from contract.terminal import writable
 
 if TYPE_CHECKING:
     import pandas as pd

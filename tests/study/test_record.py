@@ -3,11 +3,10 @@
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from trainables.sqlite_address import sqlite_url
 
 from analysis.reading.artifacts import read_artifact
 from study.record import StudyRecord, check_store
-
-URI = "sqlite:///mlflow.db"
 
 
 @pytest.mark.parametrize("name", ["plain", "Urban%20Study", "what?x=1", "50% off #1 {a}", "grün é"])
@@ -17,15 +16,16 @@ def test_artifacts_of_a_folder_of_that_name_went_elsewhere(name, tmp_path, monke
     (folder / "budgets" / "a.json").write_text("{}")
     (folder / "study.yaml").write_text(yaml.safe_dump({"study_id": "i", "config": {"name": "s"}}))
     monkeypatch.chdir(folder)
-    check_store(URI)
-    record = StudyRecord(URI, "s")
+    uri = sqlite_url(folder / "mlflow.db")  # MLflow keeps a store open for each URI
+    check_store(uri)
+    record = StudyRecord(uri, "s")
     record.open(folder / "study.yaml", folder / "budgets")
-    client = MlflowClient(tracking_uri=URI)
+    client = MlflowClient(tracking_uri=uri)
     assert [one.path for one in client.list_artifacts(record.parent_id, "budgets")] == [
         "budgets/a.json"
     ]
-    uri = client.get_run(record.parent_id).info.artifact_uri
-    assert read_artifact(URI, record.parent_id, uri, "budgets/a.json") == b"{}"
+    place = client.get_run(record.parent_id).info.artifact_uri
+    assert read_artifact(uri, record.parent_id, place, "budgets/a.json") == b"{}"
     (file,) = (folder / "mlruns").rglob("a.json")
     assert file.read_text() == "{}"
     assert [one.name for one in tmp_path.iterdir()] == [name]

@@ -54,7 +54,7 @@ def load_yaml(file: Path) -> DatasetSpec:
             ignore_values=ignore_values,
             exclude_from_mean=exclude_from_mean,
             gsd_m=gsd_m,
-            nodata=_nodata(fields, len(bands)),
+            nodata=fields.numbers("nodata", len(bands)),
             splits=splits,
         )
     except DataError as error:
@@ -88,22 +88,6 @@ def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
             )
         )
     return tuple(classes)
-
-
-def _nodata(fields: YamlFields, num_bands: int) -> tuple[float | None, ...]:
-    """The value of every band that means no data; a single one is that of all bands."""
-    given = fields.values.get("nodata")
-    if given is None:
-        return ()
-    values = fields.items("nodata") if isinstance(given, list) else [given] * num_bands
-    try:
-        # Not as YAML has it, which takes 1e20, without a point, for text.
-        return tuple(None if one is None else float(str(one)) for one in values)
-    except ValueError:
-        raise fields.error(
-            f"nodata must be a number, or a list of one number or null per band, got {given!r}",
-            "e.g. nodata: -9999",
-        ) from None
 
 
 def _drawing_color(index: int) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +17,7 @@ _REFUSED: Final = ("Cc", "Cs", "Zl", "Zp")
 
 def shown(name: str) -> str:
     r"""A name in one line, whatever is in it: bytes that are no UTF-8 as \xe9, a newline as \n."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _REFUSED else one
-        for one in text
-    )
+    return "".join(_written(one) for one in name)
 
 
 def is_tellable(name: str) -> bool:
@@ -44,5 +41,20 @@ def check_names(paths: Iterable[Path | str], what: str) -> None:
             if not is_tellable(part):
                 raise DataError(
                     f"{what} must have a name in UTF-8 without control characters, got "
-                    f"'{shown(text)}'; rename '{shown(part)}'"
+                    f"'{shown(text)}'; {_advice(part)}"
                 )
+
+
+def _written(character: str) -> str:
+    """A character of a name, or its code; of bytes that are no UTF-8, the byte."""
+    if 0xDC80 <= ord(character) <= 0xDCFF:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    if unicodedata.category(character) in _REFUSED:
+        return character.encode("unicode_escape").decode()
+    return character
+
+
+def _advice(name: str) -> str:
+    if sys.getfilesystemencoding() != "utf-8":  # then a sound name may look like this
+        return f"set PYTHONUTF8=1, or rename '{shown(name)}'"
+    return f"rename '{shown(name)}'"

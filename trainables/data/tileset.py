@@ -187,10 +187,9 @@ def check_room(folder: Path, needed_mib: float) -> None:
     free_mib = shutil.disk_usage(there).free / _MIB
     if needed_mib > free_mib:
         raise DataError(
-            "decoded tiles of all splits must fit on the disk, got "
-            f"{math.ceil(needed_mib)} MiB for {math.floor(free_mib)} MiB free in {there}; free "
-            "space, choose another --output, reduce the tiles (downsample), or let more of the "
-            "memory be taken (tile_memory_mib)"
+            f"decoded tiles of all splits must fit on the disk, got {math.ceil(needed_mib)} MiB "
+            f"for {math.floor(free_mib)} MiB free in {there}; free space, choose another --output, "
+            "reduce the tiles (downsample), or let more of the memory be taken (tile_memory_mib)"
         )
 
 

@@ -60,6 +60,30 @@ class YamlFields:
             )
         return number
 
+    def numbers(self, key: str, num_bands: int) -> tuple[float | None, ...]:
+        """A number of each band; one alone is that of all, and null in a list of none.
+
+        Args:
+            key: The field; without it the result is empty.
+            num_bands: How many bands there are.
+        """
+        given = self.values.get(key)
+        if is_nothing(given):
+            return ()
+        found = []
+        for one in given if isinstance(given, list) else [given] * num_bands:
+            number = one.number if isinstance(one, Unquoted) else None
+            if number is None and not is_nothing(one):
+                raise self.error(
+                    f"{key} must be a number, or a list of one number or null per band, got "
+                    f"{given!r}",
+                    f"e.g. {key}: -9999",
+                )
+            found.append(number)
+        if not found:
+            raise self.error(f"{key} must not be an empty list", "leave it out")
+        return tuple(found)
+
     def color(self, name: str, value: object) -> tuple[int, int, int]:
         """A colour, RGB 0-255."""
         try:

@@ -1,6 +1,7 @@
 """Names that are no UTF-8, or of more than one line."""
 
 import os
+import sys
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_bad_names_are_shown_escaped_and_refused(name, escaped):
     assert f"got '/data/{escaped}/b.tif'; rename '{escaped}'" in message
     message.encode()
     assert len(message.splitlines()) == 1
+
+
+def test_a_locale_without_utf_8_is_not_blamed_on_the_name(monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    with pytest.raises(DataError, match=r"got 'gr\\xc3\\xbcn'; set PYTHONUTF8=1, or rename"):
+        check_names(["gr\udcc3\udcbcn"], "file")
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.terminal import open_output, writable
+from contract.terminal import open_output, writable
 
 ROOT = Path(__file__).parents[2]
 TEXT = "─ ± 10\N{NO-BREAK SPACE}% größe 日 \udce9"
@@ -46,7 +46,7 @@ def run(module: str, code: str, redirect: str = "", **environment: str):
     )
 
 
-MODULES = pytest.mark.parametrize("module", ["trainables.terminal", "analysis.terminal"])
+MODULES = pytest.mark.parametrize("module", ["contract.terminal"])
 
 
 @MODULES
@@ -75,6 +75,13 @@ def test_a_reader_that_had_read_enough_was_a_failure(module, redirect):
     assert done.stdout == b"0\n"
     assert b"Traceback" not in done.stderr
     assert b"Broken pipe" not in done.stderr
+
+
+@MODULES
+def test_ray_could_send_no_trial_that_knows_the_stream(module):
+    code = "import cloudpickle\nfor one in (sys.stdout, sys.stderr): cloudpickle.dumps(one)"
+    done = run(module, code.replace("import cloudpickle", "from ray import cloudpickle"))
+    assert done.returncode == 0, done.stderr
 
 
 @MODULES

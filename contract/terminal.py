@@ -51,13 +51,16 @@ def writable(text: str, encoding: str | None) -> str:
 def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     stream.flush()
     raw = _Lasting(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
+    lasting = io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=_ERRORS,
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )
+    # Without it Ray does not know the stream for this process's own, and cannot send what holds it.
+    lasting.mode = "w"  # type: ignore[misc]
+    return lasting
 
 
 class _Lasting(io.FileIO):
