@@ -28,8 +28,8 @@ def test_the_like_of_what_an_encoding_lacks(encoding, expected):
     assert writable(TEXT, encoding) == expected
 
 
-def run(module: str, code: str, redirect: str = "", **environment: str):
-    script = f"import sys\nfrom {module} import open_output\nopen_output()\n{code}"
+def run(code: str, redirect: str = "", **environment: str):
+    script = f"import sys\nfrom contract.terminal import open_output\nopen_output()\n{code}"
     command = [
         "bash",
         "-o",
@@ -46,23 +46,18 @@ def run(module: str, code: str, redirect: str = "", **environment: str):
     )
 
 
-MODULES = pytest.mark.parametrize("module", ["contract.terminal"])
-
-
-@MODULES
 @pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "ascii", "ascii:strict"])
-def test_output_of_another_encoding_was_a_traceback(module, encoding):
+def test_output_of_another_encoding_was_a_traceback(encoding):
     code = f"print({TEXT!r}); print({TEXT!r}, file=sys.stderr)"
-    done = run(module, code, PYTHONIOENCODING=encoding)
+    done = run(code, PYTHONIOENCODING=encoding)
     name = encoding.partition(":")[0]
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode(name).rstrip("\n") == writable(TEXT, name)
     assert done.stderr.decode(name).rstrip("\n") == writable(TEXT, name)
 
 
-@MODULES
 @pytest.mark.parametrize("redirect", ["| head -1", "2>&1 | head -1", "2>&1 >/dev/null | head -1"])
-def test_a_reader_that_had_read_enough_was_a_failure(module, redirect):
+def test_a_reader_that_had_read_enough_was_a_failure(redirect):
     code = (
         "for number in range(20_000):\n"
         "    print(number)\n"
@@ -70,30 +65,27 @@ def test_a_reader_that_had_read_enough_was_a_failure(module, redirect):
         "sys.stdout.flush()\n"
         "sys.exit(0)"
     )
-    done = run(module, code, redirect)
+    done = run(code, redirect)
     assert done.returncode == 0
     assert done.stdout == b"0\n"
     assert b"Traceback" not in done.stderr
     assert b"Broken pipe" not in done.stderr
 
 
-@MODULES
-def test_ray_could_send_no_trial_that_knows_the_stream(module):
+def test_ray_could_send_no_trial_that_knows_the_stream():
     code = "import cloudpickle\nfor one in (sys.stdout, sys.stderr): cloudpickle.dumps(one)"
-    done = run(module, code.replace("import cloudpickle", "from ray import cloudpickle"))
+    done = run(code.replace("import cloudpickle", "from ray import cloudpickle"))
     assert done.returncode == 0, done.stderr
 
 
-@MODULES
-def test_a_disk_that_is_full_is_still_said(module):
-    done = run(module, "print('x' * 100_000, flush=True)", "> /dev/full")
+def test_a_disk_that_is_full_is_still_said():
+    done = run("print('x' * 100_000, flush=True)", "> /dev/full")
     assert done.returncode != 0
     assert b"No space left on device" in done.stderr
 
 
-@MODULES
-def test_closed_streams_and_those_of_others_are_left_alone(module, capsys):
-    assert run(module, "print('x')", ">&- 2>&-").returncode == 0
+def test_closed_streams_and_those_of_others_are_left_alone(capsys):
+    assert run("print('x')", ">&- 2>&-").returncode == 0
     before = sys.stdout
     open_output()
     assert sys.stdout is before

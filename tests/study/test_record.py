@@ -3,9 +3,9 @@
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
-from trainables.sqlite_address import sqlite_url
 
 from analysis.reading.artifacts import read_artifact
+from contract.sqlite_address import sqlite_url
 from study.record import StudyRecord, check_store
 
 
