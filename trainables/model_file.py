@@ -26,7 +26,9 @@ TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run in MLflow: absolute path of the folder it wrote to."""
 
 _FORMAT: Final = "urec-study model"
-_VERSION: Final = 2
+_VERSION: Final = 3
+_READ: Final = (2, _VERSION)
+"""Versions that can be read; 3 added `nodata`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,10 +208,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
         raise DataError(f"model file must be a trained model, got other content {advice}")
     version = content.pop("version", None)
-    if version != _VERSION:
+    if version not in _READ:
+        versions = " or ".join(map(str, _READ))
         raise DataError(
-            f"model file must be of version {_VERSION}, got {version!r} in {path}; "
-            "use the release that wrote it"
+            f"model file must be of version {versions}, got {version!r} in {path}; use the release "
+            "that wrote it"
         )
     return content
 

@@ -132,7 +132,7 @@ def test_a_file_from_elsewhere_runs_no_code(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=1), "must be of version 2, got 1"),
+        (lambda content: content.update(version=1), "must be of version 2 or 3, got 1"),
         (
             lambda content: content["scaling"].update(dtype="int16"),
             r"dtype must be one of uint8, uint16, float32, got 'int16' in .*m\.pt",

@@ -23,6 +23,8 @@ Corners = NDArray[np.float64]
 
 _TOLERANCE_PX: Final = 1.0
 """Images that share an edge of this width lie beside each other."""
+_STEPS: Final = 16
+"""Of an edge that another system may bend: of 100 km it then errs by a metre at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,11 @@ class Footprint:
     error_px: float = 0.0
     """How far ground control points lie from this transform, in pixels; 0 where there are none."""
 
-    def corners(self) -> Corners:
-        """The four corners in the CRS of the image."""
+    def outline(self, num_steps: int = 1) -> Corners:
+        """Points around the image in its CRS (4 num_steps, 2), each edge in so many steps."""
         w, h = self.width_px, self.height_px
-        return _mapped(self.transform, np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=np.float64))
+        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=np.float64)
+        return _mapped(self.transform, _in_steps(corners, num_steps))
 
     def grid(self) -> Corners:
         """Corners, middles of edges and centre in the CRS of the image (9, 2)."""
@@ -78,7 +81,8 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
     if points:
         return _fitted(points, _on_earth(points_crs), **size)
     transform, crs = source.transform, _on_earth(source.crs)
-    if transform == Affine.identity() or transform.is_degenerate:
+    is_finite = all(map(math.isfinite, transform[:6]))
+    if transform == Affine.identity() or not is_finite or transform.is_degenerate:
         return None
     place = Footprint(crs=crs, transform=transform, **size)
     return None if crs is None and _begins_at_zero(place) else place
@@ -87,7 +91,7 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
 def _begins_at_zero(place: Footprint) -> bool:
     """Whether a corner lies at 0, 0 to a pixel: so programs write images they know no place of."""
     zero = place.in_pixels(np.zeros((1, 2)))
-    return bool((np.abs(zero - place.in_pixels(place.corners())).max(axis=1) <= 1).any())
+    return bool((np.abs(zero - place.in_pixels(place.outline())).max(axis=1) <= 1).any())
 
 
 def _on_earth(crs: CRS | None) -> CRS | None:
@@ -103,7 +107,7 @@ def _fitted(
         transform = from_gcps(points)
     except (ValueError, RasterioError, CPLE_BaseError):
         return None
-    if transform.is_degenerate:
+    if not all(map(math.isfinite, transform[:6])) or transform.is_degenerate:
         return None
     place = Footprint(crs=crs, transform=transform, height_px=height_px, width_px=width_px)
     fitted = place.in_pixels(np.array([[one.x, one.y] for one in points], dtype=np.float64))
@@ -133,31 +137,42 @@ def offset_px(image: Footprint, other: Footprint) -> float:
 def find_overlaps(footprints: Sequence[Footprint], groups: Sequence[str]) -> Iterator[Overlap]:
     """Pairs of images of different groups that show the same place.
 
-    Each is taken as the convex quadrilateral of its corners, compared in the CRS of the first of
-    a pair. Images that share no more than an edge of one pixel (of the coarser one) lie beside
-    each other. A CRS that cannot be transformed into another one counts as another place.
+    Each is taken as the polygon of its edges, compared in the CRS of the first of a pair; where
+    there are several systems, edges are bent and are taken in steps. Images that share no more
+    than an edge of one pixel (of the coarser one) lie beside each other. A CRS that cannot be
+    transformed into another one counts as another place.
 
     Args:
         footprints: The images (N).
         groups: The group of each, such as its split (N).
     """
     systems, system_of = _systems(footprints)
-    corners_in = [_all_corners(footprints, systems, system_of, target) for target in systems]
-    boxes_in = [(corners.min(axis=1), corners.max(axis=1)) for corners in corners_in]
+    num_steps = 1 if len(systems) == 1 else _STEPS
+    outlines_in = [
+        _all_outlines(footprints, systems, system_of, target, num_steps) for target in systems
+    ]
+    boxes_in = [(outlines.min(axis=1), outlines.max(axis=1)) for outlines in outlines_in]
     _, group_of = np.unique(np.array(groups), return_inverse=True)
     for index, first in enumerate(footprints):
-        corners = corners_in[system_of[index]]
+        outlines = outlines_in[system_of[index]]
         # Bounding boxes first: most pairs are far apart.
         low, high = boxes_in[system_of[index]]
         near = ((low <= high[index]) & (high >= low[index])).all(axis=1)
         near &= group_of != group_of[index]
         for other in (np.flatnonzero(near[index + 1 :]) + index + 1).tolist():
-            pixels = _shared_pixels(first, first.in_pixels(corners[other]), footprints[other])
+            pixels = _shared_pixels(first, first.in_pixels(outlines[other]), footprints[other])
             if pixels > 0:
                 area = first.height_px * first.width_px
                 yield Overlap(
                     first=index, second=other, pixels=pixels, share=min(1.0, pixels / area)
                 )
+
+
+def _in_steps(corners: Corners, num_steps: int) -> Corners:
+    """A polygon with each of its edges in so many steps (N num_steps, 2)."""
+    shares = np.arange(num_steps)[:, None] / num_steps
+    edges = np.roll(corners, -1, axis=0) - corners
+    return (corners[:, None] + shares * edges[:, None]).reshape(-1, 2)
 
 
 def _mapped(transform: Affine, points: Corners) -> Corners:
@@ -181,9 +196,9 @@ def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray
     for one in footprints:
         text = None if one.crs is None else one.crs.to_wkt()
         if text not in index_of:
-            if one.crs not in systems:
-                systems.append(one.crs)
-            index_of[text] = systems.index(one.crs)
+            same = [known for known, crs in enumerate(systems) if _is_same(one, crs)]
+            index_of[text] = same[0] if same else len(systems)
+            systems += [] if same else [one.crs]
     if None in systems and len(systems) == 2:
         index_of = dict.fromkeys(index_of, 0)
         systems.remove(None)
@@ -191,24 +206,33 @@ def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray
     return systems, np.array(system_of, dtype=np.int64)
 
 
-def _all_corners(
+def _is_same(place: Footprint, crs: CRS | None) -> bool:
+    """Whether a system puts an image where its own does, to half a pixel."""
+    if place.crs is None or crs is None:
+        return place.crs is crs
+    return place.crs == crs or offset_px(place, replace(place, crs=crs)) <= 0.5
+
+
+def _all_outlines(
     footprints: Sequence[Footprint],
     systems: Sequence[CRS | None],
     system_of: NDArray[np.int64],
     target: CRS | None,
+    num_steps: int,
 ) -> NDArray[np.float64]:
-    """Corners of all images in one CRS (N, 4, 2); NaN where they have no place in it."""
-    corners = np.stack([one.corners() for one in footprints])
+    """Outlines of all images in one CRS (N, 4 num_steps, 2); NaN where they have no place in it."""
+    outlines = np.stack([one.outline(num_steps) for one in footprints])
     for number, system in enumerate(systems):
         if system is target:
             continue
         chosen = system_of == number
         if system is None or target is None:
-            corners[chosen] = np.nan
+            outlines[chosen] = np.nan
         else:
-            flat = corners[chosen].reshape(-1, 2)
-            corners[chosen] = _transformed(system, target, flat).reshape(-1, 4, 2)
-    return corners
+            flat = outlines[chosen].reshape(-1, 2)
+            moved = _transformed(system, target, flat)
+            outlines[chosen] = moved.reshape(-1, 4 * num_steps, 2)
+    return outlines
 
 
 def _transformed(system: CRS, target: CRS, points: Corners) -> Corners:
@@ -226,38 +250,39 @@ def _transformed(system: CRS, target: CRS, points: Corners) -> Corners:
     return found
 
 
-def _shared_pixels(first: Footprint, quad: Corners, second: Footprint) -> float:
-    """Area of a quadrilateral within an image, in its pixels; 0 where they lie side by side.
+def _shared_pixels(first: Footprint, outline: Corners, second: Footprint) -> float:
+    """Area of a polygon within an image, in its pixels; 0 where they lie side by side.
 
     Args:
         first: The image.
-        quad: Corners of the second image, in pixels of the first.
+        outline: Of the second image, in pixels of the first (4 num_steps, 2).
         second: The second image.
     """
     w, h = first.width_px, first.height_px
     rectangle = np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=np.float64)
+    shared = _clipped(outline, w, h)
+    if len(shared) < 3:
+        return 0.0
+    quad = outline[:: len(outline) // 4]
     sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
     second_px = np.array([second.width_px, second.height_px] * 2)
-    tolerance = _TOLERANCE_PX * max(1.0, float((sides / second_px).max()))
-    tolerance += first.error_px + second.error_px
+    scale = max(1.0, float((sides / second_px).max()))
+    tolerance = _TOLERANCE_PX * scale + first.error_px + second.error_px * scale
     tolerance *= 1 + 1e-3  # coordinates are rounded
     for polygon in (rectangle, quad):
         edges = np.roll(polygon, -1, axis=0) - polygon
         normals = np.stack([-edges[:, 1], edges[:, 0]], axis=1)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        one, two = normals @ rectangle.T, normals @ quad.T
-        depths = np.minimum(one.max(axis=1), two.max(axis=1)) - np.maximum(
-            one.min(axis=1), two.min(axis=1)
-        )
+        depths = np.ptp(normals @ shared.T, axis=1)
         # An image that is itself no wider than the tolerance lies inside, not beside.
-        width = np.minimum(np.ptp(one, axis=1), np.ptp(two, axis=1))
-        if not (depths > np.minimum(tolerance, width / 2)).all():
+        widths = [np.ptp(normals @ one.T, axis=1) for one in (rectangle, quad)]
+        if not (depths > np.minimum(tolerance, np.minimum(*widths) / 2)).all():
             return 0.0
-    return _area(_clipped(quad, w, h))
+    return _area(shared)
 
 
 def _clipped(polygon: Corners, width: float, height: float) -> Corners:
-    """A convex polygon cut to 0 ... width, 0 ... height (Sutherland and Hodgman, 1974)."""
+    """A polygon cut to 0 ... width, 0 ... height (Sutherland and Hodgman, 1974)."""
     for axis, sign, limit in ((0, 1.0, 0.0), (0, -1.0, width), (1, 1.0, 0.0), (1, -1.0, height)):
         kept = []
         distances = sign * (polygon[:, axis] - limit)

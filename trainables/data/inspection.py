@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from rasterio.crs import CRS
 
 from trainables.data.footprints import Footprint, find_overlaps, footprint_of, offset_px
@@ -71,6 +72,7 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
     with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
         found = list(pool.map(look, tiles))
     common, type_problems = _common_dtype(found)
+    type_problems += _nodata_problems(spec, common)
     headers: dict[str, dict[str, TileHeader]] = {split: {} for split in spec.splits}
     for tile in found:
         image = tile.image
@@ -243,6 +245,24 @@ def _common_dtype(tiles: Sequence[_Tile]) -> tuple[str | None, list[str]]:
     return common, [
         "images must all have the same type (all but uint8 and uint16 are read as float32), got "
         f"{found}; export them alike"
+    ]
+
+
+def _nodata_problems(spec: DatasetSpec, dtype: str | None) -> list[str]:
+    """A nodata value that no pixel can have is a typing error, or meant for other images."""
+    if dtype in (None, "float32"):
+        return []
+    limits = np.iinfo(str(dtype))
+    beyond = [
+        f"{value:g}"
+        for value in dict.fromkeys(spec.nodata)
+        if value is not None and not (limits.min <= value <= limits.max and value == int(value))
+    ]
+    if not beyond:
+        return []
+    return [
+        f"nodata must be values that {dtype} images can hold, got {', '.join(beyond)}; take it out "
+        "of dataset.yaml, or give that of these images"
     ]
 
 

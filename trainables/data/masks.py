@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,13 +9,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
 
 from trainables.data.raster import Raster, is_nodata, stored_type
 from trainables.data.spec import IGNORE_INDEX, DatasetSpec, color_text
 from trainables.errors import DataError
 
 _MAX_UNKNOWN_SHOWN: Final = 3
+_MAX_CODES: Final = 1000
+"""Values or colours of no class that are told apart in a file; a photograph has millions."""
 _NOT_IN_PALETTE: Final = 0x1000000
+"""The colour of a value that a palette lacks: none of 0x000000 ... 0xFFFFFF."""
 
 
 class MaskReader:
@@ -43,21 +46,22 @@ class MaskReader:
         self._spec = spec
         self._file = file
         self._has_alpha = source.count in (2, 4) and source.colorinterp[-1] == ColorInterp.alpha
-        # A fourth band that does not call itself alpha is not read.
-        self._bands = [1] if source.count in (1, 2) else [1, 2, 3]
+        num_values = source.count - self._has_alpha
         self._palette: NDArray[np.uint32] | None = None
-        has_palette = source.count > 0 and source.colorinterp[0] == ColorInterp.palette
-        if has_palette:
-            self._palette = _packed_palette(source.colormap(1))
-        has_such_bands = source.count in (1, 3, 4) or (source.count == 2 and self._has_alpha)
         if spec.has_index_masks:
-            rule, is_of_type = "1 band of whole numbers", stored_type(source.dtypes) is not None
+            self._bands = list(range(1, num_values + 1))
+            is_usable = num_values >= 1 and stored_type(source.dtypes) is not None
+            rule = "1 band of whole numbers"
             advice = "classes have values: for colour masks give each a color only"
         else:
+            # A fourth band that does not call itself alpha is not read.
+            self._bands = [1, 2, 3] if num_values in (3, 4) else [1]
+            self._palette = _palette(source)
+            types = {"uint8"} if self._palette is None else {"uint8", "uint16"}
+            is_usable = num_values in (1, 3, 4) and {*source.dtypes} <= types
             rule = "RGB, RGBA, grey or have a palette"
-            is_of_type = {*source.dtypes} <= {"uint8", *(["uint16"] if has_palette else [])}
             advice = "classes have colours: for index masks give each a value"
-        if not (has_such_bands and is_of_type):
+        if not is_usable:
             raise DataError(
                 f"mask must be {rule}, got {source.count} of {', '.join(sorted({*source.dtypes}))} "
                 f"in {file}; {advice}"
@@ -89,7 +93,8 @@ class MaskReader:
         """
         spec = self._spec
         bands = self._raster.read(self._bands, first, last)
-        codes = self._values(bands, first) if spec.has_index_masks else self._colors(bands)
+        hidden = self._hidden(bands, first, last)
+        codes = bands[0] if spec.has_index_masks else self._colors(bands)
         indices = np.full(codes.shape, IGNORE_INDEX, dtype=np.uint8)
         unknown = np.ones(codes.shape, dtype=np.bool_)
         for code, index in _index_of_code(spec).items():
@@ -98,24 +103,26 @@ class MaskReader:
             unknown &= ~matches
         if spec.mask_color_tolerance and unknown.any():
             _match_impure_colors(spec, codes, unknown, indices)
+        if hidden is not None:
+            indices[hidden] = IGNORE_INDEX
+            unknown &= ~hidden
         nodata = self._nodata(bands, first, last)
         if nodata is not None:
             self.nodata_classes |= {*np.unique(indices[nodata]).tolist()} - {IGNORE_INDEX}
             unknown &= ~nodata
-        hidden = self._hidden(bands, first, last)
-        if hidden is not None:
-            indices[hidden] = IGNORE_INDEX
-            unknown &= ~hidden
+        if len(bands) > 1 and spec.has_index_masks:
+            self._check_equal(bands, hidden, first)
         if unknown[counted].any():
             self._unknown.add(codes[counted], unknown[counted], first + (counted.start or 0))
         return indices
 
-    def _values(self, bands: NDArray[Any], first_row: int) -> NDArray[Any]:
-        """Values (H, W) of bands (1 or 3, H, W), which must be equal."""
-        values: NDArray[Any] = bands[0]
-        differs = (bands[1:] != values).any(axis=0)
-        if bands.dtype.kind == "f":
-            differs &= ~np.isnan(bands).all(axis=0)
+    def _check_equal(
+        self, bands: NDArray[Any], hidden: NDArray[np.bool_] | None, first_row: int
+    ) -> None:
+        """Refuse bands (B, H, W) of values that differ where they show anything."""
+        differs = (bands[1:] != bands[0]).any(axis=0)
+        if hidden is not None:
+            differs &= ~hidden
         if differs.any():
             row, column = np.argwhere(differs)[0].tolist()
             found = ", ".join(f"{value:g}" for value in bands[:, row, column])
@@ -124,7 +131,6 @@ class MaskReader:
                 f"{first_row + row}, column {column} in {self._file}; classes have values: for "
                 "colour masks give each a color only"
             )
-        return values
 
     def _colors(self, bands: NDArray[Any]) -> NDArray[np.uint32]:
         """Colours (H, W) as 0xRRGGBB, of RGB, palette or grey bands (1 or 3, H, W)."""
@@ -133,17 +139,26 @@ class MaskReader:
             return expanded
         wide = bands.astype(np.uint32)
         if len(bands) == 1:
-            tags = self._raster.source.tags(1, ns="IMAGE_STRUCTURE")
-            wide = wide * 255 // (2 ** int(tags.get("NBITS", 8)) - 1)  # 1 bit: black and white
+            wide = self._grey_levels(wide)
         red, green, blue = np.broadcast_to(wide, (3, *wide.shape[1:]))
         packed: NDArray[np.uint32] = red << 16 | green << 8 | blue
         return packed
 
+    def _grey_levels(self, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Values of a grey band as a viewer shows them, 0 black and 255 white."""
+        source = self._raster.source
+        num_bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
+        highest = 2 ** int(num_bits) - 1 if num_bits in ("1", "2", "4") else 255
+        if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+            values = highest - values
+        return values * 255 // highest
+
     def _hidden(self, bands: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
         """Where the file says that it shows nothing, whatever the value there (H, W)."""
         hidden = np.zeros(bands.shape[1:], dtype=np.bool_)
-        if self._raster.has_mask or self._raster.masked_bands:
-            hidden |= ~self._raster.shown(1, first, last)
+        of_file = [1] if self._raster.has_mask else self._raster.masked_bands
+        for band in {*of_file} & {*self._bands}:
+            hidden |= ~self._raster.shown(band, first, last)
         if self._has_alpha:
             hidden |= self._raster.read([self._raster.source.count], first, last)[0] == 0
         if bands.dtype.kind == "f":
@@ -171,6 +186,8 @@ class _UnknownCodes:
     """Whether the mask has one band of values without a palette."""
     _found: dict[float, tuple[int, int, int]] = field(default_factory=dict)
     """By code: number of pixels, row and column of the first."""
+    _is_full: bool = False
+    """Whether there are too many codes to know them all: the file is no mask at all."""
 
     def add(self, codes: NDArray[Any], unknown: NDArray[np.bool_], first_row: int) -> None:
         """Count the unknown pixels of rows.
@@ -180,7 +197,12 @@ class _UnknownCodes:
             unknown: Which are of no class (H, W).
             first_row: Row of the file at which they begin.
         """
+        if self._is_full:
+            return
         found, first, counts = np.unique(codes[unknown], return_index=True, return_counts=True)
+        if len(found) + len(self._found) > _MAX_CODES:
+            self._is_full = True
+            found, first, counts = (one[:_MAX_CODES] for one in (found, first, counts))
         positions = np.flatnonzero(unknown)[first]
         for code, position, count in zip(
             found.tolist(), positions.tolist(), counts.tolist(), strict=True
@@ -197,12 +219,12 @@ class _UnknownCodes:
         ranked = sorted(self._found.items(), key=lambda item: (-item[1][0], item[0]))
         is_index = self.spec.has_index_masks
         shown = ", ".join(
-            f"{f'{code:.10g}' if is_index else color_text(_unpacked(int(code)))} "
+            f"{f'{code:.10g}' if is_index else _color_text(int(code))} "
             f"({count} px, first at row {row}, column {column})"
             for code, (count, row, column) in ranked[:_MAX_UNKNOWN_SHOWN]
         )
         num_more = len(ranked) - _MAX_UNKNOWN_SHOWN
-        more = f" and {num_more} more" if num_more > 0 else ""
+        more = f" and {'over ' * self._is_full}{num_more} more" if num_more > 0 else ""
         what, ignored = ("values", "ignore_values") if is_index else ("colours", "ignore_colors")
         advice = (
             f"add to classes or {ignored} (masks saved as JPEG have blurred values: use PNG or "
@@ -218,12 +240,23 @@ class _UnknownCodes:
         )
 
 
-def _packed_palette(palette: Mapping[int, tuple[int, ...]]) -> NDArray[np.uint32]:
-    """The colour 0xRRGGBB of every value of a band (65536,), whatever its alpha."""
+def _palette(source: DatasetReader) -> NDArray[np.uint32] | None:
+    """The colour 0xRRGGBB of every value of a band, whatever its alpha (65536,); None without."""
+    if not source.count or source.colorinterp[0] != ColorInterp.palette:
+        return None
+    try:
+        entries = source.colormap(1)
+    except ValueError:  # a band may call itself a palette and have none
+        return None
     packed = np.full(2**16, _NOT_IN_PALETTE, dtype=np.uint32)
-    for entry, (red, green, blue, *_) in palette.items():
-        packed[entry] = _packed((red, green, blue))
+    for entry, (red, green, blue, *_) in entries.items():
+        if entry < len(packed):
+            packed[entry] = _packed((red, green, blue))
     return packed
+
+
+def _color_text(code: int) -> str:
+    return "a value without colour" if code == _NOT_IN_PALETTE else color_text(_unpacked(code))
 
 
 def _packed(color: tuple[int, int, int]) -> int:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 _ORIENTATION_TAG: Final = 274
 """Of EXIF and of TIFF alike."""
 _GDAL_TAG: Final = "EXIF_Orientation"
-"""GDAL tells it of JPEG files alone."""
+"""GDAL's name for it; of JPEG files alone GDAL reads it from where it belongs."""
 
 _DAMAGED: Final = (SyntaxError, struct.error, TypeError, ValueError, OSError)
 """What Pillow raises for tags that are none; viewers then show the pixels as stored."""
@@ -87,8 +87,8 @@ def orientation_of(source: DatasetReader) -> Orientation:
     """
     if not source.transform.is_identity or source.gcps[0]:
         return UPRIGHT
-    tagged = source.tags().get(_GDAL_TAG)
-    if tagged is not None:
+    if source.driver == "JPEG":  # other files may hold it as text that was copied from a JPEG
+        tagged = source.tags().get(_GDAL_TAG, "1")
         return Orientation.from_exif(int(tagged) if tagged.isdecimal() else 1)
     file = Path(source.name)
     read = {"PNG": _of_png, "WEBP": _of_webp, "GTiff": _of_tiff}.get(source.driver)

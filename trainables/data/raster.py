@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ CACHE_MIB: Final = 512
 
 _IS_REAL: Final = re.compile(r"u?int\d+|float\d+")
 """Types of bands that are read; NumPy does not know all others, such as complex_int16."""
+_MAX_KEPT: Final = 2**28
+"""Values of a turned picture that are held in memory."""
 _SAME_FLOAT: Final = 2 * float(np.finfo(np.float32).eps)
 
 _GDAL_OPTIONS: Final = {
@@ -69,9 +72,20 @@ class Raster:
         self.masked_bands = tuple(
             band
             for band, one in enumerate(flags, start=1)
-            if MaskFlags.per_dataset not in one and not one & derived
+            if MaskFlags.per_dataset not in one
+            and (
+                not one & derived
+                or (MaskFlags.nodata in one and source.nodatavals[band - 1] is None)
+            )
         )
-        """Numbers of the bands that have masks of their own, as in a VRT."""
+        """Numbers of the bands of which GDAL alone knows what they show: they have masks of their
+        own, as in a VRT, or a nodata value that no float64 holds."""
+        beside = Path(f"{source.name}.msk")
+        if beside.is_file() and not self.has_mask:
+            raise DataError(
+                f"mask beside a file must be a readable raster of its size, got {beside}; copy or "
+                "export it again, or remove it"
+            )
 
     def read(self, bands: Sequence[int], first: int, last: int) -> NDArray[Any]:
         """Values of whole rows.
@@ -84,6 +98,9 @@ class Raster:
         Returns:
             (B, last - first, W) in the type of these bands, float64 where they differ.
         """
+        if self._is_kept_whole and len(set(self.source.dtypes)) == 1:
+            indexes = [band - 1 for band in bands]
+            return np.ascontiguousarray(self._whole[indexes, first:last])
         rows = self._stored(first, last)
         if len({self.source.dtypes[band - 1] for band in bands}) == 1:
             stored = self.source.read(list(bands), window=rows)
@@ -91,6 +108,17 @@ class Raster:
             planes = [self.source.read(band, window=rows) for band in bands]
             stored = np.stack([plane.astype(np.float64) for plane in planes])
         return np.ascontiguousarray(self.orientation.upright(stored))  # torch wants them so
+
+    @property
+    def _is_kept_whole(self) -> bool:
+        """Whether all is decoded at once: a turned JPEG would be decoded anew for every strip."""
+        source = self.source
+        num_values = source.count * source.height * source.width
+        return self.orientation.turns and num_values <= _MAX_KEPT
+
+    @cached_property
+    def _whole(self) -> NDArray[Any]:
+        return self.orientation.upright(self.source.read())
 
     def shown(self, band: int, first: int, last: int) -> NDArray[np.bool_]:
         """What GDAL's mask of a band shows of whole rows (last - first, W)."""
@@ -153,8 +181,11 @@ def is_nodata(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
             missing: NDArray[np.bool_] = np.isnan(values)
             return missing
         with np.errstate(over="ignore", invalid="ignore"):
-            near = np.abs(values - values.dtype.type(nodata)) <= _SAME_FLOAT * abs(nodata)
-        same: NDArray[np.bool_] = near | (values == nodata)
+            typed = values.dtype.type(nodata)
+            if not np.isfinite(typed):  # beyond the type; an infinite value is no value near it
+                exact: NDArray[np.bool_] = (values == typed) & math.isinf(nodata)
+                return exact
+            same: NDArray[np.bool_] = np.abs(values - typed) <= _SAME_FLOAT * abs(float(typed))
         return same
     limits = np.iinfo(values.dtype)
     if not math.isfinite(nodata) or not limits.min <= nodata <= limits.max or nodata % 1:

@@ -25,10 +25,15 @@ from trainables.data.tileset import Tile
 from trainables.errors import DataError
 
 STRIP_PX: Final = 2**23
-"""Pixels of a file that are decoded at a time."""
+"""Pixels of a file that are decoded at a time; fewer of an image with many bands."""
+_BANDS_OF_STRIP: Final = 4
 
 _PLACEHOLDERS: Final = np.array(
-    [-9999, -99999, -32768, -32767, -1e10, 1e20, -1e20, 1e30, 1e36, -3.4028235e38, 3.4028235e38],
+    [
+        *(-999, -9999, -99999, -32768, -32767, -2147483648, 2147483647),
+        *(-1e10, 1e20, -1e20, 1e30, 1e36, 9.96921e36),
+        *(-3.4e38, -3.4028235e38, 3.4028235e38),
+    ],
     dtype=np.float32,
 )
 """Values that programs write for no data; no measurement is likely to hit one of them exactly."""
@@ -39,11 +44,10 @@ class TileFindings:
     """What was found in the files of one tile."""
 
     image: Path
-    mask: Path
     problems: list[str] = field(default_factory=list)
     """Why they cannot be used, one line each."""
-    nodata_classes: set[int] = field(default_factory=set)
-    """Classes whose value or colour a mask calls nodata."""
+    nodata_classes: dict[int, Path] = field(default_factory=dict)
+    """Classes whose value or colour a mask calls nodata, and the first such mask."""
     placeholders: Counter[tuple[int, float]] = field(default_factory=Counter)
     """Shown pixels by band (from 0) and placeholder value."""
 
@@ -68,8 +72,9 @@ class TileDecoder:
         self._target = target
         self._d = downsample
         self._derive = derive
-        self._found = TileFindings(image=header.files.image, mask=header.files.mask)
-        rows = max(1, STRIP_PX // header.width_px // downsample)
+        self._found = TileFindings(image=header.files.image)
+        num_planes = max(1, len(spec.bands) // _BANDS_OF_STRIP)
+        rows = max(1, STRIP_PX // num_planes // header.width_px // downsample)
         height = header.height_px // downsample
         self._strips = [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
@@ -106,7 +111,8 @@ class TileDecoder:
                 if derived is not None:
                     derived[top:bottom] = block_centers(erode_borders(wide)[inner], self._d)
         self._found.problems.extend([] if reader.problem is None else [reader.problem])
-        self._found.nodata_classes.update(reader.nodata_classes)
+        for index in reader.nodata_classes:
+            self._found.nodata_classes.setdefault(index, file)
 
     def _read_image(self, file: Path) -> None:
         target, spec = self._target, self._spec

@@ -149,10 +149,10 @@ def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]
     """What is odd about the content of the tiles, a line each."""
     if hidden := sorted({index for one in findings for index in one.nodata_classes}):
         names = ", ".join(spec.classes[index].name for index in hidden)
-        files = [one.mask for one in findings if one.nodata_classes]
+        files = [next(iter(one.nodata_classes.values())) for one in findings if one.nodata_classes]
         yield (
-            f"{len(files)} masks call nodata what dataset.yaml calls {names}, first {files[0]}: "
-            "those pixels count as that class; if they are unknown, take the class out"
+            f"masks of {len(files)} tiles call nodata what dataset.yaml calls {names}, first "
+            f"{files[0]}: those pixels count as that class; if they are unknown, take the class out"
         )
     placeholders: Counter[tuple[int, float]] = Counter()
     for one in findings:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -530,3 +531,56 @@ def test_types_that_are_read_as_float32_go_together(tmp_path):
     assert {header.dtype for of in inspection.headers.values() for header in of.values()} == {
         "float32"
     }
+
+
+def test_two_spellings_of_one_system_and_a_world_file_share_ground(tmp_path):
+    """The file without a system was compared with nothing."""
+    tiles = [
+        write_tile(tmp_path, "a", crs="EPSG:32632", transform=place()),
+        write_tile(tmp_path, "b", crs="EPSG:32632+5773", transform=place(1000)),
+        write_tile(tmp_path, "c", transform=place(4, 4)),
+    ]
+    problem = only_problem(inspect_dataset(spec_of(*tiles)))
+    assert f"got an overlap of 16 px (25.00% of the first) in {tiles[0].image}" in problem
+
+
+@pytest.mark.parametrize(("gap_m", "overlaps"), [(-200.0, True), (60.0, False)])
+def test_edges_that_another_system_bends_are_compared_as_they_are(gap_m, overlaps):
+    """Of 110 km, the middle of a parallel lies 200 m beside the straight line between its ends."""
+    utm, degrees = CRS.from_epsg(32632), CRS.from_epsg(4326)
+    # A parallel, the lower edge of the upper image, in the system of the lower one.
+    longitudes = np.linspace(8.3, 9.7, 101)
+    _, y = transform_points(degrees, utm, longitudes, np.full(101, 50.0))
+    low, high = min(y), max(y)
+    assert high - low > 100
+    upper = Footprint(
+        crs=degrees,
+        transform=Affine(1.4 / 1000, 0, 8.3, 0, -1.4 / 1000, 50.0 + 1.4 / 10),
+        height_px=100,
+        width_px=1000,
+    )
+    # Its middle lies lowest; an image below it that is narrow meets only that.
+    lower = Footprint(
+        crs=utm,
+        transform=Affine(10, 0, 495_000, 0, -10, low - gap_m),
+        height_px=500,
+        width_px=1000,
+    )
+    found = list(find_overlaps([lower, upper], ["train", "val"]))
+    assert bool(found) == overlaps
+    if overlaps:
+        assert found[0].pixels == pytest.approx(1000 * 20, rel=0.1)
+
+
+def test_a_place_that_is_not_finite_is_none(tmp_path):
+    places = ((0, 0), (0, 8), (8, 8))
+    nowhere = [GroundControlPoint(row=r, col=c, x=float("nan"), y=1.0) for r, c in places]
+    tile = write_tile(tmp_path, "a", {"gcps": nowhere, "crs": UTM}, None)
+    assert inspect_dataset(with_first(tmp_path, tile)).problems == ()
+
+
+def test_nodata_that_images_cannot_hold_is_refused(tmp_path):
+    spec = with_first(tmp_path, write_tile(tmp_path, "a", crs=UTM, transform=place()))
+    spec = replace(spec, nodata=(0.0, None, -9999.0))
+    problem = only_problem(inspect_dataset(spec))
+    assert "nodata must be values that uint8 images can hold, got -9999" in problem

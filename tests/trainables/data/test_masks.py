@@ -89,9 +89,10 @@ def test_nan_is_unknown_and_a_fraction_is_refused(tmp_path):
 
 def test_equal_bands_are_one(tmp_path):
     """Grey images that a program saved as RGB."""
-    mask, problem = read(write(tmp_path / "m.tif", VALUES, VALUES, VALUES))
-    assert problem is None
-    assert np.array_equal(mask, VALUES)
+    for count in (2, 3, 5):
+        mask, problem = read(write(tmp_path / "m.tif", *[VALUES] * count, photometric="minisblack"))
+        assert problem is None
+        assert np.array_equal(mask, VALUES)
     other = VALUES.copy()
     other[2, 1] = 7
     message = refusal(write(tmp_path / "n.tif", VALUES, VALUES, other))
@@ -213,8 +214,8 @@ def test_a_palette_of_sixteen_bits(tmp_path):
 @pytest.mark.parametrize(
     ("bands", "spec", "expected"),
     [
-        ([VALUES] * 5, BY_VALUE, "must be 1 band of whole numbers, got 5 of uint8 in"),
-        ([VALUES] * 2, BY_VALUE, "must be 1 band of whole numbers, got 2 of uint8 in"),
+        ([VALUES] * 5, BY_COLOR, "must be RGB, RGBA, grey or have a palette, got 5 of uint8 in"),
+        ([VALUES] * 2, BY_COLOR, "must be RGB, RGBA, grey or have a palette, got 2 of uint8 in"),
         ([VALUES.astype("complex64")], BY_VALUE, "got 1 of complex64 in"),
         ([VALUES.astype("uint16")] * 3, BY_COLOR, "must be RGB, RGBA, grey or have a palette, got"),
         ([VALUES.astype("float32")], BY_COLOR, "got 1 of float32 in"),
@@ -230,3 +231,94 @@ def test_unknown_values_are_counted_and_located_over_all_rows(tmp_path):
     values[1, 1] = 12_345_678
     _, problem = read(write(tmp_path / "m.tif", values))
     assert "got -70000 (2 px, first at row 0, column 1), 12345678 (1 px, first at row 1" in problem
+
+
+def test_bands_may_differ_where_alpha_hides_them(tmp_path):
+    pixels = np.dstack([VALUES, VALUES, VALUES, np.full_like(VALUES, 255)])
+    pixels[0, :2] = (5, 6, 7, 0)
+    Image.fromarray(pixels).save(tmp_path / "m.png")
+    mask, problem = read(tmp_path / "m.png")
+    assert problem is None
+    assert np.array_equal(mask, np.where(pixels[..., 3] == 0, UNKNOWN, VALUES))
+
+
+def test_a_band_that_calls_itself_a_palette_and_has_none_was_a_traceback(tmp_path):
+    file = write(tmp_path / "m.tif", VALUES, interpretation=[ColorInterp.palette])
+    mask, problem = read(file)
+    assert problem is None
+    assert np.array_equal(mask, VALUES)
+    _, problem = read(file, BY_COLOR)
+    assert "got #010101" in problem
+
+
+def test_a_value_beyond_the_palette_is_told_in_words(tmp_path):
+    picture = Image.fromarray(np.where(VALUES == 1, 9, 0).astype(np.uint8), mode="P")
+    picture.putpalette([0, 0, 0])
+    picture.save(tmp_path / "m.png", bits=8)
+    with rasterio.open(tmp_path / "m.png") as source:
+        has_color = 9 in source.colormap(1)
+    _, problem = read(tmp_path / "m.png", BY_COLOR)
+    assert ("got a value without colour (6 px" in problem) != has_color
+
+
+@pytest.mark.parametrize("num_bits", [1, 2, 4, 8])
+def test_grey_that_counts_from_white_is_as_a_viewer_shows_it(tmp_path, num_bits):
+    highest = 2**num_bits - 1
+    stored = ((1 - VALUES) * highest).astype(np.uint8)
+    file = write(tmp_path / "m.tif", stored, photometric="miniswhite", nbits=num_bits)
+    mask, problem = read(file, BY_COLOR)
+    assert problem is None
+    assert np.array_equal(mask, VALUES)
+
+
+@pytest.mark.parametrize("spec", [BY_VALUE, BY_COLOR], ids=["values", "colours"])
+def test_a_photograph_for_a_mask_takes_no_memory_for_each_of_its_values(tmp_path, spec):
+    shape = (64, 64)
+    random = np.random.default_rng(0)
+    bands = [random.random(shape, dtype=np.float32) + 2]
+    if spec is BY_COLOR:
+        bands = list(random.integers(1, 255, (3, *shape), dtype=np.uint8))
+    file = write(tmp_path / "m.tif", *bands)
+    with open_file(file) as raster:
+        reader = MaskReader(raster, spec, file)
+        reader.read(0, 64)
+        reader.read(0, 64)
+        assert len(reader._unknown._found) == 1000
+        assert " and over 997 more in " in reader.problem
+
+
+@pytest.mark.parametrize("nodata", ["-1.79769313486232e+308", "inf"])
+def test_nodata_that_overflows_is_not_every_value(tmp_path, nodata):
+    values = VALUES.astype("float32")
+    values[0, 0] = 7
+    file = write(tmp_path / "m.tif", values)
+    (tmp_path / "m.tif.aux.xml").write_text(
+        f'<PAMDataset><PAMRasterBand band="1"><NoDataValue>{nodata}</NoDataValue>'
+        "</PAMRasterBand></PAMDataset>"
+    )
+    _, problem = read(file)
+    assert "got 7 (1 px, first at row 0, column 0)" in problem
+
+
+def test_masks_of_single_bands_hide_too(tmp_path):
+    """As a VRT may have them."""
+    write(tmp_path / "values.tif", *[VALUES] * 3, photometric="minisblack")
+    write(tmp_path / "shown.tif", np.where(VALUES == 1, 255, 0).astype(np.uint8))
+    source = "<SimpleSource><SourceFilename relativeToVRT='1'>{}</SourceFilename>{}</SimpleSource>"
+    shown = source.format("shown.tif", "<SourceBand>1</SourceBand>")
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}">'
+        + source.format("values.tif", f"<SourceBand>{band}</SourceBand>")
+        + (
+            f'<MaskBand><VRTRasterBand dataType="Byte">{shown}</VRTRasterBand></MaskBand>'
+            if band > 1
+            else ""
+        )
+        + "</VRTRasterBand>"
+        for band in (1, 2, 3)
+    )
+    file = tmp_path / "m.vrt"
+    file.write_text(f'<VRTDataset rasterXSize="4" rasterYSize="3">{bands}</VRTDataset>')
+    mask, problem = read(file)
+    assert problem is None
+    assert np.array_equal(mask, np.where(VALUES == 1, 1, UNKNOWN))

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image, ImageOps
+from rasterio import shutil as raster_files
 from rasterio.transform import from_origin
 
+from trainables.data import raster
 from trainables.data.orientation import UPRIGHT, Orientation, orientation_of
 from trainables.data.raster import open_file
 
@@ -45,12 +47,12 @@ def test_pixels_are_those_that_a_viewer_shows(tmp_path, ending, orientation):
     with rasterio.open(file) as source:
         stored = np.moveaxis(source.read(), 0, -1)  # a JPEG is not what was written
     expected = np.moveaxis(upright(stored, orientation, tmp_path), -1, 0)
-    with open_file(file) as raster:
-        assert raster.orientation.turns == (orientation != 1)
-        assert (raster.height_px, raster.width_px) == expected.shape[1:]
-        assert np.array_equal(raster.read([1, 2, 3], 0, raster.height_px), expected)
-        for first in range(raster.height_px):  # strips are parts of the whole
-            assert np.array_equal(raster.read([2], first, first + 1)[0], expected[1, first:][:1])
+    with open_file(file) as opened:
+        assert opened.orientation.turns == (orientation != 1)
+        assert (opened.height_px, opened.width_px) == expected.shape[1:]
+        assert np.array_equal(opened.read([1, 2, 3], 0, opened.height_px), expected)
+        for first in range(opened.height_px):  # strips are parts of the whole
+            assert np.array_equal(opened.read([2], first, first + 1)[0], expected[1, first:][:1])
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
@@ -101,3 +103,23 @@ def test_a_big_tiff_says_it_too(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "a.tif", exif=exif_of(3), big_tiff=True)
     with rasterio.open(tmp_path / "a.tif") as source:
         assert orientation_of(source) == Orientation.from_exif(3)
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "PNG"])
+def test_what_a_copy_kept_of_the_tag_as_text_turns_nothing(tmp_path, driver):
+    """No viewer turns such a file."""
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", exif=exif_of(6))
+    raster_files.copy(tmp_path / "a.jpg", tmp_path / "b", driver=driver)
+    with rasterio.open(tmp_path / "b") as source:
+        assert source.tags()["EXIF_Orientation"] == "6"
+        assert orientation_of(source) == UPRIGHT
+
+
+def test_a_turned_picture_that_is_too_large_to_be_kept_is_read_by_strips(tmp_path, monkeypatch):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=exif_of(7))
+    with open_file(tmp_path / "a.png") as kept:
+        whole = kept.read([1, 2, 3], 0, kept.height_px)
+    monkeypatch.setattr(raster, "_MAX_KEPT", 0)
+    with open_file(tmp_path / "a.png") as read:
+        assert not read._is_kept_whole
+        assert np.array_equal(read.read([3, 1], 1, 3), whole[[2, 0], 1:3])

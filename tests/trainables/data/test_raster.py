@@ -252,3 +252,40 @@ def test_files_that_are_none(tmp_path):
             open_file(tmp_path / name),
         ):
             pass
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("nodata", [float("inf"), float("-inf"), -1.7976931348623157e308])
+def test_infinite_nodata_hid_every_pixel(tmp_path, dtype, nodata):
+    image = _image(dtype)
+    image[1, 2, 3] = np.array(nodata, "float64").astype(dtype)
+    path = _write(tmp_path / "a.tif", image)
+    with open_file(path) as raster:
+        _, hidden = ImageReader(raster, BANDS, (nodata,) * 3).read(0, 6)
+    assert np.argwhere(hidden).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "int64"])
+def test_a_nodata_value_that_no_float_holds_hides(tmp_path, dtype):
+    highest, kind = np.iinfo(dtype).max, {"uint64": "UInt64", "int64": "Int64"}[dtype]
+    image = _image(dtype, num_bands=1)
+    image[0, 1, 2] = highest
+    _write(tmp_path / "a.tif", image)
+    (tmp_path / "a.vrt").write_text(
+        f'<VRTDataset rasterXSize="8" rasterYSize="6"><VRTRasterBand dataType="{kind}" band="1">'
+        f"<NoDataValue>{highest}</NoDataValue><SimpleSource><SourceFilename relativeToVRT='1'>a.tif"
+        "</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with open_file(tmp_path / "a.vrt") as raster:
+        _, hidden = ImageReader(raster, ("a",)).read(0, 6)
+    assert np.argwhere(hidden).tolist() == [[1, 2]]
+
+
+def test_a_mask_beside_a_file_that_is_none_is_refused(tmp_path):
+    path = _write(tmp_path / "a.tif", _image())
+    (tmp_path / "a.tif.msk").write_bytes(b"garbage")
+    with (
+        pytest.raises(DataError, match=r"mask beside a file must be .* got .*a\.tif\.msk"),
+        open_file(path),
+    ):
+        pass

@@ -562,7 +562,7 @@ def test_a_class_that_masks_call_nodata_is_told_of_once(tmp_path):
     decoded = read_dataset(spec_of(files, classes))
     (note,) = decoded.notes
     assert note.startswith(
-        f"2 masks call nodata what dataset.yaml calls land, first {masks[0]}: those pixels count"
+        f"masks of 2 tiles call nodata what dataset.yaml calls land, first {masks[0]}: those"
     )
     assert np.array_equal(decoded.tiles["train"].tile(0).mask, values)
 
