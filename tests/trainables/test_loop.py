@@ -156,7 +156,7 @@ class TestLearning:
             class_names=("dark", "bright"),
             exclude_from_mean=(),
         )
-        config = _trial(model, width=2, steps=80, lr=2e-2, num_validations=4, schedule="cosine")
+        config = _trial(model, width=4, steps=120, lr=1e-2, num_validations=4, schedule="cosine")
         result = run(config, data)
         assert result.history[0]["train/loss_seg"] > 0.3
         assert result.history[-1]["train/loss_seg"] < 0.06

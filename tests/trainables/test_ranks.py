@@ -109,16 +109,21 @@ def _together(size, work, *arguments):
 
 
 def _group_norms(*arguments, **named):
-    """The network with group in place of batch normalisation, which sees one worker's share.
-
-    In double precision: Adam divides by the size of gradients, and where those are all but zero,
-    the order in which float32 adds them up decides their sign.
-    """
+    """The network with group in place of batch normalisation, which sees one worker's share."""
     model = build_model(*arguments, **named)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
                 setattr(module, name, nn.GroupNorm(1, child.num_features))
+    return _in_double(model)
+
+
+def _in_double(model):
+    """The network in double precision.
+
+    Adam divides by the size of gradients, and where those are all but zero, the order in which
+    float32 adds them up decides their sign.
+    """
     model.encoder.register_forward_pre_hook(_to_double)
     return model.double()
 
@@ -134,7 +139,7 @@ def _frozen_norms(*arguments, **named):
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.0
             module.forward = _by_running_statistics.__get__(module)
-    return model
+    return _in_double(model)
 
 
 def _by_running_statistics(self, x):
