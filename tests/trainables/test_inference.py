@@ -9,6 +9,8 @@ from trainables.data.spec import IGNORE_INDEX
 from trainables.inference import evaluate_tile, predict_logits, predict_reconstruction
 from trainables.models.build import build_model
 
+pytestmark = pytest.mark.numbers
+
 WINDOWS = {"window_px": 32, "step_px": 20, "batch_size": 3, "device": "cpu"}
 
 

@@ -29,6 +29,8 @@ from trainables.loop import TrainingData, train
 from trainables.ranks import ALONE
 from trainables.schedule import learning_rate
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TINY = TrainingConfig(
     width=1,

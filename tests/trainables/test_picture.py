@@ -13,6 +13,8 @@ from trainables.data.tileset import Tile
 from trainables.models.build import build_model
 from trainables.picture import trial_picture
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(infer_window_px=64, infer_step_px=64, batch_size=2)
 COLORS = np.array([(255, 255, 255), (0, 0, 255), (0, 255, 0)], dtype=np.uint8)

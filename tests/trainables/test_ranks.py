@@ -24,6 +24,8 @@ from trainables.models.build import build_model
 from trainables.ranks import ALONE, Ranks
 from trainables.seeds import torch_generator
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(
     width=4,
@@ -66,6 +68,15 @@ def data(random_tiles):
         class_names=("a", "b", "c"),
         exclude_from_mean=(),
     )
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_worker():
+    """One thread here too, whatever the other tests have: counts of pixels are compared."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
 
 
 def _in_worker(rank, size, port, work, arguments, answers):

@@ -29,6 +29,8 @@ from trainables.ranks import ALONE
 from trainables.seeds import torch_generator
 from trainables.step import Step
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 NUM_STEPS, BATCH, PATCH_PX, STRIDE_PX, WIDTH = 50, 4, 64, 16, 4
 PUBLISHED_LR, FREE_LR = 1e-4, 1e-6

@@ -28,6 +28,8 @@ from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESUL
 from trainables.tile_maps import MAPS
 from trainables.trace import OPERATORS, PROFILE, TRACE
 
+pytestmark = pytest.mark.numbers
+
 TRAINING = TrainingConfig(
     width=2,
     patch_px=32,
