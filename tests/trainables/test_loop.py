@@ -29,8 +29,6 @@ from trainables.loop import TrainingData, train
 from trainables.ranks import ALONE
 from trainables.schedule import learning_rate
 
-pytestmark = pytest.mark.numbers
-
 CPU = torch.device("cpu")
 TINY = TrainingConfig(
     width=1,
@@ -146,6 +144,7 @@ class Interrupted(Exception):  # noqa: N818
     pass
 
 
+@pytest.mark.numbers
 class TestLearning:
     @pytest.mark.parametrize("model", ["urec", "unet"])
     def test_one_patch_is_learned_by_heart(self, run, model):
@@ -419,6 +418,7 @@ class TestSelection:
             assert run(_trial(select_by="oa")).converged is flat
 
 
+@pytest.mark.numbers
 class TestWhatIsLearnedFrom:
     def test_labels_outside_the_budget_have_no_influence(self, run, data):
         masks = np.array(data.train.masks)
@@ -537,6 +537,7 @@ class TestWhatIsLearnedFrom:
             assert row["train/loss_rec"] == pytest.approx(errors.mean().item(), rel=1e-5)
 
 
+@pytest.mark.numbers
 class TestOptimisation:
     def test_the_optimiser_gets_the_rates_and_rows_report_them(self, run):
         config = _trial(schedule="cosine", warmup_steps=2)

@@ -24,8 +24,6 @@ from trainables.models.build import build_model
 from trainables.ranks import ALONE, Ranks
 from trainables.seeds import torch_generator
 
-pytestmark = pytest.mark.numbers
-
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(
     width=4,
@@ -234,6 +232,7 @@ def _stopped(ranks, trial, data, checkpoint):
     return False
 
 
+@pytest.mark.numbers
 def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path):
     """Three workers after two after one: the weights of one worker throughout."""
     trial = _trial()
@@ -246,6 +245,7 @@ def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path)
         _assert_close(alone, found[0][0], 1e-5)
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_confusion_over_tiles_of_unequal_size_is_that_of_one_process(random_tiles, size):
     """Seven tiles, one much larger than the rest; each counted once, by whomever."""

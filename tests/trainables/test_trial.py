@@ -28,8 +28,6 @@ from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESUL
 from trainables.tile_maps import MAPS
 from trainables.trace import OPERATORS, PROFILE, TRACE
 
-pytestmark = pytest.mark.numbers
-
 TRAINING = TrainingConfig(
     width=2,
     patch_px=32,
@@ -134,6 +132,7 @@ def test_a_confirmation_trial_leaves_its_model(run):
     ]
 
 
+@pytest.mark.numbers
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
     run, random_tiles, tmp_path
