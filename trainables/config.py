@@ -32,7 +32,7 @@ class TrainingConfig:
     """Turn and flip patches at random (the eight symmetries of the square)."""
     batch_size: int = 14
     """Annotated patches per optimiser step."""
-    steps: int = 98_600
+    steps: int = 104_700
     """Optimiser steps, the same for every annotation fraction and model."""
     epochs: int | None = 100
     """Where given, `steps` becomes epochs x grid patches / batch size when the study is planned."""

@@ -1,5 +1,6 @@
 """Small random tiles, packed, for the tests of the data room and of the training loop."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,9 +15,12 @@ SIZES = ((70, 45), (20, 90), (64, 64))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    """Tests share the machine with others, and tiny networks gain nothing from more threads."""
-    torch.set_num_threads(1)
+def _few_threads():
+    """One, or what OMP_NUM_THREADS says.
+
+    Tests share the machine with others, and tiny networks gain nothing from more threads.
+    """
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from trainables.data.spec import IGNORE_INDEX
 from trainables.evaluation import evaluate_tiles
 from trainables.tile_maps import TileMaps
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(infer_window_px=32, infer_step_px=20, batch_size=3)
 

@@ -17,6 +17,8 @@ from trainables.ranks import Ranks
 from trainables.seeds import torch_generator
 from trainables.storage.trial_files import CONFUSION, TrialFiles
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(width=1, batch_size=2, infer_window_px=64, infer_step_px=64)
 

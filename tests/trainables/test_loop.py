@@ -144,6 +144,7 @@ class Interrupted(Exception):  # noqa: N818
     pass
 
 
+@pytest.mark.numbers
 class TestLearning:
     @pytest.mark.parametrize("model", ["urec", "unet"])
     def test_one_patch_is_learned_by_heart(self, run, model):
@@ -156,7 +157,7 @@ class TestLearning:
             class_names=("dark", "bright"),
             exclude_from_mean=(),
         )
-        config = _trial(model, width=2, steps=80, lr=2e-2, num_validations=4, schedule="cosine")
+        config = _trial(model, width=4, steps=120, lr=1e-2, num_validations=4, schedule="cosine")
         result = run(config, data)
         assert result.history[0]["train/loss_seg"] > 0.3
         assert result.history[-1]["train/loss_seg"] < 0.06
@@ -417,6 +418,7 @@ class TestSelection:
             assert run(_trial(select_by="oa")).converged is flat
 
 
+@pytest.mark.numbers
 class TestWhatIsLearnedFrom:
     def test_labels_outside_the_budget_have_no_influence(self, run, data):
         masks = np.array(data.train.masks)
@@ -535,6 +537,7 @@ class TestWhatIsLearnedFrom:
             assert row["train/loss_rec"] == pytest.approx(errors.mean().item(), rel=1e-5)
 
 
+@pytest.mark.numbers
 class TestOptimisation:
     def test_the_optimiser_gets_the_rates_and_rows_report_them(self, run):
         config = _trial(schedule="cosine", warmup_steps=2)

@@ -7,6 +7,8 @@ import torch
 from trainables.data.spec import IGNORE_INDEX
 from trainables.losses import reconstruction_loss, segmentation_loss, urec_loss
 
+pytestmark = pytest.mark.numbers
+
 
 def _generator(seed=0):
     return torch.Generator().manual_seed(seed)

@@ -4,6 +4,8 @@ import torch
 
 from trainables.mosaic import WEIGHT_FLOOR, Windows, blend_weights, blended_strips
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 
 

@@ -13,6 +13,8 @@ from trainables.data.tileset import Tile
 from trainables.models.build import build_model
 from trainables.picture import trial_picture
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(infer_window_px=64, infer_step_px=64, batch_size=2)
 COLORS = np.array([(255, 255, 255), (0, 0, 255), (0, 255, 0)], dtype=np.uint8)
@@ -75,8 +77,10 @@ def test_urec_adds_its_reconstruction():
     with torch.no_grad():
         rebuilt = model.reconstruct(torch.from_numpy(tile.image)[None].float() / 255)[0]
     assert 0.3 < rebuilt[1].min() <= rebuilt[2].max() < 1
-    expected = (rebuilt * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    assert np.array_equal(panels[3], np.moveaxis(expected, 0, -1))
+    expected = (rebuilt * 255).round().clamp(0, 255).permute(1, 2, 0).numpy()
+    difference = np.abs(panels[3] - expected)
+    assert difference.max() <= 1  # a value half way may be rounded to either side
+    assert (difference > 0).mean() < 0.001
     assert np.array_equal(panels[0], np.moveaxis(tile.image, 0, -1))
 
 

@@ -33,7 +33,29 @@ CLASSES = tuple(
 )
 PLACE = {"crs": "EPSG:25832", "transform": from_origin(500_000, 5_400_000, 0.09, 0.09)}
 
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+pytestmark = [
+    pytest.mark.numbers,
+    pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_double(monkeypatch):
+    """Networks compute in float64.
+
+    Channels that are all but constant amplify the rounding of float32 to 1e-4 of a logit, so that
+    comparisons would hold only where both sides happen to get the same kernels.
+    """
+    build = TrainedModel.build
+
+    def exact(trained):
+        network = build(trained).double()
+        network.encoder.register_forward_pre_hook(
+            lambda _, arguments: tuple(argument.double() for argument in arguments)
+        )
+        return network
+
+    monkeypatch.setattr(TrainedModel, "build", exact)
 
 
 def _trained(network="urec", *, downsample=1, num_bands=3, window_px=64, step_px=48, scaling=None):
@@ -105,6 +127,14 @@ def _whole(trained, pixels):
     return output.logits[0], output.reconstruction[0]
 
 
+def _assert_classes(classes, logits):
+    """The class map (H, W) of logits (K, H, W), but where rounding chooses between two classes."""
+    best, second = logits.topk(2, dim=0).values
+    clear = (best - second > 1e-5).numpy()
+    assert clear.mean() > 0.99
+    assert np.array_equal(classes[clear], logits.argmax(0).numpy()[clear])
+
+
 def test_a_window_over_the_whole_image_is_the_network_itself(model, tmp_path):
     pixels = _pixels()
     image = _write(tmp_path / "a.tif", pixels, **PLACE)
@@ -113,7 +143,7 @@ def test_a_window_over_the_whole_image_is_the_network_itself(model, tmp_path):
     logits, rebuilt = _whole(_trained(), pixels)
     classes = _read(tmp_path / "out" / "a_classes.tif")
     assert len(np.unique(classes)) > 1
-    assert np.array_equal(classes[0], logits.argmax(0).numpy())
+    _assert_classes(classes[0], logits)
     probabilities = _read(tmp_path / "out" / "a_probabilities.tif")
     np.testing.assert_allclose(probabilities, logits.softmax(0).numpy(), atol=1e-5)
     in_units = (rebuilt * 255).round().clamp(0, 255).numpy()
@@ -230,11 +260,11 @@ def test_a_model_of_reduced_tiles_fills_the_whole_input(tmp_path, height, width)
     sums = pixels[:, : height // 2 * 2, : width // 2 * 2].astype(int)
     sums = sums.reshape(3, height // 2, 2, width // 2, 2).sum(axis=(2, 4))
     reduced = ((sums + 2) // 4).astype(np.uint8)  # rounded half up
-    small = _whole(trained, reduced)[0].argmax(0).numpy()
+    small = _whole(trained, reduced)[0]
     rows = np.minimum(np.arange(height) // 2, height // 2 - 1)
     columns = np.minimum(np.arange(width) // 2, width // 2 - 1)
     with rasterio.open(tmp_path / "out" / "a_classes.tif") as result:
-        assert np.array_equal(result.read(1), small[rows][:, columns])
+        _assert_classes(result.read(1), small[:, rows][:, :, columns])
         assert result.transform == PLACE["transform"]
 
 
@@ -385,8 +415,7 @@ def test_a_raster_smaller_than_a_window(model, tmp_path):
     pixels = _pixels(20, 11)
     image = _write(tmp_path / "a.tif", pixels, **PLACE)
     assert _run(model, tmp_path / "out", image) == 0
-    expected = _whole(_trained(), pixels)[0].argmax(0).numpy()
-    assert np.array_equal(_read(tmp_path / "out" / "a_classes.tif")[0], expected)
+    _assert_classes(_read(tmp_path / "out" / "a_classes.tif")[0], _whole(_trained(), pixels)[0])
 
 
 def test_the_same_image_twice_gives_the_same_file(model, tmp_path, capsys):

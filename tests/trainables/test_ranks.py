@@ -68,6 +68,15 @@ def data(random_tiles):
     )
 
 
+@pytest.fixture(autouse=True)
+def _as_in_a_worker():
+    """One thread here too, whatever the other tests have: counts of pixels are compared."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
 def _in_worker(rank, size, port, work, arguments, answers):
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -109,16 +118,21 @@ def _together(size, work, *arguments):
 
 
 def _group_norms(*arguments, **named):
-    """The network with group in place of batch normalisation, which sees one worker's share.
-
-    In double precision: Adam divides by the size of gradients, and where those are all but zero,
-    the order in which float32 adds them up decides their sign.
-    """
+    """The network with group in place of batch normalisation, which sees one worker's share."""
     model = build_model(*arguments, **named)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
                 setattr(module, name, nn.GroupNorm(1, child.num_features))
+    return _in_double(model)
+
+
+def _in_double(model):
+    """The network in double precision.
+
+    Adam divides by the size of gradients, and where those are all but zero, the order in which
+    float32 adds them up decides their sign.
+    """
     model.encoder.register_forward_pre_hook(_to_double)
     return model.double()
 
@@ -134,7 +148,7 @@ def _frozen_norms(*arguments, **named):
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.0
             module.forward = _by_running_statistics.__get__(module)
-    return model
+    return _in_double(model)
 
 
 def _by_running_statistics(self, x):
@@ -218,6 +232,7 @@ def _stopped(ranks, trial, data, checkpoint):
     return False
 
 
+@pytest.mark.numbers
 def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path):
     """Three workers after two after one: the weights of one worker throughout."""
     trial = _trial()
@@ -230,6 +245,7 @@ def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path)
         _assert_close(alone, found[0][0], 1e-5)
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_confusion_over_tiles_of_unequal_size_is_that_of_one_process(random_tiles, size):
     """Seven tiles, one much larger than the rest; each counted once, by whomever."""

@@ -133,6 +133,7 @@ def test_a_confirmation_trial_leaves_its_model(run):
     ]
 
 
+@pytest.mark.numbers
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
     run, random_tiles, tmp_path
@@ -147,8 +148,11 @@ def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
     assert predict.main([*arguments, str(tmp_path / "a.tif")]) == 0
     network = TrainedModel.load(folder / MODEL_FILE).build()
     logits = predict_logits(network, pixels, window_px=96, step_px=96, batch_size=1, device="cpu")
+    best, second = logits.topk(2, dim=0).values
+    clear = (best - second > 1e-3).numpy()  # elsewhere rounding chooses between two classes
+    assert clear.mean() > 0.99
     with rasterio.open(tmp_path / "a_classes.tif") as result:
-        assert np.array_equal(result.read(1), logits.argmax(0).numpy())
+        assert np.array_equal(result.read(1)[clear], logits.argmax(0).numpy()[clear])
 
 
 def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):

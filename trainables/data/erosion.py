@@ -1,4 +1,10 @@
-"""The eroded reference: class borders, where annotators differ, count as unknown."""
+"""The eroded reference: class borders, where annotators differ, count as unknown.
+
+It stands in for one that a data set lacks. It resembles the eroded references that ISPRS
+distributes and is not the same: there the unknown ring along a border is about 5 px wide in
+Vaihingen and 7 px in Potsdam, here 6 px; of real crops, ring here and ring there overlap (IoU) by
+0.84 to 0.87. A score against this reference is not one against theirs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from numpy.typing import NDArray
 from trainables.data.spec import IGNORE_INDEX
 
 EROSION_RADIUS_PX: Final = 3
-"""Of the disc, in pixels of the file, as the ISPRS benchmark has it."""
+"""Of the disc, in pixels of the file; both sides of a border together make a ring of 6 px."""
 
 
 def erode_borders(mask: NDArray[np.uint8], radius_px: int = EROSION_RADIUS_PX) -> NDArray[np.uint8]:

@@ -101,6 +101,8 @@ def render_scene(seed: int, area: int, *, height_px: int, width_px: int) -> Scen
 def erode_reference(mask: NDArray[np.uint8], radius_px: int = 3) -> NDArray[np.uint8]:
     """The mask with 255 within radius_px (a disc) of a border between classes.
 
+    It takes the place of ISPRS's eroded references, which `trainables.data.erosion` compares.
+
     Args:
         mask: Class indices (H, W), uint8.
         radius_px: Radius of the disc, px; a pixel is ignored if a pixel of another class lies

@@ -31,8 +31,10 @@ class UREC(nn.Module):
     Batch normalisation inside the shared blocks sees both branches: while training, each
     branch is normalised by its own batch statistics, and the running statistics take in
     both, segmentation first (figure 1 of the paper; the authors' code). The authors run the
-    shared bottom block once per branch, on the same input; here it runs once, which gives the
-    same values for 0.9 of 136.2 GFLOP less (forward and backward, one 256 x 256 patch).
+    shared bottom block once per branch, on the same input; here it runs once, for 0.9 of 136.2
+    GFLOP less (forward and backward, one 256 x 256 patch). Outputs and gradients of a step are the
+    same. The block's running statistics are not: theirs move twice per step towards the same batch
+    statistics, with momentum 0.1 by 0.19 of the way, here by 0.1.
 
     Args:
         num_channels: Bands of the images, C.

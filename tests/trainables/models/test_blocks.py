@@ -13,6 +13,8 @@ from trainables.models.blocks import (
     upsample,
 )
 
+pytestmark = pytest.mark.numbers
+
 WIDTHS = (2, 4, 8, 16, 32)
 
 

@@ -7,6 +7,8 @@ from trainables.models.build import MODELS, build_model, initialise_weights
 from trainables.models.unet import UNet
 from trainables.models.urec import UREC
 
+pytestmark = pytest.mark.numbers
+
 WIDTHS = (4, 8, 16, 32, 64)
 
 

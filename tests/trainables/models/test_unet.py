@@ -6,6 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.models.build import build_model
 
+pytestmark = pytest.mark.numbers
+
 
 def _images(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
