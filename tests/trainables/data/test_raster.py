@@ -258,13 +258,15 @@ def test_files_that_are_none(tmp_path):
 @pytest.mark.parametrize("nodata", [float("inf"), float("-inf"), -1.7976931348623157e308])
 def test_infinite_nodata_hid_every_pixel(tmp_path, dtype, nodata):
     image = _image(dtype)
-    image[1, 2, 3] = np.array(nodata, "float64").astype(dtype)
+    with np.errstate(over="ignore"):
+        image[1, 2, 3] = np.array(nodata, "float64").astype(dtype)
     path = _write(tmp_path / "a.tif", image)
     with open_file(path) as raster:
         _, hidden = ImageReader(raster, BANDS, (nodata,) * 3).read(0, 6)
     assert np.argwhere(hidden).tolist() == [[2, 3]]
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("dtype", ["uint64", "int64"])
 def test_a_nodata_value_that_no_float_holds_hides(tmp_path, dtype):
     highest, kind = np.iinfo(dtype).max, {"uint64": "UInt64", "int64": "Int64"}[dtype]
