@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contract.names import arm_name, confirm_key, search_key
+from contract.parameters import PARAMETERS, Value
+from contract.space import Varied
 from study.config import StudyConfig
-from study.space import PARAMETERS, Value, Varied
 from trainables.config import Model, TrialConfig
 
 
