@@ -7,18 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from contract.logins import without_login
-
-PHASES = ("search", "confirm")
-STATUSES = ("running", "finished", "failed", "pruned", "stopped")
-"""Of a trial: `pruned` is a search trial that its arm's other trials outdid, ended early for
-good; `stopped` was interrupted and will be continued."""
-OPEN_STATUSES = ("running", "stopped")
-"""Of a trial, or of a study, that has not ended."""
-STUDY_STATUSES = ("running", "finished", "stopped", "failed")
-"""Of a study; `failed` stands in older records alone."""
-SELECT_SCORES = ("mean_f1", "miou", "oa")
-"""Validation scores by which a study may select, `select/<score>` in MLflow."""
-
+from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
 
 EXPORT_SUFFIX = ".parquet"
 """A name that ends so is a file, not a study in MLflow."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.planned import planned_arms
 from analysis.reading.trials import arms_of
-from analysis.schema import MODELS, OPEN_STATUSES
+from analysis.schema import MODELS
 from analysis.wording import counted, listed, percent
+from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd

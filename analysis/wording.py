@@ -25,11 +25,6 @@ def tenths(fraction: float) -> str:
     return MISSING if math.isnan(fraction) else f"{100.0 * fraction:.1f}\N{NO-BREAK SPACE}%"
 
 
-def fraction_text(fraction: float) -> str:
-    """As in trial keys and file names: 0.1 as '0.10', and as many decimals as the number has."""
-    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
-
-
 def score(value: float) -> str:
     """A score in [0, 1] with three digits; MISSING for NaN."""
     return MISSING if math.isnan(value) else f"{value:.3f}"

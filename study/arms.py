@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from contract.names import arm_name, confirm_key, search_key
+from contract.parameters import PARAMETERS, Value
+from contract.space import Varied
 from study.config import StudyConfig
-from study.space import PARAMETERS, Value, Varied
 from trainables.config import Model, TrialConfig
 
 
@@ -33,19 +35,9 @@ class Arm:
         return arm_name(self.variant, self.label_frac)
 
 
-def arm_name(variant: str, label_frac: float) -> str:
-    """`urec-f0.10`: unique in a study."""
-    return f"{variant}-f{fraction_text(label_frac)}"
-
-
 def arm_of(trial: TrialConfig) -> str:
     """Name of the arm of a trial."""
     return arm_name(trial.variant or trial.model, trial.label_frac)
-
-
-def fraction_text(fraction: float) -> str:
-    """At least two decimals and as many as the number has: 0.1 -> `0.10`, 0.005 -> `0.005`."""
-    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
 
 
 def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
@@ -93,7 +85,7 @@ def search_trial(
         values: The hyperparameters to try.
     """
     return TrialConfig(
-        key=f"search-{arm.name}-t{number:03d}",
+        key=search_key(arm.name, number),
         phase="search",
         model=arm.model,
         variant=arm.variant,
@@ -108,7 +100,7 @@ def confirm_trial(
 ) -> TrialConfig:
     """A trial that repeats the chosen hyperparameters with a fresh seed."""
     return TrialConfig(
-        key=f"confirm-{arm.name}-s{seed}",
+        key=confirm_key(arm.name, seed),
         phase="confirm",
         model=arm.model,
         variant=arm.variant,

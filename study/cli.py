@@ -9,9 +9,9 @@ from typing import Any, NoReturn, get_args
 
 import yaml
 
+from contract.parameters import PARAMETERS
 from study.config import PRUNERS, SAMPLERS, StudyConfig, build_config
 from study.presets import PRESETS
-from study.space import PARAMETERS
 from trainables.config import MODELS
 from trainables.data.budget_units import Kind
 from trainables.errors import ConfigError

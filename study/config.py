@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from contract.logins import TrackingUri
+from contract.space import SpaceError, Varied, parse_space
 from study.config_checks import (
     check_choice,
     check_cluster,
@@ -20,7 +21,6 @@ from study.config_checks import (
     parse_workers,
 )
 from study.presets import PRESETS
-from study.space import Varied, parse_space
 from trainables.config import MODELS, TrainingConfig, training_fields
 from trainables.data.budget_units import Kind, Unit
 from trainables.errors import ConfigError
@@ -50,7 +50,7 @@ class StudyConfig:
     """Everything a study is told."""
 
     space: str = "w1,label_frac"
-    """What varies; see `study.space`."""
+    """What varies; see `contract.space`."""
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
     models: tuple[str, ...] = MODELS
@@ -154,7 +154,10 @@ class StudyConfig:
     @cached_property
     def varied(self) -> tuple[Varied, ...]:
         """`space`, read."""
-        return parse_space(self.space)
+        try:
+            return parse_space(self.space)
+        except SpaceError as error:
+            raise ConfigError(str(error)) from None
 
     @property
     def folder(self) -> Path:

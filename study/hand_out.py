@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from contract.names import TRIALS
 from study.arms import confirm_seeds
 from study.config import StudyConfig
 from study.preflight import StudyData
@@ -18,7 +19,6 @@ from trainables.config import TrialConfig
 from trainables.data.node_tiles import NodeTiles, upload_tiles
 from trainables.data.tileset import TileSet
 from trainables.storage.store import Store
-from trainables.storage.trial_files import TRIALS
 from trainables.trace import find_trace
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from contract.names import BUDGETS, MANIFEST, RESULT, TRIALS
 from study.database_copy import (
     DatabaseState,
     copy_database,
@@ -17,14 +18,13 @@ from study.database_copy import (
     replace_database,
 )
 from study.outcomes import FAILED, FAILURES, PRUNED, read_outcome
-from study.preparation import BUDGETS, MANIFEST
 from study.session_times import TIMES, parse_sessions, read_sessions
 from trainables.data.node_tiles import remove_tiles
 from trainables.errors import ConfigError
 from trainables.files import write_atomically
 from trainables.storage.folder_files import files_below
 from trainables.storage.store import Store
-from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TRIALS
+from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT
 
 DATABASE: Final = "optuna.db"
 _ENDS: Final = (PRUNED, FAILED, RESULT)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from contract.names import RESULT, TRACEBACK
 from trainables.checkpoint import remove_checkpoints
 from trainables.config import TrialConfig
 from trainables.files import write_atomically
-from trainables.storage.trial_files import CHECKPOINT, RESULT
+from trainables.storage.trial_files import CHECKPOINT
 
 PRUNED: Final = "pruned.json"
 FAILED: Final = "failed.json"
-TRACEBACK: Final = "traceback.txt"
 FAILURES: Final = "failures.txt"
 
 _ENDS: Final[Mapping[str, Literal["finished", "pruned", "failed"]]] = {

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from contract.names import MANIFEST, RESULT, TRIALS
 from study.arms import Arm, confirm_seeds, confirm_trial, longest_first, num_trials, plan_arms
 from study.calibration import Calibration, calibrate
 from study.config import StudyConfig
 from study.preflight import SCENES, find_dataset, read_data, required_disk_mib
-from study.preparation import MANIFEST, refuse_changes, resolve_steps
+from study.preparation import refuse_changes, resolve_steps
 from study.provenance import read_manifest
 from study.slot_schedule import ArmWork, schedule_s
 from study.slots import Slots, find_slots, this_machine
 from trainables.config import TrialConfig
 from trainables.pace import take_sample
-from trainables.storage.trial_files import RESULT, TRIALS
 
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from study.arms import Arm, confirm_seeds, fraction_text
+from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
+from study.arms import Arm, confirm_seeds
 from study.config import StudyConfig
 from study.preflight import StudyData
 from study.provenance import (
@@ -24,10 +25,8 @@ from trainables.data.pixel_set import PixelSet
 from trainables.data.positions import patch_grid
 from trainables.errors import ConfigError, DataError
 from trainables.files import write_atomically
-from trainables.tile_maps import TEST_TILES, write_test_tiles
+from trainables.tile_maps import write_test_tiles
 
-MANIFEST: Final = "study.yaml"
-BUDGETS: Final = "budgets"
 _SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
 """Of a data set, what scores depend on besides its tiles."""
 
@@ -75,7 +74,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
                 num_classes=len(data.spec.classes),
                 smallest=fractions[0],
             )
-            path = folder / BUDGETS / f"s{seed}-f{fraction_text(fraction)}.json"
+            path = folder / BUDGETS / f"{budget_stem(seed, fraction)}.json"
             if earlier is None or not path.exists():
                 write_budget(path, budget)
             elif read_budget(path) != budget:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contract.names import MODEL_FILE
 from study.arms import Arm, confirm_seeds, confirm_trial
 from study.config import StudyConfig
 from study.outcomes import has_ended, read_outcome
-from trainables.model_file import MODEL_FILE
 
 
 def keep_best_model(config: StudyConfig, arm: Arm, trials: Path) -> list[str]:

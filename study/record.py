@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from contract.logins import TrackingUri, holds_login, without_login
+from contract.names import TEST_TILES
 from contract.tracking_store import first_call, store_failures
 from study.artifact_root import artifact_root_note, check_artifact_root
 from study.databases import create_mlflow_database
@@ -23,7 +24,6 @@ from study.mlflow_calls import artifact_errors, search_runs, set_tags
 from study.mlflow_names import MetricNames, param_value, tag_value
 from study.trial_runs import TrialRuns
 from trainables.errors import ConfigError
-from trainables.tile_maps import TEST_TILES
 
 _TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Spares the MLflow UI the guess of an experiment's kind; its switch still sets the view."""

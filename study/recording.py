@@ -10,13 +10,13 @@ from functools import partial
 from typing import Final
 
 from contract.logins import TrackingUri, hide_logins
+from contract.names import BUDGETS, MANIFEST
 from contract.tracking_store import limit_client, resolve, store_failures
 from study.config import StudyConfig
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError
 from study.hand_out import trials_folder
 from study.outcomes import ended_trials
-from study.preparation import BUDGETS, MANIFEST
 from study.provenance import current_commit
 from study.record import StudyRecord, check_store
 from study.trial_runs import TrialRuns

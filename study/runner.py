@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from ray import tune
 
 from contract.logins import hide_logins
+from contract.names import BUDGETS, MANIFEST, MODEL_FILE, TRIALS
 from study.arms import Arm, arm_of, longest_first, num_trials, plan_arms
 from study.config import StudyConfig
 from study.databases import create_optuna_database
@@ -29,14 +30,7 @@ from study.preflight import (
     lock_study,
     read_data,
 )
-from study.preparation import (
-    BUDGETS,
-    MANIFEST,
-    Budgets,
-    budget_warnings,
-    prepare,
-    resolve_steps,
-)
+from study.preparation import Budgets, budget_warnings, prepare, resolve_steps
 from study.progress import ProgressCallback
 from study.quota import keep_best_model
 from study.recording import delivering, open_records, open_tracking, repair, tracking_uri, wait_for
@@ -45,8 +39,6 @@ from study.session_times import TIMES, SessionTimes
 from study.study_outcome import StudyOutcome
 from study.tracking import TrackingCallback
 from study.tuning import run_with_tune
-from trainables.model_file import MODEL_FILE
-from trainables.storage.trial_files import TRIALS
 from trainables.trace import find_trace
 
 

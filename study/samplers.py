@@ -13,9 +13,10 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from contract.parameters import PARAMETERS, Value
+from contract.space import Varied
 from study.arms import Arm
 from study.config import StudyConfig
-from study.space import PARAMETERS, Value, Varied
 from trainables.config import TrainingConfig
 
 Values = dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 
+from contract.names import RESULT, TRACEBACK
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError, is_disk_full, is_lost
 from study.mirror import Mirror
@@ -17,7 +18,6 @@ from study.outcomes import (
     FAILED,
     FAILURES,
     PRUNED,
-    TRACEBACK,
     Outcome,
     count_failure,
     forget_failure,
@@ -30,7 +30,6 @@ from study.searcher import StudySearcher
 from study.trial_runs import TrialRuns
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
-from trainables.storage.trial_files import RESULT
 
 
 class TrackingCallback(Callback):

@@ -17,14 +17,12 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from contract.names import CONFUSION, MAPS, PICTURE, RESULT, TRACEBACK, TRIAL_FOLDER_TAG
 from study.arms import arm_of
 from study.mlflow_calls import artifact_errors, search_runs
 from study.mlflow_names import MetricNames, param_value, tag_value
-from study.outcomes import TRACEBACK, Outcome, Rows
+from study.outcomes import Outcome, Rows
 from trainables.config import TrialConfig
-from trainables.model_file import TRIAL_FOLDER_TAG
-from trainables.storage.trial_files import CONFUSION, PICTURE, RESULT
-from trainables.tile_maps import MAPS
 from trainables.trace import PROFILE
 
 _BATCH: Final = 500

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from contract.measures import summarise
+from contract.names import CONFUSION, MAPS
 from trainables.config import TrainingConfig
 from trainables.data.tileset import TileSet
 from trainables.evaluation import evaluate_tiles
@@ -17,8 +18,8 @@ from trainables.files import write_atomically
 from trainables.loop import TrainingData
 from trainables.models.urec import UREC
 from trainables.ranks import Ranks
-from trainables.storage.trial_files import CONFUSION, TrialFiles
-from trainables.tile_maps import MAPS, TileMaps
+from trainables.storage.trial_files import TrialFiles
+from trainables.tile_maps import TileMaps
 
 
 def score_test_tiles(

@@ -12,18 +12,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from contract.names import MODEL_FILE
 from trainables.config import TrialConfig
 from trainables.data.scaling import BandScaling
 from trainables.data.spec import IGNORE_INDEX, ClassSpec
 from trainables.errors import ConfigError, DataError
 from trainables.files import write_atomically
 from trainables.models.build import MODELS, build_model
-
-MODEL_FILE: Final = "model.pt"
-"""Name of the file in the folder of a confirmation trial, and of its artifact in MLflow."""
-
-TRIAL_FOLDER_TAG: Final = "trial_folder"
-"""Tag of a trial's run in MLflow: absolute path of the folder it wrote to."""
 
 _FORMAT: Final = "urec-study model"
 _VERSION: Final = 3

@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from contract.logins import TrackingUri, hide_logins
+from contract.names import MODEL_FILE, TRIAL_FOLDER_TAG, TRIALS
 from contract.sqlite_address import sqlite_file
 from contract.terminal import open_output
 from contract.tracking_store import (
@@ -30,7 +31,7 @@ from contract.tracking_store import (
 )
 from trainables.data.file_names import check_names
 from trainables.errors import ConfigError, DataError
-from trainables.model_file import MODEL_FILE, TRIAL_FOLDER_TAG, TrainedModel
+from trainables.model_file import TrainedModel
 from trainables.processes import keep_freed_memory
 from trainables.raster_address import RasterAddress
 from trainables.raster_input import open_raster
@@ -181,7 +182,7 @@ def _trial_folder(client: MlflowClient, run: Run) -> Path | None:
     study = client.get_run(tags["mlflow.parentRunId"]).data.params
     if not {"output", "name"} <= set(study):
         return None
-    return Path(study["output"]) / study["name"] / "trials" / tags["trial_key"]
+    return Path(study["output"]) / study["name"] / TRIALS / tags["trial_key"]
 
 
 def _config(options: argparse.Namespace, trained: TrainedModel) -> PredictionConfig:

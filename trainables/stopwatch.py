@@ -10,19 +10,7 @@ from typing import Final
 import torch
 from torch.profiler import record_function
 
-PARTS: Final = (
-    "start",
-    "data",
-    "forward_backward",
-    "validation",
-    "checkpoint",
-    "report",
-    "test",
-    "record",
-    "trace",
-)
-"""In the order of a trial; `start` runs from the hand-out by the driver to the first step, and
-`trace` is what writing one takes (`trainables.trace`)."""
+from contract.names import TIME_PARTS
 
 
 class Stopwatch:
@@ -47,7 +35,7 @@ class Stopwatch:
         """By part, those that were measured."""
 
     def part(self, name: str) -> AbstractContextManager[None]:
-        """Count the time of a block to one of `PARTS`."""
+        """Count the time of a block to one of `TIME_PARTS`."""
         return nullcontext() if self._since is None else self._timed(name)
 
     def started(self) -> None:
@@ -70,7 +58,7 @@ class Stopwatch:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        assert name in PARTS, name
+        assert name in TIME_PARTS, name
         assert self._inside is None, f"{name} must not lie in {self._inside}"
         self._synchronise()
         self._inside, start = name, time.perf_counter()

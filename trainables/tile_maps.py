@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,16 +12,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from contract.names import file_stem
 from trainables.data.scaling import BandScaling, uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import Tile, TileSet
 from trainables.files import remove_partials, write_atomically
 from trainables.inference import as_bytes
 
-MAPS: Final = "maps"
-"""Below a trial's folder and in its run: `<tile>.png` and `<tile>_reconstruction.jpg`."""
-TEST_TILES: Final = "test_tiles"
-"""Below the study's folder and in its run: `<tile>.jpg` and `<tile>_reference.png`."""
 MAX_TILE_PX: Final = 80_000_000
 """A larger tile has no maps: readers of images refuse such pictures as attacks."""
 MAX_SIDE_PX: Final = 65_500
@@ -31,30 +26,10 @@ MAX_SIDE_PX: Final = 65_500
 MAX_TOTAL_PX: Final = 2**29
 """Of all tiles that have maps together: disk and artifact store stay bounded."""
 
-_KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")
-_LONGEST: Final = 120
 _COMPRESSION: Final = 4
 """Of zlib: half the time of its default for a twentieth more bytes."""
 _IMAGE_QUALITY: Final = 92
 _RECONSTRUCTION_QUALITY: Final = 90
-
-
-def file_stem(tile: str) -> str:
-    """The name of a tile as it stands in file names, URLs and artifact paths.
-
-    Letters and digits of ASCII, "-", "_" and "." (not at the front) stay; every other byte of
-    its UTF-8 becomes "~" and two hex digits. A long name is cut and gets its checksum, so that
-    different tiles keep different names.
-    """
-    parts = [
-        one if one in _KEPT else "".join(f"~{byte:02X}" for byte in one.encode()) for one in tile
-    ]
-    if parts and parts[0] == ".":
-        parts[0] = "~2E"
-    stem = "".join(parts)
-    if len(stem) <= _LONGEST:
-        return stem
-    return f"{stem[:_LONGEST]}~{hashlib.sha256(tile.encode()).hexdigest()[:16]}"
 
 
 def tiles_with_maps(tiles: TileSet) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import ray
 import torch
 
+from contract.names import MODEL_FILE, PICTURE, RESULT
 from trainables.checkpoint import Row
 from trainables.config import TrialConfig
 from trainables.data.annotation import Budget, verify_pixels
@@ -22,12 +23,12 @@ from trainables.data.tileset import TileSet
 from trainables.files import write_atomically
 from trainables.held_out import score_test_tiles
 from trainables.loop import TrainingData, TrainResult, train
-from trainables.model_file import MODEL_FILE, TrainedModel
+from trainables.model_file import TrainedModel
 from trainables.picture import trial_picture
 from trainables.processes import keep_freed_memory
 from trainables.ranks import Ranks
 from trainables.stopwatch import Stopwatch
-from trainables.storage.trial_files import CHECKPOINT, PICTURE, RESULT, TrialFiles
+from trainables.storage.trial_files import CHECKPOINT, TrialFiles
 from trainables.trace import PROFILE, TRACE, Tracer
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import string
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.schema import StudyDataError
+from contract.names import MAPS, TEST_TILES, file_stem
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,45 +24,25 @@ Picture = NDArray[np.uint8]
 UNKNOWN = 255
 """Value of a reference pixel whose class is unknown: it is never counted."""
 
-_KEPT = frozenset(string.ascii_letters + string.digits + "-_.")
-_LONGEST = 120
-
-
-def file_stem(tile: str) -> str:
-    """The name of a tile in the names of its files, as the study writes them.
-
-    Letters and digits of ASCII, "-", "_" and "." (not at the front) stay; every other byte of
-    its UTF-8 is "~" and two hex digits; a long name is cut and followed by its checksum.
-    """
-    parts = [
-        one if one in _KEPT else "".join(f"~{byte:02X}" for byte in one.encode()) for one in tile
-    ]
-    if parts and parts[0] == ".":
-        parts[0] = "~2E"
-    stem = "".join(parts)
-    if len(stem) <= _LONGEST:
-        return stem
-    return f"{stem[:_LONGEST]}~{hashlib.sha256(tile.encode()).hexdigest()[:16]}"
-
 
 def reference_content(record: StudyRecord, tile: str) -> bytes | None:
     """The reference of a test tile as a file; None where the study keeps none."""
-    return record.study_artifact(f"test_tiles/{file_stem(tile)}_reference.png")
+    return record.study_artifact(f"{TEST_TILES}/{file_stem(tile)}_reference.png")
 
 
 def predicted_content(record: StudyRecord, trial_key: str, tile: str) -> bytes | None:
     """What a trial predicted for a test tile as a file; None where it keeps none."""
-    return record.artifact(trial_key, f"maps/{file_stem(tile)}.png")
+    return record.artifact(trial_key, f"{MAPS}/{file_stem(tile)}.png")
 
 
 def image_content(record: StudyRecord, tile: str) -> bytes | None:
     """The image of a test tile as a file; None where the study keeps none."""
-    return record.study_artifact(f"test_tiles/{file_stem(tile)}.jpg")
+    return record.study_artifact(f"{TEST_TILES}/{file_stem(tile)}.jpg")
 
 
 def reconstruction_content(record: StudyRecord, trial_key: str, tile: str) -> bytes | None:
     """A trial's reconstruction of a test tile as a file; None where it keeps none."""
-    return record.artifact(trial_key, f"maps/{file_stem(tile)}_reconstruction.jpg")
+    return record.artifact(trial_key, f"{MAPS}/{file_stem(tile)}_reconstruction.jpg")
 
 
 def decode_classes(

@@ -16,7 +16,7 @@ from analysis.pictures.sheets import (
     prediction_sheet,
     reconstruction_sheet,
 )
-from analysis.wording import fraction_text
+from contract.names import fraction_text
 
 
 def write_pictures(section: PictureSection, folder: Path) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.schema import MODELS
-from analysis.wording import fraction_text
+from contract.names import BUDGETS, PICTURE, budget_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
             if rows.empty:
                 continue
             first = rows.sort_values("seed").iloc[0]
-            content = record.artifact(str(first["trial_key"]), "picture.png")
+            content = record.artifact(str(first["trial_key"]), PICTURE)
             if content is None:
                 continue
             width_px, height_px = png_size(content)
@@ -85,7 +85,7 @@ def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
     for budget in record.info.budgets:
         if budget.seed != min(seeds, default=None) or budget.label_frac >= 1:
             continue
-        name = f"budgets/s{budget.seed}-f{fraction_text(budget.label_frac)}.png"
+        name = f"{BUDGETS}/{budget_stem(budget.seed, budget.label_frac)}.png"
         content = record.study_artifact(name)
         if content is None:
             continue

@@ -12,9 +12,10 @@ import yaml
 
 from analysis.reading.confusion import TrialConfusion
 from analysis.reading.study_times import times_json
-from analysis.reading.trials import TIME_PARTS, TRIAL_COLUMNS
+from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.schema import EXPORT_SUFFIX, StudyDataError
 from contract.logins import without_login
+from contract.names import TIME_PARTS
 
 if TYPE_CHECKING:
     import pyarrow as pa

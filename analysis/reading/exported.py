@@ -21,7 +21,8 @@ from analysis.reading.export import (
 from analysis.reading.record import StudyRecord, check_same_classes
 from analysis.reading.study_times import parse_times
 from analysis.reading.trials import TRIAL_COLUMNS, trials_frame
-from analysis.schema import MODELS, PHASES, STATUSES, StudyDataError, StudyInfo, parse_study
+from analysis.schema import MODELS, StudyDataError, StudyInfo, parse_study
+from contract.names import PHASES, STATUSES
 
 if TYPE_CHECKING:
     import pyarrow as pa

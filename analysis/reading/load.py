@@ -23,6 +23,7 @@ from analysis.reading.study_times import study_times
 from analysis.reading.trials import trial_row, trials_frame
 from analysis.schema import EXPORT_SUFFIX, StudyDataError, StudyInfo, parse_study
 from analysis.wording import counted
+from contract.names import CONFUSION, MANIFEST, TRACEBACK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +95,7 @@ def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
         trials=trials,
         confusions=confusions,
         failures={
-            key: _last_line(_artifact_of(uri, newest[key], "traceback.txt"))
+            key: _last_line(_artifact_of(uri, newest[key], TRACEBACK))
             for key in trials.loc[trials["status"] == "failed", "trial_key"]
         },
         notes=tuple(notes),
@@ -111,7 +112,7 @@ def _artifact_of(uri: str, run: Run, name: str) -> bytes | None:
 
 
 def _study_info(uri: str, parent: Run, name: str, notes: list[str]) -> StudyInfo:
-    content = _artifact_of(uri, parent, "study.yaml")
+    content = _artifact_of(uri, parent, MANIFEST)
     if content is None:
         notes.append("The study has no study.yaml: its configuration and data are not on record.")
         document: object = {}
@@ -183,7 +184,7 @@ def _confusions(
     confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
     found: dict[str, TrialConfusion] = {}
     for key in confirmed["trial_key"]:
-        content = _artifact_of(uri, runs[key], "confusion.json")
+        content = _artifact_of(uri, runs[key], CONFUSION)
         if content is None:
             notes.append(f"{key} finished without confusion.json and is in no table.")
             continue

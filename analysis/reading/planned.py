@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from analysis.schema import MODELS, NETWORKS, StudyDataError, StudyInfo
-
-_RECONSTRUCTIONS = ("all", "annotated")
-"""Levels of `reconstruct_on` where `space` names it without any."""
+from contract.parameters import PARAMETERS
+from contract.space import split_space
 
 
 def planned_arms(info: StudyInfo) -> tuple[tuple[float, str], ...]:
@@ -35,27 +34,10 @@ def planned_arms(info: StudyInfo) -> tuple[tuple[float, str], ...]:
             f"models must be among {list(NETWORKS)}, got {unknown!r} in study.yaml of study "
             f"{info.name}"
         )
-    levels = space_levels(space)
+    levels = {part.name: part.levels for part in split_space(space)}
     fracs = [_fraction(text, info.name) for text in levels.get("label_frac", ("1",))]
     variants = _variants(models, levels, info.name)
     return tuple((frac, variant) for frac in sorted(set(fracs)) for variant in variants)
-
-
-def space_levels(space: str) -> dict[str, tuple[str, ...]]:
-    """The parameters of a `space` and their levels as written.
-
-    Args:
-        space: Such as "w1=0.01..0.5,label_frac=0.01/0.1/1".
-
-    Returns:
-        Levels by name; none for a parameter that is given as a range, or by its name alone.
-    """
-    levels: dict[str, tuple[str, ...]] = {}
-    for part in space.split(","):
-        name, _, domain = (text.strip() for text in part.partition("="))
-        is_range = ".." in domain or not domain
-        levels[name] = () if is_range else tuple(level.strip() for level in domain.split("/"))
-    return levels
 
 
 def _variants(
@@ -64,10 +46,11 @@ def _variants(
     """The variants of the models, in the order of MODELS."""
     wanted = set(models)
     if "reconstruct_on" in levels and "urec" in wanted:
-        levels_named = levels["reconstruct_on"] or _RECONSTRUCTIONS
-        if unknown := [level for level in levels_named if level not in _RECONSTRUCTIONS]:
+        known = PARAMETERS["reconstruct_on"].levels or ()
+        levels_named = levels["reconstruct_on"] or tuple(map(str, known))
+        if unknown := [level for level in levels_named if level not in known]:
             raise StudyDataError(
-                f"reconstruct_on must be among {list(_RECONSTRUCTIONS)}, got {unknown!r} in the "
+                f"reconstruct_on must be among {list(known)}, got {unknown!r} in the "
                 f"space of study {study}"
             )
         wanted = (wanted - {"urec"}) | {f"urec-{level}" for level in levels_named}

@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import MODELS, NETWORKS, PHASES, SELECT_SCORES, STATUSES, StudyDataError
+from analysis.schema import MODELS, NETWORKS, StudyDataError
+from contract.names import PHASES, SELECT_SCORES, STATUSES, TIME_PARTS, search_number
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
-
-TIME_PARTS = (
-    "start",
-    "data",
-    "forward_backward",
-    "validation",
-    "checkpoint",
-    "report",
-    "test",
-    "record",
-    "trace",
-)
-"""Parts of a trial whose wall seconds are measured where a study is profiled, `time/<part>_s` in
-MLflow and `time_<part>_s` in the table of trials."""
 
 TRIAL_COLUMNS: dict[str, str] = {
     "trial_key": "str",
@@ -109,7 +96,7 @@ def trial_row(run: Run) -> dict[str, Any]:
         "variant": _variant(tags, model, key),
         "label_frac": label_frac,
         "seed": int(_number(tags, "seed", key)),
-        "number": _search_number(key),
+        "number": search_number(key),
         "status": _one_of(tags, "status", STATUSES, key),
         "attempts": _attempts(tags, key),
         "converged": None if converged is None else _CONVERGED[converged],
@@ -143,12 +130,6 @@ def arms_of(trials: pd.DataFrame) -> list[tuple[float, str]]:
     order = list(MODELS)
     pairs = set(zip(trials["label_frac"], trials["variant"], strict=True))
     return sorted(pairs, key=lambda pair: (pair[0], order.index(pair[1])))
-
-
-def _search_number(key: str) -> int:
-    """Of a key such as 'search-urec-f0.10-t003' the 3; -1 for other keys."""
-    prefix, _, digits = key.rpartition("-t")
-    return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
 
 
 def _variant(tags: Mapping[str, str], model: str, key: str) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
-from analysis.schema import MODELS, OPEN_STATUSES
+from analysis.schema import MODELS
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent
+from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd

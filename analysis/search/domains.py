@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.schema import StudyDataError
+from contract.parameters import SEARCHED
+from contract.space import split_space
 
 if TYPE_CHECKING:
     from analysis.reading.record import StudyRecord
-
-SEARCHED = ("w1", "lr")
-"""Hyperparameters that a study can search inside an arm, in the order of rows."""
-
-PARAMETER_LABELS = {"w1": "w\N{SUBSCRIPT ONE}", "lr": "learning rate"}
-"""How a chart names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,21 +85,20 @@ def parse_domains(space: str, study: str) -> tuple[Domain, ...]:
         StudyDataError: If a level or an end is not a number, or a range breaks 0 < low < high.
     """
     domains = {}
-    for part in space.split(","):
-        name, _, text = (piece.strip() for piece in part.partition("="))
-        if name not in SEARCHED:
+    for part in split_space(space):
+        if part.name not in SEARCHED:
             continue
-        if ".." in text:
-            ends = [_number(end, name, study) for end in text.split("..")]
+        if part.ends:
+            ends = [_number(end, part.name, study) for end in part.ends]
             if len(ends) != 2 or not 0.0 < ends[0] < ends[1]:
                 raise StudyDataError(
-                    f"range of {name} must be LOW..HIGH with 0 < low < high, got {text!r} in the "
-                    f"space of study {study}"
+                    f"range of {part.name} must be LOW..HIGH with 0 < low < high, got "
+                    f"{'..'.join(part.ends)!r} in the space of study {study}"
                 )
-            domains[name] = Domain(name=name, low=ends[0], high=ends[1])
+            domains[part.name] = Domain(name=part.name, low=ends[0], high=ends[1])
         else:
-            levels = [_number(level, name, study) for level in text.split("/")] if text else []
-            domains[name] = Domain(name=name, levels=tuple(sorted(set(levels))))
+            levels = {_number(level, part.name, study) for level in part.levels}
+            domains[part.name] = Domain(name=part.name, levels=tuple(sorted(levels)))
     return tuple(domains[name] for name in SEARCHED if name in domains)
 
 

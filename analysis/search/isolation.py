@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from analysis.charts.chart import PAPER, Chart
 from analysis.schema import MODELS
 from analysis.search.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
-from analysis.search.domains import PARAMETER_LABELS, Domain, searched_domains
+from analysis.search.domains import Domain, searched_domains
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import setting
+from contract.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +154,7 @@ def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
     parts = "level" if domain.levels else f"of {len(infos[0].edges) - 1} equal stretches"
     return Chart(
         name=f"isolation_{domain.name}",
-        label=f"Validation {SCORE_LABELS[infos[0].select_by]} over {PARAMETER_LABELS[domain.name]}",
+        label=f"Validation {SCORE_LABELS[infos[0].select_by]} over {PARAMETERS[domain.name].label}",
         data=pd.DataFrame([row for info in infos for arm in info.arms for row in _rows(info, arm)]),
         panels=tuple(partial(draw_isolation, info) for info in infos),
         variants=tuple(variant for variant in MODELS if variant in shown),
@@ -225,7 +226,7 @@ def _draw_arm(info: IsolationInfo, arm: Isolation, shift: float, axes: Axes) -> 
 def _set_x_axis(domain: Domain, axes: Axes) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    label = PARAMETER_LABELS[domain.name]
+    label = PARAMETERS[domain.name].label
     if domain.levels:
         axes.set_xlim(-0.5, len(domain.levels) - 0.5)
         ticks = {float(i): level for i, level in enumerate(domain.levels)}

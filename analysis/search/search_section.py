@@ -18,10 +18,10 @@ from analysis.search.arm_importances import (
 )
 from analysis.search.best_so_far import best_so_far_chart
 from analysis.search.borders import border_warnings
-from analysis.search.domains import SEARCHED
 from analysis.search.isolation import isolation_charts
 from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
 from analysis.wording import counted, percent, setting
+from contract.parameters import SEARCHED
 
 if TYPE_CHECKING:
     import pandas as pd

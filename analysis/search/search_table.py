@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.reading.trials import arms_of
-from analysis.schema import OPEN_STATUSES
+from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd

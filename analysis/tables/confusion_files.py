@@ -9,7 +9,8 @@ from analysis.schema import MODELS
 from analysis.tables.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion_tables import HEADER, ConfusionTable, SummaryRows, largest_of
 from analysis.tables.table_text import TextTable, machine_cell
-from analysis.wording import counted, fraction_text, percent, score, signed
+from analysis.wording import counted, percent, score, signed
+from contract.names import fraction_text
 
 
 def confusion_table(table: ConfusionTable, *, with_fraction: bool = False) -> TextTable:

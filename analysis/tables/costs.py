@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis.reading.trials import arms_of
-from analysis.schema import MODELS, OPEN_STATUSES, StudyInfo
+from analysis.schema import MODELS, StudyInfo
 from analysis.wording import counted, listed
+from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd

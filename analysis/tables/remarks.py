@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.schema import OPEN_STATUSES
+from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.reading.trials import TIME_PARTS
 from analysis.schema import MODELS
 from analysis.wording import counted, percent
+from contract.names import TIME_PARTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,10 +3,8 @@
 import pytest
 
 from study.arms import (
-    arm_name,
     confirm_seeds,
     confirm_trial,
-    fraction_text,
     longest_first,
     num_trials,
     plan_arms,
@@ -17,20 +15,6 @@ from study.config import StudyConfig, build_config
 
 def study(**given: object) -> StudyConfig:
     return build_config({"name": "s", "trials": 4, "seeds": 3, **given})
-
-
-@pytest.mark.parametrize(
-    ("fraction", "text"),
-    [(0.005, "0.005"), (1.0, "1.00"), (0.02, "0.02"), (0.1, "0.10"), (0.125, "0.125")],
-)
-def test_fractions_in_names(fraction, text):
-    assert fraction_text(fraction) == text
-    assert arm_name("unet", fraction) == f"unet-f{text}"
-
-
-def test_names_of_close_fractions_differ():
-    names = {fraction_text(fraction) for fraction in (0.1, 0.1000001, 0.10001, 0.1234567)}
-    assert len(names) == 4
 
 
 def test_every_model_at_every_fraction():

@@ -4,18 +4,17 @@ import json
 
 import pytest
 
+from contract.names import RESULT, TRACEBACK
 from study.arms import plan_arms, search_trial
 from study.outcomes import (
     FAILED,
     PRUNED,
-    TRACEBACK,
     count_failure,
     forget_failure,
     read_outcome,
     write_failed,
     write_pruned,
 )
-from trainables.storage.trial_files import RESULT
 
 ROWS = [{"step": 2, "train/loss": 1.5}]
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
+from contract.names import MANIFEST
 from study.arms import plan_arms
 from study.preflight import StudyData, find_dataset, read_data
-from study.preparation import MANIFEST, prepare, resolve_steps
+from study.preparation import prepare, resolve_steps
 from trainables.data.tileset import pack_tiles
 from trainables.errors import ConfigError, DataError
 

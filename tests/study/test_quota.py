@@ -4,11 +4,10 @@ import json
 
 import pytest
 
+from contract.names import MODEL_FILE, RESULT
 from study.arms import confirm_seeds, confirm_trial, plan_arms
 from study.outcomes import write_failed
 from study.quota import keep_best_model
-from trainables.model_file import MODEL_FILE
-from trainables.storage.trial_files import RESULT
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from analysis.reading.study_times import StudyTimes, study_times
-from analysis.reading.trials import TIME_PARTS
 from study.session_times import TIMES, Session, SessionTimes, read_sessions
 from study.timed_callback import TimedCallback
 from trainables.errors import ConfigError
-from trainables.stopwatch import PARTS
 
 
 @pytest.fixture
@@ -223,7 +221,6 @@ def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
     _session(times, clock, delivery)
     found = study_times(times.total(), "s")
     assert found == StudyTimes(sessions=1, **EXPECTED)
-    assert TIME_PARTS == PARTS
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from contract.names import RESULT, TRACEBACK
 from study.arms import confirm_trial, plan_arms, search_trial
 from study.errors import StudyHaltedError
 from study.mirror import Mirror
-from study.outcomes import FAILED, PRUNED, TRACEBACK, read_outcome
+from study.outcomes import FAILED, PRUNED, read_outcome
 from study.tracking import TrackingCallback
 from trainables.storage.store import Store
-from trainables.storage.trial_files import RESULT
 
 ROWS = [{"step": 2, "train/loss": 1.5}, {"step": 4, "train/loss": 1.0}]
 

@@ -19,21 +19,14 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from contract.names import CONFUSION, RESULT, TRACEBACK
 from study.arms import confirm_trial, plan_arms
 from study.mlflow_calls import artifact_errors
-from study.outcomes import (
-    TRACEBACK,
-    Outcome,
-    count_failure,
-    read_outcome,
-    write_failed,
-    write_pruned,
-)
+from study.outcomes import Outcome, count_failure, read_outcome, write_failed, write_pruned
 from study.record import StudyRecord, check_store
 from study.trial_runs import TrialRuns
 from trainables.config import TrialConfig
 from trainables.errors import ConfigError
-from trainables.storage.trial_files import CONFUSION, RESULT
 
 ROWS = [
     {"step": 2, "train/loss": 1.5, "val/kappa": math.nan},

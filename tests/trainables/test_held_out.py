@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from contract.names import CONFUSION
 from trainables import held_out
 from trainables.config import TrainingConfig
 from trainables.data.annotation import draw_budget
@@ -15,7 +16,7 @@ from trainables.loop import TrainingData
 from trainables.models.build import build_model
 from trainables.ranks import Ranks
 from trainables.seeds import torch_generator
-from trainables.storage.trial_files import CONFUSION, TrialFiles
+from trainables.storage.trial_files import TrialFiles
 
 pytestmark = pytest.mark.numbers
 

@@ -5,8 +5,9 @@ import time
 import pytest
 import torch
 
+from contract.names import TIME_PARTS
 from trainables import stopwatch
-from trainables.stopwatch import OFF, PARTS, Stopwatch
+from trainables.stopwatch import OFF, Stopwatch
 
 CPU = torch.device("cpu")
 
@@ -65,7 +66,7 @@ def test_parts_do_not_nest():
 def test_a_part_has_a_known_name():
     with pytest.raises(AssertionError, match="training"), Stopwatch(CPU, 0.0).part("training"):
         pass
-    assert len(set(PARTS)) == len(PARTS)
+    assert len(set(TIME_PARTS)) == len(TIME_PARTS)
 
 
 def test_attempts_add_up(clock):

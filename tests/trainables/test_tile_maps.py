@@ -1,5 +1,4 @@
 import io
-import string
 
 import numpy as np
 import pytest
@@ -9,45 +8,13 @@ from trainables import tile_maps
 from trainables.data.scaling import BandScaling, uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
 from trainables.data.tileset import Tile, pack_tiles
-from trainables.tile_maps import (
-    TileMaps,
-    class_png,
-    file_stem,
-    jpeg,
-    tiles_with_maps,
-    write_test_tiles,
-)
+from trainables.tile_maps import TileMaps, class_png, jpeg, tiles_with_maps, write_test_tiles
 
 COLORS = [(255, 255, 255), (0, 0, 255), (0, 128, 0)]
 
 
 def _opened(content):
     return Image.open(io.BytesIO(content))
-
-
-@pytest.mark.parametrize(
-    ("tile", "stem"),
-    [
-        ("area15", "area15"),
-        ("top_potsdam_2_10-b.v2", "top_potsdam_2_10-b.v2"),
-        ("a b", "a~20b"),
-        ("50%#?", "50~25~23~3F"),
-        ("~", "~7E"),
-        ("a/b", "a~2Fb"),
-        (".hidden", "~2Ehidden"),
-        ("été", "~C3~A9t~C3~A9"),
-    ],
-)
-def test_tile_names_in_files(tile, stem):
-    assert file_stem(tile) == stem
-
-
-def test_long_names_are_cut_and_stay_distinct():
-    stems = {file_stem("ü" * 200 + end) for end in ("a", "b")}
-    assert len(stems) == 2
-    for stem in stems:
-        assert len(stem) < 140
-        assert set(stem) <= {*string.ascii_letters, *string.digits, "-", "_", ".", "~"}
 
 
 def test_a_class_map_comes_back_pixel_by_pixel_and_opens_in_the_colours_of_its_classes():

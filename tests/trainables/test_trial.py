@@ -14,6 +14,7 @@ import ray
 import torch
 from PIL import Image
 
+from contract.names import CONFUSION, MAPS, MODEL_FILE, PICTURE, RESULT, TIME_PARTS
 from trainables import predict, trial, trial_work
 from trainables.config import TrainingConfig, TrialConfig
 from trainables.data.annotation import draw_budget
@@ -21,11 +22,9 @@ from trainables.data.budget_units import Unit
 from trainables.data.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.inference import predict_logits
-from trainables.model_file import MODEL_FILE, TrainedModel
-from trainables.stopwatch import PARTS
+from trainables.model_file import TrainedModel
 from trainables.storage.store import Store
-from trainables.storage.trial_files import CHECKPOINT, CONFUSION, PICTURE, RESULT, TrialFiles
-from trainables.tile_maps import MAPS
+from trainables.storage.trial_files import CHECKPOINT, TrialFiles
 from trainables.trace import OPERATORS, PROFILE, TRACE
 
 TRAINING = TrainingConfig(
@@ -236,7 +235,7 @@ def test_a_profiled_trial_records_the_seconds_of_its_parts(run):
     folder = run("confirm", timed_since=lambda *_: since, trace=lambda *_: True)
     metrics = _metrics(folder)
     measured = {name: value for name, value in metrics.items() if name.startswith("time/")}
-    assert set(measured) == {f"time/{part}_s" for part in PARTS}
+    assert set(measured) == {f"time/{part}_s" for part in TIME_PARTS}
     assert 100 < measured["time/start_s"] < 100 + time.time() - since
     assert sum(measured.values()) < time.time() - since
     assert metrics["perf/test_s"] <= measured["time/test_s"]

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "checkpoint.pt"
 PREVIOUS_CHECKPOINT: Final = "checkpoint-previous.pt"
 """The state before it, which `trainables.checkpoint` keeps beside it."""
-RESULT: Final = "result.json"
-CONFUSION: Final = "confusion.json"
-PICTURE: Final = "picture.png"
-TRIALS: Final = "trials"
-"""Below a study's folder, and its place in the store: one folder per trial, named by its key."""
-
 _SCRATCH: Final = "urec-trial-"
 
 _Stamp = tuple[int, int, int]

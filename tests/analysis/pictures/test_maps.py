@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.pictures.maps import decode_classes, decode_palette, decode_picture, file_stem
+from analysis.pictures.maps import decode_classes, decode_palette, decode_picture
 from analysis.schema import StudyDataError
 from trainables.tile_maps import class_png, jpeg
-from trainables.tile_maps import file_stem as stem_of_the_study
 
 COLORS = [(255, 255, 255), (0, 0, 255), (9, 8, 7)]
-NAMES = ["area15", "2_10", "a b", "50%#?", "~x", ".hidden", "été", "ü" * 200, "", "a/b", "A.B"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_tiles_are_found_under_the_names_that_the_study_gave_them(name: str) -> None:
-    assert file_stem(name) == stem_of_the_study(name)
 
 
 def test_what_the_study_writes_is_read_again() -> None:

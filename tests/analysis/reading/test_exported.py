@@ -19,7 +19,8 @@ from analysis.reading.load import StudyRecord, load_study
 from analysis.reading.study_times import StudyTimes
 from analysis.reading.trials import TRIAL_COLUMNS, trials_frame
 from analysis.report import make_curves, make_tables
-from analysis.schema import MODELS, PHASES, STATUSES, STUDY_STATUSES, StudyDataError, parse_study
+from analysis.schema import MODELS, StudyDataError, parse_study
+from contract.names import PHASES, STATUSES, STUDY_STATUSES
 
 STUDIES = (
     "full", "variants", "one-seed", "one-model", "empty", "searching", "broken", "stopped",

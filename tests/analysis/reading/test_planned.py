@@ -1,18 +1,11 @@
 import pytest
 
-from analysis.reading.planned import planned_arms, space_levels
+from analysis.reading.planned import planned_arms
 from analysis.schema import StudyDataError, StudyInfo, parse_study
 
 
 def info(**config: object) -> StudyInfo:
     return parse_study({"config": config}, name="s", status="finished")
-
-
-def test_levels_are_read_as_written() -> None:
-    assert space_levels("w1=0.01..0.5, lr ,label_frac=0.01/0.1/1,reconstruct_on=all/annotated") == {
-        "w1": (), "lr": (), "label_frac": ("0.01", "0.1", "1"),
-        "reconstruct_on": ("all", "annotated"),
-    }  # fmt: skip
 
 
 def test_every_model_stands_at_every_fraction() -> None:

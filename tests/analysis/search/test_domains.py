@@ -6,6 +6,7 @@ import pytest
 from analysis.reading.load import load_study
 from analysis.schema import StudyDataError
 from analysis.search.domains import Domain, parse_domains, searched_domains
+from contract.space import parse_space
 
 
 def test_ranges_and_levels_are_read_and_factors_passed_over() -> None:
@@ -18,8 +19,7 @@ def test_ranges_and_levels_are_read_and_factors_passed_over() -> None:
 
 @pytest.mark.parametrize("text", ["w1=0.01..0.5,lr=0.0001..0.01", "w1=0/0.1/0.25,lr=0.001/1"])
 def test_domains_are_those_that_the_study_writes(text: str) -> None:
-    space = pytest.importorskip("study.space")
-    written = space.parse_space(text)
+    written = parse_space(text)
     for domain, varied in zip(
         parse_domains(",".join(v.text for v in written), "demo"), written, strict=True
     ):

@@ -2,14 +2,12 @@ import csv
 import io
 
 import numpy as np
-import pytest
 
 from analysis.tables.confusion_differences import confusion_differences
 from analysis.tables.confusion_files import (
     class_tables,
     confusion_table,
     difference_table,
-    fraction_text,
     pooled_over,
 )
 from analysis.tables.confusion_tables import ConfusionTable
@@ -92,10 +90,3 @@ def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
     plain = texts["confusion_urec_minus_unet"]
     assert plain.csv == texts["confusion_urec_minus_unet_f1.00"].csv
     assert list(class_tables((), ())) == []
-
-
-@pytest.mark.parametrize(
-    ("fraction", "text"), [(1.0, "1.00"), (0.1, "0.10"), (0.005, "0.005"), (0.02, "0.02")]
-)
-def test_fraction_is_written_as_in_trial_keys(fraction: float, text: str) -> None:
-    assert fraction_text(fraction) == text

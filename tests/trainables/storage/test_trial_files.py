@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.names import RESULT
 from trainables.storage.store import Store
-from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, RESULT, TrialFiles
+from trainables.storage.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT, TrialFiles
 
 
 @pytest.fixture(autouse=True)

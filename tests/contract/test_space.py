@@ -2,12 +2,12 @@
 
 import pytest
 
-from study.space import PARAMETERS, Varied, parse_space
-from trainables.errors import ConfigError
+from contract.parameters import PARAMETERS
+from contract.space import SpaceError, Varied, Written, parse_space, split_space
 
 
 def error_of(text: str) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SpaceError) as caught:
         parse_space(text)
     message = str(caught.value)
     assert "\n" not in message
@@ -135,3 +135,13 @@ def test_a_factor_is_never_searched():
 
 def test_repeated_levels_are_refused():
     assert "label_frac must differ" in error_of("label_frac=0.1/0.10/1")
+
+
+def test_parts_are_split_as_they_are_written():
+    """A reader of records checks nothing: names may be of another version."""
+    assert split_space("w1=0.01..0.5, lr ,dropout = a / 0.10 ,x=1..2..3") == (
+        Written(name="w1", ends=("0.01", "0.5")),
+        Written(name="lr"),
+        Written(name="dropout", levels=("a", "0.10")),
+        Written(name="x", ends=("1", "2", "3")),
+    )

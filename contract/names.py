@@ -1,0 +1,115 @@
+"""Names that a study writes and its readers look for: states, files, artifacts, trial keys."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from typing import Final
+
+PHASES: Final = ("search", "confirm")
+"""A search trial tries hyperparameters, a confirmation trial repeats the chosen ones."""
+STATUSES: Final = ("running", "finished", "failed", "pruned", "stopped")
+"""Of a trial: `pruned` is a search trial that its arm's other trials outdid, ended early for
+good; `stopped` was interrupted and will be continued."""
+OPEN_STATUSES: Final = ("running", "stopped")
+"""Of a trial, or of a study, that has not ended."""
+STUDY_STATUSES: Final = ("running", "finished", "stopped", "failed")
+"""Of a study; `failed` stands in older records alone."""
+
+SELECT_SCORES: Final = ("mean_f1", "miou", "oa")
+"""Validation scores by which a study may select, `select/<score>` in MLflow."""
+TIME_PARTS: Final = (
+    "start",
+    "data",
+    "forward_backward",
+    "validation",
+    "checkpoint",
+    "report",
+    "test",
+    "record",
+    "trace",
+)
+"""Parts of a trial whose wall seconds are measured where a study is profiled, in their order,
+`time/<part>_s` in MLflow. `start` runs from the hand-out by the driver to the first step, and
+`trace` is what writing one takes."""
+
+MANIFEST: Final = "study.yaml"
+"""The resolved configuration and provenance of a study, in its folder and in its run."""
+BUDGETS: Final = "budgets"
+"""Folder beside it: a manifest and a picture of each annotation budget."""
+TEST_TILES: Final = "test_tiles"
+"""Folder beside it: `<tile>.jpg` and `<tile>_reference.png` (`file_stem`)."""
+TRIALS: Final = "trials"
+"""Folder beside it, and place in the storage: one folder per trial, named by its key."""
+
+RESULT: Final = "result.json"
+"""Of a trial that finished, in its folder and in its run, as are all that follow."""
+CONFUSION: Final = "confusion.json"
+"""The integer confusion matrix of every test tile."""
+PICTURE: Final = "picture.png"
+"""Crops of test tiles beside what the trial made of them."""
+TRACEBACK: Final = "traceback.txt"
+"""Of a trial that failed."""
+MAPS: Final = "maps"
+"""Folder of maps of the test tiles: `<tile>.png` and `<tile>_reconstruction.jpg` (`file_stem`)."""
+MODEL_FILE: Final = "model.pt"
+"""The trained network, in the folder of a confirmation trial."""
+TRIAL_FOLDER_TAG: Final = "trial_folder"
+"""Tag of a trial's run: absolute path of the folder it wrote to."""
+
+_KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")
+_LONGEST: Final = 120
+
+
+def fraction_text(fraction: float) -> str:
+    """At least two decimals and as many as the number has: 0.1 -> `0.10`, 0.005 -> `0.005`."""
+    return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
+
+
+def arm_name(variant: str, label_frac: float) -> str:
+    """`urec-f0.10`: unique in a study."""
+    return f"{variant}-f{fraction_text(label_frac)}"
+
+
+def search_key(arm: str, number: int) -> str:
+    """Key of a search trial: `search-urec-f0.10-t003`.
+
+    Args:
+        arm: As from `arm_name`.
+        number: Place in the arm's search, from 0.
+    """
+    return f"search-{arm}-t{number:03d}"
+
+
+def confirm_key(arm: str, seed: int) -> str:
+    """Key of a confirmation trial: `confirm-urec-f0.10-s2`."""
+    return f"confirm-{arm}-s{seed}"
+
+
+def search_number(key: str) -> int:
+    """Of a key such as `search-urec-f0.10-t003` the 3; -1 for other keys."""
+    prefix, _, digits = key.rpartition("-t")
+    return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
+
+
+def budget_stem(seed: int, label_frac: float) -> str:
+    """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`."""
+    return f"s{seed}-f{fraction_text(label_frac)}"
+
+
+def file_stem(tile: str) -> str:
+    """The name of a tile as it stands in file names, URLs and artifact paths.
+
+    Letters and digits of ASCII, "-", "_" and "." (not at the front) stay; every other byte of
+    its UTF-8 becomes "~" and two hex digits. A long name is cut and gets its checksum, so that
+    different tiles keep different names.
+    """
+    parts = [
+        one if one in _KEPT else "".join(f"~{byte:02X}" for byte in one.encode()) for one in tile
+    ]
+    if parts and parts[0] == ".":
+        parts[0] = "~2E"
+    stem = "".join(parts)
+    if len(stem) <= _LONGEST:
+        return stem
+    return f"{stem[:_LONGEST]}~{hashlib.sha256(tile.encode()).hexdigest()[:16]}"
