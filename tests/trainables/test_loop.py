@@ -21,8 +21,7 @@ from trainables.data.budget_units import Unit
 from trainables.data.pixel_set import mask_strips, pack_pixels
 from trainables.data.scaling import uint8_scaling
 from trainables.data.spec import IGNORE_INDEX
-from trainables.data.tileset import Tile
-from trainables.data.tileset import pack_tiles
+from trainables.data.tileset import Tile, pack_tiles
 from trainables.errors import DataError
 from trainables.inference import predict_logits
 from trainables.loop import TrainingData, train
