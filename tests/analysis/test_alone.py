@@ -129,7 +129,7 @@ def test_report_is_made_where_only_the_extra_is_installed(exported: Path, tmp_pa
     """A virtual environment, pip, the project without its dependencies, and the command."""
     copy = tmp_path / "project"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
-    for part in ("analysis", "study", "trainables"):
+    for part in ("contract", "analysis", "study", "trainables"):
         shutil.copytree(ROOT / part, copy / part, ignore=ignored)
     for part in ("pyproject.toml", "README.md", "LICENSE", "run_study.py"):
         shutil.copy(ROOT / part, copy / part)
