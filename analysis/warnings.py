@@ -98,7 +98,7 @@ def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
 def _data_notes(record: StudyRecord) -> Iterator[str]:
     """What was odd about the files when they were read."""
     notes = (record.info.document.get("dataset") or {}).get("notes") or ()
-    return (f"Of the data: {note}." for note in notes)
+    return (f"In the data: {note}." for note in notes)
 
 
 def _budget_warnings(record: StudyRecord) -> Iterator[str]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from analysis.reading.load import load_study
 from analysis.statistics.scores import score_trials
 from analysis.warnings import warnings
@@ -51,3 +53,12 @@ def test_stopped_study_says_so_and_counts_what_is_open(store: str) -> None:
     assert "stopped before its end" in found
     assert "3 of 7 trials have not ended" in found
     assert "Fewer seeds" not in found
+
+
+def test_what_was_odd_about_the_files_is_told(store: str) -> None:
+    record = load_study("full", store)
+    document = dict(record.info.document)
+    dataset = {**(document.get("dataset") or {}), "notes": ["band dem holds -9999 in 7 pixels"]}
+    info = replace(record.info, document={**document, "dataset": dataset})
+    found = warnings(replace(record, info=info), score_trials(record))
+    assert found == ("In the data: band dem holds -9999 in 7 pixels.",)
