@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from contract.artifact_uri import local_folder
 from contract.logins import TrackingUri
 from trainables.errors import ConfigError
 
@@ -28,7 +28,7 @@ def check_artifact_root(root: str, uri: TrackingUri, name: str) -> None:
     Raises:
         ConfigError: With the path, whose it is and what to do.
     """
-    folder = folder_of(root)
+    folder = local_folder(root)
     if folder is None:
         return
     try:
@@ -59,7 +59,7 @@ def artifact_root_note(root: str, uri: TrackingUri) -> str | None:
     Returns:
         The note; None where the server stores artifacts itself, or runs here.
     """
-    folder = folder_of(root)
+    folder = local_folder(root)
     host = urlsplit(uri).hostname if uri.is_server else None
     if folder is None or host is None or (folder.parent.exists() and _is_here(host)):
         return None
@@ -67,16 +67,6 @@ def artifact_root_note(root: str, uri: TrackingUri) -> str | None:
         f"artifacts are written to {folder} on this machine, since the server {uri} gives that "
         f"path of its own; they reach it only where both share the folder. Otherwise, {_ADVICE}"
     )
-
-
-def folder_of(artifact_uri: str) -> Path | None:
-    """The folder behind an artifact root; None where it is no path."""
-    parts = urlsplit(artifact_uri)
-    if parts.scheme == "":
-        return Path(artifact_uri)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(unquote(parts.path))
-    return None
 
 
 def _is_here(host: str) -> bool:

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from analysis.reading.store import answering, open_store
+from contract.artifact_uri import local_folder
 
 
 def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) -> bytes | None:
@@ -38,16 +38,6 @@ def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) 
             return None
         with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
             return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
-
-
-def local_folder(artifact_uri: str) -> Path | None:
-    """The folder behind an artifact URI; None if it is not on this machine's disk."""
-    parsed = urlparse(artifact_uri)
-    if parsed.scheme == "":
-        return Path(artifact_uri)
-    if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
-        return Path(unquote(parsed.path))
-    return None
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.artifact_uri import local_folder
 from contract.logins import TrackingUri
-from study.artifact_root import artifact_root_note, check_artifact_root, folder_of
+from study.artifact_root import artifact_root_note, check_artifact_root
 from trainables.errors import ConfigError
 
 ELSEWHERE = TrackingUri("http://192.0.2.7:5000")
@@ -35,7 +36,7 @@ def test_root_of_the_server_s_machine_is_one_line_that_says_whose_it_is_and_what
 
 @pytest.mark.parametrize("root", ["mlflow-artifacts:/7", "s3://bucket/7", "gs://b/7", "http://h/7"])
 def test_root_that_is_no_path_is_for_others_to_check(root):
-    assert folder_of(root) is None
+    assert local_folder(root) is None
     check_artifact_root(root, ELSEWHERE, "s")
     assert artifact_root_note(root, ELSEWHERE) is None
 
@@ -62,6 +63,6 @@ def test_a_server_in_a_container_or_behind_a_tunnel_is_told_as_one_elsewhere(tmp
 
 
 def test_folder_behind_a_root():
-    assert folder_of("/a%20b") == Path("/a%20b")
-    assert folder_of("file:///a%20b") == Path("/a b")
-    assert folder_of("file://other/a") is None
+    assert local_folder("/a%20b") == Path("/a%20b")
+    assert local_folder("file:///a%20b") == Path("/a b")
+    assert local_folder("file://other/a") is None

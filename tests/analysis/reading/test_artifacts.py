@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from analysis.reading.artifacts import local_folder, read_artifact
+from analysis.reading.artifacts import read_artifact
+from contract.artifact_uri import local_folder
 
 BAR = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
