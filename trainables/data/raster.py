@@ -31,6 +31,7 @@ _IS_REAL: Final = re.compile(r"u?int\d+|float\d+")
 _MAX_KEPT: Final = 2**28
 """Values of a turned picture that are held in memory."""
 _SAME_FLOAT: Final = 2 * float(np.finfo(np.float32).eps)
+"""Relative difference below which a fraction is the nodata value, as in GDAL."""
 
 _GDAL_OPTIONS: Final = {
     "GDAL_CACHEMAX": CACHE_MIB,

@@ -27,6 +27,7 @@ from trainables.errors import DataError
 STRIP_PX: Final = 2**23
 """Pixels of a file that are decoded at a time; fewer of an image with many bands."""
 _BANDS_OF_STRIP: Final = 4
+"""Bands up to which a strip has so many pixels; with twice as many it has half."""
 
 _PLACEHOLDERS: Final = np.array(
     [

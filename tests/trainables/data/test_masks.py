@@ -322,3 +322,15 @@ def test_masks_of_single_bands_hide_too(tmp_path):
     mask, problem = read(file)
     assert problem is None
     assert np.array_equal(mask, np.where(VALUES == 1, 1, UNKNOWN))
+
+
+def test_nodata_that_the_masks_own_mask_hides_is_no_class_to_be_told_of(tmp_path):
+    shown = np.where(VALUES == 1, 255, 0).astype(np.uint8)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        file = write(tmp_path / "m.tif", VALUES, nodata=0)
+        with rasterio.open(file, "r+") as target:
+            target.write_mask(shown)
+    with open_file(file) as raster:
+        reader = MaskReader(raster, BY_VALUE, file)
+        assert np.array_equal(reader.read(0, 3), np.where(VALUES == 1, 1, UNKNOWN))
+        assert reader.nodata_classes == set()
