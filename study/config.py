@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from contract.logins import TrackingUri
+from contract.names import TRIALS
 from contract.space import SpaceError, Varied, parse_space
 from study.config_checks import (
     check_choice,
@@ -163,6 +164,11 @@ class StudyConfig:
     def folder(self) -> Path:
         """Where the study writes."""
         return Path(self.output) / self.name
+
+    @property
+    def trials_folder(self) -> Path:
+        """Folder of the trials' folders, absolute."""
+        return (self.folder / TRIALS).resolve()
 
     def to_plain(self) -> dict[str, Any]:
         """Flat dictionary that `--config` reads back: options and training fields together.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,11 +22,6 @@ from trainables.trace import find_trace
 
 HandOut = Callable[[TrialConfig], dict[str, Any]]
 """Turns a trial into everything its process is given."""
-
-
-def trials_folder(config: StudyConfig) -> Path:
-    """Folder of the trials' folders, absolute."""
-    return (config.folder / TRIALS).resolve()
 
 
 def study_store(config: StudyConfig) -> Store | None:
@@ -61,7 +55,7 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
     mapped_seed = confirm_seeds(config)[0]  # of the first repeat alone: maps take disk
     # The first that is handed out is traced, also when it is handed out again.
     traced: str | None = None
-    is_traced = not config.profile or find_trace(trials_folder(config)) is not None
+    is_traced = not config.profile or find_trace(config.trials_folder) is not None
     bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
 
     def hand_out(trial: TrialConfig) -> dict[str, Any]:
@@ -80,7 +74,7 @@ def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots:
             "scaling": scaling,
             "classes": classes,
             "exclude_from_mean": excluded,
-            "folder": str(trials_folder(config) / trial.key),
+            "folder": str(config.trials_folder / trial.key),
             "store": None if store is None else store.at(TRIALS, trial.key),
             "workers": config.worker_range,
             "cpus": config.cpus,

@@ -18,7 +18,7 @@ from study.database_copy import (
     replace_database,
 )
 from study.outcomes import FAILED, FAILURES, PRUNED, read_outcome
-from study.session_times import TIMES, parse_sessions, read_sessions
+from study.session_file import TIMES, parse_sessions, read_sessions
 from trainables.data.node_tiles import remove_tiles
 from trainables.errors import ConfigError
 from trainables.files import write_atomically

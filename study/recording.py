@@ -15,7 +15,6 @@ from contract.tracking_store import limit_client, resolve, store_failures
 from study.config import StudyConfig
 from study.delivery import Delivery, now_ms
 from study.errors import StudyHaltedError
-from study.hand_out import trials_folder
 from study.outcomes import ended_trials
 from study.provenance import current_commit
 from study.record import StudyRecord, check_store
@@ -121,7 +120,7 @@ def repair(
 
     with store_failures(refused_again):
         record, runs = _open_records(config)
-        for folder, outcome in ended_trials(trials_folder(config)):
+        for folder, outcome in ended_trials(config.trials_folder):
             runs.add(folder, outcome, now_ms())
         record.log_times(times, now_ms())
         record.close(num_failed)

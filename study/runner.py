@@ -14,12 +14,13 @@ from ray import tune
 
 from contract.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST, MODEL_FILE, TRIALS
+from study.arm_search import ArmSearch
 from study.arms import Arm, arm_of, longest_first, num_trials, plan_arms
 from study.config import StudyConfig
 from study.databases import create_optuna_database
 from study.delivery import now_ms
 from study.errors import StudyHaltedError, is_disk_full
-from study.hand_out import make_hand_out, study_store, trials_folder
+from study.hand_out import make_hand_out, study_store
 from study.machines import Machines, machines_of
 from study.mirror import DATABASE, Mirror
 from study.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
@@ -34,8 +35,9 @@ from study.preparation import Budgets, budget_warnings, prepare, resolve_steps
 from study.progress import ProgressCallback
 from study.quota import keep_best_model
 from study.recording import delivering, open_records, open_tracking, repair, tracking_uri, wait_for
-from study.searcher import ArmSearch, StudySearcher
-from study.session_times import TIMES, SessionTimes
+from study.searcher import StudySearcher
+from study.session_file import TIMES
+from study.session_times import SessionTimes
 from study.study_outcome import StudyOutcome
 from study.tracking import TrackingCallback
 from study.tuning import run_with_tune
@@ -123,7 +125,7 @@ def _run_trials(
     times: SessionTimes,
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
-    uri, trials = tracking_uri(config), trials_folder(config)
+    uri, trials = tracking_uri(config), config.trials_folder
     record, runs = open_records(config)
     for note in record.notes:
         _say(f"note: {note}")
@@ -205,12 +207,12 @@ def _after_trial(
 
 
 def _keep_best_model(config: StudyConfig, arm: Arm, mirror: Mirror) -> None:
-    for key in keep_best_model(config, arm, trials_folder(config)):
+    for key in keep_best_model(config, arm, config.trials_folder):
         mirror.drop(key, MODEL_FILE)
 
 
 def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
-    trials = trials_folder(config)
+    trials = config.trials_folder
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database = create_optuna_database((config.folder / DATABASE).resolve())
     return [

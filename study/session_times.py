@@ -7,11 +7,10 @@ is how long the command ran, how long its slots held a trial, and what the drive
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,36 +18,13 @@ from ray.tune import Callback
 
 from study.delivery import Delivery
 from study.hand_out import HandOut
+from study.session_file import TIMES, Session, read_sessions
 from study.timed_callback import TimedCallback
 from trainables.config import TrialConfig
-from trainables.errors import ConfigError
 from trainables.files import write_atomically
 
-TIMES: Final = "times.json"
 _SAVE_EVERY_S: Final = 10.0
 """A driver that is killed loses so much of its session's times."""
-
-
-@dataclass(kw_only=True)
-class Session:
-    """The times of one session, in seconds."""
-
-    slots: int
-    """Trials at once, as counted at its start."""
-    wall_s: float = 0.0
-    """From the start of the command's work."""
-    before_s: float = 0.0
-    """Of these, up to the first hand-out of a trial."""
-    slot_before_s: float = 0.0
-    """Slots times `before_s`."""
-    slot_s: float = 0.0
-    """Slots times wall seconds; where more trials ran than slots were counted, as many."""
-    trial_s: float = 0.0
-    """In which slots held a trial, from its hand-out until the driver saw its end."""
-    tracking_s: float = 0.0
-    """Of the thread that sends records to MLflow, while it sends; beside the trials."""
-    callback_s: float = 0.0
-    """Of the driver in Tune's callbacks; beside the trials."""
 
 
 _NAMES: Final = tuple(field.name for field in fields(Session))
@@ -172,35 +148,3 @@ class SessionTimes:
         if time.perf_counter() - self._saved_at >= _SAVE_EVERY_S:
             self._tick()
             self.save()
-
-
-def read_sessions(path: Path) -> list[Session]:
-    """Sessions that were measured before; none where there is no file.
-
-    Raises:
-        ConfigError: If the file is damaged.
-    """
-    return parse_sessions(path.read_bytes(), str(path)) if path.exists() else []
-
-
-def parse_sessions(content: bytes, where: str) -> list[Session]:
-    """Sessions from the content of their file.
-
-    Args:
-        content: JSON.
-        where: The file, for messages.
-
-    Raises:
-        ConfigError: If it is anything else than times of sessions.
-    """
-    try:
-        sessions = [Session(**one) for one in json.loads(content)["sessions"]]
-        numbers = [value for one in sessions for value in asdict(one).values()]
-        if not all(math.isfinite(value) and value >= 0 for value in numbers):
-            raise ValueError(numbers)
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(
-            f"the times of earlier sessions must be as --profile wrote them, got damage in "
-            f"{where}; remove the file to go on without them"
-        ) from None
-    return sessions

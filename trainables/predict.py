@@ -288,8 +288,3 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     add("--tracking-uri", metavar="URI", help=f"MLflow; default: {DEFAULT_TRACKING_URI}")
     return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    open_output()
-    sys.exit(main())

@@ -23,7 +23,7 @@ from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.hand_out import make_hand_out
 from study.preflight import find_dataset, read_data
 from study.preparation import prepare
-from study.session_times import TIMES
+from study.session_file import TIMES
 from study.slots import find_slots
 from trainables.data.annotation import Budget, draw_budget
 from trainables.loop import TrainingData

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from analysis.reading.study_times import StudyTimes, study_times
-from study.session_times import TIMES, Session, SessionTimes, read_sessions
+from study.session_file import TIMES, Session, read_sessions
+from study.session_times import SessionTimes
 from study.timed_callback import TimedCallback
 from trainables.errors import ConfigError
 
