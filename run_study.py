@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from contract.logins import hide_logins
+from contract.mlflow_store.logins import hide_logins
 from contract.terminal import open_output
-from study.cli import parse_arguments
 from study.errors import StudyHaltedError
-from study.study_outcome import StudyOutcome
+from study.settings.command_line import parse_arguments
+from study.trials.study_outcome import StudyOutcome
 from trainables.errors import ConfigError, DataError
 
 
@@ -17,11 +17,11 @@ def main(arguments: list[str]) -> int:
     try:
         config, dry_run = parse_arguments(arguments)
         if dry_run:
-            from study.plan import plan_text
+            from study.estimate.plan import plan_text
 
             print(plan_text(config))
             return 0
-        from study.preflight import find_dataset
+        from study.design.preflight import find_dataset
 
         if config.data is not None:
             find_dataset(config)  # refused before Ray and MLflow, which take seconds to import
@@ -47,10 +47,10 @@ def _refuse(text: str, status: int) -> int:
 
 def report(outcome: StudyOutcome) -> int:
     """Make the report of a study that has ended and print the comparison; the exit status."""
-    from analysis.report import make_report
-    from analysis.schema import StudyDataError
+    from analysis.page.report import make_report
+    from analysis.reading.schema import StudyDataError
     from analysis.tables.comparison import comparison_text
-    from study.record import attach_report
+    from study.mlflow_runs.study_run import attach_report
 
     folder = outcome.folder / "report"
     try:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.reading.store import UnknownStudyError
-from analysis.report import (
+from analysis.findings.workers import InThisProcess, worker_processes
+from analysis.page.report import (
     ReportPaths,
     make_curves,
     make_export,
@@ -15,10 +15,10 @@ from analysis.report import (
     make_report,
     make_tables,
 )
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
+from analysis.reading.sources.store import UnknownStudyError
 from analysis.tables.comparison import comparison_text
-from analysis.workers import InThisProcess, worker_processes
-from contract.logins import hide_logins
+from contract.mlflow_store.logins import hide_logins
 from contract.terminal import open_output
 
 COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {

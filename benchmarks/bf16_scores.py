@@ -30,12 +30,12 @@ from timing import (
     write_json,
 )
 
-from study.arms import Arm, confirm_trial, plan_arms
-from study.config import StudyConfig, build_config
-from study.preflight import StudyData, find_dataset, read_data
-from study.presets import PRESETS
-from trainables.data.annotation import draw_budget
-from trainables.loop import TrainingData
+from study.design.arms import Arm, confirm_trial, plan_arms
+from study.design.preflight import StudyData, find_dataset, read_data
+from study.settings.config import StudyConfig, build_config
+from study.settings.presets import PRESETS
+from trainables.data.budgets.annotation import draw_budget
+from trainables.training.loop import TrainingData
 
 _PRECISIONS = ("fp32", "bf16")
 _LEVEL = 0.95

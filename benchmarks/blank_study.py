@@ -9,8 +9,8 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from contract.sqlite_address import sqlite_url
-from study.config import StudyConfig, build_config
+from contract.mlflow_store.sqlite_address import sqlite_url
+from study.settings.config import StudyConfig, build_config
 
 _SIDE_PX = 64
 

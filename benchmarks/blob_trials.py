@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.config import TrainingConfig, TrialConfig
-from trainables.data.annotation import draw_budget
-from trainables.data.budget_units import Unit
-from trainables.data.scaling import uint8_scaling
-from trainables.data.tileset import Tile, pack_tiles
-from trainables.loop import TrainingData, TrainResult, train
-from trainables.processes import keep_freed_memory
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.data.tilesets.tileset import Tile, pack_tiles
+from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.settings.processes import keep_freed_memory
+from trainables.training.loop import TrainingData, TrainResult, train
 
 NUM_CLASSES = 6
 TRIAL_VARIABLES = {"MALLOC_ARENA_MAX": "1"}
-"""Of a process that runs trials, as `study.cluster` sets them."""
+"""Of a process that runs trials, as `study.machines.cluster` sets them."""
 
 _BLOB_PX = 24
 """About the size of a blob."""

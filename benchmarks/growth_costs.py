@@ -19,15 +19,15 @@ from blob_trials import (
 )
 from growth_chart import Expected
 
-from trainables.config import TrialConfig
-from trainables.data.annotation import draw_budget
-from trainables.data.budget_units import Unit
-from trainables.data.positions import GridPositions, RandomPositions
-from trainables.data.scaling import uint8_scaling
-from trainables.data.tileset import TileSet, pack_tiles
-from trainables.evaluation import evaluate_tiles
-from trainables.loop import TrainingData
-from trainables.models.build import build_model
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.patches.positions import GridPositions, RandomPositions
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.data.tilesets.tileset import TileSet, pack_tiles
+from trainables.evaluation.evaluate import evaluate_tiles
+from trainables.networks.build import build_model
+from trainables.settings.config import TrialConfig
+from trainables.training.loop import TrainingData
 
 Runs = Mapping[float, Callable[[], float]]
 """By size: does the work once and returns its wall seconds."""

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainables.config import TrainingConfig, TrialConfig
-from trainables.data.annotation import draw_budget
-from trainables.data.budget_units import Unit
-from trainables.data.scaling import uint8_scaling
-from trainables.data.tileset import Tile, pack_tiles
-from trainables.loop import TrainingData, train
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.data.tilesets.tileset import Tile, pack_tiles
+from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.training.loop import TrainingData, train
 
 _NUM_CLASSES = 6
 _WARM_UP_STEPS = 5

@@ -36,7 +36,7 @@ from timing import (
     write_json,
 )
 
-from contract.sqlite_address import sqlite_url
+from contract.mlflow_store.sqlite_address import sqlite_url
 
 _ROOT = Path(__file__).parents[1]
 _NAME = "timed"
@@ -219,8 +219,8 @@ def lap(name):
     print(f"  {name:32} {now - last:5.1f} s CPU")
     last = now
 name, uri, out = sys.argv[1:]
-from analysis.reading.load import load_study
-from analysis.report import make_report
+from analysis.reading.sources.load import load_study
+from analysis.page.report import make_report
 lap("import analysis")
 import mlflow.tracking
 lap("import mlflow")

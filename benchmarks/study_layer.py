@@ -43,7 +43,7 @@ _GOAL_RATIO = 1.2
 
 
 def no_op_trial(handed: dict[str, Any]) -> None:
-    """In the place of `trainables.trial.run_trial`: records an outcome without training."""
+    """In the place of `trainables.trial.run.run_trial`: records an outcome without training."""
     from ray import tune
 
     trial = handed["trial"]
@@ -74,7 +74,7 @@ def run_one(num_trials: int, cprofile: str | None) -> dict[str, float]:
     from blank_study import blank_config
 
     import study.runner
-    import study.tuning
+    import study.tune.tuning
 
     asked: list[float] = []
     usual = study.runner.StudySearcher.suggest
@@ -83,7 +83,7 @@ def run_one(num_trials: int, cprofile: str | None) -> dict[str, float]:
         asked.append(time.perf_counter())
         return usual(self, trial_id)
 
-    study.tuning.run_trial = no_op_trial
+    study.tune.tuning.run_trial = no_op_trial
     study.runner.StudySearcher.suggest = suggest  # type: ignore[method-assign]
     per_arm = num_trials // _NUM_ARMS
     seeds = max(1, per_arm // 5)

@@ -28,7 +28,7 @@ from timing import (
     write_json,
 )
 
-from contract.sqlite_address import sqlite_url
+from contract.mlflow_store.sqlite_address import sqlite_url
 
 _GOAL = 1.15
 _PARTS = ("perf/train_s", "perf/eval_s", "perf/test_s")
@@ -38,10 +38,10 @@ def run_one(arguments: list[str]) -> dict[str, float]:
     """The command in this process; seconds of its parts."""
     start = time.perf_counter()
     import run_study
-    from study.cli import parse_arguments
-    from study.preflight import find_dataset
+    from study.design.preflight import find_dataset
+    from study.machines.slots import find_slots
     from study.runner import run_study as run
-    from study.slots import find_slots
+    from study.settings.command_line import parse_arguments
 
     with tempfile.TemporaryDirectory() as folder:
         uri = sqlite_url(Path(folder) / "mlflow.db")

@@ -45,8 +45,8 @@ from timing import (
 )
 from torch import nn
 
-from trainables.inference import evaluate_tile, predict_logits
-from trainables.models.build import build_model
+from trainables.evaluation.inference import evaluate_tile, predict_logits
+from trainables.networks.build import build_model
 
 _WINDOW_PX, _STEP_PX = 256, 128
 _REFERENCE = "reference"

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import ray
 
-from trainables.config import TrainingConfig, TrialConfig
-from trainables.data.annotation import draw_budget
-from trainables.data.budget_units import Unit
-from trainables.data.scaling import uint8_scaling
-from trainables.data.tileset import Tile, TileSet, pack_tiles
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.data.tilesets.tileset import Tile, TileSet, pack_tiles
+from trainables.settings.config import TrainingConfig, TrialConfig
 
 _SIDE_PX = 2048
 _NUM_CLASSES = 3
@@ -43,7 +43,7 @@ class Trial:
 
     def run(self, handed: dict[str, Any]) -> float:
         """Largest USS while the trial runs, MiB."""
-        from trainables import trial
+        from trainables.trial import run as trial
 
         trial.tune.report = lambda row: None  # no Tune around it
         peak, done = [0.0], threading.Event()

@@ -12,15 +12,15 @@ from blob_trials import NUM_CLASSES, enter_trial_process, training_data, trial_c
 from reference_loop import Patches, ReferenceLoop, ReferenceUREC, copy_weights
 from torch import Tensor
 
-from trainables.data.positions import GridPositions
-from trainables.data.sampler import Batch
+from trainables.data.patches.positions import GridPositions
+from trainables.data.patches.sampler import Batch
+from trainables.networks.build import build_model
+from trainables.settings.process_group import ALONE
+from trainables.settings.seeds import torch_generator
 
 # Of the loop alone: network, optimiser and sampler are to be what a trial has, now and later.
-from trainables.loop import TrainingData, _build_sampler, _new_state
-from trainables.models.build import build_model
-from trainables.ranks import ALONE
-from trainables.seeds import torch_generator
-from trainables.step import Step, Terms
+from trainables.training.loop import TrainingData, _build_sampler, _new_state
+from trainables.training.step import Step, Terms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,11 +50,11 @@ def no_op(handed: dict[str, Any]) -> None:
 
 def noted_trial(handed: dict[str, Any]) -> None:
     """`run_trial`, which notes its first step and its end."""
-    import trainables.step
-    from trainables.trial import run_trial
+    import trainables.training.step
+    from trainables.trial.run import run_trial
 
     file = str(Path(handed["folder"]).parent.parent / "moments.txt")
-    usual = trainables.step.Step.take
+    usual = trainables.training.step.Step.take
     taken: list[bool] = []
 
     def take(self: Any, batch: Any) -> Any:
@@ -63,11 +63,11 @@ def noted_trial(handed: dict[str, Any]) -> None:
         taken.append(True)
         return usual(self, batch)
 
-    trainables.step.Step.take = take  # type: ignore[method-assign]
+    trainables.training.step.Step.take = take  # type: ignore[method-assign]
     try:
         run_trial(handed)
     finally:
-        trainables.step.Step.take = usual  # type: ignore[method-assign]
+        trainables.training.step.Step.take = usual  # type: ignore[method-assign]
         note(file, "end")
 
 
@@ -102,10 +102,10 @@ def run_study(num_trials: int) -> float:
     """Median gap of the trials of a study."""
     from blank_study import blank_config
 
-    import study.tuning
+    import study.tune.tuning
     from study.runner import run_study as run
 
-    study.tuning.run_trial = noted_trial
+    study.tune.tuning.run_trial = noted_trial
     with tempfile.TemporaryDirectory() as folder:
         config = blank_config(
             Path(folder),

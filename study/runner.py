@@ -12,36 +12,43 @@ import ray
 from mlflow.exceptions import MlflowException
 from ray import tune
 
-from contract.logins import hide_logins
+from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST, MODEL_FILE, TRIALS
-from study.arm_search import ArmSearch
-from study.arms import Arm, arm_of, longest_first, num_trials, plan_arms
-from study.config import StudyConfig
-from study.databases import create_optuna_database
-from study.delivery import now_ms
-from study.errors import StudyHaltedError, is_disk_full
-from study.hand_out import make_hand_out, study_store
-from study.machines import Machines, machines_of
-from study.mirror import DATABASE, Mirror
-from study.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
-from study.preflight import (
+from study.design.arms import Arm, arm_of, longest_first, num_trials, plan_arms
+from study.design.preflight import (
     StudyData,
     check_output,
     find_dataset,
     lock_study,
     read_data,
 )
-from study.preparation import Budgets, budget_warnings, prepare, resolve_steps
-from study.progress import ProgressCallback
-from study.quota import keep_best_model
-from study.recording import delivering, open_records, open_tracking, repair, tracking_uri, wait_for
-from study.searcher import StudySearcher
-from study.session_file import TIMES
-from study.session_times import SessionTimes
-from study.study_outcome import StudyOutcome
-from study.tracking import TrackingCallback
-from study.tuning import run_with_tune
-from trainables.trace import find_trace
+from study.design.preparation import Budgets, budget_warnings, prepare, resolve_steps
+from study.errors import StudyHaltedError, is_disk_full
+from study.machines.databases import create_optuna_database
+from study.machines.machines import Machines, machines_of
+from study.machines.session_file import TIMES
+from study.machines.storage_sync import DATABASE, Mirror
+from study.mlflow_runs.session import (
+    delivering,
+    open_records,
+    open_tracking,
+    repair,
+    tracking_uri,
+    wait_for,
+)
+from study.mlflow_runs.upload_queue import now_ms
+from study.search.arm_search import ArmSearch
+from study.settings.config import StudyConfig
+from study.trials.kept_models import keep_best_model
+from study.trials.study_outcome import StudyOutcome
+from study.trials.tasks import make_hand_out, study_store
+from study.tune.progress import ProgressCallback
+from study.tune.searcher import StudySearcher
+from study.tune.session_times import SessionTimes
+from study.tune.trial_callback import TrackingCallback
+from study.tune.tuning import run_with_tune
+from trainables.training.trace import find_trace
+from trainables.trial.folder.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from analysis.charts.chart import INK, PAPER, RULE, SVG_UNITS_PER_IN, Chart, panel_corners_in
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 
 
 @dataclass(frozen=True, kw_only=True)

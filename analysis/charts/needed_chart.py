@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.charts.chart import INK, PAPER, RULE, Chart
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.tables.answer_tables import needed_table
+from analysis.tables.answer.answer_tables import needed_table
 from analysis.wording import percent
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.wording import listed, percent

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.pictures.disagreement import FIRST_RIGHT, SECOND_RIGHT, Kinds
-from analysis.pictures.maps import ClassMap
+from analysis.pictures.maps.disagreement import FIRST_RIGHT, SECOND_RIGHT, Kinds
+from analysis.pictures.maps.maps import ClassMap
 
 MAX_SIDE_PX = 256
 CELLS = 4

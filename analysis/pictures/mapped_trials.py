@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.pictures.maps import (
+from analysis.pictures.maps.maps import (
     ClassMap,
     Picture,
     decode_classes,
@@ -18,12 +18,12 @@ from analysis.pictures.maps import (
     reference_content,
 )
 from analysis.pictures.trial_pictures import png_size
-from analysis.schema import MODELS, StudyDataError
+from analysis.reading.schema import MODELS, StudyDataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)

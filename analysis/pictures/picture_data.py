@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.pictures.crops import Crop
-from analysis.pictures.disagreement import (
+from analysis.pictures.maps.disagreement import (
     BOTH_RIGHT,
     BOTH_WRONG,
     FIRST_RIGHT,
@@ -20,8 +20,8 @@ from analysis.pictures.disagreement import (
     most_disagreeing,
     summed,
 )
-from analysis.pictures.maps import ClassMap, Picture
-from analysis.pictures.panels import (
+from analysis.pictures.maps.maps import ClassMap, Picture
+from analysis.pictures.maps.panels import (
     Panel,
     color_text,
     error_colors,
@@ -30,7 +30,7 @@ from analysis.pictures.panels import (
     map_uri,
     picture_uri,
 )
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.wording import MISSING, counted, percent
 
 MAX_TILES = 12

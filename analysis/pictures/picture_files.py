@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.pictures.maps import Picture
+from analysis.pictures.maps.maps import Picture
 from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
 from analysis.pictures.sheet_drawing import draw_sheet
 from analysis.pictures.sheets import (

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analysis.pictures.crops import CELLS, Counts, Crop, choose_crops, crop_side, deciding_counts
-from analysis.pictures.disagreement import TileDisagreement, kinds_of, tile_disagreement
 from analysis.pictures.mapped_trials import MappedArms, MappedStudy, find_maps
-from analysis.pictures.maps import ClassMap
+from analysis.pictures.maps.disagreement import TileDisagreement, kinds_of, tile_disagreement
+from analysis.pictures.maps.maps import ClassMap
 from analysis.pictures.picture_data import (
     MAX_MAP_PX,
     CropPictures,
     FractionPictures,
     PictureSection,
 )
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 
 def picture_section(record: StudyRecord, scores: pd.DataFrame) -> PictureSection | None:

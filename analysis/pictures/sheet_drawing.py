@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.charts.chart import INK, PAPER, RULE
-from analysis.pictures.maps import Picture
+from analysis.pictures.maps.maps import Picture
 from analysis.pictures.sheets import Cell, Sheet
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.pictures.maps import Picture
-from analysis.pictures.panels import (
+from analysis.pictures.maps.maps import Picture
+from analysis.pictures.maps.panels import (
     UNKNOWN_COLOR,
     WRONG,
     class_colors,
@@ -14,7 +14,7 @@ from analysis.pictures.panels import (
     kind_colors,
 )
 from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.wording import percent
 
 _NUM_TILE_COLUMNS = 4

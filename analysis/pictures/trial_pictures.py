@@ -7,13 +7,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from contract.names import BUDGETS, PICTURE, budget_stem
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.load import StudyRecord
+    from analysis.reading.sources.load import StudyRecord
 
 _WIDE_PICTURE = 1.8
 """Pictures wider than this times their height get a row of their own."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
 
 Confusion = NDArray[np.int64]
 

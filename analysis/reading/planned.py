@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from analysis.schema import MODELS, NETWORKS, StudyDataError, StudyInfo
+from analysis.reading.schema import MODELS, NETWORKS, StudyDataError, StudyInfo
 from contract.parameters import PARAMETERS
 from contract.space import split_space
 

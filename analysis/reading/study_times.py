@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import MODELS, NETWORKS, StudyDataError
+from analysis.reading.schema import MODELS, NETWORKS, StudyDataError
 from contract.names import PHASES, SELECT_SCORES, STATUSES, TIME_PARTS, search_number
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.reading.schema import MODELS
 from analysis.reading.trials import arms_of
-from analysis.schema import MODELS
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.importances import importances, predicted_share
 from analysis.search.search_table import ranked_trials, search_trials
@@ -20,7 +20,7 @@ from analysis.wording import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 MIN_TRIALS = 10
 """Finished trials of an arm. With 10, of which one hyperparameter alone makes the score, each

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 MIN_SPAN = 0.05
 """Least height of a validation axis: a smaller one would make noise look like progress."""

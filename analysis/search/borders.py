@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analysis.reading.schema import MODELS
 from analysis.reading.trials import arms_of
-from analysis.schema import MODELS
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.wording import listed, percent, setting
 
 if TYPE_CHECKING:
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 BORDER = 0.05
 """Share of a range, on its logarithmic scale, that counts as its end."""

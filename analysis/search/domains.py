@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
 from contract.parameters import SEARCHED
 from contract.space import split_space
 
 if TYPE_CHECKING:
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)

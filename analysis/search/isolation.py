@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, Chart
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.search.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.search_table import ranked_trials, search_trials
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 MIN_BUCKETS, MAX_BUCKETS = 5, 8
 """Stretches of a range, by the number of trials."""

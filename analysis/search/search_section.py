@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.charts.chart import Chart
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 _MIN_FRACTIONS, _MIN_TRIALS, _MIN_RATIO = 3, 10, 3.0
 """Annotation fractions, finished trials in each of them, and ratio of the best w1 at both ends,

@@ -11,7 +11,7 @@ from contract.names import OPEN_STATUSES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 _CHOSEN = ("w1", "lr", "select_score")
 

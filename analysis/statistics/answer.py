@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.reading.planned import planned_arms
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.statistics.differences import (
     PairedDifference,
     all_differences,
@@ -32,7 +32,7 @@ from analysis.wording import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.load import StudyRecord
+    from analysis.reading.sources.load import StudyRecord
     from analysis.statistics.tile_scores import TileResamples
 
 MEASURES = ("mean_f1", "oa", "miou")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from analysis.statistics.significance import LEVEL, holm, pairs_needed, share_higher, sign_flip_p
 from analysis.statistics.stats import Interval, seeds_and_tiles_interval, t_interval
 

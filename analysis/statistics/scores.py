@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.reading.confusion import Confusion
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 from contract.measures import (
     Counts,
     Values,
@@ -22,7 +22,7 @@ from contract.measures import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.load import StudyRecord
+    from analysis.reading.sources.load import StudyRecord
 
 SCORE_LABELS: dict[str, str] = {
     "oa": "OA",

@@ -14,7 +14,7 @@ from contract.measures import Values
 
 if TYPE_CHECKING:
     from analysis.reading.confusion import TrialConfusion
-    from analysis.reading.load import StudyRecord
+    from analysis.reading.sources.load import StudyRecord
 
 _SEED = 20190728
 """Of the resamples: the same study gives the same intervals."""

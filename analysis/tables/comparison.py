@@ -9,11 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis.reading.planned import planned_arms
+from analysis.reading.schema import MODELS, StudyInfo
 from analysis.reading.trials import arms_of
-from analysis.schema import MODELS, StudyInfo
 from analysis.statistics.scores import SCORE_LABELS, score_confusion
 from analysis.statistics.stats import standard_deviation, t_interval
-from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
+from analysis.tables.confusion.confusion_tables import (
+    ConfusionTable,
+    all_confusion_tables,
+    largest_of,
+)
 from analysis.tables.published import PUBLISHED, is_vaihingen, published_scores
 from analysis.tables.remarks import arm_remarks
 from analysis.wording import mean_and_sd, percent
@@ -22,7 +26,7 @@ from contract.terminal import writable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 __all__ = ["ConfusionTable", "comparison", "comparison_text", "confusion_tables", "per_class"]
 

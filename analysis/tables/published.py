@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.schema import MODELS, StudyInfo
-from analysis.tables.confusion_tables import ConfusionTable, PerClass
+from analysis.reading.schema import MODELS, StudyInfo
+from analysis.tables.confusion.confusion_tables import ConfusionTable, PerClass
 from analysis.wording import counted
 
 SOURCE = (

@@ -9,24 +9,31 @@ from typing import TYPE_CHECKING
 
 from analysis.statistics.differences import variant_pairs
 from analysis.tables.comparison import comparison, per_class
-from analysis.tables.confusion_differences import ConfusionDifference, confusion_differences
-from analysis.tables.confusion_files import class_tables
-from analysis.tables.confusion_tables import ConfusionTable, all_confusion_tables, largest_of
-from analysis.tables.costs import costs
-from analysis.tables.table_files import (
+from analysis.tables.confusion.confusion_differences import (
+    ConfusionDifference,
+    confusion_differences,
+)
+from analysis.tables.confusion.confusion_tables import (
+    ConfusionTable,
+    all_confusion_tables,
+    largest_of,
+)
+from analysis.tables.costs.costs import costs
+from analysis.tables.costs.time_spent import time_spent
+from analysis.tables.files.confusion_files import class_tables
+from analysis.tables.files.table_files import (
     comparison_table,
     costs_table,
     per_class_table,
     time_spent_table,
     write_table,
 )
-from analysis.tables.table_text import TextTable
-from analysis.tables.time_spent import time_spent
+from analysis.tables.files.table_text import TextTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)

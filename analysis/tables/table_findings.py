@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.schema import MODELS
-from analysis.tables.confusion_differences import ConfusionDifference
-from analysis.tables.confusion_tables import ConfusionTable
+from analysis.reading.schema import MODELS
+from analysis.tables.confusion.confusion_differences import ConfusionDifference
+from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.wording import listed, percent, score, signed
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import MODELS, ClassInfo
+from analysis.reading.schema import MODELS, ClassInfo
 from analysis.statistics.scores import undefined_classes
-from analysis.tables.confusion_differences import ConfusionDifference, largest_differences
-from analysis.tables.confusion_files import confusion_table, difference_table, pooled_over
-from analysis.tables.confusion_tables import ConfusionTable, largest_of
-from analysis.tables.costs import cost_finding, cost_notes
+from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
+from analysis.tables.confusion.confusion_tables import ConfusionTable, largest_of
+from analysis.tables.costs.costs import cost_finding, cost_notes
+from analysis.tables.costs.time_spent import PART_LABELS, time_finding, time_notes
+from analysis.tables.files.confusion_files import confusion_table, difference_table, pooled_over
 from analysis.tables.published import published_notes
 from analysis.tables.study_tables import StudyTables
 from analysis.tables.table_findings import (
@@ -22,11 +23,10 @@ from analysis.tables.table_findings import (
     otherwise_finding,
     per_class_finding,
 )
-from analysis.tables.time_spent import PART_LABELS, time_finding, time_notes
 from analysis.wording import MISSING
 
 if TYPE_CHECKING:
-    from analysis.reading.record import StudyRecord
+    from analysis.reading.sources.record import StudyRecord
 
 _MIN_SCALE = 0.05
 """Difference that gets the full tint where none is larger, so that noise stays pale."""

@@ -12,8 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from analysis.reading.export import write_export
-from analysis.reading.load import load_study
+from analysis.reading.sources.export import write_export
+from analysis.reading.sources.load import load_study
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

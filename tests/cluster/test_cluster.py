@@ -9,8 +9,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 from ray.cluster_utils import Cluster
 
-from study.cluster import check_nodes, ray_cluster, sole_driver
-from study.config import build_config
+from study.machines.cluster import check_nodes, ray_cluster, sole_driver
+from study.settings.config import build_config
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
 
@@ -139,7 +139,7 @@ def test_a_second_driver_and_a_storage_that_is_not_shared_are_refused(
             pytest.fail("two drivers at once")
         with sole_driver(config):  # free again
             check_nodes(Store(str(place)))
-        monkeypatch.setattr("study.cluster._read", lambda store, name: None)
+        monkeypatch.setattr("study.machines.cluster._read", lambda store, name: None)
         with pytest.raises(ConfigError, match="--storage must be reached by all machines"):
             check_nodes(Store(str(place)))
     assert list(place.iterdir()) == []

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from study.cli import parse_arguments
-from study.config import StudyConfig
+from study.settings.command_line import parse_arguments
+from study.settings.config import StudyConfig
 
 PLACES = ("address", "storage", "tracking_uri", "data", "output")
 """Options that say where things lie; all others say what the study is."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from study.config import StudyConfig, build_config
+from study.settings.config import StudyConfig, build_config
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

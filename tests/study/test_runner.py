@@ -17,17 +17,17 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 import run_study
-import trainables.loop as loop
+import trainables.training.loop as loop
 from study import machines, runner
-from study.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
-from study.hand_out import make_hand_out
-from study.preflight import find_dataset, read_data
-from study.preparation import prepare
-from study.session_file import TIMES
-from study.slots import find_slots
-from trainables.data.annotation import Budget, draw_budget
-from trainables.loop import TrainingData
-from trainables.ranks import ALONE
+from study.design.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
+from study.design.preflight import find_dataset, read_data
+from study.design.preparation import prepare
+from study.machines.session_file import TIMES
+from study.machines.slots import find_slots
+from study.trials.tasks import make_hand_out
+from trainables.data.budgets.annotation import Budget, draw_budget
+from trainables.settings.process_group import ALONE
+from trainables.training.loop import TrainingData
 
 COMMAND = Path(__file__).parents[2] / "run_study.py"
 
@@ -214,7 +214,7 @@ def test_whole_study_and_again_and_changed(
 
 NAN_AT_W1_03 = """
 import math
-import trainables.schedule as schedule
+import trainables.training.schedule as schedule
 usual = schedule.learning_rate
 schedule.learning_rate = lambda training, step: math.nan if training.w1 == 0.3 else usual(
     training, step

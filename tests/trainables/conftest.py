@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.spec import IGNORE_INDEX
-from trainables.data.tileset import Tile, TileSet, pack_tiles
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.tilesets.tileset import Tile, TileSet, pack_tiles
 
 SIZES = ((70, 45), (20, 90), (64, 64))
 """Unequal tiles; the second is lower than the patches of most tests."""

@@ -41,7 +41,7 @@ def files_below(folder: Path, *names: str) -> list[str]:
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file is one that its writer has not finished; see `trainables.files`."""
+    """Whether the writer of a file has not finished it; see `atomic_files`."""
     last = name.rpartition("/")[2]
     return last.startswith(".") and last.endswith(".partial")
 
@@ -49,7 +49,7 @@ def is_partial(name: str) -> bool:
 def copy_whole(source: Any, target: Path) -> None:
     """Write what an open file holds to a folder, of this machine or of the network.
 
-    Like `trainables.files.write_atomically`, for files of any size.
+    Like `trainables.storage.atomic_files.write_atomically`, for files of any size.
 
     Args:
         source: The file, opened for reading bytes.

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 from pyarrow import fs
 
-from trainables.files import write_atomically
+from trainables.storage.atomic_files import write_atomically
 from trainables.storage.folder_files import copy_whole, is_partial
 from trainables.storage.store_address import FOLDER, StoreAddress, refusal
 

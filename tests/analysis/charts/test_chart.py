@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.charts.chart import write_chart
 from analysis.charts.scarcity import label_scarcity_chart
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 
 

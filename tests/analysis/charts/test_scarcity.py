@@ -9,7 +9,7 @@ import pytest
 from analysis.charts.chart import write_chart
 from analysis.charts.inline import page_chart
 from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_chart, label_scarcity_info
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 from analysis.statistics.stats import t_interval
 

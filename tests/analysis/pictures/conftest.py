@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.pictures.crops import Crop
-from analysis.pictures.disagreement import tile_disagreement
+from analysis.pictures.maps.disagreement import tile_disagreement
 from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
 
 CLASSES = ("low_vegetation", "car")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.pictures.crops import CELLS, Counts, choose_crops, crop_side, deciding_counts
-from analysis.pictures.disagreement import kinds_of
+from analysis.pictures.maps.disagreement import kinds_of
 
 CELL = 3
 SIDE = CELLS * CELL

@@ -10,8 +10,8 @@ from PIL import Image
 
 from analysis.pictures.mapped_trials import find_maps
 from analysis.reading.confusion import TileConfusion, TrialConfusion
-from analysis.reading.record import StudyRecord
-from analysis.schema import StudyDataError, StudyInfo
+from analysis.reading.schema import StudyDataError, StudyInfo
+from analysis.reading.sources.record import StudyRecord
 
 PALETTE = [(1, 2, 3), (4, 5, 6)]
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.pictures.disagreement import Tally
+from analysis.pictures.maps.disagreement import Tally
 from analysis.pictures.picture_section import picture_section
 from analysis.reading.confusion import TileConfusion, TrialConfusion
-from analysis.reading.load import StudyRecord, load_study
-from analysis.schema import StudyDataError, StudyInfo
+from analysis.reading.schema import StudyDataError, StudyInfo
+from analysis.reading.sources.load import StudyRecord, load_study
 from analysis.statistics.scores import score_trials
 
 CLASSES = ("land", "water", "deep_water")

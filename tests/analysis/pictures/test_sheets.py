@@ -1,7 +1,7 @@
 import numpy as np
 
 from analysis.pictures.sheets import disagreement_sheet, prediction_sheet, reconstruction_sheet
-from analysis.schema import MODELS
+from analysis.reading.schema import MODELS
 
 COLORS = np.array([[0, 255, 255], [255, 255, 0]], dtype=np.uint8)
 

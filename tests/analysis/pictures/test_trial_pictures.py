@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from analysis.pictures.trial_pictures import png_size, trial_pictures
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.reading.confusion import parse_confusion
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.reading.planned import planned_arms
-from analysis.schema import StudyDataError, StudyInfo, parse_study
+from analysis.reading.schema import StudyDataError, StudyInfo, parse_study
 
 
 def info(**config: object) -> StudyInfo:

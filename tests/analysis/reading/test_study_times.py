@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from analysis.reading.load import load_study
+from analysis.reading.schema import StudyDataError
+from analysis.reading.sources.load import load_study
 from analysis.reading.study_times import StudyTimes, parse_times, study_times, times_json
-from analysis.schema import StudyDataError
 
 TIMES = StudyTimes(
     sessions=2.0, slots=2.0, wall_s=100.0, before_s=10.0, slot_s=200.0, slot_before_s=20.0,

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from analysis.reading.schema import StudyDataError
 from analysis.reading.trials import TRIAL_COLUMNS, arms_of, trial_row, trials_frame
-from analysis.schema import StudyDataError
 
 
 def run(params: dict[str, str] | None = None, drop: str = "", **tags: str) -> Any:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.reading.load import load_study
-from analysis.reading.record import StudyRecord
+from analysis.reading.schema import StudyInfo
+from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import StudyInfo
 from analysis.search.arm_importances import NEEDS, arm_importances, importances_csv, unsaid
 
 SPACE = "w1=0.01..0.5,lr=0.0001..0.01,label_frac=0.1"

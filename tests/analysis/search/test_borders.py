@@ -3,10 +3,10 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.reading.load import load_study
-from analysis.reading.record import StudyRecord
+from analysis.reading.schema import StudyInfo
+from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import StudyInfo
 from analysis.search.borders import border_remark, border_warnings
 from analysis.search.domains import Domain
 

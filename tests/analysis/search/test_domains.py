@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.reading.load import load_study
-from analysis.schema import StudyDataError
+from analysis.reading.schema import StudyDataError
+from analysis.reading.sources.load import load_study
 from analysis.search.domains import Domain, parse_domains, searched_domains
 from contract.space import parse_space
 
@@ -84,8 +84,8 @@ def test_without_a_space_what_varies_was_searched(store: str) -> None:
 def test_space_on_record_counts_alone() -> None:
     from dataclasses import replace
 
-    from analysis.reading.record import StudyRecord
-    from analysis.schema import StudyInfo
+    from analysis.reading.schema import StudyInfo
+    from analysis.reading.sources.record import StudyRecord
 
     trials = pd.DataFrame({"phase": ["search"] * 2, "variant": "urec", "label_frac": 1.0})
     info = StudyInfo(

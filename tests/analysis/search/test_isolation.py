@@ -9,10 +9,10 @@ import pytest
 
 from analysis.charts.chart import Chart, write_chart
 from analysis.charts.inline import page_chart
-from analysis.reading.load import load_study
-from analysis.reading.record import StudyRecord
+from analysis.reading.schema import StudyInfo
+from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import StudyInfo
 from analysis.search.domains import Domain
 from analysis.search.isolation import (
     bucket_edges,

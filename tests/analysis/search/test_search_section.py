@@ -13,10 +13,10 @@ import analysis
 from analysis import wording
 from analysis.charts.chart import write_chart
 from analysis.charts.inline import PageChart, page_chart
-from analysis.reading.load import load_study
-from analysis.reading.record import StudyRecord
+from analysis.reading.schema import MODELS, StudyInfo
+from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.schema import MODELS, StudyInfo
 from analysis.search.search_section import search_charts, search_section
 from analysis.statistics.scores import SCORE_LABELS
 
@@ -63,7 +63,7 @@ def rendered(record: StudyRecord, folder: Path) -> str:
     for chart in search_charts(record):
         charts[chart.name] = page_chart(chart, write_chart(chart, folder))
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(analysis.__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(Path(analysis.__file__).parent / "page" / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )

@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.statistics.differences import (
     all_differences,
     paired_differences,

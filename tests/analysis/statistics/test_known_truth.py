@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from analysis.findings import findings
+from analysis.findings.findings import findings
 from analysis.statistics.answer import Answer, compute_answer
 from analysis.statistics.efficiency import ScoreGrid, annotations_needed, area_under_curve
 from analysis.statistics.significance import share_higher

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from analysis.reading.confusion import TileConfusion, TrialConfusion
-from analysis.reading.record import StudyRecord
+from analysis.reading.schema import StudyInfo
+from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import trials_frame
-from analysis.schema import StudyInfo
 from analysis.statistics.scores import score_confusion
 from analysis.statistics.tile_scores import resample_tiles
 

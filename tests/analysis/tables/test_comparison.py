@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.reading.load import load_study
-from analysis.reading.record import StudyRecord
+from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.statistics.scores import score_trials, undefined_classes
 from analysis.tables.comparison import comparison, comparison_text, confusion_tables, per_class
 from contract.measures import f1_per_class, iou_per_class, overall_accuracy

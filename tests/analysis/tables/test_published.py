@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.schema import StudyInfo, parse_study
-from analysis.tables.confusion_files import confusion_table
-from analysis.tables.confusion_tables import f1_of
+from analysis.reading.schema import StudyInfo, parse_study
+from analysis.tables.confusion.confusion_tables import f1_of
+from analysis.tables.files.confusion_files import confusion_table
 from analysis.tables.published import (
     AREAS,
     CLASSES,

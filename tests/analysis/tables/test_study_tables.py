@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.reading.load import load_study
+from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 from analysis.tables.study_tables import StudyTables, study_tables
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tables.confusion_differences import ConfusionDifference
-from analysis.tables.confusion_tables import ConfusionTable
+from analysis.tables.confusion.confusion_differences import ConfusionDifference
+from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.table_findings import (
     comparison_finding,
     confusion_finding,

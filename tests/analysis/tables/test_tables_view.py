@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 import jinja2
 import pytest
 
-from analysis.page import environment
-from analysis.reading.load import load_study
+from analysis.page.page import environment
+from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 from analysis.tables.study_tables import study_tables
 from analysis.tables.tables_view import TablesView, duration, tables_view, whole

@@ -9,7 +9,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from trainables.data.scenes.layout import GSD_M
+from trainables.data.scenes.canvas.layout import GSD_M
 
 
 def tile_shape(area: int, size_px: int) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.scenes.blocks import BLOCK_MIX, PAINTERS
-from trainables.data.scenes.canvas import (
+from trainables.data.scenes.blocks.blocks import BLOCK_MIX, PAINTERS
+from trainables.data.scenes.blocks.plots import Spots
+from trainables.data.scenes.blocks.streets import paint_pavement, paint_streets
+from trainables.data.scenes.canvas.canvas import (
     CAR,
     CLUTTER,
     IMPERVIOUS,
@@ -16,8 +18,8 @@ from trainables.data.scenes.canvas import (
     TREE,
     Canvas,
 )
-from trainables.data.scenes.conditions import draw_conditions
-from trainables.data.scenes.layout import (
+from trainables.data.scenes.canvas.conditions import draw_conditions
+from trainables.data.scenes.canvas.layout import (
     BLOCK_LIMITS,
     GSD_M,
     Plan,
@@ -26,12 +28,10 @@ from trainables.data.scenes.layout import (
     draw_frame,
     draw_plan,
 )
-from trainables.data.scenes.light import expose
-from trainables.data.scenes.noise import draw_noise_bank
-from trainables.data.scenes.plots import Spots
-from trainables.data.scenes.streets import paint_pavement, paint_streets
-from trainables.data.scenes.things import GARDEN_THINGS, YARD_THINGS, paint_car
-from trainables.data.scenes.vegetation import SPECIES, paint_crown
+from trainables.data.scenes.canvas.light import expose
+from trainables.data.scenes.canvas.noise import draw_noise_bank
+from trainables.data.scenes.objects.things import GARDEN_THINGS, YARD_THINGS, paint_car
+from trainables.data.scenes.objects.vegetation import SPECIES, paint_crown
 
 
 @dataclass(frozen=True, kw_only=True)

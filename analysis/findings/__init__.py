@@ -1,0 +1,1 @@
+"""Sentences of the report: what was found, and what to be wary of."""

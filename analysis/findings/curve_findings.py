@@ -1,0 +1,57 @@
+"""What may be said of whole curves: the areas under them, and what lies beyond the data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.reading.schema import MODELS
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.wording import counted, listed, p_text, percent, signed
+
+if TYPE_CHECKING:
+    from analysis.statistics.answer import Answer, AreaDifference
+    from analysis.statistics.power_law import Extrapolation
+    from analysis.statistics.stats import Interval
+
+
+def curve_heading(answer: Answer) -> str:
+    """A heading for the label-scarcity curves: the difference of the areas under them."""
+    compared = [one for one in answer.area_differences if one.area.is_known]
+    if not compared:
+        return "Score over annotation"
+    return "; ".join(_area_text(one, SCORE_LABELS[answer.measure]) for one in compared[:2])
+
+
+def _area_text(one: AreaDifference, label: str) -> str:
+    variant, reference = (MODELS[name].label for name in (one.variant, one.reference))
+    span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
+    test = "" if math.isnan(one.p) else f", p {p_text(one.p)}"
+    return (
+        f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
+        f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
+    )
+
+
+def _interval(interval: Interval) -> str:
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def extrapolation_note(answer: Answer) -> str:
+    """What twice the annotations would give, or why that is not said; '' without any curve."""
+    said = [_extrapolated(one) for one in answer.extrapolations if not one.refused]
+    refused = dict.fromkeys(one.refused for one in answer.extrapolations if one.refused)
+    if said:
+        label = SCORE_LABELS[answer.measure]
+        told = f"By a power law, twice the annotations would give a test {label} of {listed(said)}."
+        return told + "".join(f" For the rest nothing is extrapolated: {why}." for why in refused)
+    return "".join(f"Nothing is extrapolated beyond the data: {why}." for why in list(refused)[:1])
+
+
+def _extrapolated(one: Extrapolation) -> str:
+    label = MODELS[one.variant].label
+    bounds = "" if math.isnan(one.score.low) else f" ({one.score.low:.3f} to {one.score.high:.3f})"
+    return (
+        f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "
+        f"{abs(one.held_out_error):.3f}"
+    )

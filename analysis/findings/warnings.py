@@ -1,0 +1,122 @@
+"""What a reader must know of a study before any finding, computed from its data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from analysis.reading.planned import planned_arms
+from analysis.reading.schema import MODELS
+from analysis.reading.trials import arms_of
+from analysis.wording import counted, listed, percent
+from contract.names import OPEN_STATUSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.confusion import TrialConfusion
+    from analysis.reading.sources.load import StudyRecord
+
+
+def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
+    """What a reader must know before any finding; empty if nothing went wrong."""
+    trials = record.trials
+    confirm = trials[trials["phase"] == "confirm"]
+    search = trials[trials["phase"] == "search"]
+    finished = confirm[confirm["status"] == "finished"]
+    found = []
+    num_open = int(trials["status"].isin(OPEN_STATUSES).sum())
+    if record.info.status == "stopped":
+        found.append(
+            "The study was stopped before its end, and the same command continues it: what "
+            "follows is a reading in between."
+        )
+    elif record.info.status == "running":
+        found.append("The study has not ended: what follows is a reading in between.")
+    elif record.info.status == "failed":
+        found.append("The study ended with failures: what follows may be incomplete.")
+    if num_open:
+        found.append(
+            f"{_of(num_open, len(trials))} not ended (running, or interrupted): the study is not "
+            "finished."
+        )
+    num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
+    if num_climbing:
+        found.append(
+            f"{_of(num_climbing, len(finished), 'confirmation trial')} not converged: validation "
+            "still climbed when training stopped, so the scores measure training time too."
+        )
+    num_unknown = int(finished["converged"].isna().sum())
+    if num_unknown:
+        found.append(
+            f"For {_of(num_unknown, len(finished), 'confirmation trial', verb=False)} it was not "
+            "recorded whether training converged."
+        )
+    for rows, what in ((confirm, "confirmation trial"), (search, "search trial")):
+        num_failed = int((rows["status"] == "failed").sum())
+        if num_failed:
+            found.append(f"{_of(num_failed, len(rows), what)} failed.")
+    if len({_test_set(one) for one in record.confusions.values()}) > 1:
+        found.append(
+            "Trials were scored on different test tiles or references: their differences measure "
+            "these too."
+        )
+    return (
+        *found,
+        *_short_arms(record, scores),
+        *_budget_warnings(record),
+        *_data_notes(record),
+    )
+
+
+def _test_set(confusion: TrialConfusion) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Names of the test tiles and reference pixels of every class on them."""
+    return tuple(sorted((t.name, tuple(t.full.sum(axis=1).tolist())) for t in confusion.tiles))
+
+
+def _of(num: int, total: int, what: str = "trial", *, verb: bool = True) -> str:
+    ending = (" has" if num == 1 else " have") if verb else ""
+    return f"{num} of {counted(total, what)}{ending}"
+
+
+def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
+    """Arms of an ended study with fewer confirmed seeds than were asked for."""
+    asked = record.info.num_seeds_asked
+    if asked is None or not record.info.has_ended:
+        return ()
+    short = []
+    order = list(MODELS)
+    arms = {*arms_of(record.trials), *planned_arms(record.info)}
+    for frac, variant in sorted(arms, key=lambda arm: (arm[0], order.index(arm[1]))):
+        num = int(((scores["variant"] == variant) & (scores["label_frac"] == frac)).sum())
+        if num < asked:
+            short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")
+    return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
+
+
+def _data_notes(record: StudyRecord) -> Iterator[str]:
+    """What was odd about the files when they were read."""
+    notes = (record.info.document.get("dataset") or {}).get("notes") or ()
+    return (f"In the data: {note}." for note in notes)
+
+
+def _budget_warnings(record: StudyRecord) -> Iterator[str]:
+    """Confirmed budgets that lack classes, or hold more than was asked for."""
+    search_seed = (record.info.document.get("config") or {}).get("seed")
+    confirmed = [one for one in record.info.budgets if one.seed != search_seed]
+    for frac in sorted({one.label_frac for one in confirmed}):
+        same = [one for one in confirmed if one.label_frac == frac]
+        lacking = Counter(name for one in same for name in one.empty_classes)
+        if lacking:
+            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            yield (
+                f"At {percent(frac)}, draws of the annotations hold not one pixel of {names}: no "
+                "model can learn these classes from them."
+            )
+        if any(one.exceeds for one in same):
+            reached = max(one.reached_frac for one in same)
+            yield (
+                f"At {percent(frac)}, a single unit of annotation exceeds what was asked for: up "
+                f"to {percent(reached)} of the labels were used."
+            )

@@ -1,0 +1,220 @@
+"""One self-contained HTML page from a study's tables, statistics, charts and pictures."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from markupsafe import Markup, escape
+
+from analysis import wording
+from analysis.charts.inline import PageChart, download
+from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.findings import findings
+from analysis.findings.warnings import warnings
+from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
+from analysis.reading.schema import MODELS, NETWORKS
+from analysis.statistics.answer import MEASURES
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.tables.tables_view import duration, tables_view, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jinja2 import Environment
+
+    from analysis.charts.inline import Download
+    from analysis.pictures.picture_data import PictureSection
+    from analysis.reading.sources.record import StudyRecord
+    from analysis.search.search_section import SearchSection
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import PairedDifference
+    from analysis.tables.study_tables import StudyTables
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_STATISTICS = ("differences", "intervals", "curves")
+"""Tables offered below the differences."""
+
+
+def render_page(
+    record: StudyRecord,
+    *,
+    scores: pd.DataFrame,
+    answer: Answer,
+    tables: StudyTables,
+    csvs: Mapping[str, str],
+    search: SearchSection,
+    pictures: PictureSection | None,
+    charts: Mapping[str, PageChart],
+    problems: Sequence[str] = (),
+) -> str:
+    """The whole report; it asks nothing of any host.
+
+    Args:
+        record: The study.
+        scores: As from `scores.score_trials`.
+        answer: As from `answer.answer_of`.
+        tables: As from `study_tables.study_tables`.
+        csvs: Text of every table by the name of its file without suffix.
+        search: As from `search_section.search_section`.
+        pictures: As from `picture_section.picture_section`.
+        charts: By name; a chart that could not be drawn is left out.
+        problems: Of making this report, told before the findings.
+
+    Returns:
+        An HTML document.
+    """
+    files = {stem: download(f"{stem}.csv", text.encode()) for stem, text in csvs.items()}
+    whole_tiles = trial_pictures(record, scores) if pictures is None else []
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            info=record.info,
+            facts=study_facts(record),
+            warnings=(*warnings(record, scores), *problems),
+            failures=_failures(record),
+            findings=findings(answer),
+            curve_heading=curve_heading(answer),
+            extrapolation=extrapolation_note(answer),
+            answer=answer,
+            over_tiles=answer.resamples is not None,
+            charts=charts,
+            differences=difference_rows(answer),
+            difference_scores=MEASURES,
+            statistics=[files[stem] for stem in _STATISTICS if stem in files],
+            downloads=lambda stem: _links(files.get(stem)),
+            tables=tables_view(record, tables),
+            section=pictures,
+            pictures=whole_tiles,
+            budgets=budget_pictures(record),
+            widest_px=max((picture.width_px for picture in whole_tiles), default=0),
+            search=search,
+            provenance=_provenance(record),
+            notes=record.notes,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates that escape what they are given and refuse names they were not given."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {
+        "MODELS": MODELS,
+        "SCORE_LABELS": SCORE_LABELS,
+        "infinity": math.inf,
+        "rgb": _rgb,
+        "unbroken": _unbroken,
+        **{
+            name: getattr(wording, name)
+            for name in (
+                "percent",
+                "tenths",
+                "score",
+                "mean_and_sd",
+                "signed",
+                "setting",
+                "counted",
+            )
+        },
+        "p_value": wording.p_value,
+        "duration": duration,
+        "whole": whole,
+    }
+    return made
+
+
+def _links(file: Download | None) -> Markup:
+    """A link that holds a table's CSV; nothing where there is no such table."""
+    if file is None:
+        return Markup()
+    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">CSV</a>'
+    return Markup(f'<span class="links">{link}</span>').format(file.uri, file.file_name)
+
+
+def study_facts(record: StudyRecord) -> tuple[str, ...]:
+    """The line below the title: data, bands, tiles, runs."""
+    dataset = record.info.document.get("dataset") or {}
+    config = record.info.document.get("config") or {}
+    facts = []
+    if "name" in dataset:
+        facts.append(str(dataset["name"]))
+    if dataset.get("bands"):
+        facts.append(" ".join(str(band) for band in dataset["bands"]))
+    if dataset.get("gsd_m"):
+        reduced = int(config.get("downsample") or 1)
+        sampled = f"{100 * float(dataset['gsd_m']):g} cm ground sample distance"
+        facts.append(sampled + (f", reduced {reduced} times" if reduced > 1 else ""))
+    splits = dataset.get("splits") or {}
+    if splits:
+        sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))
+        facts.append(f"{sizes} tiles to train / validate / test")
+    if "preset" in config:
+        facts.append(f"preset {config['preset']}")
+    facts.append(wording.counted(len(record.trials), "trial"))
+    return tuple(facts)
+
+
+def _failures(record: StudyRecord) -> list[dict[str, Any]]:
+    """One row per failed trial: its key, how often it was started, why it failed."""
+    attempts = record.trials.set_index("trial_key")["attempts"]
+    return [
+        {"trial_key": key, "attempts": int(attempts[key]), "reason": reason}
+        for key, reason in sorted(record.failures.items())
+    ]
+
+
+def difference_rows(answer: Answer) -> list[dict[str, Any]]:
+    """One row per pair of variants and fraction, its differences of all measures side by side."""
+    rows = []
+    for same_arms in zip(*answer.differences.values(), strict=True):
+        by_measure: dict[str, PairedDifference] = {paired.measure: paired for paired in same_arms}
+        rows.append(
+            {
+                "pair": (same_arms[0].variant, same_arms[0].reference),
+                "label_frac": same_arms[0].label_frac,
+                "num_pairs": max(one.difference.num for one in same_arms),
+                "differences": by_measure,
+            }
+        )
+    return rows
+
+
+def _unbroken(text: str) -> Markup:
+    """Text whose model names keep their hyphen on one line."""
+    names = "|".join(re.escape(MODELS[network].label) for network in NETWORKS)
+    return Markup(re.sub(names, r'<span class="whole">\g<0></span>', str(escape(text))))
+
+
+def _rgb(color: str) -> str:
+    """'#RRGGBB' as '0 114 178', to which CSS can give an opacity."""
+    return " ".join(str(channel) for channel in bytes.fromhex(color.removeprefix("#")))
+
+
+def _provenance(record: StudyRecord) -> dict[str, str]:
+    """Headings and values of the last section."""
+    provenance = record.info.document.get("provenance") or {}
+    shown = {"Commit": str(provenance.get("commit", "not recorded"))}
+    versions = provenance.get("versions") or {}
+    if versions:
+        shown["Versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if provenance.get("hardware"):
+        shown["Hardware"] = yaml.safe_dump(
+            provenance["hardware"], default_flow_style=True, sort_keys=False, width=1000
+        ).strip("{}\n")
+    if record.info.document:
+        shown["study.yaml"] = yaml.safe_dump(
+            dict(record.info.document), sort_keys=False, allow_unicode=True
+        )
+    return shown

@@ -1,0 +1,1 @@
+"""Class maps as arrays and panels."""

@@ -1,0 +1,228 @@
+"""What a study leaves in MLflow: the words, the shapes, and the checks on reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contract.mlflow_store.logins import without_login
+from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
+
+EXPORT_SUFFIX = ".parquet"
+"""A name that ends so is a file, not a study in MLflow."""
+
+
+class StudyDataError(ValueError):
+    """A record in MLflow is not as `run_study.py` writes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStyle:
+    """How a model, or a variant of one, is named and drawn, everywhere."""
+
+    network: Literal["unet", "urec"]
+    """The tag `model`."""
+    label: str
+    """The name a reader sees."""
+    short_label: str
+    """The same for a terminal, where a line has 100 columns."""
+    color: str
+    """Colour on white, '#RRGGBB'; told apart with any colour vision (Okabe and Ito, 2008)."""
+    color_dark: str
+    """The same hue, light enough for a dark page."""
+    marker: str
+    """matplotlib marker, so that the models differ without colour too."""
+    marker_area: float = 30.0
+    """In square points, so that all markers look equally large."""
+
+
+MODELS: dict[str, ModelStyle] = {
+    "unet": ModelStyle(
+        network="unet",
+        label="U-Net",
+        short_label="U-Net",
+        color="#0072B2",
+        color_dark="#56B4E9",
+        marker="o",
+    ),
+    "urec": ModelStyle(
+        network="urec",
+        label="U-REC",
+        short_label="U-REC",
+        color="#D55E00",
+        color_dark="#F0883E",
+        marker="D",
+    ),
+    # the colour of U-REC: it is U-REC as published, and never meets `urec` in one study
+    "urec-all": ModelStyle(
+        network="urec",
+        label="U-REC (all pixels)",
+        short_label="U-REC (all)",
+        color="#D55E00",
+        color_dark="#F0883E",
+        marker="s",
+    ),
+    "urec-annotated": ModelStyle(
+        network="urec",
+        label="U-REC (annotated pixels)",
+        short_label="U-REC (annotated)",
+        color="#CC79A7",
+        color_dark="#CC79A7",
+        marker="^",
+        marker_area=48.0,
+    ),
+}
+"""Every variant that analysis knows, in the order of rows and legends. `urec-all` and
+`urec-annotated` reconstruct all training pixels and the annotated ones alone: arms of their own
+where a study varies `reconstruct_on`."""
+
+NETWORKS = tuple(dict.fromkeys(style.network for style in MODELS.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassInfo:
+    """One class of the dataset."""
+
+    name: str
+    color: str | None = None
+    """'#RRGGBB', None where the dataset gives none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetInfo:
+    """One annotation budget, as `study.yaml` records it."""
+
+    seed: int
+    label_frac: float
+    """Annotated / labelled pixels asked for."""
+    reached_frac: float
+    """Annotated / labelled pixels of the budget."""
+    empty_classes: tuple[str, ...]
+    """Classes without one annotated pixel."""
+    exceeds: bool
+    """Whether the smallest unit alone exceeds what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyInfo:
+    """What is known of a study apart from its trials."""
+
+    name: str
+    status: str
+    """One of STUDY_STATUSES."""
+    classes: tuple[ClassInfo, ...] = ()
+    exclude_from_mean: tuple[str, ...] = ()
+    budgets: tuple[BudgetInfo, ...] = ()
+    """In the order of seeds and fractions; empty where they are not recorded."""
+    num_seeds_asked: int | None = None
+    """Confirmation repeats per arm in the configuration; None where it is not recorded."""
+    select_by: str = "mean_f1"
+    """One of SELECT_SCORES: the validation score that chose each arm's setting."""
+    num_failed: int | None = None
+    """Failed trials as the study counted them at its end; None where it is not recorded."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all trials of the study were begun and waited for."""
+        return self.status not in OPEN_STATUSES
+
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """study.yaml as written: config, dataset, provenance; empty where there is none."""
+
+
+def parse_study(
+    document: Mapping[str, Any], *, name: str, status: str, num_failed: str | None = None
+) -> StudyInfo:
+    """Types the parts of `study.yaml` that the analysis needs; the rest stays as it is.
+
+    Args:
+        document: {config, dataset, provenance}, or {} where the study wrote none.
+        name: The study's name.
+        status: Its status tag.
+        num_failed: Its tag of that name; None without one.
+
+    Raises:
+        StudyDataError: If status, select_by or num_failed break their rule or a class has no
+            name.
+    """
+    if status not in STUDY_STATUSES:
+        raise StudyDataError(
+            f"status must be one of {list(STUDY_STATUSES)}, got {status!r} in study {name}"
+        )
+    if num_failed is not None and not num_failed.isdecimal():
+        raise StudyDataError(
+            f"num_failed must be a whole number >= 0, got {num_failed!r} in study {name}"
+        )
+    dataset = document.get("dataset") or {}
+    config = document.get("config") or {}
+    classes = []
+    for entry in dataset.get("classes") or ():
+        if not isinstance(entry, Mapping) or "name" not in entry:
+            raise StudyDataError(
+                f"classes must have a name each, got {entry!r} in study.yaml of study {name}"
+            )
+        color = entry.get("color")
+        classes.append(ClassInfo(name=str(entry["name"]), color=_checked_color(color, name)))
+    seeds = config.get("seeds")
+    return StudyInfo(
+        name=name,
+        status=status,
+        classes=tuple(classes),
+        exclude_from_mean=tuple(str(c) for c in dataset.get("exclude_from_mean") or ()),
+        budgets=tuple(_parse_budget(entry, name) for entry in document.get("budgets") or ()),
+        num_seeds_asked=seeds if isinstance(seeds, int) else None,
+        select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
+        num_failed=None if num_failed is None else int(num_failed),
+        document=_without_credentials(document),
+    )
+
+
+def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without logins in the addresses of its configuration."""
+    config = document.get("config")
+    if not isinstance(config, Mapping):
+        return dict(document)
+    shown = {
+        name: without_login(value)
+        if name in ("tracking_uri", "storage", "address") and isinstance(value, str)
+        else value
+        for name, value in config.items()
+    }
+    return {**document, "config": shown}
+
+
+def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:
+    try:
+        return BudgetInfo(
+            seed=int(entry["seed"]),
+            label_frac=float(entry["fraction_asked"]),
+            reached_frac=float(entry["fraction_reached"]),
+            empty_classes=tuple(map(str, entry.get("classes_without_annotation") or ())),
+            exceeds=bool(entry.get("exceeds_asked", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyDataError(
+            f"budgets must have a seed and fractions, got {entry!r} in study.yaml of study {study}"
+        ) from error
+
+
+def _checked_select_by(score: object, study: str) -> str:
+    if score not in SELECT_SCORES:
+        raise StudyDataError(
+            f"select_by must be one of {list(SELECT_SCORES)}, got {score!r} in study.yaml of "
+            f"study {study}"
+        )
+    return str(score)
+
+
+def _checked_color(color: object, study: str) -> str | None:
+    if color is None:
+        return None
+    text = str(color)
+    digits = text.removeprefix("#")
+    if len(text) != 7 or len(digits) != 6 or set(digits) - set("0123456789abcdefABCDEF"):
+        raise StudyDataError(
+            f"color must be '#RRGGBB', got {color!r} in study.yaml of study {study}"
+        )
+    return text.upper()

@@ -1,0 +1,1 @@
+"""Where results are read from: MLflow or a Parquet file."""

@@ -1,0 +1,74 @@
+"""One study as the analysis sees it, wherever it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.reading.confusion import TrialConfusion
+from analysis.reading.schema import StudyDataError, StudyInfo
+from analysis.reading.sources.artifacts import read_artifact
+from analysis.reading.study_times import StudyTimes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """Everything that MLflow, or a file exported from it, holds of one study."""
+
+    info: StudyInfo
+    trials: pd.DataFrame
+    """One row per trial, columns as in `trials.TRIAL_COLUMNS`, rows in order of trial_key."""
+    confusions: Mapping[str, TrialConfusion]
+    """By trial_key; only finished confirmation trials have one."""
+    failures: Mapping[str, str]
+    """By trial_key of the failed trials: the last line of the traceback, '' without one."""
+    notes: tuple[str, ...]
+    """What was found and left out, in words for a reader."""
+    tracking_uri: str
+    """The store; of an exported study, the one that it was exported from."""
+    run_id: str = ""
+    """The study's own run."""
+    artifact_uri: str = ""
+    """Folder of the artifacts of that run."""
+    times: StudyTimes | None = None
+    """Around its trials; None where it was not profiled, or was killed then."""
+    is_exported: bool = False
+    """Whether it was read from an exported file: then it has no artifacts."""
+
+    def study_artifact(self, name: str) -> bytes | None:
+        """One artifact of the study's own run; None if it has no such file, or was exported."""
+        if self.is_exported or not self.run_id:
+            return None
+        return read_artifact(self.tracking_uri, self.run_id, self.artifact_uri, name)
+
+    def artifact(self, trial_key: str, name: str) -> bytes | None:
+        """One artifact of a trial; None if it has no such file, or the study was exported.
+
+        Raises:
+            KeyError: If the study has no such trial.
+        """
+        rows = self.trials[self.trials["trial_key"] == trial_key]
+        if rows.empty:
+            raise KeyError(trial_key)
+        if self.is_exported:
+            return None
+        run_id, uri = rows[["run_id", "artifact_uri"]].iloc[0]
+        return read_artifact(self.tracking_uri, str(run_id), str(uri), name)
+
+
+def check_same_classes(confusions: Mapping[str, TrialConfusion]) -> None:
+    """Refuses confusion matrices that cannot stand in one table.
+
+    Raises:
+        StudyDataError: If classes or exclude_from_mean differ between trials.
+    """
+    layouts = {(c.classes, c.exclude_from_mean) for c in confusions.values()}
+    if len(layouts) > 1:
+        raise StudyDataError(
+            "classes and exclude_from_mean must be the same in all trials of a study, got "
+            f"{sorted(layouts)!r}; trials of two data sets cannot share a study name"
+        )

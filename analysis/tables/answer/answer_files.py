@@ -1,0 +1,110 @@
+"""The statistics as tables for readers: differences and annotations needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from analysis.findings.findings import bound_text
+from analysis.reading.schema import MODELS
+from analysis.statistics.scores import SCORE_LABELS
+from analysis.tables.answer.answer_tables import (
+    curve_table,
+    difference_table,
+    interval_table,
+    needed_table,
+)
+from analysis.tables.files.table_files import machine_rows
+from analysis.tables.files.table_text import TextTable
+from analysis.wording import MISSING, p_value, percent, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import PairedDifference
+    from analysis.statistics.stats import Interval
+
+
+def answer_tables(scores: pd.DataFrame, answer: Answer) -> Iterator[TextTable]:
+    """The tables that have a row; those of intervals and curves are for machines first.
+
+    Args:
+        scores: As from `scores.score_trials`.
+        answer: As from `answer.answer_of`.
+    """
+    if not scores.empty:
+        yield _plain("intervals", interval_table(scores, answer), "Scores and their intervals")
+    if any(answer.differences.values()):
+        yield _differences(answer)
+    if answer.needed:
+        yield _needed(answer)
+    if answer.areas:
+        yield _plain("curves", curve_table(answer), "Areas under the label-scarcity curves")
+
+
+def _plain(stem: str, frame: pd.DataFrame, caption: str) -> TextTable:
+    rows = machine_rows(frame)
+    readable = [[cell or MISSING for cell in row] for row in rows]
+    return TextTable(
+        stem=stem, machine=rows, readable=readable, caption=caption, columns="l" * len(rows[0])
+    )
+
+
+def _differences(answer: Answer) -> TextTable:
+    header = ["Labels", "Model", "Minus", "Pairs", "Difference", "95 % interval"]
+    header += ["with other tiles", "p (Holm)", "Higher in"]
+    readable = [header]
+    for one in answer.main_differences:
+        readable.append(
+            [
+                percent(one.label_frac),
+                MODELS[one.variant].label,
+                MODELS[one.reference].label,
+                str(one.difference.num),
+                signed(one.difference.mean),
+                _bounds(one.difference),
+                _bounds(one.over_tiles),
+                _tested(one),
+                f"{one.num_higher} of {one.num_untied}",
+            ]
+        )
+    return TextTable(
+        stem="differences",
+        machine=machine_rows(difference_table(answer)),
+        readable=readable,
+        caption=f"Differences of test {SCORE_LABELS[answer.measure]}, paired by seed",
+        columns="lll" + "r" * (len(header) - 3),
+        bold=[(row, 4) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
+    )
+
+
+def _bounds(interval: Interval) -> str:
+    return f"{signed(interval.low)} to {signed(interval.high)}" if interval.is_known else MISSING
+
+
+def _tested(one: PairedDifference) -> str:
+    return p_value(one.p_holm) if one.is_testable else f"needs {one.pairs_needed} pairs"
+
+
+def _needed(answer: Answer) -> TextTable:
+    readable = [["Labels", "Model", "Seeds", "Needed of these", "95 % interval"]]
+    for one in answer.needed:
+        bounds = f"{bound_text(one, one.low)} to {bound_text(one, one.high)}"
+        readable.append(
+            [
+                percent(one.label_frac),
+                MODELS[one.variant].label,
+                str(one.num),
+                bound_text(one, one.needed),
+                bounds if one.is_known else MISSING,
+            ]
+        )
+    label = SCORE_LABELS[answer.measure]
+    return TextTable(
+        stem="annotation_needed",
+        machine=machine_rows(needed_table(answer)),
+        readable=readable,
+        caption=f"Annotations needed for U-Net's test {label}, as a share of those it had",
+        columns="llrrr",
+    )

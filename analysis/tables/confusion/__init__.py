@@ -1,0 +1,1 @@
+"""Confusion tables."""

@@ -1,0 +1,206 @@
+"""Confusion matrices laid out as tables 1 and 2 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.reading.confusion import Confusion
+from analysis.reading.schema import MODELS
+from contract.measures import (
+    f1_per_class,
+    precision_per_class,
+    recall_per_class,
+    row_normalised,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.sources.record import StudyRecord
+
+Matrix = NDArray[np.float64]
+PerClass = NDArray[np.float64]
+
+HEADER = "Reference / Predicted"
+"""Corner of the table. The paper prints "Predicted \\ Reference" there, but its rows sum to 1 and
+its diagonal is the row of recall: rows are the reference, in the paper's tables as in these."""
+
+SUMMARY_NAMES = ("Precision/Correctness", "Recall/Completeness", "F1")
+"""The rows below the matrix, named as in the paper."""
+
+SummaryRows = tuple[tuple[str, PerClass], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionTable:
+    """One variant at one annotation fraction; build it with one of the two class methods."""
+
+    variant: str
+    label_frac: float
+    seeds: tuple[int, ...]
+    """Whose trials are pooled; empty for a published table, which names none."""
+    num_tiles: int
+    classes: tuple[str, ...]
+    counts: Confusion | None
+    """Summed over seeds and test tiles, (K, K), int64; rows reference, columns prediction. None
+    where only shares were published."""
+    normalised: Matrix
+    """Row-normalised, (K, K), in [0, 1]; NaN rows for classes without reference pixels."""
+    precision: PerClass
+    recall: PerClass
+    f1: PerClass
+    source: str = ""
+    """Where a published table stands; "" for what this study measured."""
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: Confusion,
+        *,
+        variant: str,
+        label_frac: float,
+        seeds: tuple[int, ...],
+        num_tiles: int,
+        classes: tuple[str, ...],
+    ) -> ConfusionTable:
+        """From pixel counts (K, K), int64, rows reference; every row follows from them.
+
+        Raises:
+            ValueError: If counts is not (K, K) for K classes.
+        """
+        _check_shape("counts", counts, (len(classes),) * 2)
+        return cls(
+            variant=variant,
+            label_frac=label_frac,
+            seeds=seeds,
+            num_tiles=num_tiles,
+            classes=classes,
+            counts=counts,
+            normalised=row_normalised(counts),
+            precision=precision_per_class(counts),
+            recall=recall_per_class(counts),
+            f1=f1_per_class(counts),
+        )
+
+    @classmethod
+    def from_normalised(
+        cls,
+        normalised: Matrix,
+        precision: PerClass,
+        *,
+        variant: str,
+        label_frac: float,
+        num_tiles: int,
+        classes: tuple[str, ...],
+        f1: PerClass | None = None,
+        source: str = "",
+    ) -> ConfusionTable:
+        """From a row-normalised matrix and its row of precision, as they are published.
+
+        Precision cannot follow from a row-normalised matrix, which no longer knows how frequent
+        the classes are. Recall is its diagonal.
+
+        Args:
+            normalised: Shares of each reference class, (K, K), in [0, 1]; rows reference.
+            precision: (K,), in [0, 1]; NaN for a class never predicted.
+            variant: Key of MODELS.
+            label_frac: Annotation fraction.
+            num_tiles: Test tiles.
+            classes: K names.
+            f1: (K,) as published; None computes it from precision and recall. Published figures
+                are rounded after F1 was computed: both can differ in the last digit.
+            source: Where the table was published.
+
+        Raises:
+            ValueError: If a shape is not that of K classes.
+        """
+        _check_shape("normalised", normalised, (len(classes),) * 2)
+        _check_shape("precision", precision, (len(classes),))
+        recall = np.diag(normalised).copy()
+        f1 = f1_of(precision, recall) if f1 is None else f1
+        _check_shape("f1", f1, (len(classes),))
+        return cls(
+            variant=variant,
+            label_frac=label_frac,
+            seeds=(),
+            num_tiles=num_tiles,
+            classes=classes,
+            counts=None,
+            normalised=normalised,
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            source=source,
+        )
+
+    @property
+    def summary_rows(self) -> SummaryRows:
+        """The three rows below the matrix, named as in the paper."""
+        return summary_rows(self.precision, self.recall, self.f1)
+
+
+def f1_of(precision: PerClass, recall: PerClass) -> PerClass:
+    """F1 of each class from precision and recall, 2 P R / (P + R), (K,), in [0, 1].
+
+    The same values as from counts: 0 for a class that is in one of reference and prediction and
+    never right, although P or R is then NaN; NaN for a class in neither.
+    """
+    p, r = np.nan_to_num(precision), np.nan_to_num(recall)
+    f1 = np.divide(2.0 * p * r, p + r, out=np.zeros_like(p), where=p + r > 0.0)
+    return np.where(np.isnan(precision) & np.isnan(recall), np.nan, f1)
+
+
+def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[ConfusionTable, ...]:
+    """The confusion of every variant at every fraction it was confirmed at.
+
+    Args:
+        record: The study.
+        scores: As from `scores.score_trials(record)`.
+
+    Returns:
+        By label_frac, then in the order of MODELS; arms without a confirmed trial are left out.
+    """
+    tables = []
+    for frac in sorted(set(scores["label_frac"])):
+        at_frac = scores[scores["label_frac"] == frac]
+        for variant in MODELS:
+            arm = at_frac[at_frac["variant"] == variant]
+            if arm.empty:
+                continue
+            confusions = [record.confusions[key] for key in arm["trial_key"]]
+            tables.append(
+                ConfusionTable.from_counts(
+                    np.stack([c.pooled() for c in confusions]).sum(axis=0),
+                    variant=variant,
+                    label_frac=float(frac),
+                    seeds=tuple(int(seed) for seed in arm["seed"]),
+                    num_tiles=len(confusions[0].tiles),
+                    classes=confusions[0].classes,
+                )
+            )
+    return tuple(tables)
+
+
+def largest_of(tables: Iterable[ConfusionTable]) -> tuple[ConfusionTable, ...]:
+    """Per variant its table at the largest fraction, in the order of MODELS."""
+    largest: dict[str, ConfusionTable] = {}
+    for table in tables:
+        known = largest.get(table.variant)
+        if known is None or table.label_frac > known.label_frac:
+            largest[table.variant] = table
+    return tuple(largest[variant] for variant in MODELS if variant in largest)
+
+
+def summary_rows(*rows: PerClass) -> SummaryRows:
+    """Precision, recall and F1, (K,) each, under the names of the paper."""
+    return tuple(zip(SUMMARY_NAMES, rows, strict=True))
+
+
+def _check_shape(name: str, values: NDArray[np.generic], shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, one per class, got {values.shape}")

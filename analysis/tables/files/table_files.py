@@ -1,0 +1,196 @@
+"""The tables of a study as files: what stands in which row and column, and where they lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.reading.schema import MODELS
+from analysis.tables.confusion.confusion_tables import ConfusionTable
+from analysis.tables.costs.time_spent import PART_LABELS
+from analysis.tables.files.confusion_files import confusion_table
+from analysis.tables.files.table_text import TextTable, machine_cell
+from analysis.wording import MISSING, mean_and_sd, percent, score, setting, tenths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SETTINGS = ("label_frac", "w1", "lr", "reached_frac_mean")
+
+
+def comparison_table(frame: pd.DataFrame) -> TextTable:
+    """The comparison: every column but the remarks as CSV, six digits; the main ones to read.
+
+    What is read has a column of published OA and one of remarks where there are any.
+
+    Args:
+        frame: As from `comparison.comparison`.
+    """
+    has_remarks = bool((frame["remarks"] != "").any())
+    published = [column for column in frame.columns if column == "oa_published"]
+    header = ["Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa"]
+    header += ["OA, published"] * len(published) + ["w1", "lr"]
+    readable = [header + ["Remarks"] * has_remarks]
+    for row in frame.to_dict("records"):
+        readable.append(
+            [percent(row["label_frac"]), MODELS[row["model"]].label, str(row["num_seeds"])]
+            + [
+                mean_and_sd(row[f"{name}_mean"], row[f"{name}_sd"])
+                for name in ("oa", "mean_f1", "miou", "kappa")
+            ]
+            + [score(row[column]) for column in published]
+            + [setting(row["w1"]), setting(row["lr"])]
+            + [row["remarks"]] * has_remarks
+        )
+    return TextTable(
+        stem="comparison",
+        machine=machine_rows(frame.drop(columns="remarks")),
+        readable=readable,
+        caption="Test scores by annotation fraction, mean ± standard deviation over seeds",
+        columns="l" + "r" * (len(header) - 1) + "l" * has_remarks,
+    )
+
+
+def per_class_table(frame: pd.DataFrame) -> TextTable:
+    """Precision, recall, F1 and IoU by class and variant, beside what is published.
+
+    Args:
+        frame: As from `comparison.per_class`.
+    """
+    published = [c for c in frame.columns if c.endswith("_published")]
+    names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "iou": "IoU"}
+    header = ["Class", "Model", "Labels", "Seeds", *names.values()]
+    header += [f"{names[column.removesuffix('_published')]}, published" for column in published]
+    readable = [header]
+    starts = []
+    for row in frame.to_dict("records"):
+        if row["class"] != (readable[-1][0] if len(readable) > 1 else None):
+            starts.append(len(readable))
+        readable.append(
+            [row["class"], MODELS[row["model"]].label, percent(row["label_frac"])]
+            + [str(row["num_seeds"])]
+            + [score(row[column]) for column in (*names, *published)]
+        )
+    return TextTable(
+        stem="per_class",
+        machine=machine_rows(frame),
+        readable=readable,
+        caption="Test scores by class at each model's largest annotation fraction, pixels pooled "
+        "over seeds and test tiles",
+        columns="ll" + "r" * (len(header) - 2),
+        rule_before=starts[1:],
+    )
+
+
+def costs_table(frame: pd.DataFrame) -> TextTable:
+    """What every arm and phase cost.
+
+    Args:
+        frame: As from `costs.costs`.
+    """
+    shown: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+        ("steps", "Steps", _decimals(0)),
+        ("patches", "Patches", _decimals(0)),
+        ("patches_unannotated", "Unannotated patches", _decimals(0)),
+        ("train_s", "Training s", _decimals(1)),
+        ("eval_s", "Validation s", _decimals(1)),
+        ("test_s", "Test tiles s", _decimals(1)),
+        ("trial_s", "s per trial", _decimals(1)),
+        ("trial_s_per_unet", "Relative to U-Net", _decimals(2)),
+        ("patches_per_s", "Patches/s", setting),
+        ("peak_memory_mib", "Peak MiB", _decimals(0)),
+        ("gpu_hours", "GPU-hours", setting),
+        ("cpu_hours", "CPU-hours", setting),
+    )
+    header = ["Labels", "Model", "Phase", "Trials", "Timed", *(label for _, label, _ in shown)]
+    readable = [header]
+    for row in frame.to_dict("records"):
+        readable.append(
+            [percent(row["label_frac"]), MODELS[row["model"]].label, row["phase"]]
+            + [str(row["num_trials"]), str(row["num_timed"])]
+            + [written(row[column]) for column, _, written in shown]
+        )
+    return TextTable(
+        stem="costs",
+        machine=machine_rows(frame, ".6g"),
+        readable=readable,
+        caption="Cost of every arm; sums are over the timed trials, since a failed or pruned trial "
+        "records no times",
+        columns="lll" + "r" * (len(header) - 3),
+        rule_before=range(4, len(readable), 3),
+    )
+
+
+def time_spent_table(frame: pd.DataFrame) -> TextTable:
+    """Where the time of a study went.
+
+    Args:
+        frame: As from `time_spent.time_spent`.
+    """
+    variants = [column for column in frame.columns if column in MODELS]
+    header = ["Part", "Seconds", "Share of slot time"]
+    header += [f"{MODELS[variant].label}, s" for variant in variants]
+    readable = [header]
+    for row in frame.to_dict("records"):
+        readable.append(
+            [PART_LABELS[row["part"]], _decimals(1)(row["seconds"])]
+            + [tenths(row["share"])]
+            + [_decimals(1)(row[variant]) for variant in variants]
+        )
+    machine = frame.rename(columns={variant: f"{variant}_s" for variant in variants})
+    return TextTable(
+        stem="time_spent",
+        machine=machine_rows(machine, ".6g"),
+        readable=readable,
+        caption="Where the time of the study went: wall seconds over all trials that were "
+        "measured, and their share of the time that all slots had",
+        columns="l" + "r" * (len(header) - 1),
+        rule_before=[
+            index
+            for index, row in enumerate(frame["part"], start=1)
+            if row in ("slots", "tracking")
+        ],
+    )
+
+
+def write_table(table: TextTable, folder: Path) -> tuple[Path, ...]:
+    """Writes one table as .csv, .md and .tex into a folder, made if it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"csv": table.csv, "md": table.markdown, "tex": table.latex}
+    paths = []
+    for suffix, text in texts.items():
+        path = folder / f"{table.stem}.{suffix}"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        paths.append(path)
+    return tuple(paths)
+
+
+def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
+    """Writes comparison.csv, .md and .tex of `comparison.comparison`; returns their paths."""
+    return write_table(comparison_table(frame), folder)
+
+
+def write_confusion(table: ConfusionTable, folder: Path) -> tuple[Path, ...]:
+    """Writes confusion_<variant>.csv, .md and .tex; returns their paths."""
+    return write_table(confusion_table(table), folder)
+
+
+def machine_rows(frame: pd.DataFrame, digits: str = ".6f") -> list[list[str]]:
+    """A frame as the rows of a CSV, header first, nothing for NaN; settings keep their digits."""
+    return [
+        list(frame.columns),
+        *(
+            [
+                machine_cell(value, ".6g" if column in _SETTINGS else digits)
+                for column, value in row.items()
+            ]
+            for row in frame.to_dict("records")
+        ),
+    ]
+
+
+def _decimals(num: int) -> Callable[[float], str]:
+    """Writes numbers with `num` decimals and groups of thousands; MISSING for NaN."""
+    return lambda value: MISSING if math.isnan(value) else f"{value:,.{num}f}"

@@ -1,0 +1,1 @@
+"""What is fixed before the first trial: arms, data, budgets and the manifest of a study."""

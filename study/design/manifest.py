@@ -1,0 +1,162 @@
+"""What a reviewer needs to repeat a study: versions, machine, data, budgets, configuration."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import uuid
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from contract.mlflow_store.logins import holds_login, without_login
+from study.design.preflight import StudyData
+from study.settings.config import StudyConfig
+from trainables.data.budgets.annotation import Budget
+from trainables.storage.atomic_files import write_atomically
+
+_PACKAGES: Final = (
+    "urec-study", "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
+    "seaborn",
+)  # fmt: skip
+
+
+def study_manifest(
+    config: StudyConfig, data: StudyData, budgets: Iterable[Budget]
+) -> dict[str, Any]:
+    """Content of `study.yaml`: `study_id`, `config`, `dataset`, `budgets` and `provenance`."""
+    spec = data.spec
+    return {
+        "study_id": uuid.uuid4().hex,
+        "config": config.to_plain(),
+        "dataset": dataset_manifest(data),
+        "budgets": [
+            {
+                "seed": budget.seed,
+                "fraction_asked": budget.fraction_asked,
+                "fraction_reached": budget.fraction_reached,
+                "annotated_px": budget.annotated_px,
+                "class_px": list(budget.class_px),
+                "classes_without_annotation": [
+                    spec.classes[index].name for index in budget.empty_classes
+                ],
+                "exceeds_asked": budget.exceeds,
+                "checksum": budget.checksum,
+            }
+            for budget in budgets
+        ],
+        "provenance": current_provenance(),
+    }
+
+
+def dataset_manifest(data: StudyData) -> dict[str, Any]:
+    """What the data set is: everything that scores depend on."""
+    spec = data.spec
+    return {
+        "name": spec.name,
+        "bands": list(spec.bands),
+        "gsd_m": spec.gsd_m,
+        "nodata": list(spec.nodata),
+        "classes": [
+            {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
+            for one in spec.classes
+        ],
+        "exclude_from_mean": list(spec.exclude_from_mean),
+        "splits": {split: list(held.names) for split, held in data.tiles.items()},
+        "checksums": {split: held.checksum for split, held in data.tiles.items()},
+        "scaling": data.scaling.to_plain(),
+        "eroded_reference": data.eroded_from,
+        "notes": list(data.notes),
+    }
+
+
+def current_provenance() -> dict[str, Any]:
+    """Code, versions and machine of this process."""
+    return {
+        "commit": current_commit(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "hardware": _hardware(),
+    }
+
+
+def note_continuation(path: Path, manifest: dict[str, Any]) -> None:
+    """Add to `study.yaml` what the study goes on with, where that is not what it began with."""
+    known = [manifest["provenance"], *manifest.get("continued", ())]
+    now = current_provenance()
+    if now not in known:
+        write_manifest(path, manifest | {"continued": [*known[1:], now]})
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write `study.yaml`, whole or not at all."""
+    write_atomically(path, yaml.safe_dump(dict(manifest), sort_keys=False).encode())
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Content of `study.yaml`, or None where the study has not begun."""
+    if not path.exists():
+        return None
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def remove_login(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Take the login out of the tracking URI in `study.yaml`, where an earlier version wrote it.
+
+    Args:
+        path: Of the file.
+        manifest: Its content.
+
+    Returns:
+        The content as it is now.
+    """
+    uri = manifest["config"].get("tracking_uri")
+    if uri is None or not holds_login(uri):
+        return manifest
+    cleaned = manifest | {"config": manifest["config"] | {"tracking_uri": without_login(uri)}}
+    write_manifest(path, cleaned)
+    return cleaned
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def current_commit() -> str | None:
+    """Commit of this code, with `+changes` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(here), *words], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "manifest.py") is None:
+        return None
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}+changes" if commit and git("status", "--porcelain", "-uno") else commit
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "memory_mib": pages * page_bytes // 2**20,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }

@@ -1,0 +1,144 @@
+"""What is fixed before the first trial: the steps, the budgets and `study.yaml`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
+from study.design.arms import Arm, confirm_seeds
+from study.design.manifest import (
+    dataset_manifest,
+    note_continuation,
+    read_manifest,
+    remove_login,
+    study_manifest,
+    write_manifest,
+)
+from study.design.preflight import StudyData
+from study.settings.config import StudyConfig
+from trainables.data.budgets.annotation import Budget, draw_budget, read_budget, write_budget
+from trainables.data.budgets.picture import budget_picture
+from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.patches.positions import patch_grid
+from trainables.errors import ConfigError, DataError
+from trainables.evaluation.tile_maps import write_test_tiles
+from trainables.storage.atomic_files import write_atomically
+
+_SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
+"""Of a data set, what scores depend on besides its tiles."""
+
+Budgets = Mapping[tuple[int, float], tuple[Budget, PixelSet]]
+"""Manifest and annotated pixels, by seed and annotation fraction."""
+
+
+def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
+    """Replace epochs by optimiser steps: epochs x patches of the grid / batch size."""
+    training = config.training
+    if training.epochs is None:
+        return config
+    patches = len(patch_grid(data.tiles["train"], training.patch_px, training.stride_px))
+    steps = training.epochs * -(-patches // training.batch_size)
+    return replace(config, training=replace(training, steps=steps))
+
+
+def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budgets:
+    """Write `study.yaml` and the budgets, or verify those of an earlier run under this name.
+
+    Pictures of the test tiles are written too, for the report.
+
+    Returns:
+        Budgets by seed and annotation fraction.
+
+    Raises:
+        ConfigError: If the configuration changed under an old name.
+        DataError: If tiles or budgets changed under an old name.
+    """
+    folder = config.folder
+    earlier = read_manifest(folder / MANIFEST)
+    if earlier is not None:
+        refuse_changes(config, data, earlier)
+        earlier = remove_login(folder / MANIFEST, earlier)
+    fractions = sorted({arm.label_frac for arm in arms})
+    colors = [one.color for one in data.spec.classes]
+    budgets = {}
+    for seed in (config.seed, *confirm_seeds(config)):
+        for fraction in fractions:
+            budget, pixels = draw_budget(
+                data.tiles["train"],
+                fraction=fraction,
+                seed=seed,
+                unit=config.unit,
+                num_classes=len(data.spec.classes),
+                smallest=fractions[0],
+            )
+            path = folder / BUDGETS / f"{budget_stem(seed, fraction)}.json"
+            if earlier is None or not path.exists():
+                write_budget(path, budget)
+            elif read_budget(path) != budget:
+                raise DataError(f"{path} must be the budget of these tiles, got another one")
+            picture = path.with_suffix(".png")
+            if earlier is None or not picture.exists():
+                drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
+                write_atomically(picture, drawn)
+            budgets[seed, fraction] = budget, pixels
+    if earlier is None and (folder / TEST_TILES).exists():
+        # of a study that never began, perhaps of other tiles
+        shutil.rmtree(folder / TEST_TILES)
+    write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
+    if earlier is None:
+        manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
+        write_manifest(folder / MANIFEST, manifest)
+    else:
+        note_continuation(folder / MANIFEST, earlier)
+    return budgets
+
+
+def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study that was begun otherwise.
+
+    Args:
+        config: As it is now.
+        data: As they are now.
+        earlier: Content of `study.yaml`.
+
+    Raises:
+        ConfigError: With everything that changed.
+    """
+    changes = config.changes(earlier["config"])
+    if earlier["config"].get("storage") and config.storage is None:
+        changes.append("storage: given -> none, so that checkpoints would be lost")
+    changes += [
+        f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
+        for split, before in earlier["dataset"]["checksums"].items()
+        if data.tiles[split].checksum != before
+    ]
+    now = dataset_manifest(data)
+    changes += [
+        f"{name}: {earlier['dataset'].get(name)} -> {now[name]}"
+        for name in _SCORED
+        if earlier["dataset"].get(name) != now[name]
+    ]
+    if changes:
+        raise ConfigError(
+            f"--name must be new when the study changes, got {config.name!r}, which was begun with "
+            f"other settings ({'; '.join(changes)}); choose another --name"
+        )
+
+
+def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
+    """What a person must know of the budgets: classes without annotation, fractions exceeded."""
+    said = []
+    for (seed, fraction), (budget, _) in budgets.items():
+        where = f"budget of {fraction:g} with seed {seed}"
+        if budget.empty_classes:
+            names = ", ".join(class_names[index] for index in budget.empty_classes)
+            said.append(f"{where} has no annotated pixel of {names}")
+        if budget.exceeds:
+            said.append(
+                f"{where} is one {budget.unit.kind} and reaches {budget.fraction_reached:.3g}: "
+                "even the smallest exceeds what was asked for"
+            )
+    return said

@@ -1,0 +1,250 @@
+"""What a study would do and how long it would take, for `--dry-run`."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from contract.names import MANIFEST, RESULT, TRIALS
+from study.design.arms import (
+    Arm,
+    confirm_seeds,
+    confirm_trial,
+    longest_first,
+    num_trials,
+    plan_arms,
+)
+from study.design.manifest import read_manifest
+from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
+from study.design.preparation import refuse_changes, resolve_steps
+from study.estimate.calibration import Calibration, calibrate
+from study.estimate.slot_schedule import ArmWork, schedule_s
+from study.machines.slots import Slots, find_slots, this_machine
+from study.settings.config import StudyConfig
+from trainables.settings.config import TrialConfig
+from trainables.trial.microbenchmark import take_sample
+
+_IDLE_SHARE: Final = 0.85
+"""From here on what else the machine does is worth no word."""
+_GROUP_STARTS: Final = 2
+"""Starts of processes, one after the other, before a group trains: what leads it, its workers."""
+_MODEL_NAMES: Final = {"unet": "U-Net", "urec": "U-REC"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What reading the data and the calibration run told."""
+
+    config: StudyConfig
+    """With epochs replaced by steps."""
+    read_s: float
+    calibration: Calibration | None
+    """None where trials train on cards and this machine has none."""
+
+
+def plan_text(config: StudyConfig) -> str:
+    """Arms, trials, steps, disk and estimated time; nothing is written to the output folder.
+
+    Raises:
+        ConfigError: If not one trial fits the machine, or the study was begun otherwise.
+        DataError: If the data cannot be used.
+    """
+    arms, slots = plan_arms(config), _find_slots(config)
+    trials = {arm.variant: confirm_trial(config, arm, confirm_seeds(config)[0], {}) for arm in arms}
+    measured = _measure(config, trials, slots)
+    lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
+    for arm in arms:
+        searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
+        lines.append(
+            f"  {arm.name:<12} {arm.num_search} search + {config.seeds} confirm ({searched})"
+        )
+    training = measured.config.training
+    epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
+    disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)
+    lines += [
+        f"{num_trials(config, arms)} trials of {training.steps} steps{epochs} with "
+        f"{training.batch_size} patches, {slots.concurrent} at once",
+        f"a trial takes {_resources_text(config, slots)}",
+        _time_text(measured, arms, slots) + _done_text(config),
+        f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
+    ]
+    return "\n".join(lines)
+
+
+def _find_slots(config: StudyConfig) -> Slots:
+    """Of this machine, or of the cluster, which is joined for a moment."""
+    if config.address is None:
+        return find_slots(config)
+    from study.machines.cluster import (  # imports Ray, which takes seconds
+        cluster_nodes,
+        ray_cluster,
+    )
+
+    with ray_cluster(config.address):
+        return find_slots(config, cluster_nodes())
+
+
+def about_text(seconds: float) -> str:
+    """A duration in two digits: `8.4 s`, `4.3 min`, `27 h`, `3.1 days`."""
+    for unit, length_s, up_to in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < up_to * length_s:
+            return f"{_two_digits(seconds / length_s)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(value: float) -> str:
+    if value <= 0:
+        return "0"
+    decimals = max(0, 1 - math.floor(math.log10(value)))
+    rounded = round(value, 1 - math.floor(math.log10(value)))
+    return f"{rounded:.{decimals}f}".removesuffix(".0")
+
+
+def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slots) -> _Measured:
+    """Read the data as the study will, and train on some of it."""
+    with tempfile.TemporaryDirectory(prefix="urec-dry-run-") as name:
+        scratch = Path(name)
+        _borrow_scenes(config, scratch)
+        elsewhere = replace(config, output=name)
+        _say("reading the built-in scenes" if config.data is None else "reading tiles")
+        start = time.perf_counter()
+        spec = find_dataset(elsewhere)
+        data = read_data(elsewhere, spec)
+        read_s = time.perf_counter() - start
+        for note in data.notes:
+            _say(f"note: {note}")
+        config = resolve_steps(config, data)
+        earlier = read_manifest(config.folder / MANIFEST)
+        if earlier is not None:
+            refuse_changes(config, data, earlier)
+        if slots.gpus > 0 and not this_machine().num_gpus:
+            return _Measured(config=config, read_s=read_s, calibration=None)
+        names = tuple(one.name for one in spec.classes)
+        sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
+        _say(f"calibrating: training {_names(trials)} for some seconds each")
+        calibration = calibrate(
+            trials,
+            sample,
+            num_processes=_num_here(config, slots),
+            cpus=config.cpus,
+            num_gpus=int(this_machine().num_gpus) if slots.gpus > 0 else 0,
+        )
+        return _Measured(config=config, read_s=read_s, calibration=calibration)
+
+
+def _num_here(config: StudyConfig, slots: Slots) -> int:
+    """Processes of trials that would train at once on a machine like this one."""
+    fits = max(1, int(this_machine().num_cpus / config.cpus))
+    return min(fits, slots.concurrent * slots.group)
+
+
+def _borrow_scenes(config: StudyConfig, scratch: Path) -> None:
+    """Show scenes that an earlier study wrote below another folder, where others can be written."""
+    written = (Path(config.output) / SCENES).resolve()
+    if config.data is None and written.is_dir():
+        (scratch / SCENES).parent.mkdir()
+        (scratch / SCENES).symlink_to(written)
+
+
+def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
+    config, found = measured.config, measured.calibration
+    if found is None:
+        return (
+            "estimated time: unknown, since trials train on GPUs and this machine has none; repeat "
+            "--dry-run on one that has"
+        )
+    total_s, of_trial = _estimate(config, measured.read_s, found, arms, slots)
+    trials = ", ".join(f"{_name(kind)} {about_text(taken)}" for kind, taken in of_trial.items())
+    pruned = "" if config.pruner == "none" else "without pruning "
+    text = (
+        f"estimated time: {pruned}about {about_text(total_s)} ({trials} a trial), "
+        f"from a calibration run of {about_text(found.taken_s)}"
+    )
+    if found.share > _IDLE_SHARE:
+        return text
+    idle_s, _ = _estimate(config, measured.read_s, found.idle(), arms, slots)
+    other = f"{_two_digits(100 * (1 - found.share))} %"
+    # At most: other work also empties the caches, which no share of the time shows.
+    without = f"at most {about_text(idle_s)} without"
+    return f"{text} beside other work, which took {other} of the CPUs; {without}"
+
+
+def _estimate(
+    config: StudyConfig,
+    read_s: float,
+    found: Calibration,
+    arms: tuple[Arm, ...],
+    slots: Slots,
+) -> tuple[float, dict[str, float]]:
+    """Seconds of the whole study, and of one confirmation trial by variant."""
+    work, of_trial = [], {}
+
+    def trial_s(variant: str, trial: TrialConfig) -> float:
+        alone_s = found.trial_s(variant, trial)
+        if not config.worker_range[1]:
+            return alone_s
+        return alone_s / slots.group + _GROUP_STARTS * found.start_s
+
+    for arm in longest_first(arms):
+        confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
+        of_trial[arm.variant] = trial_s(arm.variant, confirm)
+        work.append(
+            ArmWork(
+                num_search=arm.num_search,
+                search_s=trial_s(arm.variant, replace(confirm, phase="search")),
+                num_confirm=config.seeds,
+                confirm_s=of_trial[arm.variant],
+            )
+        )
+    total_s = read_s + found.fixed_s + schedule_s(work, slots.concurrent)
+    return total_s, of_trial
+
+
+def _resources_text(config: StudyConfig, slots: Slots) -> str:
+    several = f"{slots.group} workers with " if config.worker_range[1] else ""
+    gpus = f" and {slots.gpus:g} of {slots.num_gpus:g} GPUs" if slots.num_gpus else ""
+    text = f"{several}{config.cpus:g} of {slots.num_cpus:g} CPUs{gpus}{' each' if several else ''}"
+    if slots.group > 1:
+        text += ", which share its time at best"
+    return text if slots.num_gpus else f"{text}; there is no GPU"
+
+
+def _done_text(config: StudyConfig) -> str:
+    """Of a study that has begun: what the estimated time counts and is done already."""
+    num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
+    return f"; {num_done} trials of these are done" if num_done else ""
+
+
+def _free_text(config: StudyConfig) -> str:
+    if config.storage is not None:
+        return " in the storage"
+    return f", {_free_mib(config.folder):.0f} free"
+
+
+def _free_mib(folder: Path) -> float:
+    """Free on the disk where the folder is or will be."""
+    folder = folder.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free / 2**20
+
+
+def _names(variants: Mapping[str, TrialConfig]) -> str:
+    return " and ".join(map(_name, variants))
+
+
+def _name(variant: str) -> str:
+    """`urec-annotated` -> `U-REC annotated`."""
+    model, _, rest = variant.partition("-")
+    return " ".join(filter(None, (_MODEL_NAMES[model], rest)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Where trials run and where their state lies: Ray, machines, databases and the storage."""

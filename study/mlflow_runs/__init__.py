@@ -1,0 +1,1 @@
+"""MLflow's side: the study's run, the trials' runs and the queue that survives an outage."""

@@ -1,0 +1,127 @@
+"""The study's records in MLflow while it runs: opened, delivered, waited for, repaired."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+from contract.mlflow_store.logins import TrackingUri, hide_logins
+from contract.mlflow_store.tracking_store import limit_client, resolve, store_failures
+from contract.names import BUDGETS, MANIFEST
+from study.design.manifest import current_commit
+from study.errors import StudyHaltedError
+from study.mlflow_runs.study_run import StudyRecord, check_store
+from study.mlflow_runs.trial_runs import TrialRuns
+from study.mlflow_runs.upload_queue import Delivery, now_ms
+from study.settings.config import StudyConfig
+from trainables.trial.folder.outcomes import ended_trials
+
+_PATIENCE_S: Final = 600.0
+"""How long the end of a study waits for a tracking server that is away."""
+_PATIENCE_AT_STOP_S: Final = 5.0
+
+
+def tracking_uri(config: StudyConfig) -> TrackingUri:
+    """Where the study is recorded: as configured, by the environment, or beside the command."""
+    return resolve(config.tracking_uri)
+
+
+def open_tracking(uri: str) -> None:
+    """Make sure that the store of records can be used.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    limit_client()  # a server that is away is waited for, but not with a call that lasts minutes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
+    check_store(uri)
+
+
+def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
+    """The runs of the study and of its trials, begun or gone on with.
+
+    Raises:
+        ConfigError: If artifacts would have to go to a path that is not of this machine.
+        StudyHaltedError: If the store does not take the records.
+    """
+    with store_failures(_halted(tracking_uri(config))):
+        return _open_records(config)
+
+
+def _open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
+    record = StudyRecord(tracking_uri(config), config.name, current_commit())
+    return record, record.open(config.folder / MANIFEST, config.folder / BUDGETS)
+
+
+def _halted(uri: TrackingUri) -> Callable[[str, str], StudyHaltedError]:
+    def halted(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(
+            f"the tracking store must take the study's records, got {reason!r} from {uri}; {advice}"
+        )
+
+    return halted
+
+
+@contextmanager
+def delivering(
+    record: StudyRecord, runs: TrialRuns, times: Callable[[], Mapping[str, float]]
+) -> Iterator[Delivery]:
+    """Send records to MLflow; where the study stops before its end, its runs say so.
+
+    Args:
+        record: Of the study.
+        runs: Of its trials.
+        times: As for `StudyRecord.log_times`, where the study stops.
+    """
+    delivery = Delivery()
+    try:
+        yield delivery
+    except BaseException:
+        if not delivery.is_closed:
+            delivery.put(runs.stop)
+            delivery.put(partial(record.log_times, times, now_ms()))
+            delivery.put(record.stop)
+            delivery.close(_PATIENCE_AT_STOP_S)
+        raise
+
+
+def wait_for(delivery: Delivery, uri: TrackingUri, say: Callable[[str], None]) -> None:
+    """Wait until all records have arrived.
+
+    Raises:
+        StudyHaltedError: If the tracking server stays away.
+    """
+    if delivery.is_away:
+        say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
+    if not delivery.close(_PATIENCE_S):
+        raise StudyHaltedError(
+            f"all trials are done, but the tracking server at {uri} does not answer; their "
+            "records wait on disk"
+        )
+
+
+def repair(
+    config: StudyConfig, refused: str, num_failed: int, times: Callable[[], Mapping[str, float]]
+) -> StudyRecord:
+    """Once more what MLflow refused, a run that somebody deleted, say.
+
+    Raises:
+        StudyHaltedError: If it refuses again.
+    """
+    refused = hide_logins(refused)
+
+    def refused_again(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(f"MLflow refused records: {refused}; then {reason}; {advice}")
+
+    with store_failures(refused_again):
+        record, runs = _open_records(config)
+        for folder, outcome in ended_trials(config.trials_folder):
+            runs.add(folder, outcome, now_ms())
+        record.log_times(times, now_ms())
+        record.close(num_failed)
+    return record

@@ -1,0 +1,229 @@
+"""The record of a study in MLflow: one run of its own and one per trial; the driver writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import sqlalchemy
+import yaml
+from mlflow.entities import Metric, Param, ViewType
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
+
+from contract.mlflow_store.logins import TrackingUri, holds_login, without_login
+from contract.mlflow_store.tracking_store import first_call, store_failures
+from contract.names import TEST_TILES
+from study.errors import StudyHaltedError
+from study.machines.databases import create_mlflow_database
+from study.mlflow_runs.artifact_root import artifact_root_note, check_artifact_root
+from study.mlflow_runs.client_calls import artifact_errors, search_runs, set_tags
+from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.trial_runs import TrialRuns
+from trainables.errors import ConfigError
+
+_TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Spares the MLflow UI the guess of an experiment's kind; its switch still sets the view."""
+
+
+def check_store(tracking_uri: str) -> None:
+    """Refuse a store that MLflow cannot open; a database gets its tables.
+
+    Raises:
+        ConfigError: With what went wrong and what to do.
+    """
+    uri = TrackingUri(tracking_uri)
+
+    def refuse(reason: str, advice: str) -> ConfigError:
+        return ConfigError(
+            "--tracking-uri (or MLFLOW_TRACKING_URI) must be an MLflow server or database, got "
+            f"{str(uri)!r}: {reason}; {advice}"
+        )
+
+    with store_failures(refuse), first_call():
+        create_mlflow_database(uri.with_login)
+        if uri.is_database:  # asked once; MLflow would try for minutes, and tell every time
+            sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
+        MlflowClient(tracking_uri=uri.with_login).search_experiments(max_results=1)
+
+
+_ARTIFACTS: Final = "mlruns"
+"""Folder of artifacts that MLflow chooses beside a database."""
+
+
+class StudyRecord:
+    """Writes one study to MLflow."""
+
+    def __init__(self, tracking_uri: str, name: str, commit: str | None = None) -> None:
+        """Connect, and create the experiment where it is missing.
+
+        Args:
+            tracking_uri: The store.
+            name: The study.
+            commit: Of the code that runs now, if known.
+
+        Raises:
+            MlflowException: If the server or database cannot be reached or written.
+            ConfigError: If artifacts would have to go to a path that is not of this machine, or
+                the database takes the name for that of another study.
+        """
+        self._uri = TrackingUri(tracking_uri)
+        self._client = MlflowClient(tracking_uri=self._uri.with_login)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and experiment.name != name:
+            raise ConfigError(
+                f"--name must differ from other studies by more than case, got {name!r} beside "
+                f"{experiment.name!r} in {self._uri}, which takes them for one; choose another "
+                "--name"
+            )
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        self._experiment_id: str = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(
+                name, artifact_location=_artifact_location(tracking_uri, name), tags=_TRAINING_VIEW
+            )
+        )
+        root = self._client.get_experiment(self._experiment_id).artifact_location
+        note = artifact_root_note(root, self._uri)  # before the check, which makes the folder
+        check_artifact_root(root, self._uri, name)
+        self.notes: list[str] = [] if note is None else [note]
+        """What a person must know of the record."""
+        self._name = name
+        self._commit = commit
+        self.parent_id = ""
+        """Run of the study, once it is open."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        return {name: value for name, value in vars(self).items() if name != "_client"}
+
+    def open(self, manifest: Path, budgets: Path) -> TrialRuns:
+        """Begin the parent run, or take up that of the same study; a name alone is not enough.
+
+        Args:
+            manifest: `study.yaml`; pictures of the test tiles lie beside it, in `test_tiles`.
+            budgets: Folder of the budgets' manifests and pictures.
+
+        Returns:
+            The runs of its trials.
+        """
+        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+        study_id = content["study_id"]
+        condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
+        found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)
+        known: Mapping[str, str] = found[0].data.params if found else {}
+        if found:
+            self.parent_id = found[0].info.run_id
+            if found[0].info.lifecycle_stage == "deleted":
+                self._client.restore_run(self.parent_id)
+            self._client.update_run(self.parent_id, status="RUNNING")
+            self._client.set_tag(self.parent_id, "status", "running")
+        else:
+            tags = {
+                MLFLOW_RUN_NAME: self._name,
+                "phase": "study",
+                "study": self._name,
+                "study_id": study_id,
+                "status": "running",
+            }
+            if self._commit:
+                tags[MLFLOW_GIT_COMMIT] = self._commit
+            run = self._client.create_run(self._experiment_id, tags=tags)
+            self.parent_id = run.info.run_id
+        self._log_params(content["config"], known)
+        classes = [one["name"] for one in content.get("dataset", {}).get("classes", ())]
+        names = MetricNames(classes)
+        tags = {name: tag_value(own) for name, own in names.class_tags.items()}
+        set_tags(self._client, self.parent_id, tags)
+        with artifact_errors():
+            self._client.log_artifact(self.parent_id, str(manifest))
+            self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
+            self._log_new(manifest.parent / TEST_TILES)
+        return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit, names)
+
+    def _log_params(self, config: Mapping[str, Any], known: Mapping[str, str]) -> None:
+        """Record the configuration; what is on record MLflow never changes."""
+        if holds_login(known.get("tracking_uri", "")):
+            self.notes.append(
+                f"run {self.parent_id} in MLflow holds the login of {self._uri}, recorded by an "
+                "earlier version in its parameter tracking_uri, which cannot be changed; change "
+                "the password"
+            )
+        entries = []
+        for name, value in config.items():
+            is_uri = name == "tracking_uri" and value is not None
+            if name not in known:
+                told = without_login(value) if is_uri else value
+                entries.append(Param(name, param_value(told)))
+        if entries:
+            self._client.log_batch(self.parent_id, params=entries)
+
+    def _log_new(self, folder: Path) -> None:
+        """Send the files of a folder, if there is one, that the parent run does not have yet."""
+        if not folder.is_dir():
+            return
+        known = {
+            entry.path: entry.file_size
+            for entry in self._client.list_artifacts(self.parent_id, folder.name)
+        }
+        for file in sorted(folder.iterdir()):
+            if known.get(f"{folder.name}/{file.name}") != file.stat().st_size:
+                self._client.log_artifact(self.parent_id, str(file), folder.name)
+
+    def log_times(self, times: Callable[[], Mapping[str, float]], time_ms: int) -> None:
+        """Write where the time went around the trials.
+
+        Args:
+            times: Gives the metrics by name, none for a study that is not profiled; called when
+                all records before have arrived.
+            time_ms: The metrics' time, the same when the call is repeated.
+        """
+        metrics = [Metric(name, value, time_ms, 0) for name, value in times().items()]
+        if metrics:
+            self._client.log_batch(self.parent_id, metrics=metrics)
+
+    def close(self, num_failed: int) -> None:
+        """End the parent run; a study with failed trials has finished and says how many."""
+        self._client.set_tag(self.parent_id, "status", "finished")
+        self._client.set_tag(self.parent_id, "num_failed", num_failed)
+        self._client.set_terminated(self.parent_id, status="FINISHED")
+
+    def stop(self) -> None:
+        """Mark the parent run: the study was stopped and can be continued."""
+        self._client.set_tag(self.parent_id, "status", "stopped")
+        self._client.set_terminated(self.parent_id, status="KILLED")
+
+
+def _artifact_location(tracking_uri: str, name: str) -> str | None:
+    """Where the artifacts of a new study go; None leaves it to MLflow.
+
+    For a database MLflow takes `mlruns` of the working folder, by its path, which it later reads
+    as a URI: artifacts would go to another folder where the path holds `%20`, or be lost at a `?`.
+    """
+    is_database = urlsplit(tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    folder = Path.cwd()
+    if not is_database or quote(str(folder)) == str(folder):
+        return None
+    return (folder / _ARTIFACTS / name).as_uri()
+
+
+def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
+    """Put the report with the study's parent run, in place of an earlier one.
+
+    Raises:
+        StudyHaltedError: If the store does not take it.
+    """
+
+    def halted(reason: str, advice: str) -> StudyHaltedError:
+        return StudyHaltedError(
+            f"the report is in {folder}, but MLflow did not take it: {reason}; {advice}"
+        )
+
+    with store_failures(halted), artifact_errors():
+        client = MlflowClient(tracking_uri=TrackingUri(tracking_uri).with_login)
+        client.log_artifacts(parent_run_id, str(folder), "report")

@@ -1,0 +1,233 @@
+"""The runs of a study's trials in MLflow: one each, whatever happened in between.
+
+Every method may be called again after it failed half way: nothing arrives twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from contract.names import CONFUSION, MAPS, PICTURE, RESULT, TRACEBACK, TRIAL_FOLDER_TAG
+from study.design.arms import arm_of
+from study.mlflow_runs.client_calls import artifact_errors, search_runs
+from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from trainables.settings.config import TrialConfig
+from trainables.training.trace import PROFILE
+from trainables.trial.folder.outcomes import Outcome, Rows
+
+_BATCH: Final = 500
+"""Metrics of one call; MLflow takes 1000 and a megabyte, which long names fill before."""
+_ENDED: Final = ("FINISHED", "FAILED")
+_EVERY_ROW: Final = "train/loss"
+
+
+class TrialRuns:
+    """Writes the child runs of one study."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        parent_id: str,
+        commit: str | None,
+        names: MetricNames | None = None,
+    ) -> None:
+        """Take up the runs there are; of several of one trial, the one that got furthest stays.
+
+        Args:
+            client: The store.
+            experiment_id: The study's experiment.
+            parent_id: The study's own run.
+            commit: Of the code that runs the trials now, if known.
+            names: Of the study's metrics; None where no class needs another one.
+        """
+        self._client = client
+        self._experiment_id = experiment_id
+        self._parent_id = parent_id
+        self._commit = commit
+        self._names = names or MetricNames()
+        self._ids: dict[str, str] = {}
+        self._asked: set[str] = set()
+        """Trials whose run was asked for before, and may be there although nobody said so."""
+        self._untouched: set[str] = set()
+        """Trials whose run was made here, and has got no final measures yet."""
+        self._ended: set[str] = set()
+        self._last_step: dict[str, int] = {}
+        by_key: dict[str, list[Run]] = {}
+        for run in search_runs(client, experiment_id, self._is_child):
+            by_key.setdefault(run.data.tags["trial_key"], []).append(run)
+        for key, runs in by_key.items():
+            self._keep_one(key, runs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        return {name: value for name, value in vars(self).items() if name != "_client"}
+
+    @property
+    def _is_child(self) -> str:
+        return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"
+
+    def begin(self, trial: TrialConfig) -> None:
+        """Go on with the run of an interrupted trial, or start one; one that had ended goes."""
+        key = trial.key
+        # A server that went away may have created a run and not said so; a person may have deleted
+        # one that was there.
+        if key in self._asked or key in self._ids:
+            condition = f"{self._is_child} and tags.trial_key = '{key}'"
+            self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
+        self._asked.add(key)
+        if key in self._ended:
+            self._client.delete_run(self._ids[key])
+            self._forget(key)
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self._parent_id,
+            MLFLOW_RUN_NAME: key,
+            "trial_key": key,
+            "phase": trial.phase,
+            "arm": arm_of(trial),
+            "variant": trial.variant or trial.model,
+            "model": trial.model,
+            "label_frac": repr(trial.label_frac),
+            "seed": str(trial.seed),
+            "status": "running",
+        }
+        if self._commit:
+            tags[MLFLOW_GIT_COMMIT] = self._commit
+        if key in self._ids:
+            entries = [RunTag(name, value) for name, value in tags.items()]
+            self._client.log_batch(self._ids[key], tags=entries)
+            self._client.update_run(self._ids[key], status="RUNNING")
+        else:
+            run = self._client.create_run(self._experiment_id, tags=tags)
+            self._ids[key] = run.info.run_id
+            self._untouched.add(key)
+            self._last_step[key] = -1
+        fields = trial.to_plain()["training"] | {
+            "model": trial.model,
+            "label_frac": trial.label_frac,
+            "seed": trial.seed,
+        }
+        params = [Param(name, param_value(value)) for name, value in fields.items()]
+        self._client.log_batch(self._ids[key], params=params)
+
+    def log_rows(self, key: str, rows: Rows, time_ms: int) -> None:
+        """Append to the curves of a trial; a measure that is not defined (NaN) has no point.
+
+        Args:
+            key: The trial.
+            rows: Rows in order; those that are on record already are passed over, as a trial that
+                goes on from its checkpoint reports all of them again.
+            time_ms: When they were reported, the same when the call is repeated.
+        """
+        self._require(key)
+        last = self._find_last_step(key)
+        batch: list[Metric] = []
+        for row in rows:
+            step = int(row["step"])
+            if step <= last:
+                continue
+            points = [
+                Metric(self._names.of(name), value, time_ms, step)
+                for name, value in row.items()
+                if name != "step" and not math.isnan(value)
+            ]
+            if len(batch) + len(points) > _BATCH:
+                self._client.log_batch(self._ids[key], metrics=batch)
+                batch = []
+            batch += points
+        if batch:
+            self._client.log_batch(self._ids[key], metrics=batch)
+            self._last_step[key] = max(metric.step for metric in batch)
+
+    def end(self, folder: Path, outcome: Outcome, time_ms: int) -> None:
+        """Write the final measures, artifacts and status of a trial and end its run."""
+        key, record = outcome.trial.key, outcome.record
+        self.log_rows(key, outcome.history, time_ms)
+        run_id = self._ids[key]
+        names = (TRACEBACK,) if outcome.state == "failed" else (CONFUSION, PICTURE, RESULT)
+        for name in names:
+            if (folder / name).exists():
+                with artifact_errors():
+                    self._client.log_artifact(run_id, str(folder / name))
+        if outcome.state == "finished" and (folder / MAPS).is_dir():
+            with artifact_errors():
+                self._client.log_artifacts(run_id, str(folder / MAPS), MAPS)
+        if (folder / PROFILE).is_dir():
+            with artifact_errors():
+                self._client.log_artifacts(run_id, str(folder / PROFILE), PROFILE)
+        tags = {"status": outcome.state, "attempts": str(outcome.attempts)}
+        metrics = []
+        if outcome.state == "finished":
+            tags["converged"] = json.dumps(record["converged"])
+            tags[TRIAL_FOLDER_TAG] = str(folder.resolve())
+            if record.get("damaged_checkpoints"):
+                tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
+            step = outcome.trial.training.steps
+            known: Mapping[str, float] = {}
+            if key not in self._untouched:  # an end that was cut off may have left some
+                known = self._client.get_run(run_id).data.metrics
+            self._untouched.discard(key)
+            metrics = [
+                Metric(self._names.of(name), value, time_ms, step)
+                for name, value in record["metrics"].items()
+                if self._names.of(name) not in known and not math.isnan(value)
+            ]
+        for first in range(0, len(metrics), _BATCH):  # those of many classes
+            self._client.log_batch(run_id, metrics=metrics[first : first + _BATCH])
+        entries = [RunTag(name, tag_value(value)) for name, value in tags.items()]
+        self._client.log_batch(run_id, tags=entries)
+        status = "FAILED" if outcome.state == "failed" else "FINISHED"
+        self._client.set_terminated(run_id, status=status)
+        self._ended.add(key)
+
+    def add(self, folder: Path, outcome: Outcome, time_ms: int) -> None:
+        """Record a trial that has ended on disk, unless its run has ended too."""
+        if outcome.trial.key not in self._ended:
+            self.begin(outcome.trial)
+            self.end(folder, outcome, time_ms)
+
+    def stop(self) -> None:
+        """Mark the runs that have not ended: the study was stopped and can be continued."""
+        for key, run_id in self._ids.items():
+            if key not in self._ended:
+                self._client.set_tag(run_id, "status", "stopped")
+                self._client.set_terminated(run_id, status="KILLED")
+
+    def _require(self, key: str) -> None:
+        """Refuse what belongs to a run that could not be created."""
+        if key not in self._ids:
+            raise MlflowException(f"trial {key} has no run", RESOURCE_DOES_NOT_EXIST)
+
+    def _keep_one(self, key: str, runs: Iterable[Run]) -> None:
+        found = sorted(runs, key=lambda run: (run.info.status not in _ENDED, run.info.start_time))
+        for run in found[1:]:
+            self._client.delete_run(run.info.run_id)
+        if not found:
+            self._forget(key)
+        elif self._ids.get(key) != found[0].info.run_id:
+            self._forget(key)
+            self._ids[key] = found[0].info.run_id
+        if found and found[0].info.status in _ENDED:
+            self._ended.add(key)
+
+    def _forget(self, key: str) -> None:
+        self._ids.pop(key, None)
+        self._ended.discard(key)
+        self._untouched.discard(key)
+        self._last_step.pop(key, None)
+
+    def _find_last_step(self, key: str) -> int:
+        if key not in self._last_step:
+            points = self._client.get_metric_history(self._ids[key], _EVERY_ROW)
+            self._last_step[key] = max((point.step for point in points), default=-1)
+        return self._last_step[key]

@@ -1,0 +1,1 @@
+"""One arm's search and confirmation on Optuna; knows no Ray."""

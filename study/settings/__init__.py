@@ -1,0 +1,1 @@
+"""What a person asks for: options, presets and the checked configuration."""

@@ -1,0 +1,96 @@
+"""Rules of single options: names, choices, types, workers and where they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from contract.mlflow_store.logins import hide_logins
+from trainables.errors import ConfigError
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORKERS: Final = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+))?")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be a folder's."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"--name must be letters, digits, '.', '_' and '-', beginning with a letter or digit, "
+            f"got {name!r}; the folder to write to is set by --output"
+        )
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the choices."""
+    if value not in choices:
+        raise ConfigError(f"{option} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_types(chosen: Mapping[str, Any]) -> None:
+    """Refuse an option of the wrong type, as a YAML file may bring it."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(
+            ("space", "data", "preset", "sampler", "pruner", "name", "budget_unit"), (str,)
+        ),
+        **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
+        **dict.fromkeys(("trials", "seeds", "seed", "concurrent"), (int,)),
+        **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
+        "workers": (int, str),
+        "budget_px": (int,),
+        "budget_stratified": (bool,),
+        "profile": (bool,),
+        "models": (list, tuple),
+    }
+    for name, value in chosen.items():
+        kind = kinds.get(name)
+        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)):
+            words = " or ".join(one.__name__ for one in kind)
+            got = hide_logins(repr(value))
+            raise ConfigError(f"{name} must be of type {words}, got {got}")
+
+
+def parse_workers(text: int | str) -> tuple[int, int]:
+    """Lowest and highest number of workers: `4` or `2..8`; (0, 0) for a trial's own process.
+
+    Raises:
+        ConfigError: If the text is neither.
+    """
+    found = _WORKERS.fullmatch(str(text).strip())
+    low, high = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
+    if not 0 <= low <= high or (low == 0 < high):
+        raise ConfigError(
+            f"--workers must be a number, or a range such as 2..8 from 1 on, got {text!r}"
+        )
+    return low, high
+
+
+def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
+    """Refuse a part of a second card, and a group whose workers would share one."""
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise ConfigError(f"--gpus must be a share of one card or a whole number, got {gpus:g}")
+    if workers[1] > 1 and gpus not in (None, 0, 1):
+        raise ConfigError(
+            f"--gpus must be 0 or 1 for several workers (each has a card of its own), got {gpus:g}"
+        )
+
+
+def check_cluster(address: str | None, storage: str | None) -> None:
+    """Refuse a cluster without a storage that all its machines reach."""
+    if address is not None and "://" in address:
+        raise ConfigError(
+            f"--address must be `auto` or HOST:PORT of a cluster that this machine belongs to, got "
+            f"{address!r}; run the command on one of its machines"
+        )
+    if address is not None and storage is None:
+        raise ConfigError(
+            "--storage must be given with --address, got none; name a folder that all machines "
+            "share, or a URI such as s3://bucket/studies"
+        )
+    if storage is not None and "@" in urlsplit(storage).netloc:  # it goes into records
+        raise ConfigError(
+            "--storage must hold no credentials, got some; put them into the environment of every "
+            "machine (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say)"
+        )

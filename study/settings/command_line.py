@@ -1,0 +1,107 @@
+"""Arguments and `--config` file to a `StudyConfig`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+import yaml
+
+from contract.parameters import PARAMETERS
+from study.settings.config import PRUNERS, SAMPLERS, StudyConfig, build_config
+from study.settings.presets import PRESETS
+from trainables.data.budgets.units import Kind
+from trainables.errors import ConfigError
+from trainables.settings.config import MODELS
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing its usage: every wrong option is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see --help")
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, bool]:
+    """Read the command line.
+
+    Returns:
+        The configuration, and whether only the plan is wanted (`--dry-run`).
+
+    Raises:
+        ConfigError: For an option or a file that cannot be used.
+    """
+    given = vars(_build_parser().parse_args(arguments))
+    dry_run = given.pop("dry_run")
+    file = given.pop("config")
+    if given["models"] is not None:
+        given["models"] = [name.strip() for name in given["models"].split(",")]
+    merged = {} if file is None else _read_file(Path(file))
+    merged.update({name: value for name, value in given.items() if value is not None})
+    return build_config(merged), dry_run
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Options of a YAML file; the `config` part where it is the `study.yaml` of a study."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(
+            f"--config must be a file that can be read, got {str(path)!r} ({error.strerror})"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or no such date
+        raise ConfigError(
+            f"--config must be YAML, got {' '.join(str(error).split())} in {path}"
+        ) from None
+    if isinstance(content, dict) and "provenance" in content:
+        content = content.get("config")
+    if not isinstance(content, dict):
+        raise ConfigError(f"--config must hold `key: value` lines, got {content!r} in {path}")
+    return content
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="run_study.py",
+        description="How much annotation does a reconstruction branch save? Searches, confirms "
+        "and compares U-REC and U-Net at several annotation fractions.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--space", help=f"what varies, of {', '.join(PARAMETERS)}: by name, as levels "
+        "label_frac=0.01/0.1/1 or as a range w1=0.01..0.5 (default w1,label_frac)")  # fmt: skip
+    add("--data", help="folder with dataset.yaml, such a file, or ISPRS Vaihingen / Potsdam as "
+        "downloaded (default: built-in scenes)")  # fmt: skip
+    add("--models", help=f"default {','.join(MODELS)}")
+    add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
+    add("--trials", type=int, help="search trials per arm (default: the preset's)")
+    add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")
+    add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")
+    add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
+    add("--retries", type=int, help="how often a failed trial goes on from its checkpoint before "
+        "it counts as failed (default 2)")  # fmt: skip
+    add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
+        "block)")  # fmt: skip
+    add("--workers", help="data-parallel workers per trial, a number or a range 2..8; 0 = in the "
+        "trial's own process (default)")  # fmt: skip
+    add(
+        "--gpus",
+        type=float,
+        help="GPUs per worker, fractions allowed (default: 1 if any)",
+    )
+    add("--cpus", type=float, help="CPUs per worker (default 1)")
+    add("--concurrent", type=int, help="trials at once at most (default: as many as fit)")
+    add("--address", help="Ray cluster to join, auto or HOST:PORT (default: Ray on this machine)")
+    add("--storage", help="shared folder or URI, such as s3://bucket/studies, for budgets, trial "
+        "state and checkpoints (default: --output)")  # fmt: skip
+    add("--tracking-uri", help="MLflow server or database (default sqlite:///mlflow.db)")
+    add("--name", help="name of the study; the same name again continues it")
+    add("--output", help="folder of all studies (default studies)")
+    add("--config", help="YAML file with any of these and every training field")
+    add("--profile", action=argparse.BooleanOptionalAction, default=None, help="write a trace of "
+        "one trial and a table of where the study's time goes (default off)")  # fmt: skip
+    add("--dry-run", action="store_true", help="print arms, trials, disk and estimated time; runs "
+        "a short calibration alone")  # fmt: skip
+    return parser

@@ -1,0 +1,250 @@
+"""The configuration of a study, frozen and checked when built."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from contract.mlflow_store.logins import TrackingUri
+from contract.names import TRIALS
+from contract.space import SpaceError, Varied, parse_space
+from study.settings.checks import (
+    check_choice,
+    check_cluster,
+    check_name,
+    check_types,
+    check_workers,
+    parse_workers,
+)
+from study.settings.presets import PRESETS
+from trainables.data.budgets.units import Kind, Unit
+from trainables.errors import ConfigError
+from trainables.settings.config import MODELS, TrainingConfig, training_fields
+
+SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
+PRUNERS: Final = ("none", "asha")
+
+_POINT_RADIUS_PX: Final = 3
+
+_ANSWER_CHANGING: Final = (
+    "space",
+    "models",
+    "trials",
+    "seeds",
+    "sampler",
+    "pruner",
+    "seed",
+    "budget_unit",
+    "budget_px",
+    "budget_stratified",
+)
+"""Fields, besides those of training, that a continued study must not change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Everything a study is told."""
+
+    space: str = "w1,label_frac"
+    """What varies; see `contract.space`."""
+    data: str | None = None
+    """Folder or YAML file of a data set; None for the built-in scenes."""
+    models: tuple[str, ...] = MODELS
+    preset: str = "demo"
+    """Scale of training, from which every field of `training` not given otherwise comes."""
+    trials: int
+    """Search trials per arm."""
+    seeds: int
+    """Confirmation repeats per arm."""
+    sampler: str = "tpe"
+    pruner: str = "none"
+    retries: int = 2
+    """How often a trial that failed goes on from its checkpoint before it counts as failed."""
+    checkpoint_every_s: float = 20.0
+    """Work of a trial that may be lost, in seconds; a checkpoint of a short trial costs more."""
+    workers: int | str = 0
+    """Workers per trial: a number, or a range `2..8`; 0 = in the trial's own process."""
+    gpus: float | None = None
+    """GPUs per worker, fractions share a card; None for one where the machine has any."""
+    cpus: float = 1.0
+    """CPUs per worker."""
+    concurrent: int | None = None
+    """Trials at once at most; None for as many as the resources allow."""
+    address: str | None = None
+    """Ray cluster to join, `auto` or host and port; None for Ray on this machine."""
+    storage: str | None = None
+    """Shared folder or URI where trials keep their state; None for the study's own folder."""
+    tracking_uri: str | None = None
+    """MLflow server or database; None for MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`. It
+    becomes a `TrackingUri`, whose text holds no login."""
+    name: str
+    output: str = "studies"
+    """Folder of all studies; this one writes to `<output>/<name>`."""
+    seed: int = 0
+    """Seed of the search trials; confirmation takes the numbers after it."""
+    budget_unit: Kind = "block"
+    """What is annotated at a time: `block`, `tile` or `point`."""
+    budget_px: int | None = None
+    """Side of a block (None: `patch_px`) or radius of a point's disc (None: 3), in pixels."""
+    budget_stratified: bool = False
+    """Whether every class comes early in a budget, and then in proportion."""
+    tile_memory_mib: float | None = None
+    """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
+    profile: bool = False
+    """Whether a trace of one trial is written, and where the time goes is measured."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Check every field; raise `ConfigError` on the first that breaks its rule."""
+        if self.tracking_uri is not None:
+            object.__setattr__(self, "tracking_uri", TrackingUri(self.tracking_uri))
+        check_name(self.name)
+        check_choice("--preset", self.preset, tuple(PRESETS))
+        check_choice("--sampler", self.sampler, SAMPLERS)
+        check_choice("--pruner", self.pruner, PRUNERS)
+        for model in self.models:
+            check_choice("--models", model, MODELS)
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
+        lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
+        for name, low in lowest.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ConfigError(f"--{name} must be at least {low}, got {value!r}")
+        for name in ("cpus", "gpus"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
+                raise ConfigError(f"--{name} must be a positive number, got {value!r}")
+        if not 0 <= self.checkpoint_every_s < math.inf:
+            raise ConfigError(
+                f"checkpoint_every_s must be a number from 0, got {self.checkpoint_every_s!r}"
+            )
+        if self.tile_memory_mib is not None and not self.tile_memory_mib > 0:
+            raise ConfigError(
+                f"tile_memory_mib must be a positive number, got {self.tile_memory_mib!r}"
+            )
+        if self.budget_unit == "tile" and self.budget_px is not None:
+            raise ConfigError(
+                f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
+            )
+        _ = self.unit  # checks itself
+        check_workers(self.worker_range, self.gpus)
+        check_cluster(self.address, self.storage)
+        self._check_grid()
+
+    @property
+    def unit(self) -> Unit:
+        """What is annotated at a time."""
+        check_choice("--budget-unit", self.budget_unit, get_args(Kind))
+        default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
+        size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
+        return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
+
+    @cached_property
+    def worker_range(self) -> tuple[int, int]:
+        """Lowest and highest number of workers of a trial; 0 and 0 for its own process."""
+        return parse_workers(self.workers)
+
+    @cached_property
+    def varied(self) -> tuple[Varied, ...]:
+        """`space`, read."""
+        try:
+            return parse_space(self.space)
+        except SpaceError as error:
+            raise ConfigError(str(error)) from None
+
+    @property
+    def folder(self) -> Path:
+        """Where the study writes."""
+        return Path(self.output) / self.name
+
+    @property
+    def trials_folder(self) -> Path:
+        """Folder of the trials' folders, absolute."""
+        return (self.folder / TRIALS).resolve()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Flat dictionary that `--config` reads back: options and training fields together.
+
+        The tracking URI is the one without its login, which a person gives again.
+        """
+        plain = {name: getattr(self, name) for name in option_fields()}
+        plain["space"] = ",".join(one.text for one in self.varied)
+        plain["models"] = list(self.models)
+        if self.tracking_uri is not None:
+            plain["tracking_uri"] = str(self.tracking_uri)
+        return plain | asdict(self.training)
+
+    def changes(self, earlier: Mapping[str, Any]) -> list[str]:
+        """What a study under the same name may not change and this one does.
+
+        Args:
+            earlier: `to_plain` of the configuration the study was begun with.
+
+        Returns:
+            One text per changed field, `field: before -> now`.
+        """
+        now = self.to_plain()
+        return [
+            f"{name}: {earlier.get(name)} -> {now[name]}"
+            for name in (*_ANSWER_CHANGING, *training_fields())
+            if earlier.get(name) != now[name]
+        ]
+
+    def _check_grid(self) -> None:
+        ranges = [one.name for one in self.varied if one.levels is None]
+        if self.sampler == "grid" and ranges:
+            raise ConfigError(
+                f"--sampler grid must have levels for every searched parameter, got a range for "
+                f"{', '.join(ranges)}; write --space {ranges[0]}=A/B/C"
+            )
+
+
+def option_fields() -> tuple[str, ...]:
+    """Names of the fields of `StudyConfig` apart from those of training."""
+    return tuple(one.name for one in fields(StudyConfig) if one.name != "training")
+
+
+def build_config(given: Mapping[str, Any]) -> StudyConfig:
+    """Complete what a person gave with the preset's values.
+
+    Args:
+        given: Options and training fields by name; None counts as not given.
+
+    Raises:
+        ConfigError: For an unknown name or a value that breaks its rule.
+    """
+    known = (*option_fields(), *training_fields())
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        got = ", ".join(map(str, unknown))
+        raise ConfigError(f"configuration must use the keys {', '.join(known)}, got {got}")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    check_types(chosen)
+    preset_name = chosen.get("preset", "demo")
+    check_choice("--preset", preset_name, tuple(PRESETS))
+    preset = PRESETS[preset_name]
+    overrides = {name: chosen.pop(name) for name in training_fields() if name in chosen}
+    if "steps" in overrides and "epochs" not in overrides:
+        overrides["epochs"] = None
+    chosen.setdefault("trials", preset.trials)
+    chosen.setdefault("seeds", preset.seeds)
+    chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
+    if "models" in chosen:
+        chosen["models"] = tuple(chosen["models"])
+    return StudyConfig(**chosen, training=replace(preset.training, **overrides))
+
+
+def _default_name(preset: str, data: str | None) -> str:
+    """`demo`, or `demo-dubai` for the data in a folder or file of that name."""
+    if data is None:
+        return preset
+    words = re.sub(r"[^A-Za-z0-9]+", "-", Path(data).resolve().stem).strip("-")
+    return f"{preset}-{words}" if words else preset

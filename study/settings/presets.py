@@ -1,0 +1,59 @@
+"""Scales of training: the values a study has where a person gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trainables.settings.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A scale of training."""
+
+    training: TrainingConfig
+    trials: int
+    """Search trials per arm."""
+    seeds: int
+    """Confirmation repeats per arm."""
+
+
+_DEMO: Final = TrainingConfig(
+    width=8,
+    downsample=4,
+    patch_px=64,
+    sampling="random",
+    augment=True,
+    batch_size=8,
+    steps=120,
+    epochs=None,
+    lr=1e-2,
+    schedule="cosine",
+    warmup_steps=10,
+    ema_decay=0.9,
+    num_validations=9,
+    infer_window_px=256,
+    infer_step_px=192,
+)
+_SMOKE: Final = replace(
+    _DEMO, downsample=8, patch_px=32, steps=30, warmup_steps=2, ema_decay=0.0, num_validations=3
+)
+_COMPACT: Final = replace(
+    _DEMO,
+    downsample=2,
+    patch_px=128,
+    steps=3000,
+    lr=3e-3,
+    warmup_steps=100,
+    ema_decay=0.99,
+    num_validations=30,
+)
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "smoke": Preset(training=_SMOKE, trials=2, seeds=2),
+    "demo": Preset(training=_DEMO, trials=2, seeds=3),
+    "compact": Preset(training=_COMPACT, trials=6, seeds=5),
+    "paper": Preset(training=TrainingConfig(), trials=10, seeds=5),
+}

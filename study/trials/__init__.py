@@ -1,0 +1,1 @@
+"""A trial's life as the driver sees it."""

@@ -1,0 +1,1 @@
+"""Ray Tune's side: the searcher, the scheduler and the callbacks."""

@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+from analysis.findings.warnings import warnings
+from analysis.reading.sources.load import load_study
+from analysis.statistics.scores import score_trials
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+
+
+def test_clean_study_has_no_warning(store: str) -> None:
+    record = load_study("full", store)
+    assert warnings(record, score_trials(record)) == ()
+
+
+def test_warnings_count_what_went_wrong(store: str) -> None:
+    record = load_study("broken", store)
+    found = " ".join(warnings(record, score_trials(record)))
+    assert "The study ended with failures" in found
+    assert "1 of 2 confirmation trials has not converged" in found
+    assert "2 of 4 confirmation trials have failed" in found
+    assert "Fewer seeds than asked for: U-REC at 10\N{NO-BREAK SPACE}% (0 of 2)" in found
+
+
+def test_unfinished_and_unrecorded_are_told(store: str) -> None:
+    record = load_study("searching", store)
+    found = " ".join(warnings(record, score_trials(record)))
+    assert "has not ended" in found
+    assert "1 of 2 trials has not ended (running, or interrupted): the study is not" in found
+    record = load_study("one-model", store)
+    assert "not recorded whether training converged" in " ".join(
+        warnings(record, score_trials(record))
+    )
+
+
+def test_pruned_trial_is_no_warning(store: str) -> None:
+    record = load_study("variants", store)
+    found = plain(" ".join(warnings(record, score_trials(record))))
+    assert "not ended" not in found
+    assert "prune" not in found
+    assert "4 of 24 confirmation trials have failed" in found
+    assert "2 of 20 search trials have failed" in found
+    assert (
+        "U-REC (annotated pixels) at 2 % (2 of 3), U-REC (annotated pixels) at 10 % (0 of 3) and "
+        "U-REC (annotated pixels) at 100 % (0 of 3)"
+    ) in found
+
+
+def test_stopped_study_says_so_and_counts_what_is_open(store: str) -> None:
+    record = load_study("stopped", store)
+    found = " ".join(warnings(record, score_trials(record)))
+    assert "stopped before its end" in found
+    assert "3 of 7 trials have not ended" in found
+    assert "Fewer seeds" not in found
+
+
+def test_what_was_odd_about_the_files_is_told(store: str) -> None:
+    record = load_study("full", store)
+    document = dict(record.info.document)
+    dataset = {**(document.get("dataset") or {}), "notes": ["band dem holds -9999 in 7 pixels"]}
+    info = replace(record.info, document={**document, "dataset": dataset})
+    found = warnings(replace(record, info=info), score_trials(record))
+    assert found == ("In the data: band dem holds -9999 in 7 pixels.",)

@@ -1,0 +1,195 @@
+"""`--dry-run`."""
+
+from functools import partial
+
+import pytest
+
+from study.design import preflight
+from study.design.arms import plan_arms
+from study.design.preparation import prepare
+from study.estimate import plan as plan_module
+from study.estimate.calibration import Calibration
+from study.estimate.plan import about_text, plan_text
+from study.machines.slots import Node, find_slots
+from trainables.data.scenes.synthetic import write_scenes
+from trainables.errors import ConfigError, DataError
+from trainables.trial.microbenchmark import Pace
+
+AREAS = {"train": (1, 3, 5, 7), "val": (15,), "test": (2,)}
+SMALL_SCENES = partial(write_scenes, areas=AREAS, size_px=96, num_processes=1)
+
+
+class FakeCalibration:
+    """Stands for `calibrate`: a step takes 1 s, everything else nothing."""
+
+    share = 1.0
+    start_s = 0.0
+
+    def __call__(self, trials, sample, **options):
+        self.trials, self.sample, self.options = trials, sample, options
+        pace = Pace(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
+        return Calibration(
+            paces=dict.fromkeys(trials, pace), start_s=self.start_s, taken_s=7.0, share=self.share
+        )
+
+
+@pytest.fixture(autouse=True)
+def calibrated(monkeypatch):
+    fake = FakeCalibration()
+    monkeypatch.setattr(plan_module, "calibrate", fake)
+    return fake
+
+
+def line_with(text, words):
+    (line,) = [line for line in text.splitlines() if words in line]
+    return line
+
+
+def test_plan_names_arms_trials_and_disk(make_config, tmp_path):
+    config = make_config(
+        space="w1=0.01..0.5,label_frac=0.1/1", trials=4, seeds=3, cpus=1, concurrent=1
+    )
+    text = plan_text(config)
+    lines = text.splitlines()
+    assert lines[0] == f"study tiny, preset demo, to {tmp_path / 'studies' / 'tiny'}"
+    assert [line.split() for line in lines[1:5]] == [
+        ["urec-f0.10", "4", "search", "+", "3", "confirm", "(w1=0.01..0.5)"],
+        ["unet-f0.10", "1", "search", "+", "3", "confirm", "(nothing", "to", "search)"],
+        ["urec-f1.00", "4", "search", "+", "3", "confirm", "(w1=0.01..0.5)"],
+        ["unet-f1.00", "1", "search", "+", "3", "confirm", "(nothing", "to", "search)"],
+    ]
+    assert "22 trials of 4 steps with 2 patches, 1 at once" in text
+    assert "MiB" in lines[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_estimates_the_time(make_config, capsys):
+    text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
+    # 4 + 3 trials of U-REC and 1 + 3 of U-Net, each of 120 s, one after the other
+    line = line_with(text, "estimated time")
+    assert line == (
+        "estimated time: about 22 min (U-REC 2 min, U-Net 2 min a trial), "
+        "from a calibration run of 7 s"
+    )
+    assert "calibrating: training U-REC and U-Net" in capsys.readouterr().err
+
+
+def test_plan_says_what_other_work_took(make_config, calibrated):
+    calibrated.share = 0.5
+    text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
+    line = line_with(text, "estimated time")
+    assert "about 22 min" in line
+    assert line.endswith("beside other work, which took 50 % of the CPUs; at most 11 min without")
+
+
+def test_plan_measures_what_will_run(make_config, calibrated):
+    plan_text(make_config(space="label_frac=0.1/1", models=["unet"], cpus=1, concurrent=1))
+    assert set(calibrated.trials) == {"unet"}
+    assert calibrated.trials["unet"].training.steps == 4
+    assert calibrated.options == {"num_processes": 1, "cpus": 1, "num_gpus": 0}
+    assert set(calibrated.sample.shapes) == {"train", "val", "test"}
+
+
+def test_plan_says_what_a_trial_takes_of_the_machine(make_config):
+    config = make_config(cpus=0.5, concurrent=1)
+    slots = find_slots(config)
+    assert f"a trial takes 0.5 of {slots.num_cpus} CPUs" in plan_text(config)
+
+
+def test_plan_in_epochs_gives_steps(make_config):
+    # tiles of 80 x 96: patches at 0, 16, 32, 48 and 0, 16 ... 64; 4 tiles, 2 patches a step
+    config = make_config(epochs=5, stride_px=16, sampling="grid")
+    assert "trials of 200 steps (5 epochs) with 2 patches" in plan_text(config)
+
+
+def test_plan_says_the_disk_that_is_demanded(make_config):
+    config = make_config(width=32, seeds=2, models=["urec"], space="label_frac=1", concurrent=1)
+    demanded = preflight.required_disk_mib(config, concurrent=1, num_confirm=2)
+    assert f"disk for checkpoints: at most {demanded:.0f} MiB, " in plan_text(config)
+
+
+def test_plan_of_mapped_tiles_writes_nothing(make_config, tmp_path, calibrated):
+    plan_text(make_config(tile_memory_mib=0.001, sampling="random"))
+    assert calibrated.sample.train.folder is not None
+    assert not calibrated.sample.train.folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_of_the_built_in_scenes_writes_nothing(make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "write_scenes", SMALL_SCENES)
+    plan_text(make_config(data=None))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_takes_the_built_in_scenes_that_are_there(make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "write_scenes", SMALL_SCENES)
+    config = make_config(data=None)
+    preflight.find_dataset(config)
+    monkeypatch.setattr(
+        "trainables.data.scenes.synthetic.render_scene", None
+    )  # nothing can be drawn
+    before = sorted(tmp_path.rglob("*"))
+    assert "estimated time" in plan_text(config)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_plan_of_bad_data_raises_as_a_study_does(make_config, write_dataset, tmp_path):
+    folder = write_dataset(tmp_path / "data")
+    (folder / "masks" / "a1.tif").unlink()
+    with pytest.raises(DataError):
+        plan_text(make_config(data=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (0.123, "0.12 s"),
+        (8.44, "8.4 s"),
+        (9.96, "10 s"),
+        (59.6, "60 s"),
+        (99.4, "99 s"),
+        (253.0, "4.2 min"),
+        (5900.0, "98 min"),
+        (7000.0, "1.9 h"),
+        (47.6 * 3600, "48 h"),
+        (268000.0, "3.1 days"),
+        (123 * 86400.0, "120 days"),
+    ],
+)
+def test_durations_have_two_digits(seconds, text):
+    assert about_text(seconds) == text
+
+
+def test_plan_of_a_study_that_has_begun(make_config):
+    config = make_config(space="w1,label_frac=1")
+    data = preflight.read_data(config, preflight.find_dataset(config))
+    prepare(config, plan_arms(config), data)
+    assert "are done" not in plan_text(config)
+    for key in ("a", "b"):
+        (config.folder / "trials" / key).mkdir(parents=True)
+        (config.folder / "trials" / key / "result.json").write_text("{}")
+    assert "; 2 trials of these are done" in line_with(plan_text(config), "estimated time")
+    with pytest.raises(ConfigError, match="seeds: 3 -> 4"):
+        plan_text(make_config(space="w1,label_frac=1", seeds=4))
+
+
+def test_plan_of_groups_shares_the_work_and_counts_their_starts(make_config, calibrated):
+    calibrated.start_s = 30.0
+    options = {"models": ["unet"], "space": "label_frac=1", "seeds": 1, "gpus": 0, "cpus": 0.5}
+    alone = line_with(plan_text(make_config(**options)), "estimated time")
+    assert "U-Net 10 s a trial" in alone, "4 s, and a fifth of a start"
+    text = plan_text(make_config(workers=2, **options))
+    assert "U-Net 65 s a trial" in line_with(text, "estimated time"), "half of it, and two starts"
+    assert "a trial takes 2 workers with 0.5 of" in text
+    assert "CPUs each, which share its time at best" in text
+
+
+def test_plan_gives_no_time_where_trials_train_on_cards_that_are_elsewhere(
+    make_config, monkeypatch, tmp_path
+):
+    slots = find_slots(make_config(gpus=1), (Node(num_cpus=4, num_gpus=1),))
+    monkeypatch.setattr(plan_module, "_find_slots", lambda config: slots)
+    text = plan_text(make_config(address="auto", storage=str(tmp_path / "storage")))
+    assert "estimated time: unknown, since trials train on GPUs" in text
+    assert "MiB in the storage" in text

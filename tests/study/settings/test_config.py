@@ -1,0 +1,249 @@
+"""The configuration of a study: presets, refusals, and what a continued study may not change."""
+
+import dataclasses
+import pickle
+
+import pytest
+import yaml
+
+from study.settings.config import SAMPLERS, StudyConfig, build_config, option_fields
+from study.settings.presets import PRESETS
+from trainables.errors import ConfigError
+from trainables.settings.config import training_fields
+
+
+def error_of(**given: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        build_config(given)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_without_anything_it_is_the_demo():
+    config = build_config({})
+    assert (config.preset, config.name, config.data) == ("demo", "demo", None)
+    assert config.training == PRESETS["demo"].training
+    assert (config.trials, config.seeds) == (PRESETS["demo"].trials, PRESETS["demo"].seeds)
+    assert [one.name for one in config.varied] == ["w1", "label_frac"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "grid"])
+def test_every_preset_is_a_configuration(preset, sampler):
+    config = build_config({"preset": preset, "sampler": sampler})
+    assert config.training == PRESETS[preset].training
+    assert config.name == preset
+
+
+def test_a_given_value_wins_over_the_preset():
+    config = build_config({"preset": "smoke", "lr": 0.5, "trials": 7})
+    assert config.training == dataclasses.replace(PRESETS["smoke"].training, lr=0.5)
+    assert config.trials == 7
+    assert config.seeds == PRESETS["smoke"].seeds
+
+
+def test_none_is_not_given():
+    assert build_config({"trials": None, "lr": None, "data": None}) == build_config({})
+
+
+def test_steps_replace_the_epochs_of_a_preset():
+    training = build_config({"preset": "paper", "steps": 500}).training
+    assert (training.steps, training.epochs) == (500, None)
+    training = build_config({"preset": "paper", "steps": 500, "epochs": 3}).training
+    assert training.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("data/dubai", "demo-dubai"), ("x/within half.yaml", "demo-within-half"), ("/", "demo")],
+)
+def test_the_name_follows_the_data(data, name):
+    assert build_config({"data": data}).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "", ".hidden", "..", "-x", "a b", "a\n", "ä", "/a"]
+)
+def test_names_that_lead_elsewhere_are_refused(name):
+    message = error_of(name=name)
+    assert "--name must be" in message
+    assert "--output" in message
+
+
+def test_unknown_keys_are_refused_and_listed():
+    message = error_of(lerning_rate=0.1, trials=2)
+    assert "got lerning_rate" in message
+    assert "lr" in message
+    # Found: a YAML key that is no text ended in a TypeError.
+    with pytest.raises(ConfigError, match="got 1, False"):
+        build_config({1: 2, False: 3})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"trials": "3"}, "trials must be of type int, got '3'"),
+        ({"trials": 2.0}, "trials must be of type int, got 2.0"),
+        ({"trials": True}, "trials must be of type int, got True"),
+        ({"space": ["w1"]}, "space must be of type str"),
+        ({"models": "urec"}, "models must be of type list"),
+        ({"cpus": "1"}, "cpus must be of type int or float"),
+        ({"preset": ["demo"]}, "preset must be of type str"),
+        ({"name": 3}, "name must be of type str"),
+        ({"lr": "fast"}, "lr must be"),
+        ({"steps": 10.5}, "steps must be"),
+        ({"augment": 1}, "augment must be"),
+        ({"sampling": "all"}, "sampling must be one of random, grid"),
+    ],
+)
+def test_wrong_types_are_refused(given, said):
+    assert said in error_of(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"preset": "nope"}, "--preset must be one of smoke, demo"),
+        ({"sampler": "cma"}, "--sampler must be one of tpe"),
+        ({"pruner": "median"}, "--pruner must be one of none, asha"),
+        ({"models": ["urec", "vnet"]}, "--models must be one of urec, unet, got 'vnet'"),
+        ({"models": []}, "--models must name different models"),
+        ({"models": ["urec", "urec"]}, "--models must name different models"),
+        ({"trials": 0}, "--trials must be at least 1, got 0"),
+        ({"seeds": -1}, "--seeds must be at least 1"),
+        ({"seed": -1}, "--seed must be at least 0"),
+        ({"concurrent": 0}, "--concurrent must be at least 1"),
+        ({"cpus": 0}, "--cpus must be a positive number"),
+        ({"cpus": float("nan")}, "--cpus must be"),
+        ({"gpus": -0.5}, "--gpus must be"),
+        ({"gpus": float("inf")}, "--gpus must be"),
+        ({"space": "w9"}, "--space must name parameters"),
+        ({"sampler": "grid", "space": "w1"}, "write --space w1="),
+        ({"w1": 1.0}, "w1 must be in [0, 1)"),
+        ({"steps": 2}, "must be"),
+    ],
+)
+def test_values_that_break_their_rule_are_refused(given, said):
+    assert said in error_of(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"workers": -1}, "--workers must be a number, or a range such as 2..8 from 1 on, got -1"),
+        ({"workers": "0..4"}, "--workers must be a number, or a range"),
+        ({"workers": "4..2"}, "--workers must be a number, or a range"),
+        ({"workers": "many"}, "--workers must be a number, or a range"),
+        ({"workers": 2, "gpus": 0.5}, "--gpus must be 0 or 1 for several workers"),
+        ({"workers": "1..2", "gpus": 2}, "--gpus must be 0 or 1 for several workers"),
+        ({"address": "auto"}, "--storage must be given with --address"),
+        ({"address": "ray://head:10001", "storage": "/x"}, "--address must be `auto` or HOST:PORT"),
+        ({"storage": "s3://me:secret@bucket/x"}, "--storage must hold no credentials, got some;"),
+    ],
+)
+def test_workers_and_clusters_that_cannot_be_are_refused(given, said):
+    assert said in error_of(**given)
+
+
+@pytest.mark.parametrize(
+    ("workers", "found"),
+    [(0, (0, 0)), (3, (3, 3)), ("3", (3, 3)), ("2..8", (2, 8)), (" 2 .. 2 ", (2, 2))],
+)
+def test_workers_are_a_number_or_a_range(workers, found):
+    assert build_config({"workers": workers}).worker_range == found
+
+
+def test_plain_goes_through_yaml_and_back():
+    config = build_config(
+        {"preset": "paper", "models": ["unet"], "space": "lr=1e-05..0.1,label_frac", "gpus": 0.5,
+         "name": "x", "data": "somewhere", "tracking_uri": "sqlite:///a.db", "seed": 4}
+    )  # fmt: skip
+    again = build_config(yaml.safe_load(yaml.safe_dump(config.to_plain())))
+    assert again == dataclasses.replace(config, space=again.space)
+    assert again.varied == config.varied
+    assert again.to_plain() == config.to_plain()
+    assert set(config.to_plain()) == {*option_fields(), *training_fields()}
+
+
+def test_same_study_has_no_changes():
+    config = build_config({"space": "w1, label_frac"})
+    earlier = yaml.safe_load(yaml.safe_dump(config.to_plain()))
+    assert build_config({"space": "w1,label_frac"}).changes(earlier) == []
+
+
+def test_changes_ignore_resources_and_where_it_is_recorded():
+    config = build_config({})
+    other = build_config(
+        {"cpus": 2, "gpus": 0.5, "concurrent": 3, "tracking_uri": "sqlite:///b.db", "output": "o"}
+    )
+    assert other.changes(config.to_plain()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"space": "w1"}, "space: "),
+        ({"models": ["unet"]}, "models: ['urec', 'unet'] -> ['unet']"),
+        ({"trials": 99}, "-> 99"),
+        ({"seeds": 99}, "-> 99"),
+        ({"seed": 5}, "seed: 0 -> 5"),
+        ({"sampler": "random"}, "sampler: tpe -> random"),
+        ({"width": 99}, "-> 99"),
+        ({"select_by": "oa"}, "select_by: mean_f1 -> oa"),
+    ],
+)
+def test_changes_name_what_would_change_the_answer(given, said):
+    changes = build_config(given).changes(build_config({}).to_plain())
+    assert len(changes) == 1
+    assert said in changes[0]
+    assert changes[0].startswith(f"{next(iter(given))}: ")
+
+
+def test_every_training_field_changes_the_answer():
+    config = build_config({})
+    earlier = {**config.to_plain(), **dict.fromkeys(training_fields(), "other")}
+    assert [text.split(":")[0] for text in config.changes(earlier)] == list(training_fields())
+
+
+def test_it_is_frozen_and_checked_when_built():
+    config = build_config({})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.trials = 5  # type: ignore[misc]
+    with pytest.raises(ConfigError, match="--seeds"):
+        dataclasses.replace(config, seeds=0)
+    with pytest.raises(TypeError):
+        StudyConfig()  # type: ignore[call-arg]
+
+
+def test_login_of_the_tracking_uri_is_in_nothing_that_is_written():
+    """It stood in study.yaml, in MLflow's parameters and in what Tune pickled."""
+    config = build_config({"tracking_uri": "https://me:s3cret@host/a?token=t0ken"})
+    assert config.tracking_uri.with_login == "https://me:s3cret@host/a?token=t0ken"
+    plain = config.to_plain()
+    assert plain["tracking_uri"] == "https://host/a"
+    assert build_config(yaml.safe_load(yaml.safe_dump(plain))).tracking_uri == "https://host/a"
+    for written in (
+        repr(config),
+        str(plain),
+        repr(dataclasses.asdict(config)),
+        repr(pickle.dumps(config)),
+    ):
+        assert "s3cret" not in written
+        assert "t0ken" not in written
+    assert (
+        dataclasses.replace(config, seeds=2).tracking_uri.with_login
+        == config.tracking_uri.with_login
+    )
+
+
+def test_another_login_is_no_other_study():
+    before = build_config({"tracking_uri": "https://me:s3cret@host"})
+    now = build_config({"tracking_uri": "https://you:other@host"})
+    assert now.changes(before.to_plain()) == []
+
+
+def test_a_tracking_uri_of_the_wrong_type_is_refused_without_its_login():
+    with pytest.raises(ConfigError, match="tracking_uri must be of type str") as caught:
+        build_config({"tracking_uri": ["https://me:s3cret@host"]})
+    assert "s3cret" not in str(caught.value)

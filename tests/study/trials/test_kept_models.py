@@ -1,0 +1,51 @@
+"""Which weights stay after confirmation."""
+
+import json
+
+import pytest
+
+from contract.names import MODEL_FILE, RESULT
+from study.design.arms import confirm_seeds, confirm_trial, plan_arms
+from study.trials.kept_models import keep_best_model
+from trainables.trial.folder.outcomes import write_failed
+
+
+@pytest.fixture
+def confirm(make_config, tmp_path):
+    """Makes the folders of an arm's confirmation trials; a score of None is a failed trial."""
+    config = make_config(models=["unet"], space="label_frac=1", seeds=3)
+    (arm,) = plan_arms(config)
+
+    def make(*scores):
+        for seed, score in zip(confirm_seeds(config), scores, strict=False):
+            trial = confirm_trial(config, arm, seed, {})
+            folder = tmp_path / trial.key
+            if score is None:
+                write_failed(folder, trial, [], "out of memory")
+                continue
+            folder.mkdir()
+            left = {"trial": trial.to_plain(), "history": [], "score": score}
+            (folder / RESULT).write_text(json.dumps(left))
+            (folder / MODEL_FILE).write_bytes(b"weights")
+        for _ in range(2):
+            keep_best_model(config, arm, tmp_path)
+        return sorted(file.parent.name[-2:] for file in tmp_path.glob(f"*/{MODEL_FILE}"))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ((0.1, 0.3, 0.2), ["s2"]),
+        ((0.3, 0.1, 0.2), ["s1"]),
+        ((0.1, 0.2, 0.3), ["s3"]),
+        ((0.3, 0.1, 0.3), ["s1"]),
+        ((None, 0.1, 0.3), ["s3"]),
+        ((0.2, None, None), ["s1"]),
+        ((None, None, None), []),
+        ((0.1, 0.3), ["s1", "s2"]),
+    ],
+)
+def test_the_best_of_an_arm_is_kept_once_all_have_ended(confirm, scores, kept):
+    assert confirm(*scores) == kept

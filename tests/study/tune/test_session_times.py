@@ -1,0 +1,245 @@
+"""What a study's slots did, over several sessions, by a clock that a test moves."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from analysis.reading.study_times import StudyTimes, study_times
+from study.machines.session_file import TIMES, Session, read_sessions
+from study.tune.session_times import SessionTimes
+from study.tune.timed_callback import TimedCallback
+from trainables.errors import ConfigError
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def move(seconds):
+        now[0] += seconds
+
+    return move
+
+
+@pytest.fixture
+def delivery():
+    return SimpleNamespace(sending_s=0.0)
+
+
+def _trial(key):
+    return SimpleNamespace(key=key)
+
+
+def _session(times, clock, delivery, slots=2):
+    """10 s before the first trial; a for 8 s, b for 5 of them; 3 s to the end."""
+    clock(6.0)
+    with times.kept(slots, delivery):
+        clock(4.0)
+        hand_out = times.around(lambda trial: {"trial": trial.key})
+        assert hand_out(_trial("a")) == {"trial": "a"}
+        clock(3.0)
+        hand_out(_trial("b"))
+        clock(5.0)
+        times.ended("a")
+        times.ended("b")
+        clock(3.0)
+        delivery.sending_s = 1.5
+
+
+EXPECTED = {
+    "slots": 2, "wall_s": 21.0, "before_s": 10.0, "slot_before_s": 20.0, "slot_s": 42.0,
+    "trial_s": 13.0, "tracking_s": 1.5, "callback_s": 0.0,
+}  # fmt: skip
+
+
+def test_a_session_by_hand(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+    _session(times, clock, delivery)
+    assert read_sessions(tmp_path / TIMES) == [Session(**EXPECTED)]
+    clock(100.0)
+    assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
+        "time/sessions": 1
+    }, "the session has ended"
+
+
+def test_sessions_add_up(tmp_path, clock, delivery):
+    for slots in (2, 3):
+        clock(1000.0)
+        times = SessionTimes(tmp_path, is_on=True)
+        times.restore()
+        _session(times, clock, delivery, slots)
+    total = times.total()
+    assert (total["time/wall_s"], total["time/trial_s"], total["time/slot_s"]) == (42, 26, 105)
+    assert (total["time/slots"], total["time/sessions"]) == (3, 2)
+    assert len(read_sessions(tmp_path / TIMES)) == 2
+
+
+def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+    with times.kept(1, delivery):
+        times.around(lambda trial: {})(_trial("a"))
+        clock(4.0)
+        times.ended("a")
+        assert times.total()["time/wall_s"] == 4.0
+        clock(50.0)
+    assert read_sessions(tmp_path / TIMES)[0].wall_s == 4.0
+
+
+def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+
+    def stopped():
+        with times.kept(2, delivery):
+            times.around(lambda trial: {})(_trial("a"))
+            clock(4.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    (session,) = read_sessions(tmp_path / TIMES)
+    assert (session.trial_s, session.slot_s) == (4.0, 8.0)
+
+
+def test_a_session_without_a_trial_is_none(tmp_path, clock, delivery):
+    """The same command again, only to make the report."""
+    times = SessionTimes(tmp_path, is_on=True)
+    with times.kept(2, delivery):
+        clock(5.0)
+    assert times.total() == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_trials_than_slots_make_slots(tmp_path, clock, delivery):
+    """On a cluster that has grown; else there would be less than no time without a trial."""
+    times = SessionTimes(tmp_path, is_on=True)
+    with times.kept(1, delivery):
+        hand_out = times.around(lambda trial: {})
+        for key in "abc":
+            hand_out(_trial(key))
+        clock(2.0)
+        for key in "abc":
+            times.ended(key)
+        clock(2.0)
+    (session,) = read_sessions(tmp_path / TIMES)
+    assert (session.slot_s, session.trial_s) == (3 * 2.0 + 2.0, 6.0)
+
+
+def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+    with times.kept(1, delivery):
+        hand_out = times.around(lambda trial: {})
+        for _ in range(2):
+            hand_out(_trial("a"))
+            clock(2.0)
+        times.ended("a")
+    assert read_sessions(tmp_path / TIMES)[0].trial_s == 4.0
+
+
+class _Recorder:
+    def __init__(self, clock):
+        self.calls = []
+        self._clock = clock
+
+    def __getattr__(self, name):
+        def call(**given):
+            self._clock(0.5)
+            self.calls.append((name, given))
+
+        return call
+
+
+def test_callbacks_are_told_the_same_and_timed(tmp_path, clock, delivery):
+    times, inner = SessionTimes(tmp_path, is_on=True), _Recorder(clock)
+    (timed,) = times.callbacks([inner])
+    events = ("step_end", "trial_start", "trial_result", "trial_recover", "trial_complete",
+              "trial_error")  # fmt: skip
+    given = {"iteration": 1, "trials": [], "trial": "t", "result": {}}
+    with times.kept(1, delivery):
+        times.around(lambda trial: {})(_trial("a"))
+        clock(1.0)
+        for event in events:
+            of_event = dict(given)
+            if event == "step_end":
+                del of_event["trial"]
+            if event != "trial_result":
+                del of_event["result"]
+            getattr(timed, f"on_{event}")(**of_event)
+            assert inner.calls[-1] == (f"on_{event}", of_event)
+    assert read_sessions(tmp_path / TIMES)[0].callback_s == 3.0
+
+
+def test_callbacks_that_study_callbacks_use_are_all_passed_on():
+    from study.tune.progress import ProgressCallback
+    from study.tune.trial_callback import TrackingCallback
+
+    used = {
+        name for kind in (ProgressCallback, TrackingCallback) for name in vars(kind)
+        if name.startswith("on_")
+    }  # fmt: skip
+    assert used <= set(vars(TimedCallback))
+
+
+def test_a_driver_that_is_killed_loses_some_seconds_alone(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+    (timed,) = times.callbacks([_Recorder(clock)])
+    with times.kept(1, delivery):
+        times.around(lambda trial: {})(_trial("a"))
+        clock(60.0)
+        timed.on_step_end(iteration=1, trials=[])
+        assert json.loads((tmp_path / TIMES).read_text())["sessions"][0]["trial_s"] == 60.5
+
+
+def test_without_a_profile_nothing_is_done(tmp_path, clock, delivery):
+    times, inner = SessionTimes(tmp_path, is_on=False), object()
+    assert times.callbacks([inner]) == [inner]
+
+    def hand_out(trial):
+        return {}
+
+    assert times.around(hand_out) is hand_out
+    _session(times, clock, delivery)
+    assert times.total() == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_without_a_profile_passes_on_what_is_known(tmp_path, clock, delivery):
+    _session(SessionTimes(tmp_path, is_on=True), clock, delivery)
+    before = (tmp_path / TIMES).read_bytes()
+    times = SessionTimes(tmp_path, is_on=False)
+    times.restore()
+    _session(times, clock, delivery)
+    assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
+        "time/sessions": 1
+    }
+    assert (tmp_path / TIMES).read_bytes() == before
+
+
+def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
+    times = SessionTimes(tmp_path, is_on=True)
+    _session(times, clock, delivery)
+    found = study_times(times.total(), "s")
+    assert found == StudyTimes(sessions=1, **EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"sessions": [',
+        b"[]",
+        b"{}",
+        b'{"sessions": 3}',
+        b'{"sessions": [3]}',
+        b'{"sessions": [{}]}',
+        b'{"sessions": [{"slots": 1, "wall_s": NaN}]}',
+        b'{"sessions": [{"slots": "2"}]}',
+        b'{"sessions": [{"slots": 1, "of_a_later_version_s": 1}]}',
+        b"\xff",
+    ],
+)
+def test_damaged_times_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / TIMES).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"got damage in .*times\.json; remove"):
+        read_sessions(tmp_path / TIMES)

@@ -1,0 +1,358 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from trainables.data.budgets.annotation import (
+    Budget,
+    annotated_pixels,
+    draw_budget,
+    read_budget,
+    verify_pixels,
+    write_budget,
+)
+from trainables.data.budgets.pixel_set import pack_pixels
+from trainables.data.budgets.units import Unit
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.tilesets.tileset import Tile, pack_tiles
+from trainables.errors import DataError
+
+BLOCK = Unit(kind="block", size_px=8)
+UNITS = [
+    Unit(kind=kind, size_px=size_px, stratified=stratified)
+    for kind, size_px in (("block", 8), ("tile", 0), ("point", 3))
+    for stratified in (False, True)
+]
+
+
+def _draw(tiles, fraction, seed=0, unit=BLOCK, smallest=None):
+    return draw_budget(
+        tiles, fraction=fraction, seed=seed, unit=unit, num_classes=3, smallest=smallest
+    )
+
+
+def _blocks(tiles, fraction, size_px, seed=0, smallest=None):
+    unit = Unit(kind="block", size_px=size_px)
+    return _draw(tiles, fraction, seed, unit, smallest)[0].units
+
+
+def _copies(tiles):
+    return [replace(tile, image=tile.image.copy(), mask=tile.mask.copy()) for tile in tiles]
+
+
+def _tile(mask, name="a"):
+    return Tile(name=name, image=np.zeros((3, *mask.shape), dtype=np.uint8), mask=mask)
+
+
+def _two_by_two(counts):
+    """One tile of four 4 x 4 blocks with these numbers of labelled pixels, classes 0 and 1."""
+    mask = np.full((8, 8), IGNORE_INDEX, dtype=np.uint8)
+    for (row, column), count in np.ndenumerate(np.reshape(counts, (2, 2))):
+        block = np.full(16, IGNORE_INDEX, dtype=np.uint8)
+        block[:count] = column
+        mask[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = block.reshape(4, 4)
+    return pack_tiles([_tile(mask)])
+
+
+def test_four_blocks_by_hand():
+    tiles = _two_by_two([[10, 10], [10, 10]])
+    fractions = (0.01, 0.25, 0.49, 0.5, 0.75, 1)
+    assert [len(_blocks(tiles, fraction, 4)) for fraction in fractions] == [1, 1, 1, 2, 3, 4]
+    half, pixels = _draw(tiles, 0.5, unit=Unit(kind="block", size_px=4))
+    assert (half.labelled_px, half.annotated_px, half.fraction_reached) == (40, 20, 0.5)
+    left = sum(column == 0 for _, _, column in half.units)
+    assert half.class_px == (10 * left, 10 * (2 - left), 0)
+    assert half.labelled_class_px == (20, 20, 0)
+    assert (half.num_units, half.seed, half.fraction_asked, half.smallest) == (2, 0, 0.5, 0.5)
+    assert half.pixels_checksum == pixels.checksum
+    assert 2 in half.empty_classes
+    assert not half.exceeds
+
+
+def test_the_budget_stops_at_the_first_block_that_does_not_fit():
+    # Taking a later, smaller block instead would break nesting.
+    tiles = _two_by_two([[1, 2], [12, 5]])
+    labelled = {("a", 0, 0): 1, ("a", 0, 1): 2, ("a", 1, 0): 12, ("a", 1, 1): 5}
+    for seed in range(6):
+        order = _blocks(tiles, 1.0, 4, seed, smallest=0.1)
+        assert labelled[order[0]] <= 2
+        reached = np.cumsum([labelled[place] for place in order])
+        for fraction in np.linspace(0.1, 1, 37):
+            within = int((reached <= fraction * 20 + 1e-6).sum())
+            assert _blocks(tiles, float(fraction), 4, seed, smallest=0.1) == order[:within]
+
+
+def test_the_first_block_that_fits_the_smallest_fraction_leads():
+    tiles = _two_by_two([[12, 12], [12, 3]])
+    for seed in range(8):
+        budget, _ = _draw(tiles, 0.1, seed, Unit(kind="block", size_px=4))
+        assert budget.units == (("a", 1, 1),)
+        assert not budget.exceeds
+    orders = {_blocks(tiles, 1.0, 4, seed, smallest=0.1)[1:] for seed in range(30)}
+    assert len(orders) == 6  # all orders of the others
+
+
+def test_one_block_is_taken_and_said_to_exceed_where_none_fits():
+    budget, _ = _draw(_two_by_two([[10, 10]] * 2), 0.001, unit=Unit(kind="block", size_px=4))
+    assert (budget.num_units, budget.annotated_px, budget.fraction_reached) == (1, 10, 0.25)
+    assert budget.exceeds
+
+
+def test_a_disc_by_hand():
+    # A disc of radius 9 covers all of the only labelled island.
+    mask = np.full((30, 30), IGNORE_INDEX, dtype=np.uint8)
+    mask[4:6, 4:6] = [[0, 1], [1, 1]]
+    budget, pixels = _draw(pack_tiles([_tile(mask)]), 0.5, unit=Unit(kind="point", size_px=9))
+    assert (budget.num_units, budget.annotated_px, budget.exceeds) == (1, 4, True)
+    assert budget.class_px == (1, 3, 0)
+    assert np.array_equal(pixels.tile(0), mask != IGNORE_INDEX)
+    single, _ = _draw(pack_tiles([_tile(mask)]), 0.5, unit=Unit(kind="point", size_px=0))
+    assert (single.num_units, single.annotated_px, single.units) == (2, 2, ())
+
+
+def test_fractions_that_binary_floating_point_cannot_hold_are_reached():
+    tiles = pack_tiles([_tile(np.zeros((4, 40), dtype=np.uint8))])
+    for tenths in range(1, 11):
+        assert len(_blocks(tiles, tenths / 10, 4)) == tenths
+    assert len(_blocks(tiles, 0.1 + 0.2, 4)) == 3
+    assert len(_blocks(tiles, 1 - 0.9, 4)) == 1
+    hundred = pack_tiles([_tile(np.zeros((10, 10), dtype=np.uint8))])
+    assert 0.29 * 100 < 29
+    assert 0.57 * 100 < 57
+    for unit in (Unit(kind="block", size_px=1), Unit(kind="point", size_px=0)):
+        assert _draw(hundred, 0.29, unit=unit)[0].num_units == 29
+        assert _draw(hundred, 0.57, unit=unit)[0].num_units == 57
+
+
+def test_a_block_without_labelled_pixels_is_never_taken():
+    tiles = _two_by_two([[0, 16], [0, 16]])
+    for seed in range(10):
+        assert {column for _, _, column in _blocks(tiles, 1.0, 4, seed)} == {1}
+        assert len(_blocks(tiles, 0.5, 4, seed)) == 1
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_full_annotation_reveals_exactly_all_labelled_pixels(random_tiles, unit):
+    tiles = random_tiles()
+    budget, pixels = _draw(tiles, 1.0, unit=unit, smallest=0.01)
+    for index, tile in enumerate(tiles):
+        assert np.array_equal(pixels.tile(index), tile.mask != IGNORE_INDEX)
+    assert budget.fraction_reached == 1.0
+    assert budget.class_px == budget.labelled_class_px
+    assert not budget.exceeds
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_the_same_call_gives_the_same_budget_and_another_seed_another(random_tiles, unit):
+    sizes = [(30, 20)] * 12
+    budgets = [_draw(random_tiles(sizes), 0.3, seed, unit)[0] for seed in (0, 0, *range(1, 8))]
+    assert budgets[0] == budgets[1]
+    assert budgets[0].checksum == budgets[1].checksum
+    # Three of twelve tiles, one of each class, may be the same for two of the eight seeds.
+    assert len({budget.pixels_checksum for budget in budgets}) >= 5
+    assert len({budget.checksum for budget in budgets}) == 8
+
+
+def test_every_block_is_equally_likely_to_be_the_first(random_tiles):
+    tiles = random_tiles([(16, 24), (8, 16)], unlabelled=0.1)  # 8 blocks
+    first = [_blocks(tiles, 0.01, 8, seed)[0] for seed in range(800)]
+    every = sorted(_blocks(tiles, 1.0, 8))
+    counts = np.array([first.count(block) for block in every])
+    assert (len(every), counts.sum()) == (8, 800)
+    assert ((counts - 100) ** 2 / 100).sum() < 24.3  # chi-square, 7 degrees, 0.1 %
+
+
+def test_another_process_draws_the_same_budgets():
+    code = (
+        "import numpy as np\n"
+        "from trainables.data.budgets.annotation import draw_budget\n"
+        "from trainables.data.budgets.units import Unit\n"
+        "from trainables.data.tilesets.tileset import Tile, pack_tiles\n"
+        "tile = lambda n: Tile(name=n, image=np.zeros((3, 50, 70), np.uint8),"
+        " mask=np.arange(3500, dtype=np.uint8).reshape(50, 70) % 3)\n"
+        "tiles = pack_tiles([tile('b'), tile('a'), tile('c')])\n"
+        "draw = lambda kind, px, even: draw_budget(tiles, fraction=0.4, seed=5, num_classes=3,"
+        " unit=Unit(kind=kind, size_px=px, stratified=even))[0].checksum\n"
+        "found = ' '.join(draw(kind, px, even) for even in (False, True)"
+        " for kind, px in (('block', 8), ('tile', 0), ('point', 2)))\n"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code + "print(found)\n"],
+        env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here: dict = {}
+    exec(code, here)
+    assert len(set(here["found"].split())) == 6
+    assert other.stdout.strip() == here["found"]
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.0001, float("nan"), float("inf")])
+def test_a_fraction_out_of_range_is_refused(random_tiles, fraction):
+    with pytest.raises(ValueError, match=r"fraction must be in \(0, 1\]"):
+        _draw(random_tiles(), fraction)
+
+
+@pytest.mark.parametrize("smallest", [0, -0.1, 0.31, float("nan")])
+def test_a_smallest_fraction_out_of_range_is_refused(random_tiles, smallest):
+    with pytest.raises(ValueError, match=r"smallest must be in \(0, fraction = 0.3\]"):
+        _draw(random_tiles(), 0.3, smallest=smallest)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_tiles_without_labels_are_refused(random_tiles, unit):
+    with pytest.raises(DataError, match="must hold labelled pixels, got none"):
+        _draw(random_tiles(unlabelled=1.1), 0.5, unit=unit)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_a_manifest_comes_back_from_disk(random_tiles, tmp_path, unit):
+    budget, pixels = _draw(random_tiles(), 0.3, seed=4, unit=unit)
+    path = tmp_path / "budgets" / "s4-f0.3.json"
+    write_budget(path, budget)
+    back = read_budget(path)
+    assert back == budget
+    assert json.loads(path.read_text())["checksum"] == budget.checksum
+    assert Budget.from_plain(budget.to_plain()) == budget
+    assert np.array_equal(annotated_pixels(random_tiles(), back).bits, pixels.bits)
+
+
+def test_the_checksum_covers_every_field(random_tiles):
+    budget, _ = _draw(random_tiles(), 0.3)
+    changed = {
+        "unit": Unit(kind="block", size_px=9),
+        "seed": 1,
+        "fraction_asked": 0.31,
+        "fraction_reached": 0.2,
+        "smallest": 0.2,
+        "labelled_px": 1,
+        "annotated_px": 1,
+        "labelled_class_px": (1, 2, 3),
+        "class_px": (1, 2, 3),
+        "num_units": 1,
+        "units": budget.units[::-1],
+        "pixels_checksum": "0" * 64,
+        "data_checksum": "0" * 64,
+    }
+    assert set(changed) == set(asdict(budget))
+    for name, value in changed.items():
+        assert replace(budget, **{name: value}).checksum != budget.checksum, name
+
+
+def _write_changed(path, budget, change):
+    plain = budget.to_plain()
+    change(plain)
+    path.write_text(json.dumps(plain))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain["units"].append(["t0", 0, 0]),
+        lambda plain: plain["units"].reverse(),
+        lambda plain: plain["units"][0].__setitem__(1, 99),
+        lambda plain: plain["class_px"].__setitem__(0, 0),
+        lambda plain: plain["unit"].update(stratified=True),
+        lambda plain: plain.update(fraction_asked=0.9),
+        lambda plain: plain.update(seed=1),
+        lambda plain: plain.update(data_checksum="0" * 64),
+        lambda plain: plain.update(checksum="0" * 64),
+        lambda plain: plain.update(checksum=None),
+        lambda plain: plain.pop("checksum"),
+    ],
+)
+def test_a_tampered_manifest_is_refused(random_tiles, tmp_path, change):
+    path = tmp_path / "budget.json"
+    _write_changed(path, _draw(random_tiles(), 0.3)[0], change)
+    with pytest.raises(DataError, match=r"budget checksum must be .* \[in .*budget.json\]"):
+        read_budget(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain.pop("units"),
+        lambda plain: plain.update(points=3),
+        lambda plain: plain.update(units=None),
+        lambda plain: plain.update(units=[["t0", 0]]),
+        lambda plain: plain.update(units=[["t0", 0, 0, 0]]),
+        lambda plain: plain.update(class_px=5),
+        lambda plain: plain.update(unit="block"),
+        lambda plain: plain["unit"].update(kind="disc"),
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused(random_tiles, tmp_path, change):
+    path = tmp_path / "budget.json"
+    _write_changed(path, _draw(random_tiles(), 0.3)[0], change)
+    with pytest.raises(DataError, match=r"budget.json must be a budget manifest, got"):
+        read_budget(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"null", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_manifest_is_refused(tmp_path, content):
+    path = tmp_path / "budget.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="must be a budget manifest"):
+        read_budget(path)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_changed_tiles_are_refused(random_tiles, unit):
+    budget, pixels = _draw(random_tiles(), 0.3, unit=unit)
+    for other in (random_tiles(seed=1), random_tiles([(70, 45), (20, 90)])):
+        with pytest.raises(DataError, match="the data changed after the budget was drawn"):
+            annotated_pixels(other, budget)
+        with pytest.raises(DataError, match="the data changed after the budget was drawn"):
+            verify_pixels(other, budget, pixels)
+
+
+def test_one_changed_pixel_of_an_image_is_refused(random_tiles):
+    tiles = random_tiles()
+    copies = _copies(tiles)
+    copies[0].image[0, 0, 0] ^= 1
+    with pytest.raises(DataError, match="training tiles must have the checksum"):
+        annotated_pixels(pack_tiles(copies), _draw(tiles, 0.3)[0])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_changed_masks_under_the_old_checksum_are_refused(random_tiles, unit):
+    tiles = random_tiles()
+    masks = tiles.masks.copy()
+    masks[::3] = IGNORE_INDEX
+    with pytest.raises(DataError, match="the masks or the order of the tiles changed"):
+        annotated_pixels(replace(tiles, masks=masks), _draw(tiles, 0.3, unit=unit)[0])
+
+
+def test_a_budget_that_names_another_tile_is_refused(random_tiles):
+    tiles = random_tiles()
+    budget = replace(_draw(tiles, 0.3)[0], units=(("val_1", 0, 0),))
+    with pytest.raises(DataError, match="tile of a budget must be a training tile, got 'val_1'"):
+        annotated_pixels(tiles, budget)
+
+
+def test_one_more_or_one_less_annotated_pixel_is_refused(random_tiles):
+    tiles = random_tiles()
+    budget, pixels = _draw(tiles, 0.3)
+    verify_pixels(tiles, budget, pixels)
+    planes = [pixels.tile(index) for index in range(len(tiles))]
+    planes[1][3, 4] ^= True
+    changed = pack_pixels(tiles.shapes, [(i, 0, plane) for i, plane in enumerate(planes)])
+    with pytest.raises(DataError, match="annotated pixels must have the checksum"):
+        verify_pixels(tiles, budget, changed)
+
+
+def test_tiles_in_another_order_are_refused(random_tiles):
+    # The bits of a set are found by the index of the tile.
+    tiles = random_tiles()
+    budget, pixels = _draw(tiles, 0.3)
+    turned = pack_tiles(_copies(tiles)[::-1])
+    assert turned.checksum == tiles.checksum
+    for check in (annotated_pixels, lambda *given: verify_pixels(*given, pixels)):
+        with pytest.raises(DataError, match="the order of the tiles changed"):
+            check(turned, budget)

@@ -1,0 +1,166 @@
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+
+from trainables.data.budgets import pixel_set
+from trainables.data.budgets.pixel_set import (
+    Discs,
+    count_classes,
+    covered_pixels,
+    disc_stencil,
+    hash_pixels,
+    mask_strips,
+    pack_pixels,
+    pixels_in_squares,
+    row_strips,
+)
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.tilesets.tileset import Tile, pack_tiles
+from trainables.errors import DataError
+
+SHAPES = np.array([[3, 5], [2, 16], [4, 9]])
+
+
+def _random_rows(seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.random(shape) < 0.4 for shape in SHAPES]
+
+
+def _pack(planes):
+    shapes = np.array([plane.shape for plane in planes])
+    return pack_pixels(shapes, [(index, 0, plane) for index, plane in enumerate(planes)])
+
+
+def _tile(mask, name="a"):
+    return Tile(name=name, image=np.zeros((1, *mask.shape), np.uint8), mask=mask)
+
+
+def test_bits_by_hand():
+    pixels = _pack([np.array([[1, 0, 0, 0, 0, 0, 0, 1, 1], [0, 1, 0, 0, 0, 0, 0, 0, 0]], bool)])
+    assert pixels.bits.tolist() == [0b10000001, 0b10000000, 0b01000000, 0]
+    assert pixels.starts.tolist() == [0, 4]
+    assert pixels.row_counts().tolist() == [3, 1]
+    assert not pixels.bits.flags.writeable
+
+
+def test_rows_and_tiles_come_back():
+    planes = _random_rows()
+    pixels = _pack(planes)
+    for index, plane in enumerate(planes):
+        assert pixels.tile(index).dtype == np.bool_
+        assert np.array_equal(pixels.tile(index), plane)
+        assert np.array_equal(pixels.rows(index, 1, 2), plane[1:2])
+    assert pixels.rows(0, 2, 2).shape == (0, 5)
+    assert pixels.row_counts().tolist() == [row.sum() for plane in planes for row in plane]
+
+
+def test_strips_give_what_whole_tiles_give(monkeypatch):
+    planes = _random_rows()
+    whole = _pack(planes)
+    monkeypatch.setattr(pixel_set, "STRIP_PX", 10)
+    strips = list(row_strips(SHAPES))
+    assert strips[:3] == [(0, 0, 2), (0, 2, 3), (1, 0, 1)]
+    parts = pack_pixels(SHAPES, [(i, first, planes[i][first:last]) for i, first, last in strips])
+    assert parts.checksum == whole.checksum
+    assert parts.row_counts().tolist() == whole.row_counts().tolist()
+
+
+def test_the_checksum_covers_every_pixel_and_the_shapes():
+    planes = _random_rows()
+    pixels = _pack(planes)
+    content = np.array(SHAPES, dtype="<i8").tobytes() + pixels.bits.tobytes()
+    assert pixels.checksum == hashlib.sha256(content).hexdigest()
+    planes[2][3, 8] ^= True
+    assert _pack(planes).checksum != pixels.checksum
+    flat, tall = np.zeros((1, 2), bool), np.zeros((1, 3), bool)
+    assert _pack([flat]).checksum != _pack([tall]).checksum
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_set_survives_pickling(protocol):
+    pixels = _pack(_random_rows())
+    buffers = [] if protocol == 5 else None
+    callback = buffers.append if protocol == 5 else None
+    data = pickle.dumps(pixels, protocol=protocol, buffer_callback=callback)
+    back = pickle.loads(data, buffers=buffers)  # noqa: S301
+    assert back.checksum == pixels.checksum
+    assert np.array_equal(back.tile(1), pixels.tile(1))
+
+
+def test_disc_stencils_by_hand():
+    assert disc_stencil(0).tolist() == [[True]]
+    assert disc_stencil(1).astype(int).tolist() == [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    assert disc_stencil(2).sum() == 13
+
+
+@pytest.mark.parametrize("strip_px", [7, 2**22])
+@pytest.mark.parametrize("radius", [0, 1, 3, 20])
+def test_the_first_point_that_covers_a_pixel_is_found(monkeypatch, strip_px, radius):
+    monkeypatch.setattr(pixel_set, "STRIP_PX", strip_px)
+    generator = np.random.default_rng(radius)
+    shapes = np.array([[9, 11], [1, 4], [13, 6]])
+    tiles = np.array([0, 2, 0, 2, 1, 0, 2])
+    pixels = np.array([generator.integers(shapes[tile].prod()) for tile in tiles])
+    points = Discs(radius_px=radius, shapes=shapes, tiles=tiles, pixels=pixels)
+    for index, first, ranks in points.first_cover():
+        for (y, x), rank in np.ndenumerate(ranks):
+            covering = [
+                place
+                for place, (tile, pixel) in enumerate(zip(tiles, pixels, strict=True))
+                for row, column in [divmod(pixel, shapes[tile][1])]
+                if tile == index and (row - first - y) ** 2 + (column - x) ** 2 <= radius**2
+            ]
+            assert rank == min(covering, default=len(points))
+
+
+def test_covered_and_counted_pixels_leave_unlabelled_ones_out():
+    mask = np.array([[0, 1, 2, 0], [IGNORE_INDEX, 1, 1, 0]], dtype=np.uint8)
+    tiles = pack_tiles([_tile(mask)])
+    points = Discs(radius_px=1, shapes=tiles.shapes, tiles=np.array([0]), pixels=np.array([0]))
+    pixels = covered_pixels(tiles, points)
+    assert pixels.tile(0).astype(int).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    assert count_classes(tiles, pixels, 3).tolist() == [1, 1, 0]
+
+
+def test_squares_are_cut_off_at_the_edges(monkeypatch):
+    monkeypatch.setattr(pixel_set, "STRIP_PX", 5)
+    mask = np.zeros((3, 5), dtype=np.uint8)
+    mask[2, 4] = IGNORE_INDEX
+    tiles = pack_tiles([_tile(mask, "b"), _tile(mask, "a")])
+    places = [("b", 0, 1), ("b", 1, 2), ("a", 1, 0)]
+    pixels = pixels_in_squares(tiles, np.array([2, 2]), places)
+    assert pixels.tile(0).astype(int).tolist() == [[0, 0, 1, 1, 0], [0, 0, 1, 1, 0], [0] * 5]
+    assert pixels.tile(1).astype(int).tolist() == [[0] * 5, [0] * 5, [1, 1, 0, 0, 0]]
+    with pytest.raises(DataError, match="must be a training tile, got 'c'"):
+        pixels_in_squares(tiles, np.array([2, 2]), [("c", 0, 0)])
+
+
+def test_mask_strips_cover_all_tiles(monkeypatch, random_tiles):
+    monkeypatch.setattr(pixel_set, "STRIP_PX", 100)
+    tiles = random_tiles()
+    seen = [(index, mask) for index, _, mask in mask_strips(tiles)]
+    for index, tile in enumerate(tiles):
+        rows = [mask for i, mask in seen if i == index]
+        assert len(rows) > 1
+        assert np.array_equal(np.concatenate(rows), tile.mask)
+
+
+def _splitmix64(index, key):
+    state = (key + (index + 1) * 0x9E3779B97F4A7C15) % 2**64
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+    return state ^ state >> 31
+
+
+def test_hashes_equal_plain_integer_arithmetic_and_spread_evenly():
+    assert _splitmix64(0, 0) == 0xE220A8397B1DCDAF  # the first output of SplitMix64 for seed 0
+    key = int.from_bytes(hashlib.sha256(b'[3, "t0"]').digest()[:8], "little")
+    hashes = hash_pixels(np.arange(10_000, dtype=np.uint64), seed=3, name="t0")
+    assert hashes[:50].tolist() == [_splitmix64(index, key) for index in range(50)]
+    counts = np.bincount((hashes >> np.uint64(60)).astype(int), minlength=16)
+    assert ((counts - 625) ** 2 / 625).sum() < 37.7  # chi-square, 15 degrees, 0.1 %
+    for seed, name in ((4, "t0"), (3, "t1")):
+        other = hash_pixels(np.arange(10_000, dtype=np.uint64), seed=seed, name=name)
+        assert not (other == hashes).any()

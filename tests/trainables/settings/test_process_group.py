@@ -1,0 +1,312 @@
+"""Several workers against one: real processes, torch's gloo."""
+
+import math
+import multiprocessing
+import os
+import queue
+import socket
+import traceback
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+import trainables.training.loop as loop
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.evaluation.evaluate import evaluate_tiles
+from trainables.networks.build import build_model
+from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.seeds import torch_generator
+from trainables.training.loop import TrainingData, train
+
+CPU = torch.device("cpu")
+TRAINING = TrainingConfig(
+    width=4,
+    patch_px=32,
+    sampling="random",
+    augment=True,
+    batch_size=5,
+    steps=20,
+    epochs=None,
+    lr=1e-3,
+    ema_decay=0.8,
+    num_validations=4,
+    infer_window_px=48,
+    infer_step_px=32,
+)
+
+
+def _trial(model="urec", **training):
+    return TrialConfig(
+        key="t",
+        phase="search",
+        model=model,
+        label_frac=1.0,
+        seed=3,
+        training=replace(TRAINING, **training),
+    )
+
+
+@pytest.fixture(scope="module")
+def data(random_tiles):
+    """Tiles of unequal sizes; three validation tiles, so that two workers have unequal shares."""
+    tiles = random_tiles()
+    unit = Unit(kind="block", size_px=16)
+    _, pixels = draw_budget(tiles, fraction=0.4, seed=0, unit=unit, num_classes=3)
+    return TrainingData(
+        train=tiles,
+        annotated=pixels,
+        scaling=uint8_scaling(3),
+        val=random_tiles([(40, 33), (70, 50), (32, 90)], seed=9),
+        class_names=("a", "b", "c"),
+        exclude_from_mean=(),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_worker():
+    """One thread here too, whatever the other tests have: counts of pixels are compared."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+def _in_worker(rank, size, port, work, arguments, answers):
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=size)
+    try:
+        answers.put((rank, work(Ranks(rank=rank, size=size), *arguments), None))
+    except Exception:  # noqa: BLE001  told to the test, which fails with it
+        answers.put((rank, None, traceback.format_exc()))
+    finally:
+        dist.destroy_process_group()
+
+
+def _together(size, work, *arguments):
+    """What `work(ranks, *arguments)` returns in each of `size` processes."""
+    context = multiprocessing.get_context("fork")  # arguments need not be pickled
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    answers = context.Queue()
+    processes = [
+        context.Process(target=_in_worker, args=(rank, size, port, work, arguments, answers))
+        for rank in range(size)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        found = {}
+        for _ in processes:
+            rank, answer, error = answers.get(timeout=120)
+            assert error is None, f"worker {rank}: {error}"
+            found[rank] = answer
+    except queue.Empty:
+        pytest.fail("a worker never answered")
+    finally:
+        for process in processes:
+            process.join(10)
+            process.kill()
+    return [found[rank] for rank in range(size)]
+
+
+def _group_norms(*arguments, **named):
+    """The network with group in place of batch normalisation, which sees one worker's share."""
+    model = build_model(*arguments, **named)
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.GroupNorm(1, child.num_features))
+    return _in_double(model)
+
+
+def _in_double(model):
+    """The network in double precision.
+
+    Adam divides by the size of gradients, and where those are all but zero, the order in which
+    float32 adds them up decides their sign.
+    """
+    model.encoder.register_forward_pre_hook(_to_double)
+    return model.double()
+
+
+def _to_double(_, arguments):
+    return tuple(argument.double() for argument in arguments)
+
+
+def _frozen_norms(*arguments, **named):
+    """The network with batch normalisation that uses, and keeps, its running statistics."""
+    model = build_model(*arguments, **named)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.0
+            module.forward = _by_running_statistics.__get__(module)
+    return _in_double(model)
+
+
+def _by_running_statistics(self, x):
+    return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+
+
+def _train(ranks, trial, data, checkpoint, build, stop_at=None):
+    reports = []
+
+    def report(step, rows):
+        reports.append(step)
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    original = loop.build_model
+    loop.build_model = build
+    try:
+        result = train(trial, data, device=CPU, checkpoint=checkpoint, report=report, ranks=ranks)
+    finally:
+        loop.build_model = original
+    numbers = {name: value.numpy() for name, value in result.model.state_dict().items()}
+    return numbers, result.history, reports
+
+
+def _assert_close(one, other, tolerance):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        expected, found = torch.from_numpy(value).double(), torch.from_numpy(other[name]).double()
+        error = (found - expected).norm() / expected.norm().clamp(min=1e-12)
+        assert error <= tolerance, f"{name}: {error:.2e}"
+
+
+@pytest.mark.parametrize("build", [_group_norms, _frozen_norms])
+@pytest.mark.parametrize(
+    "trial",
+    [_trial(), _trial("unet"), _trial(reconstruct_on="annotated", w1=0.4)],
+    ids=["urec", "unet", "annotated"],
+)
+def test_two_workers_train_to_the_weights_of_one(data, tmp_path, trial, build):
+    """Five patches a step, so that their shares differ; 20 steps; within 1e-5."""
+    alone, history, reports = _train(ALONE, trial, data, tmp_path / "1.pt", build)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", build)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][name] == second[0][name]).all() for name in first[0])
+    assert (first[2], second[2]) == (reports, [])
+    for one, other in zip(history, first[1], strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            if name.startswith("train/"):
+                assert math.isclose(one[name], other[name], rel_tol=1e-4), name
+
+
+def test_workers_train_differently_where_batches_differ(data, tmp_path):
+    """The comparison above can fail: another batch size is seen."""
+    alone = _train(ALONE, _trial(), data, tmp_path / "1.pt", _group_norms)[0]
+    other = _train(ALONE, _trial(batch_size=6), data, tmp_path / "2.pt", _group_norms)[0]
+    with pytest.raises(AssertionError):
+        _assert_close(alone, other, 1e-5)
+
+
+def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
+    """Of batch normalisation too, whose running statistics are those of the first worker."""
+    trial = _trial()
+    undisturbed = _together(2, _train, trial, data, tmp_path / "1.pt", build_model)
+    for stopped in _together(2, _stopped, trial, data, tmp_path / "2.pt"):
+        assert stopped
+    resumed = _together(2, _train, trial, data, tmp_path / "2.pt", build_model)
+    for name, value in undisturbed[0][0].items():
+        assert (value == resumed[0][0][name]).all(), name
+    assert [row["step"] for row in resumed[0][1]] == [row["step"] for row in undisturbed[0][1]]
+
+
+def _stopped(ranks, trial, data, checkpoint):
+    """Train until the second report, as if the worker was lost then."""
+    try:
+        _train(ranks, trial, data, checkpoint, build_model, stop_at=10)
+    except KeyboardInterrupt:
+        return True
+    except RuntimeError:  # the other worker, whose peer is gone
+        return True
+    return False
+
+
+@pytest.mark.numbers
+def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path):
+    """Three workers after two after one: the weights of one worker throughout."""
+    trial = _trial()
+    alone = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)[0]
+    checkpoint = tmp_path / "2.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(ALONE, trial, data, checkpoint, _group_norms, stop_at=5)
+    for size in (2, 3):
+        found = _together(size, _train, trial, data, checkpoint, _group_norms)
+        _assert_close(alone, found[0][0], 1e-5)
+
+
+@pytest.mark.numbers
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_confusion_over_tiles_of_unequal_size_is_that_of_one_process(random_tiles, size):
+    """Seven tiles, one much larger than the rest; each counted once, by whomever."""
+    sizes = [(40, 33), (150, 120), (32, 90), (20, 20), (64, 64), (33, 47), (90, 30)]
+    tiles = random_tiles(sizes, eroded=True)
+    model = build_model(
+        "urec", num_channels=3, num_classes=3, width=2, generator=torch_generator(0, "weights")
+    )
+    expected = evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU)
+    assert sum(int(tile["full"].sum()) for tile in expected) == int((tiles.masks != 255).sum())
+    for found in _together(size, _evaluate, model, tiles):
+        assert len(found) == len(sizes)
+        for one, other in zip(expected, found, strict=True):
+            assert one.keys() == other.keys() == {"full", "eroded"}
+            for name in one:
+                assert other[name].dtype == "int64"
+                assert (other[name] == one[name].numpy()).all()
+
+
+def _evaluate(ranks, model, tiles):
+    matrices = evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU, ranks=ranks)
+    return [{name: matrix.numpy() for name, matrix in tile.items()} for tile in matrices]
+
+
+def test_more_workers_than_tiles_do_not_hang(random_tiles):
+    tiles = random_tiles([(40, 40)])
+    model = build_model(
+        "unet", num_channels=3, num_classes=3, width=1, generator=torch_generator(0, "weights")
+    )
+    one, other = _together(2, _evaluate, model, tiles)
+    assert (one[0]["full"] == other[0]["full"]).all()
+    assert one[0]["full"].sum() == (tiles.masks != 255).sum()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_tasks_are_spread_without_padding(size):
+    costs = [5, 5, 40, 1, 1, 9, 2, 2, 30]
+    parts = [Ranks(rank=rank, size=size).assigned(costs) for rank in range(size)]
+    assert sorted(index for part in parts for index in part) == list(range(len(costs)))
+    loads = [sum(costs[index] for index in part) for part in parts]
+    assert max(loads) <= max(40, -(-sum(costs) // size) + 9)
+
+
+@pytest.mark.parametrize("num", [1, 5, 8, 14])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_shares_follow_each_other_and_differ_by_one_at_most(num, size):
+    shares = [range(num)[Ranks(rank=rank, size=size).share(num)] for rank in range(size)]
+    assert [index for share in shares for index in share] == list(range(num))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_value_that_only_the_first_worker_has_reaches_all():
+    assert _together(3, _ask_first) == ["of 0"] * 3
+
+
+def _ask_first(ranks):
+    ranks.wait()
+    return ranks.from_first(f"of {ranks.rank}" if ranks.is_first else None)
+
+
+@pytest.mark.gpu
+def test_norms_are_synchronised_on_cuda():
+    model = Ranks(rank=0, size=2).synchronise_norms(nn.BatchNorm2d(3), torch.device("cuda"))
+    assert isinstance(model, nn.SyncBatchNorm)

@@ -1,0 +1,336 @@
+"""What a trial leaves in its folder, without Ray."""
+
+import gc
+import gzip
+import json
+import time
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+import ray
+import torch
+from PIL import Image
+
+from contract.names import CONFUSION, MAPS, MODEL_FILE, PICTURE, RESULT, TIME_PARTS
+from trainables import predict, trial, trial_work
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.errors import DataError
+from trainables.evaluation.inference import predict_logits
+from trainables.networks.model_file import TrainedModel
+from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.storage.store import Store
+from trainables.training.trace import OPERATORS, PROFILE, TRACE
+from trainables.trial.folder.trial_files import CHECKPOINT, TrialFiles
+
+TRAINING = TrainingConfig(
+    width=2,
+    patch_px=32,
+    sampling="random",
+    batch_size=2,
+    steps=4,
+    epochs=None,
+    num_validations=2,
+    infer_window_px=96,
+    infer_step_px=96,
+)
+CLASSES = [
+    {"name": name, "color": list(color)}
+    for name, color in (("land", (0, 128, 0)), ("water", (0, 0, 255)), ("wood", (9, 8, 7)))
+]
+
+
+@pytest.fixture
+def run(random_tiles, tmp_path, monkeypatch):
+    """Runs a trial of a phase and returns its folder."""
+    monkeypatch.setattr(ray, "get", lambda held: held)
+    monkeypatch.setattr(trial.tune, "report", lambda row: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    tiles = {split: random_tiles(seed=seed) for seed, split in enumerate(("train", "val", "test"))}
+    unit = Unit(kind="block", size_px=32)
+    budget, pixels = draw_budget(tiles["train"], fraction=1.0, seed=1, unit=unit, num_classes=3)
+
+    def run_phase(phase, **changed):
+        config = TrialConfig(
+            key=f"{phase}-a", phase=phase, model="urec", label_frac=1.0, seed=1, training=TRAINING
+        )
+        splits = ("train", "val", "test") if phase == "confirm" else ("train", "val")
+        trial.run_trial(
+            {
+                "trial": config.to_plain(),
+                "tiles": {split: tiles[split] for split in splits},
+                "budget": (budget.to_plain(), pixels),
+                "nodata": (),
+                "scaling": uint8_scaling(3).to_plain(),
+                "study": "harbour",
+                "bands": ["red", "green", "blue"],
+                "classes": CLASSES,
+                "exclude_from_mean": [],
+                "folder": str(tmp_path / config.key),
+                "store": None,
+                "workers": (0, 0),
+                "cpus": 1,
+                "gpus": 0,
+                "checkpoint_every_s": 0.0,
+                "keep_maps": False,
+                "timed_since": None,
+                "trace": False,
+            }
+            | {name: change(budget, pixels) for name, change in changed.items()}
+        )
+        return tmp_path / config.key
+
+    return run_phase
+
+
+def test_a_search_trial_keeps_no_weights(run):
+    left = {file.name for file in run("search").iterdir()}
+    assert left == {PICTURE, RESULT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda budget, pixels: (budget.to_plain() | {"annotated_px": 1}, pixels),
+        lambda budget, pixels: (budget.to_plain(), replace(pixels, bits=pixels.bits & 127)),
+    ],
+)
+def test_a_changed_budget_stops_the_trial(run, change):
+    with pytest.raises(DataError, match=r"checksum|pixels"):
+        run("search", budget=change)
+
+
+def test_a_search_trial_never_sees_test_tiles(run, tmp_path):
+    """Whoever hands them is stopped before a tile is read."""
+    with pytest.raises(ValueError, match="must not be handed test tiles"):
+        run("search", tiles=lambda *_: {"train": None, "val": None, "test": None})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_trial_is_not_trained_again(run, monkeypatch):
+    """Its process was lost between its result and its last report."""
+    folder = run("confirm")
+    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    monkeypatch.setattr(trial_work, "train", lambda *args, **kwargs: pytest.fail("trained again"))
+    assert run("confirm") == folder
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+
+
+def test_a_confirmation_trial_leaves_its_model(run):
+    folder = run("confirm")
+    left = {file.name for file in folder.iterdir()}
+    assert left == {PICTURE, RESULT, CONFUSION, MODEL_FILE}
+    trained = TrainedModel.load(folder / MODEL_FILE)
+    assert (trained.trial_key, trained.study) == ("confirm-a", "harbour")
+    assert trained.bands == ("red", "green", "blue")
+    assert [(one.name, list(one.color)) for one in trained.classes] == [
+        (one["name"], one["color"]) for one in CLASSES
+    ]
+
+
+@pytest.mark.numbers
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
+    run, random_tiles, tmp_path
+):
+    folder, pixels = run("confirm"), random_tiles(seed=2).tile(0).image
+    _, height, width = pixels.shape
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8"
+    ) as target:
+        target.write(pixels)
+    arguments = ["--model", str(folder), "--out", str(tmp_path), "--device", "cpu"]
+    assert predict.main([*arguments, str(tmp_path / "a.tif")]) == 0
+    network = TrainedModel.load(folder / MODEL_FILE).build()
+    logits = predict_logits(network, pixels, window_px=96, step_px=96, batch_size=1, device="cpu")
+    best, second = logits.topk(2, dim=0).values
+    clear = (best - second > 1e-3).numpy()  # elsewhere rounding chooses between two classes
+    assert clear.mean() > 0.99
+    with rasterio.open(tmp_path / "a_classes.tif") as result:
+        assert np.array_equal(result.read(1)[clear], logits.argmax(0).numpy()[clear])
+
+
+def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):
+    folder = run("confirm")
+    kept = folder.rename(tmp_path / "confirm-urec-f0.10-s2")
+    other = tmp_path / "confirm-urec-f0.10-s1"
+    other.mkdir()
+    with pytest.raises(DataError, match=f"kept its model, such as {kept.name}"):
+        predict.load_trained(str(other))
+    found = predict.load_trained(str(tmp_path / "confirm-urec-f0.10"))
+    assert found.trial_key == "confirm-a"
+
+
+def test_maps_of_the_test_tiles_where_they_are_asked_for(run, random_tiles):
+    folder = run("confirm", keep_maps=lambda *_: True)
+    tiles = random_tiles(seed=2)
+    assert {file.name for file in (folder / MAPS).iterdir()} == {
+        f"{name}{end}" for name in tiles.names for end in (".png", "_reconstruction.jpg")
+    }
+    record = json.loads((folder / CONFUSION).read_text())
+    for tile, counted in zip(tiles, record["tiles"], strict=True):
+        predicted = np.asarray(Image.open(folder / MAPS / f"{tile.name}.png"))
+        pairs = zip(tile.mask[tile.mask < 3], predicted[tile.mask < 3], strict=True)
+        again = np.zeros((3, 3), dtype=int)
+        for true, guessed in pairs:
+            again[true, guessed] += 1
+        assert again.tolist() == counted["full"]
+
+
+def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
+    """The result is written last: without it, a process that goes on begins with the maps."""
+
+    def lost(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(trial_work, "trial_picture", lost)
+        with pytest.raises(KeyboardInterrupt):
+            run("confirm", keep_maps=lambda *_: True)
+    folder = run("confirm", keep_maps=lambda *_: True)
+    whole = {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()}
+    (folder / RESULT).unlink()
+    torn = folder / MAPS / "t0.png"
+    torn.unlink()
+    (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")
+    run("confirm", keep_maps=lambda *_: True)
+    assert {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()} == whole
+
+
+def _metrics(folder):
+    return json.loads((folder / RESULT).read_text())["metrics"]
+
+
+def _lasting(folder):
+    """What a trial leaves, but for how long it took."""
+    record = json.loads((folder / RESULT).read_text())
+    record["metrics"] = {
+        name: value
+        for name, value in record["metrics"].items()
+        if not name.startswith(("perf/", "time/"))
+    }
+    files = {name: (folder / name).read_bytes() for name in (CONFUSION, PICTURE)}
+    return record, files, TrainedModel.load(folder / MODEL_FILE).build().state_dict()
+
+
+def test_a_profile_changes_nothing_but_what_it_adds(run, tmp_path):
+    plain = run("confirm").rename(tmp_path / "plain")
+    profiled = run("confirm", timed_since=lambda *_: time.time(), trace=lambda *_: True)
+    (one, files, weights), (other, other_files, other_weights) = map(_lasting, (plain, profiled))
+    assert one == other
+    assert files == other_files
+    assert weights.keys() == other_weights.keys()
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert not (plain / PROFILE).exists()
+    assert not any(name.startswith("time/") for name in _metrics(plain))
+    assert {file.name for file in (profiled / PROFILE).iterdir()} == {OPERATORS, TRACE}
+
+
+def test_a_profiled_trial_records_the_seconds_of_its_parts(run):
+    since = time.time() - 100
+    folder = run("confirm", timed_since=lambda *_: since, trace=lambda *_: True)
+    metrics = _metrics(folder)
+    measured = {name: value for name, value in metrics.items() if name.startswith("time/")}
+    assert set(measured) == {f"time/{part}_s" for part in TIME_PARTS}
+    assert 100 < measured["time/start_s"] < 100 + time.time() - since
+    assert sum(measured.values()) < time.time() - since
+    assert metrics["perf/test_s"] <= measured["time/test_s"]
+    assert metrics["perf/eval_s"] <= measured["time/validation_s"]
+
+
+def test_test_tiles_are_timed_without_a_profile_too(run):
+    assert _metrics(run("confirm"))["perf/test_s"] > 0
+    assert "perf/test_s" not in _metrics(run("search"))
+
+
+def test_an_interrupted_trial_adds_up_its_attempts_and_is_traced_once(run, tmp_path, monkeypatch):
+    """Ten seconds to start the first time, twenty the second; the report ends the first."""
+    told = []
+
+    def report(row):
+        told.append(row)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial.tune, "report", report)
+    with pytest.raises(KeyboardInterrupt):
+        run("search", timed_since=lambda *_: time.time() - 10, trace=lambda *_: True)
+    traced = (tmp_path / "search-a" / PROFILE / TRACE).stat().st_mtime_ns
+    folder = run("search", timed_since=lambda *_: time.time() - 20, trace=lambda *_: True)
+    assert 30 < _metrics(folder)["time/start_s"] < 60
+    assert (folder / PROFILE / TRACE).stat().st_mtime_ns == traced
+
+
+def test_the_trace_reaches_the_store_before_the_first_report(run, tmp_path, monkeypatch):
+    """A trial that is pruned there goes no further."""
+    store = Store(str(tmp_path / "store"))
+
+    def pruned(row):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial.tune, "report", pruned)
+    given = {"timed_since": time.time(), "trace": True, "store": store}
+    with pytest.raises(KeyboardInterrupt):
+        run("search", **{name: lambda *_, value=value: value for name, value in given.items()})
+    assert {f"{PROFILE}/{TRACE}", f"{PROFILE}/{OPERATORS}"} <= set(store.names())
+
+
+def test_a_trial_that_was_lost_before_it_removed_its_checkpoints_does_so(
+    run, tmp_path, monkeypatch
+):
+    """After its record had reached the store: the next attempt has nothing else to do."""
+    store = Store(str(tmp_path / "store"))
+
+    def lost(self):
+        raise KeyboardInterrupt
+
+    given = {"store": lambda *_: store, "checkpoint_every_s": lambda *_: 0.0}
+    with monkeypatch.context() as losing:
+        losing.setattr(TrialFiles, "remove_checkpoints", lost)
+        with pytest.raises(KeyboardInterrupt):
+            run("search", **given)
+    assert {RESULT, CHECKPOINT} <= set(store.names())
+    run("search", **given)
+    assert RESULT in store.names()
+    assert CHECKPOINT not in store.names()
+
+
+def test_the_trace_of_a_trial_names_its_parts(run):
+    folder = run("search", timed_since=lambda *_: time.time(), trace=lambda *_: True)
+    events = json.loads(gzip.decompress((folder / PROFILE / TRACE).read_bytes()))["traceEvents"]
+    ranges = {event["name"] for event in events if event.get("cat") == "user_annotation"}
+    assert {"data", "forward_backward", "validation"} <= ranges
+    assert "aten::convolution" in (folder / PROFILE / OPERATORS).read_text()
+
+
+@pytest.mark.parametrize("initialised", [True, False])
+def test_a_card_gets_back_what_the_last_trial_left(run, monkeypatch, initialised):
+    """Its allocator keeps memory that other trials on the card could use."""
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialised)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    run("search")
+    assert emptied == [True] * initialised
+
+
+class Left:
+    """Something that holds itself."""
+
+
+def test_what_a_trial_left_in_a_cycle_goes_at_the_start_of_the_next(run):
+    run("search")
+    left = Left()
+    left.itself = left
+    gone = weakref.ref(left)
+    gc.disable()
+    try:
+        del left
+        assert gone() is not None
+        run("search")
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -1,0 +1,1 @@
+"""Which pixels of the training tiles count as annotated."""

@@ -1,0 +1,261 @@
+"""Annotation budgets: which pixels of the training tiles count as annotated.
+
+Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
+seed fixes one order of all units (blocks, tiles or points), and a fraction takes units from the
+front of it. For one seed, smaller budgets are contained in larger ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.budgets.pixel_set import (
+    PixelSet,
+    count_classes,
+    covered_pixels,
+    pixels_in_squares,
+)
+from trainables.data.budgets.units import (
+    Place,
+    Unit,
+    find_units,
+    take_discs,
+    take_units,
+    unit_order,
+)
+from trainables.data.tilesets.tileset import TileSet
+from trainables.errors import DataError
+from trainables.storage.atomic_files import write_atomically
+
+_ROUNDING_PX: Final = 1e-6
+"""Slack for fractions such as 0.1 that binary floating point cannot hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The manifest of one budget: written once, verified by every trial that uses it."""
+
+    unit: Unit
+    """What is annotated at a time."""
+    seed: int
+    fraction_asked: float
+    """Annotated / labelled pixels, in (0, 1]."""
+    fraction_reached: float
+    """Largest reachable share that is not above `fraction_asked`; one unit at the least."""
+    smallest: float
+    """The lowest fraction of the study, which the first unit fits if any does."""
+    labelled_px: int
+    """Pixels of the training tiles whose class is known."""
+    annotated_px: int
+    """Those of them inside the budget."""
+    labelled_class_px: tuple[int, ...]
+    """Labelled pixels of each class (K,)."""
+    class_px: tuple[int, ...]
+    """Annotated pixels of each class (K,)."""
+    num_units: int
+    units: tuple[Place, ...]
+    """Tile name, block row, block column, in the order of the seed; none for points."""
+    pixels_checksum: str
+    """`PixelSet.checksum` of the annotated pixels."""
+    data_checksum: str
+    """`TileSet.checksum` of the training tiles."""
+
+    @property
+    def empty_classes(self) -> tuple[int, ...]:
+        """Indices of the classes without an annotated pixel, labelled anywhere or not."""
+        return tuple(index for index, count in enumerate(self.class_px) if count == 0)
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether more is annotated than asked, because one unit alone exceeds the fraction."""
+        return self.annotated_px > _most_px(self.fraction_asked, self.labelled_px)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over every field."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Dictionary of numbers, strings, lists and the unit's fields, with the checksum."""
+        return {**json.loads(json.dumps(asdict(self))), "checksum": self.checksum}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Budget:
+        """Inverse of `to_plain`.
+
+        Raises:
+            DataError: If the content does not give the checksum it carries.
+        """
+        content = {name: value for name, value in plain.items() if name != "checksum"}
+        content["unit"] = Unit(**content["unit"])
+        for name in ("class_px", "labelled_class_px"):
+            content[name] = tuple(content[name])
+        content["units"] = tuple((name, row, column) for name, row, column in content["units"])
+        budget = cls(**content)
+        if budget.checksum != plain.get("checksum"):
+            raise DataError(
+                f"budget checksum must be {budget.checksum[:12]}…, got "
+                f"{str(plain.get('checksum'))[:12]}…; the manifest was changed after it was drawn"
+            )
+        return budget
+
+
+def draw_budget(
+    tiles: TileSet,
+    *,
+    fraction: float,
+    seed: int,
+    unit: Unit,
+    num_classes: int,
+    smallest: float | None = None,
+) -> tuple[Budget, PixelSet]:
+    """Choose the annotated pixels of the training tiles.
+
+    Args:
+        tiles: The training tiles.
+        fraction: Annotated / labelled pixels asked for, in (0, 1].
+        seed: Fixes the order of units, the same for every fraction.
+        unit: What is annotated at a time.
+        num_classes: K.
+        smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
+
+    Returns:
+        Manifest and pixels of the longest front of the seed's order within the fraction. The first
+        unit that fits `smallest` leads the order; where none does, one is taken all the same.
+
+    Raises:
+        ValueError: If fraction is not in (0, 1] or smallest not in (0, fraction].
+        DataError: If no pixel is labelled, or a class is not below num_classes.
+    """
+    smallest = _checked(fraction, smallest)
+    places, counts = find_units(tiles, unit, num_classes)
+    if not places:
+        raise DataError("training tiles must hold labelled pixels, got none; check their masks")
+    labelled_px = int(counts.sum())
+    units, num_units, pixels = _take(tiles, unit, places, counts, seed, (fraction, smallest))
+    class_px = count_classes(tiles, pixels, num_classes)
+    return Budget(
+        unit=unit,
+        seed=seed,
+        fraction_asked=float(fraction),
+        fraction_reached=int(class_px.sum()) / labelled_px,
+        smallest=float(smallest),
+        labelled_px=labelled_px,
+        annotated_px=int(class_px.sum()),
+        labelled_class_px=tuple(counts.sum(axis=0).tolist()),
+        class_px=tuple(class_px.tolist()),
+        num_units=num_units,
+        units=units,
+        pixels_checksum=pixels.checksum,
+        data_checksum=tiles.checksum,
+    ), pixels
+
+
+def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
+    """Draw the annotated pixels again, from the manifest.
+
+    Raises:
+        DataError: If the tiles are not those the budget was drawn on.
+    """
+    _verify_tiles(tiles, budget)
+    if budget.unit.kind == "point":
+        _, pixels = draw_budget(
+            tiles,
+            fraction=budget.fraction_asked,
+            seed=budget.seed,
+            unit=budget.unit,
+            num_classes=len(budget.class_px),
+            smallest=budget.smallest,
+        )
+    else:
+        pixels = pixels_in_squares(tiles, budget.unit.sides_px(tiles), budget.units)
+    verify_pixels(tiles, budget, pixels)
+    return pixels
+
+
+def verify_pixels(tiles: TileSet, budget: Budget, pixels: PixelSet) -> None:
+    """Check what a trial was handed; reads one bit per pixel.
+
+    Raises:
+        DataError: If the tiles or the pixels are not those of the budget.
+    """
+    _verify_tiles(tiles, budget)
+    same_shapes = np.array_equal(pixels.shapes, tiles.shapes)
+    if not same_shapes or pixels.checksum != budget.pixels_checksum:
+        raise DataError(
+            f"annotated pixels must have the checksum {budget.pixels_checksum[:12]}… of the "
+            f"budget, got {pixels.checksum[:12]}…; the masks or the order of the tiles changed "
+            f"after the budget was drawn"
+        )
+
+
+def write_budget(path: Path, budget: Budget) -> None:
+    """Write the manifest as JSON; the file appears whole or not at all."""
+    write_atomically(path, json.dumps(budget.to_plain(), indent=1).encode())
+
+
+def read_budget(path: Path) -> Budget:
+    """Read a manifest.
+
+    Raises:
+        DataError: If the file is no manifest or its content does not give its checksum.
+    """
+    try:
+        return Budget.from_plain(json.loads(path.read_text(encoding="utf-8")))
+    except DataError as error:
+        raise DataError(f"{error} [in {path}]") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} must be a budget manifest, got {error}") from error
+
+
+def _take(
+    tiles: TileSet,
+    unit: Unit,
+    places: tuple[Place, ...],
+    counts: NDArray[np.int64],
+    seed: int,
+    fractions: tuple[float, float],
+) -> tuple[tuple[Place, ...], int, PixelSet]:
+    """Places, number and pixels of the units taken, at the fraction asked and the smallest."""
+    asked_px, smallest_px = (_most_px(fraction, int(counts.sum())) for fraction in fractions)
+    if unit.kind != "point":
+        order = unit_order(counts, seed=seed, stratified=unit.stratified)
+        labelled = counts.sum(axis=1)
+        indices = take_units(order, labelled, asked_px=asked_px, smallest_px=smallest_px)
+        taken = tuple(places[index] for index in indices)
+        return taken, len(taken), pixels_in_squares(tiles, unit.sides_px(tiles), taken)
+    if asked_px >= counts.sum():
+        every = tuple((name, 0, 0) for name in tiles.names)
+        return (), int(counts.sum()), pixels_in_squares(tiles, unit.sides_px(tiles), every)
+    points = take_discs(
+        tiles, unit, counts.sum(axis=0), seed=seed, asked_px=asked_px, smallest_px=smallest_px
+    )
+    return (), len(points), covered_pixels(tiles, points)
+
+
+def _checked(fraction: float, smallest: float | None) -> float:
+    smallest = fraction if smallest is None else smallest
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must be in (0, 1], got {fraction!r}")
+    if not 0 < smallest <= fraction:
+        raise ValueError(f"smallest must be in (0, fraction = {fraction!r}], got {smallest!r}")
+    return smallest
+
+
+def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
+    if tiles.checksum != budget.data_checksum:
+        raise DataError(
+            f"training tiles must have the checksum {budget.data_checksum[:12]}… of the budget, "
+            f"got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+        )
+
+
+def _most_px(fraction: float, labelled_px: int) -> float:
+    return fraction * labelled_px + _ROUNDING_PX

@@ -1,0 +1,95 @@
+"""One picture of a budget: where on the training tiles its annotations lie."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.tilesets.scaling import BandScaling
+from trainables.data.tilesets.tileset import TileSet
+
+_SHEET_PX: Final = 1400
+_GAP_PX: Final = 6
+_GREY: Final = 0.55
+"""Share of light grey in what is not annotated."""
+_COMPRESSION: Final = 3
+"""Of zlib: a twelfth of the time of its most thorough for a twentieth more bytes."""
+
+
+def budget_picture(
+    tiles: TileSet,
+    annotated: PixelSet,
+    colors: Sequence[tuple[int, int, int]],
+    scaling: BandScaling,
+) -> bytes:
+    """PNG of all training tiles side by side, annotated pixels in the colours of their class.
+
+    Args:
+        tiles: The training tiles.
+        annotated: The pixels of the budget.
+        colors: RGB of every class, 0-255 (K).
+        scaling: From the values of the tiles to [0, 1].
+
+    Returns:
+        At most about 1,400 pixels wide. What is not annotated is the image, paled and grey. A
+        pixel of the picture has the colour of an annotated pixel of the part of the tile it
+        stands for, if there is one: single points are seen.
+    """
+    num_columns = math.ceil(math.sqrt(len(tiles)))
+    side = max(1, (_SHEET_PX - (num_columns - 1) * _GAP_PX) // num_columns)
+    reduced = max(1, math.ceil(int(tiles.shapes.max()) / side))
+    palette = np.array(colors, dtype=np.uint8)
+    panels = [
+        _panel(tiles, annotated, index, reduced, palette, scaling) for index in range(len(tiles))
+    ]
+    height = max(len(panel) for panel in panels)
+    width = max(panel.shape[1] for panel in panels)
+    num_rows = math.ceil(len(panels) / num_columns)
+    sheet = np.full(
+        (num_rows * (height + _GAP_PX) - _GAP_PX, num_columns * (width + _GAP_PX) - _GAP_PX, 3),
+        255,
+        dtype=np.uint8,
+    )
+    for index, panel in enumerate(panels):
+        row, column = divmod(index, num_columns)
+        top, left = row * (height + _GAP_PX), column * (width + _GAP_PX)
+        sheet[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, format="PNG", compress_level=_COMPRESSION)
+    return buffer.getvalue()
+
+
+def _panel(
+    tiles: TileSet,
+    annotated: PixelSet,
+    index: int,
+    reduced: int,
+    palette: NDArray[np.uint8],
+    scaling: BandScaling,
+) -> NDArray[np.uint8]:
+    """One tile, every block of `reduced` x `reduced` pixels a pixel (h, w, 3)."""
+    tile = tiles.tile(index)
+    image = torch.from_numpy(np.array(tile.image[:, ::reduced, ::reduced]))
+    grey = scaling.to_unit(image)[:3].mean(dim=0).numpy()
+    paled = (255 * (_GREY * 0.9 + (1 - _GREY) * grey)).astype(np.uint8)
+    panel = np.repeat(paled[:, :, None], 3, axis=2)
+    height, width = tile.mask.shape
+    for row in range(panel.shape[0]):
+        first, last = row * reduced, min((row + 1) * reduced, height)
+        held = annotated.rows(index, first, last)
+        if not held.any():
+            continue
+        labels = np.where(held, tile.mask[first:last], np.uint8(IGNORE_INDEX))
+        lowest = np.minimum.reduceat(labels.min(axis=0), np.arange(0, width, reduced))
+        is_annotated = lowest != IGNORE_INDEX
+        panel[row, is_annotated] = palette[lowest[is_annotated]]
+    return panel

@@ -1,0 +1,197 @@
+"""Decodes the tiles of a data set: images in the type of their files, masks of class indices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.decoding.inspection import TileHeader, inspect_dataset
+from trainables.data.decoding.raster import ungeoreferenced
+from trainables.data.decoding.tile_decoder import STRIP_PX, TileDecoder, TileFindings, mask_problems
+from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, DatasetSpec
+from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room, seal_tiles
+from trainables.errors import DataError
+
+_MAX_PROBLEMS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedDataset:
+    """All tiles of a data set."""
+
+    tiles: Mapping[str, TileSet]
+    """By split; the test tiles alone have an eroded reference."""
+    eroded_from: str
+    """Where the eroded reference comes from: `files`, or `full reference`."""
+    notes: tuple[str, ...] = ()
+    """What a person should know although nothing is wrong, a line each."""
+
+
+def read_dataset(
+    spec: DatasetSpec,
+    *,
+    downsample: int = 1,
+    num_threads: int = 2,
+    memory_mib: float = float("inf"),
+    folder: Path | None = None,
+) -> DecodedDataset:
+    """Checks and decodes every tile of every split.
+
+    Args:
+        spec: The data set.
+        downsample: Block size d in pixels. Images become means over the shown pixels of a block
+            (whole numbers rounded half up), masks the pixel (d // 2, d // 2) of each block; rows
+            and columns that fill no block drop.
+        num_threads: Threads that decode.
+        memory_mib: Memory granted; tiles that take more are decoded into files below `folder`,
+            from which windows are read.
+        folder: Where these files go; None for memory, whatever it takes.
+
+    Raises:
+        DataError: If any file cannot be used; one line with the problems of all tiles. If the
+            decoded tiles would not fit on the disk; nothing has been decoded then.
+        ValueError: If downsample or num_threads is out of its range.
+    """
+    for name, value in (("downsample", downsample), ("num_threads", num_threads)):
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, got {value!r}")
+    inspected = inspect_dataset(spec, downsample=downsample, num_threads=num_threads)
+    problems, findings = list(inspected.problems), []
+    if sum(map(len, inspected.headers.values())) == 0:
+        raise DataError(_joined(problems))
+    needed_mib = decoded_mib(spec, inspected.headers, downsample)
+    is_large = needed_mib > memory_mib
+    if is_large and folder is not None:
+        check_room(folder, needed_mib)
+    tiles = {}
+    for split in SPLITS:
+        headers = list(inspected.headers[split].values())
+        if not headers:
+            continue
+        target = _allocate(spec, split, headers, downsample, folder if is_large else None)
+        findings += _decode(spec, headers, target, downsample, num_threads)
+        tiles[split] = target
+    problems += [problem for one in findings for problem in one.problems]
+    # A tile whose image cannot be used may have a wrong mask besides.
+    for split, of_split in spec.splits.items():
+        unsound = [files for files in of_split if files.name not in inspected.headers[split]]
+        problems += [found for files in unsound for found in mask_problems(spec, files.mask)]
+    is_whole = not problems
+    problems += _label_problems(spec, tiles, is_whole)
+    if problems:
+        raise DataError(_joined(problems))
+    has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
+    return DecodedDataset(
+        tiles={split: seal_tiles(target) for split, target in tiles.items()},
+        eroded_from="files" if has_files else "full reference",
+        notes=(*inspected.notes, *_notes(spec, findings)),
+    )
+
+
+def decoded_mib(
+    spec: DatasetSpec, headers: Mapping[str, Mapping[str, TileHeader]], downsample: int
+) -> float:
+    """Size of the decoded tiles of all splits, MiB."""
+    total = 0
+    for split, of_split in headers.items():
+        may_hide = any(header.may_hide for header in of_split.values())
+        for header in of_split.values():
+            pixels = (header.height_px // downsample) * (header.width_px // downsample)
+            planes = len(spec.bands) * np.dtype(header.dtype).itemsize + 1
+            total += pixels * (planes + (split == "test") + may_hide)
+    return total / 2**20
+
+
+def _allocate(
+    spec: DatasetSpec,
+    split: str,
+    headers: Sequence[TileHeader],
+    downsample: int,
+    folder: Path | None,
+) -> TileSet:
+    return allocate_tiles(
+        [header.files.name for header in headers],
+        [(one.height_px // downsample, one.width_px // downsample) for one in headers],
+        num_bands=len(spec.bands),
+        dtype=np.dtype(headers[0].dtype),
+        has_eroded=split == "test",
+        has_hidden=any(header.may_hide for header in headers),
+        folder=None if folder is None else folder / split,
+    )
+
+
+def _decode(
+    spec: DatasetSpec,
+    headers: Sequence[TileHeader],
+    target: TileSet,
+    downsample: int,
+    num_threads: int,
+) -> list[TileFindings]:
+    """Fill the tiles of a split."""
+    # A mixture of given and derived references could not be pooled.
+    derive = not all(header.files.eroded_mask is not None for header in headers)
+
+    def decode(index: int) -> TileFindings:
+        return TileDecoder(spec, headers[index], target.tile(index), downsample, derive).decode()
+
+    with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
+        return list(pool.map(decode, range(len(headers))))
+
+
+def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]:
+    """What is odd about the content of the tiles, a line each."""
+    if hidden := sorted({index for one in findings for index in one.nodata_classes}):
+        names = ", ".join(spec.classes[index].name for index in hidden)
+        files = [next(iter(one.nodata_classes.values())) for one in findings if one.nodata_classes]
+        yield (
+            f"masks of {len(files)} tiles call nodata what dataset.yaml calls {names}, first "
+            f"{files[0]}: those pixels count as that class; if they are unknown, take the class out"
+        )
+    placeholders: Counter[tuple[int, float]] = Counter()
+    for one in findings:
+        placeholders.update(one.placeholders)
+    for (band, value), count in sorted(placeholders.items()):
+        file = next(one.image for one in findings if (band, value) in one.placeholders)
+        yield (
+            f"band {spec.bands[band]} holds {value:.10g} in {count} pixels, first in {file}, and "
+            "the file does not call that nodata: they are learnt as values; if they mean no data, "
+            f"add nodata: {value:.10g} to dataset.yaml"
+        )
+
+
+def _label_problems(
+    spec: DatasetSpec, tiles: Mapping[str, TileSet], is_whole: bool
+) -> Iterator[str]:
+    """Splits without labels, and classes that no training tile holds."""
+    for split, of_split in tiles.items():
+        counts = class_counts(of_split.masks, len(spec.classes))
+        if not counts.any():
+            names = ", ".join(of_split.names)
+            yield f"{split} tiles must hold labelled pixels, got none in {names}"
+        elif split == "train" and is_whole and not counts.all():
+            absent = [one.name for one, n in zip(spec.classes, counts, strict=True) if not n]
+            yield (
+                f"classes must occur in the training tiles, got none of {', '.join(absent)} in "
+                f"{len(of_split)} tiles; take them out of classes, or change the splits"
+            )
+
+
+def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Pixels of each class (K,), int64, of packed masks (P,); bounded memory."""
+    counts = np.zeros(IGNORE_INDEX + 1, dtype=np.int64)
+    for first in range(0, masks.size, STRIP_PX):
+        counts += np.bincount(masks[first : first + STRIP_PX], minlength=IGNORE_INDEX + 1)
+    return counts[:num_classes]
+
+
+def _joined(problems: Sequence[str]) -> str:
+    more = len(problems) - _MAX_PROBLEMS_SHOWN
+    shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,0 +1,97 @@
+"""Reads dataset.yaml: how a person describes tiles of their own."""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+from typing import Final
+
+from trainables.data.layouts.spec import ClassSpec, DatasetSpec
+from trainables.data.layouts.tile_patterns import find_tiles
+from trainables.data.layouts.yaml_document import is_nothing
+from trainables.data.layouts.yaml_fields import YamlFields, read_fields
+from trainables.errors import DataError
+
+_REQUIRED: Final = ("name", "bands", "images", "masks", "classes", "splits")
+_OPTIONAL: Final = (
+    "ignore_colors",
+    "ignore_values",
+    "exclude_from_mean",
+    "eroded_masks",
+    "gsd_m",
+    "nodata",
+)
+_CLASS_KEYS: Final = ("name", "color", "value")
+
+
+def load_yaml(file: Path) -> DatasetSpec:
+    """The data set a dataset.yaml describes; its patterns are relative to the file.
+
+    Args:
+        file: The YAML file.
+
+    Returns:
+        The data set, tiles of a split sorted by name. A tile of which only the image or only
+        the mask is there has the path at which the other one was looked for;
+        `trainables.data.decoding.inspection` reports them all.
+
+    Raises:
+        DataError: If a field is missing, unknown or malformed, or if a pattern finds no file.
+    """
+    fields = read_fields(file, _REQUIRED, _OPTIONAL)
+    splits = find_tiles(fields)
+    bands, classes = fields.texts("bands"), _classes(fields)
+    ignore_colors = tuple(fields.color("ignore_colors", c) for c in fields.items("ignore_colors"))
+    ignore_values = tuple(fields.integer("ignore_values", v) for v in fields.items("ignore_values"))
+    exclude_from_mean, gsd_m = fields.texts("exclude_from_mean"), fields.number("gsd_m")
+    name = fields.text("name")
+    try:
+        return DatasetSpec(
+            name=name,
+            bands=bands,
+            classes=classes,
+            ignore_colors=ignore_colors,
+            ignore_values=ignore_values,
+            exclude_from_mean=exclude_from_mean,
+            gsd_m=gsd_m,
+            nodata=fields.numbers("nodata", len(bands)),
+            splits=splits,
+        )
+    except DataError as error:
+        raise DataError(f"{error} ({file})") from None
+
+
+def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
+    classes = []
+    for index, entry in enumerate(fields.items("classes")):
+        where = f"classes[{index}]"
+        if not isinstance(entry, dict) or "name" not in entry or not {*entry} <= {*_CLASS_KEYS}:
+            raise fields.error(
+                f"{where} must have a name and color or value, got {entry!r}",
+                f"valid keys: {', '.join(_CLASS_KEYS)}",
+            )
+        color, value = entry.get("color"), entry.get("value")
+        if is_nothing(color) and is_nothing(value):
+            raise fields.error(
+                f"{where} must have a color or a value, got {entry!r}",
+                'give color: "#RRGGBB", in quotes, for colour masks, value: n for index masks',
+            )
+        classes.append(
+            ClassSpec(
+                name=YamlFields(file=fields.file, values={f"{where}.name": entry["name"]}).text(
+                    f"{where}.name"
+                ),
+                color=_drawing_color(index)
+                if is_nothing(color)
+                else fields.color(f"{where}.color", color),
+                value=None if is_nothing(value) else fields.integer(f"{where}.value", value),
+            )
+        )
+    return tuple(classes)
+
+
+def _drawing_color(index: int) -> tuple[int, int, int]:
+    """RGB of class `index` of index masks without colours: hues a golden angle apart."""
+    lightness = (0.55, 0.40, 0.70)[index % 3]
+    red, green, blue = colorsys.hls_to_rgb((0.58 + index * 0.381966) % 1.0, lightness, 0.6)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,181 @@
+"""Finds the tiles that the file patterns and splits of a dataset.yaml stand for."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainables.data.layouts.file_names import shown
+from trainables.data.layouts.found_files import find_files
+from trainables.data.layouts.spec import SPLITS, TileFiles
+from trainables.data.layouts.yaml_fields import YamlFields
+
+
+def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
+    """The tiles of each split, sorted by name.
+
+    A tile of which only the image or only the mask was found is among them, with the path at
+    which its partner was looked for.
+
+    Args:
+        fields: With `images`, `masks`, `splits` and perhaps `eroded_masks`; patterns are relative
+            to the file.
+
+    Raises:
+        DataError: If a pattern finds nothing at all, or a field is malformed.
+    """
+    patterns: dict[str, str] = {
+        key: fields.pattern(key)
+        for key in ("images", "masks", "eroded_masks")
+        if key in fields.values
+    }
+    split_patterns = _split_patterns(fields)
+    base = fields.file.parent
+    found = {key: find_files(pattern, base) for key, pattern in patterns.items()}
+    wanted = [pattern for of_split in split_patterns.values() for pattern in of_split]
+    images = _without_labels(found, wanted)
+    if not images:
+        raise _no_images(fields, patterns["images"])
+    files = {key: _paths(pattern, base, found[key], images) for key, pattern in patterns.items()}
+    tiles = {*images, *_without_image(found, files, images, wanted)}
+    splits = _match_splits(fields, split_patterns, tiles)
+    used = [tile for names in splits.values() for tile in names]
+    files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
+    for key in patterns.keys() - {"images"}:
+        _check_any(fields, key, [files[key][tile] for tile in sorted({*used} & {*images})])
+    eroded_masks = files.get("eroded_masks", {})
+    return {
+        split: tuple(
+            TileFiles(
+                name=tile,
+                image=files["images"][tile],
+                mask=files["masks"][tile],
+                eroded_mask=eroded_masks.get(tile),
+            )
+            for tile in names
+        )
+        for split, names in splits.items()
+    }
+
+
+def _paths(
+    pattern: str,
+    base: Path,
+    found: Mapping[str, Path],
+    tiles: Sequence[str] | Mapping[str, Path],
+) -> dict[str, Path]:
+    """The file of each tile; where there is none, the path at which it was looked for."""
+    return {tile: found.get(tile) or base / pattern.replace("{tile}", tile) for tile in tiles}
+
+
+def _by_path(files: Mapping[str, Path]) -> dict[str, str]:
+    """Tile names by path, whatever way the pattern is written."""
+    return {os.path.normpath(file): tile for tile, file in files.items()}
+
+
+def _is_wanted(tile: str, wanted: Sequence[str]) -> bool:
+    return any(tile == pattern or fnmatch.fnmatchcase(tile, pattern) for pattern in wanted)
+
+
+def _without_labels(
+    found: Mapping[str, Mapping[str, Path]], wanted: Sequence[str]
+) -> dict[str, Path]:
+    """The images; where `{tile}.tif` are images and `{tile}_mask.tif` masks, not the masks.
+
+    A file of both patterns belongs to the one that leaves the shorter tile name, if that tile has
+    an image, or else if the file has no mask of its own and the splits ask for that tile.
+    """
+    images = dict(found["images"])
+    for key in found.keys() - {"images"}:
+        owner_of = _by_path(found[key])
+        for tile, file in found["images"].items():
+            owner = owner_of.get(os.path.normpath(file))
+            if owner is None or len(owner) >= len(tile):
+                continue
+            has_mask = tile in found["masks"]
+            if owner in found["images"] or (not has_mask and _is_wanted(owner, wanted)):
+                images.pop(tile, None)
+    return images
+
+
+def _without_image(
+    found: Mapping[str, Mapping[str, Path]],
+    files: Mapping[str, Mapping[str, Path]],
+    images: Mapping[str, Path],
+    wanted: Sequence[str],
+) -> list[str]:
+    """Tiles of masks that have no image and are in a split.
+
+    Args:
+        found: Every file by pattern and tile.
+        files: The files that the images have or should have, by pattern and tile.
+        images: The images.
+        wanted: Patterns of all splits.
+    """
+    taken = {os.path.normpath(file) for of_key in files.values() for file in of_key.values()}
+    eroded = _by_path(found.get("eroded_masks", {}))
+    tiles = []
+    for tile, file in found["masks"].items():
+        path = os.path.normpath(file)
+        # The more specific of two patterns leaves the shorter tile name.
+        is_eroded = len(eroded.get(path, tile)) < len(tile)
+        if not (tile in images or path in taken or is_eroded) and _is_wanted(tile, wanted):
+            tiles.append(tile)
+    return tiles
+
+
+def _split_patterns(fields: YamlFields) -> dict[str, tuple[str, ...]]:
+    patterns_of = fields.values["splits"]
+    if not isinstance(patterns_of, dict) or set(patterns_of) != set(SPLITS):
+        got = ", ".join(map(str, patterns_of)) if isinstance(patterns_of, dict) else patterns_of
+        raise fields.error(f"splits must be {', '.join(SPLITS)}, got {got!r}", "name all three")
+    of_splits = YamlFields(
+        file=fields.file, values={f"splits.{split}": p for split, p in patterns_of.items()}
+    )
+    return {split: of_splits.texts(f"splits.{split}") for split in patterns_of}
+
+
+def _match_splits(
+    fields: YamlFields, split_patterns: Mapping[str, Sequence[str]], tiles: set[str]
+) -> dict[str, list[str]]:
+    """The tile names of each split, sorted."""
+    splits, unmatched = {}, []
+    for split, patterns in split_patterns.items():
+        names: set[str] = set()
+        for pattern in patterns:
+            exact = [pattern] if pattern in tiles else []
+            matches = exact or [tile for tile in tiles if fnmatch.fnmatchcase(tile, pattern)]
+            names.update(matches)
+            if not matches:
+                unmatched.append(f"{pattern!r} ({split})")
+        splits[split] = sorted(names)
+    if unmatched:
+        names_shown = ", ".join(map(shown, sorted(tiles)[:5]))
+        more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
+        raise fields.error(
+            f"splits must match tiles, got no tile for {', '.join(unmatched)}",
+            f"looked among the {len(tiles)} tiles of {fields.values['images']!r}: "
+            f"{names_shown}{more}",
+        )
+    return splits
+
+
+def _no_images(fields: YamlFields, pattern: str) -> Exception:
+    folder = (fields.file.parent / f"{pattern.split('{tile}')[0]}*").parent
+    state = "which has no such file" if folder.is_dir() else "a folder that does not exist"
+    return fields.error(
+        f"images must match at least one file, got none for {pattern!r}",
+        f"looked in {folder}, {state}; put the images there or change the pattern",
+    )
+
+
+def _check_any(fields: YamlFields, key: str, files: Sequence[Path]) -> None:
+    """A pattern of which no file is there is a wrong pattern, not files that are missing."""
+    if files and not any(file.is_file() for file in files):
+        raise fields.error(
+            f"{key} must exist for every tile, got none for {fields.values[key]!r}",
+            f"looked for {files[0]} and {len(files) - 1} more; put the masks there or "
+            "change the pattern",
+        )

@@ -1,0 +1,1 @@
+"""Training batches: where patches lie, and how they are cut."""

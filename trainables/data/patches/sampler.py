@@ -1,0 +1,157 @@
+"""Training batches: patches cut, turned and flipped by one gather on the training device."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.patches.positions import Positions
+from trainables.data.tilesets.scaling import BandScaling
+from trainables.data.tilesets.tileset import TileSet
+from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.seeds import torch_generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Patches of one optimiser step: N with annotated pixels, then M for the L1 term alone.
+
+    Of several workers, each gets its share of both.
+    """
+
+    images: Tensor
+    """Float32 in [0, 1] (N + M, C, H, W)."""
+    masks: Tensor
+    """Class index or `IGNORE_INDEX`, int64 (N, H, W)."""
+    shown: Tensor
+    """Whether a pixel shows anything, bool (N + M, H, W): it is no nodata and lies on its tile,
+    which may be smaller than a patch."""
+
+
+class PatchSampler:
+    """Draws the batches of one trial; what a step draws follows from seed and step alone."""
+
+    def __init__(
+        self,
+        tiles: TileSet,
+        annotated: PixelSet,
+        positions: Positions,
+        *,
+        scaling: BandScaling,
+        patch_px: int,
+        num_annotated: int,
+        num_anywhere: int,
+        augment: bool,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
+
+        Args:
+            tiles: The training tiles.
+            annotated: Their annotated pixels.
+            positions: Where patches lie.
+            scaling: From the values of the tiles to those the network sees.
+            patch_px: Side of a patch.
+            num_annotated: Patches with annotated pixels in a batch of all workers.
+            num_anywhere: Patches for the L1 term alone in a batch of all workers.
+            augment: Whether patches are turned and flipped at random.
+            seed: The trial's seed.
+            device: Where batches are needed.
+            ranks: The workers; together they draw what one alone would.
+        """
+        self._positions = positions
+        self._patch_px = patch_px
+        self._num_annotated = num_annotated
+        self._num_anywhere = num_anywhere
+        self._augment = augment
+        self._seed = seed
+        self._device = device
+        self._ranks = ranks
+        self._shapes = torch.from_numpy(np.array(tiles.shapes))
+        self._starts = torch.from_numpy(np.array(tiles.starts))
+        self._bit_starts = torch.from_numpy(np.array(annotated.starts))
+        self._scaling = scaling
+        self._home = device if tiles.folder is None else torch.device("cpu")
+        self._images = _borrow(tiles.images).to(self._home)
+        self._masks = _borrow(tiles.masks).to(self._home)
+        self._shown = None if tiles.shown is None else _borrow(tiles.shown).to(self._home)
+        self._bits = _borrow(annotated.bits).to(self._home)
+
+    def draw(self, step: int) -> Batch:
+        """This worker's patches of one optimiser step."""
+        share = self._ranks.share(self._num_annotated)
+        positions = self._positions.annotated(step, self._num_annotated)[share]
+        turns = self._turns("augmentation", step, self._num_annotated)[share]
+        num = len(positions)
+        if self._num_anywhere:
+            share = self._ranks.share(self._num_anywhere)
+            anywhere = self._positions.anywhere(step, self._num_anywhere)[share]
+            positions = torch.cat([positions, anywhere])
+            more = self._turns("unannotated_augmentation", step, self._num_anywhere)[share]
+            turns = torch.cat([turns, more])
+        index, bit, shown = self._pixel_index(positions, turns)
+        images = _send(self._images[:, index].movedim(0, 1), self._device)
+        held = self._bits[bit[:num] >> 3] >> (7 - (bit[:num] & 7)).to(torch.uint8) & 1
+        masks = self._masks[index[:num]].to(torch.int64)
+        masks.masked_fill_((held == 0) | ~shown[:num], IGNORE_INDEX)
+        if self._shown is not None:
+            shown &= self._shown[index]
+        return Batch(
+            images=self._scaling.to_unit(images),
+            masks=_send(masks, self._device),
+            shown=_send(shown, self._device),
+        )
+
+    def _turns(self, purpose: str, step: int, num: int) -> Tensor:
+        """Which of the eight symmetries of the square each patch gets, 0-7, int64 (num,)."""
+        if not self._augment:
+            return torch.zeros(num, dtype=torch.int64)
+        return torch.randint(8, (num,), generator=torch_generator(self._seed, purpose, step))
+
+    def _pixel_index(self, positions: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every patch pixel: packed index, index of its bit, and whether it lies on its tile.
+
+        All are (N + M, H, W). Beyond the tile the edge is repeated: what does not lie on it
+        counts in neither loss.
+        """
+        tile = positions[:, 0]
+        where = [self._starts[tile], 8 * self._bit_starts[tile], *self._shapes[tile].unbind(1)]
+        columns = torch.stack([*where, *positions[:, 1:].unbind(1), turns])
+        start, bit_start, height, width, top, left, turns = (
+            column[:, None, None] for column in _send(columns, self._home)
+        )
+        line = torch.arange(self._patch_px, device=self._home)
+        down, across = line[None, :, None], line[None, None, :]
+        transposed = (turns & 4) > 0
+        down, across = torch.where(transposed, across, down), torch.where(transposed, down, across)
+        down = torch.where((turns & 1) > 0, self._patch_px - 1 - down, down)
+        across = torch.where((turns & 2) > 0, self._patch_px - 1 - across, across)
+        row, column = top + down, left + across
+        inside = (row < height) & (column < width)
+        row, column = row.minimum(height - 1), column.minimum(width - 1)
+        bit = bit_start + row * ((width + 7) // 8 * 8) + column
+        return start + row * width + column, bit, inside
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; a GPU is not waited for, which still computes the step before."""
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def _borrow(array: NDArray[Any]) -> Tensor:
+    """Tensor over a read-only array, without a copy: it is never written to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable.*")
+        return torch.from_numpy(array)

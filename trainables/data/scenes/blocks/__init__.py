@@ -1,0 +1,1 @@
+"""What lies between the streets of a scene."""

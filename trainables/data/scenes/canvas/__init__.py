@@ -1,0 +1,1 @@
+"""The ground of a scene: its frame, materials, noise and light."""

@@ -1,0 +1,1 @@
+"""Decoded tiles, shared by all trials of a machine."""

@@ -1,0 +1,1 @@
+"""A network over whole tiles and rasters: overlapping windows, confusion matrices, maps."""

@@ -1,1 +1,0 @@
-"""U-Net and U-REC as published."""

@@ -1,0 +1,216 @@
+"""A trained network in one self-contained file: weights, classes, and how its input is read."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from contract.names import MODEL_FILE
+from trainables.data.layouts.spec import IGNORE_INDEX, ClassSpec
+from trainables.data.tilesets.scaling import BandScaling
+from trainables.errors import ConfigError, DataError
+from trainables.networks.build import MODELS, build_model
+from trainables.settings.config import TrialConfig
+from trainables.storage.atomic_files import write_atomically
+
+_FORMAT: Final = "urec-study model"
+_VERSION: Final = 3
+_READ: Final = (2, _VERSION)
+"""Versions that can be read; 3 added `nodata`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedModel:
+    """A trained network and everything needed to apply it; checked when built.
+
+    Raises:
+        DataError: If a field breaks its rule.
+    """
+
+    network: str
+    """A key of `MODELS`."""
+    width: int
+    """Channels of the first encoder stage."""
+    bands: tuple[str, ...]
+    """Bands of the images it was trained on, in their order (C)."""
+    classes: tuple[ClassSpec, ...]
+    """Name and RGB colour of every class (K); the position is the index in class maps."""
+    downsample: int
+    """Block size d: tiles were reduced to the means of d x d blocks when read."""
+    window_px: int
+    """Side of the windows it was validated and tested with, in pixels after reduction."""
+    step_px: int
+    """Step of those windows, at most window_px."""
+    scaling: BandScaling
+    """Type of the images, and from their values to the network's input."""
+    nodata: tuple[float | None, ...] = ()
+    """Value of each band (C) that means no data besides what files say; none at all for ()."""
+    trial_key: str
+    """The trial that trained it, `confirm-urec-f0.10-s2`."""
+    study: str | None = None
+    """The study of that trial, where it is known."""
+    state: Mapping[str, Tensor]
+    """State dict of the network, on the CPU."""
+
+    def __post_init__(self) -> None:
+        """Check every field that could make a wrong prediction pass for a right one."""
+        colors = [level for one in self.classes for level in one.color]
+        rules = {
+            "network": (self.network in MODELS, f"one of {', '.join(MODELS)}"),
+            "width": (_is_positive(self.width), "a positive integer"),
+            "downsample": (_is_positive(self.downsample), "a positive integer"),
+            "window_px": (_is_positive(self.window_px), "a positive integer"),
+            "step_px": (
+                _is_positive(self.step_px) and self.step_px <= self.window_px,
+                f"in 1 ... window_px ({self.window_px})",
+            ),
+            "bands": (len(self.bands) > 0, "one name or more"),
+            "classes": (
+                2 <= len(self.classes) < IGNORE_INDEX
+                and len(colors) == 3 * len(self.classes)
+                and all(0 <= level <= 255 for level in colors),
+                f"2 to {IGNORE_INDEX - 1}, each with an RGB colour of 0-255",
+            ),
+            "nodata": (
+                len(self.nodata) in (0, len(self.bands)),
+                f"one value for each of the {len(self.bands)} bands",
+            ),
+            "scaling": (
+                len(self.scaling.low) == len(self.bands),
+                f"of the {len(self.bands)} bands",
+            ),
+        }
+        for name, (holds, rule) in rules.items():
+            if not holds:
+                raise DataError(f"{name} must be {rule}, got {getattr(self, name)!r}")
+        if broken := [name for name, value in self.state.items() if not value.isfinite().all()]:
+            raise DataError(f"weights must be finite, got NaN or infinity in {broken[0]}")
+
+    @classmethod
+    def from_trial(
+        cls,
+        model: nn.Module,
+        trial: TrialConfig,
+        *,
+        classes: Sequence[ClassSpec],
+        bands: Sequence[str],
+        scaling: BandScaling,
+        nodata: Sequence[float | None] = (),
+        study: str | None = None,
+    ) -> TrainedModel:
+        """What a finished trial leaves.
+
+        Args:
+            model: The trained network, on any device.
+            trial: What trained it.
+            classes: Name and colour of every class.
+            bands: Names of the bands of the images.
+            scaling: What the network was fed with: type and scaling of the images.
+            nodata: Values of the bands that dataset.yaml says mean no data.
+            study: Name of the study.
+        """
+        training = trial.training
+        return cls(
+            network=trial.model,
+            width=training.width,
+            bands=tuple(bands),
+            classes=tuple(ClassSpec(name=one.name, color=one.color) for one in classes),
+            downsample=training.downsample,
+            window_px=training.infer_window_px,
+            step_px=training.infer_step_px,
+            scaling=scaling,
+            nodata=tuple(nodata),
+            trial_key=trial.key,
+            study=study,
+            state={name: value.detach().cpu() for name, value in model.state_dict().items()},
+        )
+
+    def build(self) -> nn.Module:
+        """The network with its weights, float32, on the CPU, in evaluation mode.
+
+        Raises:
+            DataError: If the weights are not those of such a network.
+        """
+        try:
+            model = build_model(self.network, len(self.bands), len(self.classes), self.width)
+            model.load_state_dict(self.state)
+        except (RuntimeError, ConfigError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"weights must be those of a {self.network} of width {self.width} for "
+                f"{len(self.bands)} bands and {len(self.classes)} classes, got: {reason[:200]}"
+            ) from None
+        return model.eval()
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            OSError: If the folder cannot be written or the disk is full.
+        """
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["classes"] = [(one.name, tuple(one.color)) for one in self.classes]
+        plain["scaling"] = self.scaling.to_plain()
+        plain["state"] = dict(self.state)
+        buffer = io.BytesIO()
+        torch.save({"format": _FORMAT, "version": _VERSION, **plain}, buffer)
+        write_atomically(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> TrainedModel:
+        """Read a file that `save` wrote.
+
+        Only tensors and plain values are unpickled: a file from elsewhere runs no code.
+
+        Raises:
+            DataError: If there is no such file, or it is none of these or of a newer version.
+        """
+        content = _read(path)
+        try:
+            classes = tuple(
+                ClassSpec(name=str(name), color=(int(color[0]), int(color[1]), int(color[2])))
+                for name, color in content.pop("classes")
+            )
+            scaling = BandScaling.from_plain(content.pop("scaling"))
+            nodata = tuple(content.pop("nodata", ()))  # earlier files have none
+            return cls(classes=classes, scaling=scaling, nodata=nodata, **content)
+        except DataError as error:
+            raise DataError(f"{error} in {path}; take another model file") from None
+        except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"model file must hold the fields of a trained model, got: {reason} in {path}; "
+                "take another one"
+            ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Content of a model file without its format and version."""
+    advice = f"in {path}; give a {MODEL_FILE} as a confirmation trial leaves it"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DataError(f"model file must be readable, got: {error.strerror} {advice}") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        raise DataError(f"model file must be a trained model, got another file {advice}") from None
+    if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+        raise DataError(f"model file must be a trained model, got other content {advice}")
+    version = content.pop("version", None)
+    if version not in _READ:
+        versions = " or ".join(map(str, _READ))
+        raise DataError(
+            f"model file must be of version {versions}, got {version!r} in {path}; use the release "
+            "that wrote it"
+        )
+    return content
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

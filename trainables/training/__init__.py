@@ -1,0 +1,1 @@
+"""The training loop: step, losses, schedule, checkpoints, time."""

@@ -1,0 +1,250 @@
+"""The training loop: torch alone, neither Ray nor MLflow.
+
+Its complete state is one file; a run that was interrupted goes on from it to the result of an
+undisturbed one (bitwise on CPU), since patches and augmentation follow from seed and step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from contract.measures import summarise
+from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.patches.positions import GridPositions, Positions, RandomPositions
+from trainables.data.patches.sampler import PatchSampler
+from trainables.data.tilesets.scaling import BandScaling
+from trainables.data.tilesets.tileset import TileSet
+from trainables.errors import DataError
+from trainables.evaluation.evaluate import evaluate_tiles
+from trainables.networks.build import build_model
+from trainables.settings.config import TrialConfig
+from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.seeds import torch_generator
+from trainables.training.checkpoint import LoopState, Row
+from trainables.training.schedule import has_converged, learning_rate
+from trainables.training.step import Step, Terms
+from trainables.training.stopwatch import OFF, Stopwatch
+from trainables.training.trace import NO_TRACE, Tracer, validation_batches
+
+_ROWS_PER_RUN = 40
+_VALIDATION_MEASURES = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a trial learns from and is selected by; test tiles are no part of it."""
+
+    train: TileSet
+    annotated: PixelSet
+    """Pixels of the training tiles that the budget holds."""
+    val: TileSet
+    scaling: BandScaling
+    """From the values of all tiles to those the network sees."""
+    class_names: tuple[str, ...]
+    exclude_from_mean: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A trained network and how it came to be."""
+
+    model: nn.Module
+    """With the weights of the best validation, in evaluation mode."""
+    best_score: float
+    best_step: int
+    converged: bool
+    """Whether validation was flat at the end; see `has_converged`."""
+    history: list[Row]
+    train_s: float
+    eval_s: float
+    seconds: Mapping[str, float]
+    """By part, over all attempts, where they are measured; a stopwatch that is on goes on."""
+    bf16: bool
+    """Whether it was trained in bf16: asked for, and the device has it."""
+    damaged: tuple[str, ...]
+    """Saved states that could not be used, in words."""
+
+
+def train(
+    config: TrialConfig,
+    data: TrainingData,
+    *,
+    device: torch.device,
+    checkpoint: Path,
+    report: Callable[[int, Sequence[Row]], None],
+    checkpoint_every_s: float = 0.0,
+    ranks: Ranks = ALONE,
+    watch: Stopwatch = OFF,
+    tracer: Tracer = NO_TRACE,
+) -> TrainResult:
+    """Train one network, from its checkpoint where there is one.
+
+    Several workers train one network together: all call this, with the same arguments. Batches,
+    learning rate and stream of patches are those of one.
+
+    Args:
+        config: The trial.
+        data: Training and validation tiles with the annotation budget applied.
+        device: Where to train.
+        checkpoint: File of the complete state, rewritten after a validation.
+        report: Called after every validation with the step and the rows since the last call; a
+            continued run starts with the rows before its step.
+        checkpoint_every_s: Seconds that the work at risk must have taken before it is saved; a
+            checkpoint of a short trial costs more than training again would.
+        ranks: The workers; the first saves and reports.
+        watch: Measures the parts.
+        tracer: Traces some steps; ended by the caller where this raises.
+
+    Returns:
+        The network at its best validation.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+        DataError: If the validation tiles do not define the measure that selects.
+    """
+    training = config.training
+    state = _new_state(config, data, device, ranks)
+    state.restore(checkpoint, device, ranks)
+    state.seconds = watch.go_on_from(state.seconds)
+    sampler = _build_sampler(config, data, device, ranks)
+    step = Step(state, config, device, ranks)
+    validations = frozenset(training.validation_steps())
+    row_every = max(1, training.steps // _ROWS_PER_RUN)
+    num_reported, terms, since_row = 0, Terms(ranks), state.step
+    next_validation = min((one for one in validations if one > state.step), default=state.step)
+    tracer.begin(next_validation - state.step, validation_batches(data.val.shapes, training))
+    watch.started()
+    start = saved = time.perf_counter()
+    while state.step < training.steps:
+        with watch.part("data"):
+            batch = sampler.draw(state.step)
+        with watch.part("forward_backward"):
+            terms.add(step.take(batch))
+        state.step += 1
+        at_validation = state.step in validations
+        if at_validation or state.step - since_row >= row_every:
+            state.history.append({"step": state.step, **terms.mean(state.step)})
+            state.history[-1]["train/lr"] = learning_rate(training, state.step - 1)
+            terms, since_row = Terms(ranks), state.step
+        if not at_validation:
+            tracer.step()
+            continue
+        state.train_s += time.perf_counter() - start
+        tracer.before_validation()
+        with watch.part("validation"):
+            _validate(state, config, data, device, ranks)
+        tracer.after_validation()
+        if ranks.is_first:
+            if time.perf_counter() - saved >= checkpoint_every_s:
+                with watch.part("checkpoint"):
+                    state.save(checkpoint)
+                saved = time.perf_counter()
+            report(state.step, state.history[num_reported:])
+        num_reported = len(state.history)
+        start = time.perf_counter()
+    if ranks.is_first and num_reported < len(state.history):
+        report(state.step, state.history[num_reported:])  # interrupted between last step and here
+    state.evaluated.load_state_dict(state.best_weights)
+    score = f"val/{training.select_by}"
+    return TrainResult(
+        model=state.evaluated.eval(),
+        best_score=state.best_score,
+        best_step=state.best_step,
+        converged=has_converged(
+            [row[score] for row in state.history if score in row], training.plateau_tolerance
+        ),
+        history=state.history,
+        train_s=state.train_s,
+        eval_s=state.eval_s,
+        seconds=state.seconds,
+        bf16=step.bf16,
+        damaged=tuple(state.damaged),
+    )
+
+
+def _new_state(
+    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+) -> LoopState:
+    training = config.training
+    model = build_model(
+        config.model,
+        num_channels=data.train.images.shape[0],
+        num_classes=len(data.class_names),
+        width=training.width,
+        generator=torch_generator(config.seed, "weights"),
+    )
+    model = ranks.synchronise_norms(model, device)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = None
+    if training.ema_decay > 0:
+        average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
+        averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr, fused=True)
+    return LoopState(model=model, optimizer=optimizer, averaged=averaged)
+
+
+def _build_sampler(
+    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+) -> PatchSampler:
+    training = config.training
+    where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
+    positions: Positions
+    if training.sampling == "grid":
+        where["stride_px"] = training.stride_px
+        positions = GridPositions(data.train, data.annotated, **where)
+    else:
+        positions = RandomPositions(data.train, data.annotated, **where)
+    uses_all = config.model == "urec" and training.reconstruct_on == "all"
+    return PatchSampler(
+        data.train,
+        data.annotated,
+        positions,
+        scaling=data.scaling,
+        patch_px=training.patch_px,
+        num_annotated=training.batch_size,
+        num_anywhere=training.batch_size if uses_all else 0,
+        augment=training.augment,
+        seed=config.seed,
+        device=device,
+        ranks=ranks,
+    )
+
+
+def _validate(
+    state: LoopState,
+    config: TrialConfig,
+    data: TrainingData,
+    device: torch.device,
+    ranks: Ranks,
+) -> None:
+    """Score the validation tiles and keep the weights where they are the best so far."""
+    start = time.perf_counter()
+    training = config.training
+    ranks.copy_first(state.evaluated.buffers())  # running statistics are not averaged
+    num_classes = len(data.class_names)
+    matrices = evaluate_tiles(
+        state.evaluated, data.val, training, num_classes, data.scaling, device, ranks=ranks
+    )
+    confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0).numpy()
+    scores = summarise(confusion, data.class_names, data.exclude_from_mean)
+    state.history[-1].update({f"val/{name}": scores[name] for name in _VALIDATION_MEASURES})
+    score = scores[training.select_by]
+    if math.isnan(score):
+        raise DataError(
+            f"val/{training.select_by} must be a number, got NaN at step {state.step}; validation "
+            "tiles must hold labelled pixels of a class that is not excluded from the mean"
+        )
+    if score > state.best_score:
+        weights = state.evaluated.state_dict()
+        state.best_score, state.best_step = score, state.step
+        state.best_weights = {name: value.detach().clone() for name, value in weights.items()}
+    state.eval_s += time.perf_counter() - start

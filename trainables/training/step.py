@@ -1,0 +1,112 @@
+"""One optimiser step: forward, losses, backward, alone or as one of several workers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.patches.sampler import Batch
+from trainables.settings.config import TrialConfig
+from trainables.settings.process_group import Ranks
+from trainables.training.checkpoint import LoopState, Row
+from trainables.training.losses import reconstruction_loss, segmentation_loss, urec_loss
+from trainables.training.schedule import learning_rate
+
+
+class Step:
+    """One optimiser step after the other."""
+
+    def __init__(
+        self, state: LoopState, config: TrialConfig, device: torch.device, ranks: Ranks
+    ) -> None:
+        """Wrap the network for the workers.
+
+        Args:
+            state: What is trained.
+            config: The trial.
+            device: Where.
+            ranks: The workers.
+        """
+        self._state = state
+        self._config = config
+        self._ranks = ranks
+        self._network = ranks.data_parallel(state.model)
+        self.bf16 = config.training.precision == "bf16" and _has_bf16(device)
+        """Whether forward and backward run in bf16."""
+
+    def take(self, batch: Batch) -> dict[str, Tensor]:
+        """Learn from a batch; returns the loss and its terms.
+
+        Of several workers, each returns its share times their number: the mean over the workers
+        is the loss of the whole batch, and so is its gradient, which is what they average.
+        """
+        state, training = self._state, self._config.training
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(training, state.step)
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        state.model.train()
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            if self._config.model == "urec":
+                logits, reconstruction = self._network(images, num_segment=len(batch.masks))
+            else:
+                logits, reconstruction = self._network(images), None
+        terms = self._terms(batch, images, logits, reconstruction)
+        state.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        if state.averaged is not None:
+            state.averaged.update_parameters(state.model)
+        return terms
+
+    def _terms(
+        self, batch: Batch, images: Tensor, logits: Tensor, reconstruction: Tensor | None
+    ) -> dict[str, Tensor]:
+        training = self._config.training
+        annotated = batch.masks != IGNORE_INDEX
+        valid = annotated if training.reconstruct_on == "annotated" else batch.shown
+        num_px = self._ranks.sum(torch.stack([annotated.sum(), valid.sum()])) / self._ranks.size
+        loss_seg = segmentation_loss(logits, batch.masks, num_px[0])
+        terms = {"loss": loss_seg, "loss_seg": loss_seg}
+        if reconstruction is not None:
+            terms["loss_rec"] = reconstruction_loss(reconstruction, images, valid, num_px[1])
+            terms["loss"] = urec_loss(training.w1, terms["loss_rec"], loss_seg)
+        return terms
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16; older cards emulate it, slower than float32."""
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+class Terms:
+    """Loss terms of the steps since the last row, summed on the device."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        """Begin with none."""
+        self._ranks = ranks
+        self._sums: dict[str, Tensor] = {}
+        self._num = 0
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Take in the terms of one step."""
+        for name, term in terms.items():
+            value = term.detach().to(torch.float64)
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._num += 1
+
+    def mean(self, step: int) -> Row:
+        """`train/name` of every term, averaged over steps and workers.
+
+        Raises:
+            FloatingPointError: If one is not finite.
+        """
+        num = self._num * self._ranks.size
+        sums = {name: self._ranks.sum(total) for name, total in self._sums.items()}
+        row = {f"train/{name}": float(total) / num for name, total in sums.items()}
+        if not all(math.isfinite(value) for value in row.values()):
+            raise FloatingPointError(f"loss must be finite, got {row} at step {step}; lower lr")
+        return row

@@ -1,0 +1,1 @@
+"""A trial's folder: its files, and how it ended."""

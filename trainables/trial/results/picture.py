@@ -1,0 +1,88 @@
+"""One picture of a trial: image, reference, prediction and, for U-REC, reconstruction."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.tilesets.scaling import BandScaling
+from trainables.data.tilesets.tileset import Tile
+from trainables.evaluation.inference import as_bytes, predict_logits, predict_reconstruction
+from trainables.networks.urec import UREC
+from trainables.settings.config import TrainingConfig
+
+_SIDE_PX = 512
+_GAP_PX = 8
+
+
+def trial_picture(
+    model: nn.Module,
+    tile: Tile,
+    colors: Sequence[tuple[int, int, int]],
+    training: TrainingConfig,
+    scaling: BandScaling,
+    device: torch.device,
+) -> bytes:
+    """PNG with panels side by side, of the upper left corner of a tile.
+
+    Args:
+        model: U-Net or U-REC.
+        tile: A validation or test tile.
+        colors: RGB of every class, 0-255 (K).
+        training: For the inference window and its step.
+        scaling: From the values of the tile to those the network sees.
+        device: Where the network is.
+
+    Returns:
+        Image, reference, prediction and, for U-REC, reconstruction; black = unknown class.
+    """
+    crop = np.s_[..., :_SIDE_PX, :_SIDE_PX]
+    image = np.ascontiguousarray(tile.image[crop])
+    window = {
+        "window_px": training.infer_window_px,
+        "step_px": training.infer_step_px,
+        "batch_size": training.batch_size,
+        "device": device,
+        "scaling": scaling,
+    }
+    predicted = predict_logits(model, image, **window).argmax(0).cpu().numpy()  # type: ignore[arg-type]
+    unit = scaling.to_unit(torch.from_numpy(image))
+    panels = [_as_rgb(unit), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
+    if isinstance(model, UREC):
+        panels.append(_as_rgb(predict_reconstruction(model, image, **window)))  # type: ignore[arg-type]
+    buffer = io.BytesIO()
+    Image.fromarray(_side_by_side(panels)).save(buffer, format="PNG", optimize=False)
+    return buffer.getvalue()
+
+
+def _as_rgb(unit: Tensor) -> NDArray[np.uint8]:
+    """First three bands in [0, 1], or the first one three times, as (H, W, 3)."""
+    image = as_bytes(unit).cpu().numpy()
+    bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
+    rgb: NDArray[np.uint8] = np.moveaxis(bands, 0, -1)
+    return rgb
+
+
+def _as_colors(
+    mask: NDArray[np.integer], colors: Sequence[tuple[int, int, int]]
+) -> NDArray[np.uint8]:
+    table = np.zeros((IGNORE_INDEX + 1, 3), dtype=np.uint8)
+    table[: len(colors)] = colors
+    colored: NDArray[np.uint8] = table[mask]
+    return colored
+
+
+def _side_by_side(panels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    height, width, _ = panels[0].shape
+    sheet = np.full((height, len(panels) * (width + _GAP_PX) - _GAP_PX, 3), 255, dtype=np.uint8)
+    for index, panel in enumerate(panels):
+        left = index * (width + _GAP_PX)
+        sheet[:, left : left + width] = panel
+    return sheet
