@@ -27,13 +27,13 @@ from study.errors import StudyHaltedError, is_disk_full
 from study.machines.databases import create_optuna_database
 from study.machines.machines import Machines, machines_of
 from study.machines.session_file import TIMES
-from study.machines.storage_sync import DATABASE, Mirror
+from study.machines.storage_sync import DATABASE, StorageSync
 from study.mlflow_runs.session import (
-    delivering,
     open_records,
     open_tracking,
     repair,
     tracking_uri,
+    uploading,
     wait_for,
 )
 from study.mlflow_runs.upload_queue import now_ms
@@ -67,7 +67,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
         if machines.note is not None:
             _say(f"note: {machines.note}")
         arms = plan_arms(config)
-        mirror = _open_store(config, machines)
+        sync = _open_store(config, machines)
         check_output(
             config, 0 if config.storage else machines.slots.concurrent, len(arms) * config.seeds
         )
@@ -81,18 +81,18 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             for note in data.notes:
                 _say(f"note: {note}")
             config = resolve_steps(config, data)
-            mirror.restore()
+            sync.restore()
             times.restore()
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
             for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
                 _say(f"note: {warning}")
-            mirror.save(MANIFEST, BUDGETS)
-            return _run_trials(config, arms, data, budgets, machines, mirror, times)
+            sync.save(MANIFEST, BUDGETS)
+            return _run_trials(config, arms, data, budgets, machines, sync, times)
 
 
-def _open_store(config: StudyConfig, machines: Machines) -> Mirror:
+def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:
     """The study's folder and its place in the storage, which answers.
 
     Raises:
@@ -102,7 +102,7 @@ def _open_store(config: StudyConfig, machines: Machines) -> Mirror:
     if store is not None:
         _say(f"opening the storage {store.shown}")
         machines.check_storage(store)
-    return Mirror(config.folder, store)
+    return StorageSync(config.folder, store)
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def _run_trials(
     data: StudyData,
     budgets: Budgets,
     machines: Machines,
-    mirror: Mirror,
+    sync: StorageSync,
     times: SessionTimes,
 ) -> StudyOutcome:
     """Open the records, take up what is done and run the rest."""
@@ -137,13 +137,13 @@ def _run_trials(
     for note in record.notes:
         _say(f"note: {note}")
     with (
-        delivering(record, runs, times.total) as delivery,
-        times.kept(machines.slots.concurrent, delivery),
+        uploading(record, runs, times.total) as queue,
+        times.kept(machines.slots.concurrent, queue),
     ):
         for folder, outcome in ended_trials(trials):
             if not outcome.goes_on:
                 remove_leftovers(folder)  # who should have was lost before
-            delivery.put(partial(runs.add, folder, outcome, now_ms()))
+            queue.put(partial(runs.add, folder, outcome, now_ms()))
         searches = _open_searches(config, longest_first(arms))
         num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
         if num_left:
@@ -152,35 +152,33 @@ def _run_trials(
             with machines.ray():
                 hand_out = times.around(make_hand_out(config, data, budgets, machines.slots))
                 searcher = StudySearcher(
-                    searches, hand_out, room=machines.room, on_change=mirror.save_database
+                    searches, hand_out, room=machines.room, on_change=sync.save_database
                 )
                 progress = ProgressCallback(
                     num_all,
                     num_all - num_left,
-                    lambda: delivery.num_waiting * delivery.is_away,
+                    lambda: queue.num_waiting * queue.is_away,
                     lambda key: read_outcome(trials / key) is None,
                 )
-                on_end = partial(_after_trial, config, arms, machines, mirror, searcher, times)
-                tracking = TrackingCallback(
-                    searcher, runs, delivery, mirror, on_end, machines.release
-                )
+                on_end = partial(_after_trial, config, arms, machines, sync, searcher, times)
+                tracking = TrackingCallback(searcher, runs, queue, sync, on_end, machines.release)
                 machines.expect(num_left)
                 callbacks = times.callbacks([tracking, progress])
                 run_with_tune(config, searcher, machines.slots.gpus, callbacks)
                 progress.close()
             if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
                 raise KeyboardInterrupt
-        mirror.remove_tiles()
+        sync.remove_tiles()
         for arm in arms:
-            _keep_best_model(config, arm, mirror)
+            _keep_best_model(config, arm, sync)
         states = [outcome.state for _, outcome in ended_trials(trials)]
-        delivery.put(partial(record.log_times, times.total, now_ms()))
-        delivery.put(partial(record.close, states.count("failed")))
-        wait_for(delivery, uri, _say)
-    if delivery.refused:
-        record = repair(config, delivery.refused[0], states.count("failed"), times.total)
+        queue.put(partial(record.log_times, times.total, now_ms()))
+        queue.put(partial(record.close, states.count("failed")))
+        wait_for(queue, uri, _say)
+    if queue.refused:
+        record = repair(config, queue.refused[0], states.count("failed"), times.total)
     if (config.folder / TIMES).exists():
-        mirror.save(TIMES)
+        sync.save(TIMES)
     return StudyOutcome(
         name=config.name,
         folder=config.folder,
@@ -198,7 +196,7 @@ def _after_trial(
     config: StudyConfig,
     arms: tuple[Arm, ...],
     machines: Machines,
-    mirror: Mirror,
+    sync: StorageSync,
     searcher: StudySearcher,
     times: SessionTimes,
     outcome: Outcome,
@@ -206,16 +204,16 @@ def _after_trial(
     """Keep to the quota of networks, and tell the cluster what is left."""
     times.ended(outcome.trial.key)
     if config.profile:
-        mirror.save(TIMES)
+        sync.save(TIMES)
     if outcome.trial.phase == "confirm":
         (arm,) = (arm for arm in arms if arm.name == arm_of(outcome.trial))
-        _keep_best_model(config, arm, mirror)
+        _keep_best_model(config, arm, sync)
     machines.expect(searcher.num_left)
 
 
-def _keep_best_model(config: StudyConfig, arm: Arm, mirror: Mirror) -> None:
+def _keep_best_model(config: StudyConfig, arm: Arm, sync: StorageSync) -> None:
     for key in keep_best_model(config, arm, config.trials_folder):
-        mirror.drop(key, MODEL_FILE)
+        sync.drop(key, MODEL_FILE)
 
 
 def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:

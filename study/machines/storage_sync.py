@@ -32,7 +32,7 @@ _ENDS: Final = (PRUNED, FAILED, RESULT)
 _CHECKPOINTS: Final = (CHECKPOINT, PREVIOUS_CHECKPOINT)
 
 
-class Mirror:
+class StorageSync:
     """Keeps a study's folder and its store alike; without a store, every method does nothing.
 
     Trials write to the store from wherever they run, and the driver brings what they left into

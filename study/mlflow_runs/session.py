@@ -14,9 +14,9 @@ from contract.mlflow_store.tracking_store import limit_client, resolve, store_fa
 from contract.names import BUDGETS, MANIFEST
 from study.design.manifest import current_commit
 from study.errors import StudyHaltedError
-from study.mlflow_runs.study_run import StudyRecord, check_store
+from study.mlflow_runs.study_run import StudyRun, check_store
 from study.mlflow_runs.trial_runs import TrialRuns
-from study.mlflow_runs.upload_queue import Delivery, now_ms
+from study.mlflow_runs.upload_queue import UploadQueue, now_ms
 from study.settings.config import StudyConfig
 from trainables.trial.folder.outcomes import ended_trials
 
@@ -42,7 +42,7 @@ def open_tracking(uri: str) -> None:
     check_store(uri)
 
 
-def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
+def open_records(config: StudyConfig) -> tuple[StudyRun, TrialRuns]:
     """The runs of the study and of its trials, begun or gone on with.
 
     Raises:
@@ -53,8 +53,8 @@ def open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
         return _open_records(config)
 
 
-def _open_records(config: StudyConfig) -> tuple[StudyRecord, TrialRuns]:
-    record = StudyRecord(tracking_uri(config), config.name, current_commit())
+def _open_records(config: StudyConfig) -> tuple[StudyRun, TrialRuns]:
+    record = StudyRun(tracking_uri(config), config.name, current_commit())
     return record, record.open(config.folder / MANIFEST, config.folder / BUDGETS)
 
 
@@ -68,37 +68,37 @@ def _halted(uri: TrackingUri) -> Callable[[str, str], StudyHaltedError]:
 
 
 @contextmanager
-def delivering(
-    record: StudyRecord, runs: TrialRuns, times: Callable[[], Mapping[str, float]]
-) -> Iterator[Delivery]:
+def uploading(
+    record: StudyRun, runs: TrialRuns, times: Callable[[], Mapping[str, float]]
+) -> Iterator[UploadQueue]:
     """Send records to MLflow; where the study stops before its end, its runs say so.
 
     Args:
         record: Of the study.
         runs: Of its trials.
-        times: As for `StudyRecord.log_times`, where the study stops.
+        times: As for `StudyRun.log_times`, where the study stops.
     """
-    delivery = Delivery()
+    queue = UploadQueue()
     try:
-        yield delivery
+        yield queue
     except BaseException:
-        if not delivery.is_closed:
-            delivery.put(runs.stop)
-            delivery.put(partial(record.log_times, times, now_ms()))
-            delivery.put(record.stop)
-            delivery.close(_PATIENCE_AT_STOP_S)
+        if not queue.is_closed:
+            queue.put(runs.stop)
+            queue.put(partial(record.log_times, times, now_ms()))
+            queue.put(record.stop)
+            queue.close(_PATIENCE_AT_STOP_S)
         raise
 
 
-def wait_for(delivery: Delivery, uri: TrackingUri, say: Callable[[str], None]) -> None:
+def wait_for(queue: UploadQueue, uri: TrackingUri, say: Callable[[str], None]) -> None:
     """Wait until all records have arrived.
 
     Raises:
         StudyHaltedError: If the tracking server stays away.
     """
-    if delivery.is_away:
+    if queue.is_away:
         say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
-    if not delivery.close(_PATIENCE_S):
+    if not queue.close(_PATIENCE_S):
         raise StudyHaltedError(
             f"all trials are done, but the tracking server at {uri} does not answer; their "
             "records wait on disk"
@@ -107,7 +107,7 @@ def wait_for(delivery: Delivery, uri: TrackingUri, say: Callable[[str], None]) -
 
 def repair(
     config: StudyConfig, refused: str, num_failed: int, times: Callable[[], Mapping[str, float]]
-) -> StudyRecord:
+) -> StudyRun:
     """Once more what MLflow refused, a run that somebody deleted, say.
 
     Raises:

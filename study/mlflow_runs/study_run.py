@@ -54,7 +54,7 @@ _ARTIFACTS: Final = "mlruns"
 """Folder of artifacts that MLflow chooses beside a database."""
 
 
-class StudyRecord:
+class StudyRun:
     """Writes one study to MLflow."""
 
     def __init__(self, tracking_uri: str, name: str, commit: str | None = None) -> None:

@@ -27,7 +27,7 @@ _REFUSALS: Final = (
 """MLflow's words for what would be refused again; anything else may pass with time."""
 
 
-class Delivery:
+class UploadQueue:
     """Sends records one after the other, each until it has arrived."""
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Delivery:
         self.refused: list[str] = []
         """What the store said to records that it will never take."""
 
-    def __reduce__(self) -> tuple[type[Delivery], tuple[()]]:
+    def __reduce__(self) -> tuple[type[UploadQueue], tuple[()]]:
         """Without its thread: Tune pickles its callbacks, and never reads them back here."""
-        return Delivery, ()
+        return UploadQueue, ()
 
     @property
     def is_closed(self) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from ray.tune import Callback
 
 from study.machines.session_file import TIMES, Session, read_sessions
-from study.mlflow_runs.upload_queue import Delivery
+from study.mlflow_runs.upload_queue import UploadQueue
 from study.trials.tasks import HandOut
 from study.tune.timed_callback import TimedCallback
 from trainables.settings.config import TrialConfig
@@ -47,7 +47,7 @@ class SessionTimes:
         self._saved_at = self._start
         self._earlier: list[Session] = []
         self._session: Session | None = None
-        self._delivery: Delivery | None = None
+        self._queue: UploadQueue | None = None
         self._running: set[str] = set()
         self._is_over = False
 
@@ -60,17 +60,17 @@ class SessionTimes:
         self._earlier = read_sessions(self._path)
 
     @contextmanager
-    def kept(self, slots: int, delivery: Delivery) -> Iterator[None]:
+    def kept(self, slots: int, queue: UploadQueue) -> Iterator[None]:
         """Keep what is measured meanwhile, also where the session is stopped.
 
         Args:
             slots: Trials at once.
-            delivery: Carries records to MLflow.
+            queue: Carries records to MLflow.
         """
         if not self._is_on:
             yield
             return
-        self._session, self._delivery = Session(slots=slots), delivery
+        self._session, self._queue = Session(slots=slots), queue
         try:
             yield
         finally:
@@ -132,8 +132,8 @@ class SessionTimes:
         session, now = self._session, time.perf_counter()
         if session is None or self._is_over:
             return
-        if self._delivery is not None:
-            session.tracking_s = self._delivery.sending_s
+        if self._queue is not None:
+            session.tracking_s = self._queue.sending_s
         passed, self._last = now - self._last, now
         num_running = len(self._running)
         slots = max(session.slots, num_running)

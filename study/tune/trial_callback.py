@@ -12,9 +12,9 @@ from ray.tune import Callback
 
 from contract.names import RESULT, TRACEBACK
 from study.errors import StudyHaltedError, is_disk_full, is_lost
-from study.machines.storage_sync import Mirror
+from study.machines.storage_sync import StorageSync
 from study.mlflow_runs.trial_runs import TrialRuns
-from study.mlflow_runs.upload_queue import Delivery, now_ms
+from study.mlflow_runs.upload_queue import UploadQueue, now_ms
 from study.tune.searcher import StudySearcher
 from trainables.settings.config import TrialConfig
 from trainables.training.checkpoint import Row
@@ -39,8 +39,8 @@ class TrackingCallback(Callback):
         self,
         searcher: StudySearcher,
         runs: TrialRuns,
-        delivery: Delivery,
-        mirror: Mirror,
+        queue: UploadQueue,
+        sync: StorageSync,
         on_end: Callable[[Outcome], None] = lambda outcome: None,
         release: Callable[[str], None] = lambda folder: None,
     ) -> None:
@@ -48,17 +48,17 @@ class TrackingCallback(Callback):
 
         Args:
             searcher: Is told when a trial has ended.
-            runs: The trials' runs in MLflow, written in the thread of `delivery`.
-            delivery: Carries records to MLflow.
-            mirror: Brings what trials left in the storage here.
+            runs: The trials' runs in MLflow, written in the thread of `queue`.
+            queue: Carries records to MLflow.
+            sync: Brings what trials left in the storage here.
             on_end: Called after a trial has ended.
             release: Called with the folder of a trial that was stopped or has failed: its process
                 may have left resources behind.
         """
         self._searcher = searcher
         self._runs = runs
-        self._delivery = delivery
-        self._mirror = mirror
+        self._queue = queue
+        self._sync = sync
         self._on_end = on_end
         self._release = release
         self._lost_at: dict[str, float] = {}
@@ -72,7 +72,7 @@ class TrackingCallback(Callback):
         Raises:
             StudyHaltedError: If a disk is full or the storage away.
         """
-        self._delivery.check()
+        self._queue.check()
         if self._halt is not None:
             raise StudyHaltedError(self._halt)
 
@@ -90,7 +90,7 @@ class TrackingCallback(Callback):
         rows = [row for row in result.get("rows") or () if row["step"] > last]
         history += rows
         if rows:
-            self._delivery.put(partial(self._runs.log_rows, _key(trial), rows, now_ms()))
+            self._queue.put(partial(self._runs.log_rows, _key(trial), rows, now_ms()))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed and will be started again.
@@ -112,7 +112,7 @@ class TrackingCallback(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End with what the trial left on disk, or as pruned."""
         folder, key = Path(trial.config["folder"]), _key(trial)
-        self._mirror.pull(key)
+        self._sync.pull(key)
         outcome = read_outcome(folder)
         if outcome is None:
             if not self._searcher.was_pruned(key):
@@ -122,7 +122,7 @@ class TrackingCallback(Callback):
             told = TrialConfig.from_plain(trial.config["trial"])
             self._release(str(folder))
             write_pruned(folder, told, self._history[key])
-            self._mirror.push(key, PRUNED)
+            self._sync.push(key, PRUNED)
         self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -136,20 +136,20 @@ class TrackingCallback(Callback):
         if is_lost(_error_text(trial)) and trial.run_metadata.num_failures <= trial.max_failures:
             self._searcher.requeue(TrialConfig.from_plain(trial.config["trial"]))
             return
-        self._mirror.pull(key)
+        self._sync.pull(key)
         if read_outcome(folder) is None:
             told = TrialConfig.from_plain(trial.config["trial"])
             write_failed(folder, told, self._history[key], _error_text(trial))
-            self._mirror.push(key, TRACEBACK, FAILED)
+            self._sync.push(key, TRACEBACK, FAILED)
         self._end(trial)
 
     def _begin(self, trial: Any) -> None:
         told = TrialConfig.from_plain(trial.config["trial"])
         if told.key not in self._history:
             if forget_failure(Path(trial.config["folder"])):
-                self._mirror.drop(told.key, FAILED, FAILURES, TRACEBACK)
+                self._sync.drop(told.key, FAILED, FAILURES, TRACEBACK)
             self._history[told.key] = []
-            self._delivery.put(partial(self._runs.begin, told))
+            self._queue.put(partial(self._runs.begin, told))
 
     def _end(self, trial: Any) -> None:
         folder = Path(trial.config["folder"])
@@ -157,13 +157,13 @@ class TrackingCallback(Callback):
         assert outcome is not None
         if not outcome.goes_on:
             remove_leftovers(folder)
-            self._mirror.drop_checkpoints(_key(trial))
+            self._sync.drop_checkpoints(_key(trial))
         # Of a thousand trials they would stay in memory; Tune counts every number it was told.
         self._history[_key(trial)] = []
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
         self._searcher.end(outcome)
-        self._delivery.put(partial(self._runs.end, folder, outcome, now_ms()))
+        self._queue.put(partial(self._runs.end, folder, outcome, now_ms()))
         self._on_end(outcome)
 
     def _note_failure(self, trial: Any) -> bool:
@@ -172,13 +172,13 @@ class TrackingCallback(Callback):
         text, key = _error_text(trial), _key(trial)
         if is_disk_full(text):
             self._halt = "the disk is full; free space"
-        elif self._mirror.is_blamed(text):
+        elif self._sync.is_blamed(text):
             self._halt = f"the storage cannot be used: {text.strip().splitlines()[-1]}"
         elif is_lost(text) and self._is_told_again(key):
             return False
         else:
             count_failure(Path(trial.config["folder"]))
-            self._mirror.push(key, FAILURES)
+            self._sync.push(key, FAILURES)
         return True
 
     def _is_told_again(self, key: str) -> bool:

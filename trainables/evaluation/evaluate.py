@@ -11,7 +11,7 @@ from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.evaluation.inference import evaluate_tile
 from trainables.settings.config import TrainingConfig
-from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.process_group import ALONE, ProcessGroup
 
 if TYPE_CHECKING:  # it draws pictures, which training needs no library for
     from trainables.evaluation.tile_maps import TileMaps
@@ -25,7 +25,7 @@ def evaluate_tiles(
     scaling: BandScaling,
     device: torch.device,
     maps: TileMaps | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> list[dict[str, Tensor]]:
     """Confusion matrices of every tile, in the order of the set.
 
@@ -37,14 +37,14 @@ def evaluate_tiles(
         scaling: From the values of the tiles to those the network sees.
         device: Where the network is.
         maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
-        ranks: The workers, each of which evaluates some of the tiles; all get all matrices.
+        group: The workers, each of which evaluates some of the tiles; all get all matrices.
 
     Returns:
         `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
     """
     names = ("full",) if tiles.eroded_masks is None else ("full", "eroded")
     counts = torch.zeros(len(tiles), len(names), num_classes, num_classes, dtype=torch.int64)
-    for index in ranks.assigned(tiles.shapes.prod(axis=1).tolist()):
+    for index in group.assigned(tiles.shapes.prod(axis=1).tolist()):
         tile = tiles.tile(index)
         references = {"full": tile.mask}
         if tile.eroded_mask is not None:
@@ -66,5 +66,5 @@ def evaluate_tiles(
         if maps is not None:
             maps.write(tile, predicted, reconstructed)
         counts[index] = torch.stack([matrices[name] for name in names])
-    counts = ranks.sum(counts.to(device)).cpu()
+    counts = group.sum(counts.to(device)).cpu()
     return [dict(zip(names, tile, strict=True)) for tile in counts]

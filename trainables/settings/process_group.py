@@ -19,7 +19,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranks:
+class ProcessGroup:
     """One worker's place among those of its trial; torch's process group is up where size > 1."""
 
     rank: int = 0
@@ -93,5 +93,5 @@ class Ranks:
         return DistributedDataParallel(model)
 
 
-ALONE: Final = Ranks()
+ALONE: Final = ProcessGroup()
 """A trial in one process."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.storage.atomic_files import remove_partials, write_atomically
 
 Row = dict[str, float]
@@ -80,15 +80,15 @@ class LoopState:
             path.replace(previous)
         new.replace(path)
 
-    def restore(self, path: Path, device: torch.device, ranks: Ranks = ALONE) -> None:
+    def restore(self, path: Path, device: torch.device, group: ProcessGroup = ALONE) -> None:
         """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
         States that had to be passed over are removed and noted in `damaged`. Of several workers,
         the first reads the file, whose folder the others need not see.
         """
-        content, damaged = _newest_whole(path) if ranks.is_first else (None, [])
-        content = ranks.from_first(content)
+        content, damaged = _newest_whole(path) if group.is_first else (None, [])
+        content = group.from_first(content)
         if content is not None:
             self._take_over(_load(content, device))
         self.damaged += damaged

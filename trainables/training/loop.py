@@ -27,7 +27,7 @@ from trainables.errors import DataError
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.networks.build import build_model
 from trainables.settings.config import TrialConfig
-from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
 from trainables.training.schedule import has_converged, learning_rate
@@ -82,7 +82,7 @@ def train(
     checkpoint: Path,
     report: Callable[[int, Sequence[Row]], None],
     checkpoint_every_s: float = 0.0,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
     watch: Stopwatch = OFF,
     tracer: Tracer = NO_TRACE,
 ) -> TrainResult:
@@ -100,7 +100,7 @@ def train(
             continued run starts with the rows before its step.
         checkpoint_every_s: Seconds that the work at risk must have taken before it is saved; a
             checkpoint of a short trial costs more than training again would.
-        ranks: The workers; the first saves and reports.
+        group: The workers; the first saves and reports.
         watch: Measures the parts.
         tracer: Traces some steps; ended by the caller where this raises.
 
@@ -112,14 +112,14 @@ def train(
         DataError: If the validation tiles do not define the measure that selects.
     """
     training = config.training
-    state = _new_state(config, data, device, ranks)
-    state.restore(checkpoint, device, ranks)
+    state = _new_state(config, data, device, group)
+    state.restore(checkpoint, device, group)
     state.seconds = watch.go_on_from(state.seconds)
-    sampler = _build_sampler(config, data, device, ranks)
-    step = Step(state, config, device, ranks)
+    sampler = _build_sampler(config, data, device, group)
+    step = Step(state, config, device, group)
     validations = frozenset(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
-    num_reported, terms, since_row = 0, Terms(ranks), state.step
+    num_reported, terms, since_row = 0, Terms(group), state.step
     next_validation = min((one for one in validations if one > state.step), default=state.step)
     tracer.begin(next_validation - state.step, validation_batches(data.val.shapes, training))
     watch.started()
@@ -134,16 +134,16 @@ def train(
         if at_validation or state.step - since_row >= row_every:
             state.history.append({"step": state.step, **terms.mean(state.step)})
             state.history[-1]["train/lr"] = learning_rate(training, state.step - 1)
-            terms, since_row = Terms(ranks), state.step
+            terms, since_row = Terms(group), state.step
         if not at_validation:
             tracer.step()
             continue
         state.train_s += time.perf_counter() - start
         tracer.before_validation()
         with watch.part("validation"):
-            _validate(state, config, data, device, ranks)
+            _validate(state, config, data, device, group)
         tracer.after_validation()
-        if ranks.is_first:
+        if group.is_first:
             if time.perf_counter() - saved >= checkpoint_every_s:
                 with watch.part("checkpoint"):
                     state.save(checkpoint)
@@ -151,7 +151,7 @@ def train(
             report(state.step, state.history[num_reported:])
         num_reported = len(state.history)
         start = time.perf_counter()
-    if ranks.is_first and num_reported < len(state.history):
+    if group.is_first and num_reported < len(state.history):
         report(state.step, state.history[num_reported:])  # interrupted between last step and here
     state.evaluated.load_state_dict(state.best_weights)
     score = f"val/{training.select_by}"
@@ -172,7 +172,7 @@ def train(
 
 
 def _new_state(
-    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+    config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> LoopState:
     training = config.training
     model = build_model(
@@ -182,7 +182,7 @@ def _new_state(
         width=training.width,
         generator=torch_generator(config.seed, "weights"),
     )
-    model = ranks.synchronise_norms(model, device)
+    model = group.synchronise_norms(model, device)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = None
     if training.ema_decay > 0:
@@ -193,7 +193,7 @@ def _new_state(
 
 
 def _build_sampler(
-    config: TrialConfig, data: TrainingData, device: torch.device, ranks: Ranks
+    config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> PatchSampler:
     training = config.training
     where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
@@ -215,7 +215,7 @@ def _build_sampler(
         augment=training.augment,
         seed=config.seed,
         device=device,
-        ranks=ranks,
+        group=group,
     )
 
 
@@ -224,15 +224,15 @@ def _validate(
     config: TrialConfig,
     data: TrainingData,
     device: torch.device,
-    ranks: Ranks,
+    group: ProcessGroup,
 ) -> None:
     """Score the validation tiles and keep the weights where they are the best so far."""
     start = time.perf_counter()
     training = config.training
-    ranks.copy_first(state.evaluated.buffers())  # running statistics are not averaged
+    group.copy_first(state.evaluated.buffers())  # running statistics are not averaged
     num_classes = len(data.class_names)
     matrices = evaluate_tiles(
-        state.evaluated, data.val, training, num_classes, data.scaling, device, ranks=ranks
+        state.evaluated, data.val, training, num_classes, data.scaling, device, group=group
     )
     confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0).numpy()
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)

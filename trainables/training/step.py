@@ -11,7 +11,7 @@ from torch import Tensor
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.sampler import Batch
 from trainables.settings.config import TrialConfig
-from trainables.settings.process_group import Ranks
+from trainables.settings.process_group import ProcessGroup
 from trainables.training.checkpoint import LoopState, Row
 from trainables.training.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.training.schedule import learning_rate
@@ -21,7 +21,7 @@ class Step:
     """One optimiser step after the other."""
 
     def __init__(
-        self, state: LoopState, config: TrialConfig, device: torch.device, ranks: Ranks
+        self, state: LoopState, config: TrialConfig, device: torch.device, group: ProcessGroup
     ) -> None:
         """Wrap the network for the workers.
 
@@ -29,12 +29,12 @@ class Step:
             state: What is trained.
             config: The trial.
             device: Where.
-            ranks: The workers.
+            group: The workers.
         """
         self._state = state
         self._config = config
-        self._ranks = ranks
-        self._network = ranks.data_parallel(state.model)
+        self._group = group
+        self._network = group.data_parallel(state.model)
         self.bf16 = config.training.precision == "bf16" and _has_bf16(device)
         """Whether forward and backward run in bf16."""
 
@@ -68,7 +68,7 @@ class Step:
         training = self._config.training
         annotated = batch.masks != IGNORE_INDEX
         valid = annotated if training.reconstruct_on == "annotated" else batch.shown
-        num_px = self._ranks.sum(torch.stack([annotated.sum(), valid.sum()])) / self._ranks.size
+        num_px = self._group.sum(torch.stack([annotated.sum(), valid.sum()])) / self._group.size
         loss_seg = segmentation_loss(logits, batch.masks, num_px[0])
         terms = {"loss": loss_seg, "loss_seg": loss_seg}
         if reconstruction is not None:
@@ -85,9 +85,9 @@ def _has_bf16(device: torch.device) -> bool:
 class Terms:
     """Loss terms of the steps since the last row, summed on the device."""
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         """Begin with none."""
-        self._ranks = ranks
+        self._group = group
         self._sums: dict[str, Tensor] = {}
         self._num = 0
 
@@ -104,8 +104,8 @@ class Terms:
         Raises:
             FloatingPointError: If one is not finite.
         """
-        num = self._num * self._ranks.size
-        sums = {name: self._ranks.sum(total) for name, total in self._sums.items()}
+        num = self._num * self._group.size
+        sums = {name: self._group.sum(total) for name, total in self._sums.items()}
         row = {f"train/{name}": float(total) / num for name, total in sums.items()}
         if not all(math.isfinite(value) for value in row.values()):
             raise FloatingPointError(f"loss must be finite, got {row} at step {step}; lower lr")

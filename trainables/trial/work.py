@@ -20,7 +20,7 @@ from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrialConfig
-from trainables.settings.process_group import Ranks
+from trainables.settings.process_group import ProcessGroup
 from trainables.settings.processes import keep_freed_memory
 from trainables.storage.atomic_files import write_atomically
 from trainables.training.checkpoint import Row
@@ -35,7 +35,9 @@ Report: TypeAlias = Callable[[dict[str, Any]], None]
 """Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""
 
 
-def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, report: Report) -> None:
+def do_trial(
+    handed: Mapping[str, Any], group: ProcessGroup, device: torch.device, report: Report
+) -> None:
     """Train, evaluate and record one trial; of several workers, each calls this.
 
     Everything is on disk, or in the store, before the last report, since code after it may never
@@ -43,7 +45,7 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
 
     Args:
         handed: See `trainables.trial.run.run_trial`.
-        ranks: The workers; the first writes the trial's files and reports.
+        group: The workers; the first writes the trial's files and reports.
         device: Where this worker trains.
         report: Tells Ray Tune; the first worker alone calls it.
 
@@ -59,14 +61,14 @@ def do_trial(handed: Mapping[str, Any], ranks: Ranks, device: torch.device, repo
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with TrialFiles(handed["folder"], handed["store"]) as files:
-        if ranks.is_first:
+        if group.is_first:
             files.fetch()
-        score = ranks.from_first(_score(files.folder))
+        score = group.from_first(_score(files.folder))
         if score is None:  # else its process was lost after all had been written
-            score = _work(config, handed, ranks, device, files, watch, report)
-        if ranks.is_first:
+            score = _work(config, handed, group, device, files, watch, report)
+        if group.is_first:
             files.remove_checkpoints()
-    if ranks.is_first:
+    if group.is_first:
         report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
 
 
@@ -79,7 +81,7 @@ def _score(folder: Path) -> float | None:
 def _work(
     config: TrialConfig,
     handed: Mapping[str, Any],
-    ranks: Ranks,
+    group: ProcessGroup,
     device: torch.device,
     files: TrialFiles,
     watch: Stopwatch,
@@ -107,7 +109,7 @@ def _work(
         with watch.part("report"):
             report({"step": step, "rows": list(rows), "score": score, "finished": False})
 
-    with _tracer(handed, files, device, ranks, watch) as tracer:
+    with _tracer(handed, files, device, group, watch) as tracer:
         result = train(
             config,
             data,
@@ -115,11 +117,11 @@ def _work(
             checkpoint=files.folder / CHECKPOINT,
             report=report_rows,
             checkpoint_every_s=handed["checkpoint_every_s"],
-            ranks=ranks,
+            group=group,
             watch=watch,
             tracer=tracer,
         )
-    metrics = _measures(config, result, budget, device, ranks)
+    metrics = _measures(config, result, budget, device, group)
     if "test" in tiles:
         with watch.part("test"):
             metrics |= score_test_tiles(
@@ -128,11 +130,11 @@ def _work(
                 data,
                 tiles["test"],
                 map_colors=_colors(handed) if handed["keep_maps"] else None,
-                ranks=ranks,
+                group=group,
                 device=device,
                 files=files,
             )
-    if ranks.is_first:
+    if group.is_first:
         with watch.part("record"):
             _keep(result, config, data, tiles, handed, device, files)
         metrics |= {f"time/{part}_s": seconds for part, seconds in result.seconds.items()}
@@ -144,12 +146,12 @@ def _tracer(
     handed: Mapping[str, Any],
     files: TrialFiles,
     device: torch.device,
-    ranks: Ranks,
+    group: ProcessGroup,
     watch: Stopwatch,
 ) -> Tracer:
     """Of the first worker, where the trial is to be traced and no earlier attempt has been."""
     folder = files.folder / PROFILE
-    is_wanted = handed["trace"] and ranks.is_first and not (folder / TRACE).exists()
+    is_wanted = handed["trace"] and group.is_first and not (folder / TRACE).exists()
     return Tracer(folder if is_wanted else None, device, watch, lambda: files.push(PROFILE))
 
 
@@ -214,7 +216,11 @@ def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]
 
 
 def _measures(
-    config: TrialConfig, result: TrainResult, budget: Budget, device: torch.device, ranks: Ranks
+    config: TrialConfig,
+    result: TrainResult,
+    budget: Budget,
+    device: torch.device,
+    group: ProcessGroup,
 ) -> dict[str, float]:
     """Measures of the run as a whole, apart from the test tiles."""
     patches = config.training.steps * config.training.batch_size
@@ -228,7 +234,7 @@ def _measures(
         "perf/patches_per_s": patches / result.train_s,
         "perf/train_s": result.train_s,
         "perf/eval_s": result.eval_s,
-        "perf/workers": ranks.size,
+        "perf/workers": group.size,
         "perf/bf16": float(result.bf16),
         "perf/peak_memory_mib": peak_mib,
         "budget/reached_frac": budget.fraction_reached,

@@ -14,7 +14,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util import get_node_ip_address
 from torch.distributed import DistBackendError, DistNetworkError
 
-from trainables.settings.process_group import Ranks
+from trainables.settings.process_group import ProcessGroup
 from trainables.trial.folder.trial_files import scratch_folder
 from trainables.trial.group_resources import memory_tag
 from trainables.trial.work import Report, do_trial
@@ -108,8 +108,8 @@ def _trainer(handed: Mapping[str, Any], address: Address, scratch: str) -> Torch
 
 def _on_worker(config: dict[str, Any]) -> None:
     context = get_context()
-    ranks = Ranks(rank=context.get_world_rank(), size=context.get_world_size())
-    do_trial(config["handed"], ranks, get_device(), Sender(config["address"]).send)
+    group = ProcessGroup(rank=context.get_world_rank(), size=context.get_world_size())
+    do_trial(config["handed"], group, get_device(), Sender(config["address"]).send)
 
 
 def _cause(error: WorkerGroupError) -> BaseException:

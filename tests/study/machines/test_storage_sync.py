@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from study.design.arms import confirm_trial, plan_arms, search_trial
-from study.machines.storage_sync import Mirror
+from study.machines.storage_sync import StorageSync
 from study.settings.config import StudyConfig
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
@@ -38,8 +38,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mirror(folder: Path, store: Store) -> Mirror:
-    return Mirror(folder, store)
+def sync(folder: Path, store: Store) -> StorageSync:
+    return StorageSync(folder, store)
 
 
 def _manifest(folder: Path, study_id: str = "one", **more: Any) -> None:
@@ -87,38 +87,38 @@ def _trial_in_store(store: Store, key: str, *names: str) -> None:
 
 
 def test_without_a_store_nothing_happens(folder: Path):
-    mirror = Mirror(folder, None)
-    mirror.restore()
-    mirror.save("none")
-    mirror.save_database()
-    mirror.pull("a")
-    mirror.push("a", "none")
-    mirror.drop("a", "none")
-    mirror.drop_checkpoints("a")
+    sync = StorageSync(folder, None)
+    sync.restore()
+    sync.save("none")
+    sync.save_database()
+    sync.pull("a")
+    sync.push("a", "none")
+    sync.drop("a", "none")
+    sync.drop_checkpoints("a")
     assert _files(folder) == []
 
 
 def test_nothing_comes_from_an_empty_store_into_an_empty_folder(
-    mirror: Mirror, folder: Path, store: Store
+    sync: StorageSync, folder: Path, store: Store
 ):
-    mirror.restore()
+    sync.restore()
     assert _files(folder) == []
     assert store.names() == []
 
 
-def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, store: Store):
+def test_a_driver_goes_on_from_the_store_alone(sync: StorageSync, folder: Path, store: Store):
     _manifest(folder)
     _write(folder, "budgets/s0-f0.1.json", "budgets/s0-f0.1.png")
     _database(folder, 3)
-    mirror.save("study.yaml", "budgets")
-    mirror.save_database()
+    sync.save("study.yaml", "budgets")
+    sync.save_database()
     _trial_in_store(store, "done", "maps/t ü.png", "model.pt", END)
     _trial_in_store(store, "running", "checkpoint.pt", "checkpoint-previous.pt", "failures.txt")
     _trial_in_store(store, "pruned", "pruned.json")
     _trial_in_store(store, "failed", "failed.json", "traceback.txt")
     manifest = (folder / "study.yaml").read_bytes()
     shutil.rmtree(folder)
-    Mirror(folder, store).restore()
+    StorageSync(folder, store).restore()
     assert _files(folder) == [
         "budgets/s0-f0.1.json",
         "budgets/s0-f0.1.png",
@@ -137,52 +137,52 @@ def test_a_driver_goes_on_from_the_store_alone(mirror: Mirror, folder: Path, sto
     assert len(_database(folder, 0).trials) == 3
 
 
-def test_what_is_here_stays(mirror: Mirror, folder: Path, store: Store):
+def test_what_is_here_stays(sync: StorageSync, folder: Path, store: Store):
     _manifest(folder)
     _write(folder, "budgets/a.json", "trials/done/model.pt", f"trials/done/{END}")
-    mirror.save("study.yaml", "budgets")
+    sync.save("study.yaml", "budgets")
     store.write("budgets/a.json", b"other")
     _trial_in_store(store, "done", "maps/t.png", END)
     (folder / "budgets/a.json").write_text("mine")
-    mirror.restore()
+    sync.restore()
     assert (folder / "budgets/a.json").read_text() == "mine"
     assert not (folder / "trials/done/maps").exists()
 
 
 def test_budgets_left_of_a_study_that_never_began_make_way(
-    mirror: Mirror, folder: Path, store: Store, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, tmp_path: Path
 ):
     _manifest(tmp_path)
     store.write("study.yaml", (tmp_path / "study.yaml").read_bytes())
     store.write("budgets/a.json", b"stored")
     _write(folder, "budgets/a.json")
-    mirror.restore()
+    sync.restore()
     assert (folder / "budgets/a.json").read_text() == "stored"
 
 
 def test_another_study_of_this_name_is_refused(
-    mirror: Mirror, folder: Path, store: Store, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, tmp_path: Path
 ):
     _manifest(tmp_path, "another")
     store.write("study.yaml", (tmp_path / "study.yaml").read_bytes())
     _trial_in_store(store, "done", END)
     _manifest(folder, "one")
     with pytest.raises(ConfigError) as refused:
-        mirror.restore()
+        sync.restore()
     assert str(folder) in str(refused.value)
     assert store.shown in str(refused.value)
     assert "\n" not in str(refused.value)
     assert _files(folder) == ["study.yaml"]
 
 
-def test_a_record_that_is_none_is_refused(mirror: Mirror, store: Store):
+def test_a_record_that_is_none_is_refused(sync: StorageSync, store: Store):
     store.write("study.yaml", b"study_id: [")
     with pytest.raises(OSError, match=r"study\.yaml in .* must be the record of a study"):
-        mirror.restore()
+        sync.restore()
 
 
 def test_what_broke_off_is_done_again(
-    mirror: Mirror, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     _manifest(tmp_path)
     store.write("study.yaml", (tmp_path / "study.yaml").read_bytes())
@@ -194,40 +194,40 @@ def test_what_broke_off_is_done_again(
             raise OSError("broken")
         download(self, name, path)
 
-    for bring in (mirror.restore, lambda: mirror.pull("done")):
+    for bring in (sync.restore, lambda: sync.pull("done")):
         with monkeypatch.context() as breaking:
             breaking.setattr(Store, "download", broken)
             with pytest.raises(OSError, match="broken"):
                 bring()
         assert not (folder / "trials/done" / END).exists()
         assert not (folder / "study.yaml").exists()
-    mirror.restore()
+    sync.restore()
     assert len(_files(folder)) == 5
 
 
-def test_pull_brings_a_trial_and_no_checkpoints(mirror: Mirror, folder: Path, store: Store):
+def test_pull_brings_a_trial_and_no_checkpoints(sync: StorageSync, folder: Path, store: Store):
     _trial_in_store(store, "a b", "checkpoint.pt", "maps/ü.png", "picture.png", END)
     _trial_in_store(store, "a", END)
-    mirror.pull("a b")
-    mirror.pull("a b")
-    mirror.pull("none")
+    sync.pull("a b")
+    sync.pull("a b")
+    sync.pull("none")
     assert _files(folder) == [f"trials/a b/{name}" for name in ("maps/ü.png", "picture.png", END)]
 
 
-def test_push_and_drop(mirror: Mirror, folder: Path, store: Store):
+def test_push_and_drop(sync: StorageSync, folder: Path, store: Store):
     _write(folder, "trials/a/traceback.txt", "trials/a/failed.json")
     _trial_in_store(store, "a", "checkpoint.pt", "checkpoint-previous.pt")
-    mirror.push("a", "traceback.txt", "failed.json")
+    sync.push("a", "traceback.txt", "failed.json")
     assert store.read("trials/a/failed.json") == b"trials/a/failed.json"
-    mirror.drop_checkpoints("a")
-    mirror.drop("a", "failed.json", "failures.txt")
+    sync.drop_checkpoints("a")
+    sync.drop("a", "failed.json", "failures.txt")
     assert store.names() == ["trials/a/traceback.txt"]
     with pytest.raises(FileNotFoundError):
-        mirror.push("a", "pruned.json")
+        sync.push("a", "pruned.json")
 
 
 def test_files_are_saved_once(
-    mirror: Mirror, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    sync: StorageSync, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     written: list[str] = []
     write = Store.write
@@ -239,19 +239,19 @@ def test_files_are_saved_once(
     monkeypatch.setattr(Store, "write", note)
     _manifest(folder)
     _write(folder, "budgets/a.json", "budgets/b.json", "budgets/.c.1.partial")
-    mirror.save("budgets", "study.yaml")
-    mirror.save("budgets", "study.yaml")
+    sync.save("budgets", "study.yaml")
+    sync.save("budgets", "study.yaml")
     assert written == ["budgets/a.json", "budgets/b.json", "study.yaml"]
     (folder / "budgets/a.json").write_text("changed")
-    mirror.save("budgets")
+    sync.save("budgets")
     assert written[3:] == ["budgets/a.json"]
     assert store.read("budgets/a.json") == b"changed"
     with pytest.raises(FileNotFoundError):
-        mirror.save("none")
+        sync.save("none")
 
 
 def test_every_ask_and_tell_reaches_the_store(
-    mirror: Mirror, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     written: list[str] = []
     write = Store.write
@@ -263,11 +263,11 @@ def test_every_ask_and_tell_reaches_the_store(
     monkeypatch.setattr(Store, "write", note)
     optuna_study = _database(folder, 1)
     for number in range(3):
-        mirror.save_database()
-        mirror.save_database()
+        sync.save_database()
+        sync.save_database()
         assert len(written) == 2 * number + 1
         optuna_study.tell(number, 0.25 * number)
-        mirror.save_database()
+        sync.save_database()
         assert len(written) == 2 * number + 2
         store.download("optuna.db", tmp_path / "optuna.db")
         copied = optuna.load_study(
@@ -278,13 +278,13 @@ def test_every_ask_and_tell_reaches_the_store(
 
 
 def test_a_database_that_is_being_written_is_copied_whole(
-    mirror: Mirror, folder: Path, store: Store, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, tmp_path: Path
 ):
     _database(folder, 2)
     with closing(sqlite3.connect(folder / "optuna.db", isolation_level=None)) as writer:
         writer.execute("BEGIN")
         writer.execute("UPDATE trials SET state = 'FAIL'")
-        mirror.save_database()  # reads beside the writer what was there before
+        sync.save_database()  # reads beside the writer what was there before
         writer.execute("COMMIT")
     store.download("optuna.db", tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
@@ -292,45 +292,47 @@ def test_a_database_that_is_being_written_is_copied_whole(
     assert states == {"COMPLETE", "RUNNING"}
 
 
-def test_a_log_of_sqlite_counts_as_a_change(mirror: Mirror, folder: Path, store: Store):
+def test_a_log_of_sqlite_counts_as_a_change(sync: StorageSync, folder: Path, store: Store):
     _database(folder, 1)
     with closing(sqlite3.connect(folder / "optuna.db", isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode=WAL")
-        mirror.save_database()
+        sync.save_database()
         before = store.read("optuna.db")
         writer.execute("UPDATE trials SET state = 'FAIL'")
-        mirror.save_database()
+        sync.save_database()
     assert store.read("optuna.db") != before
 
 
 @pytest.mark.parametrize(("here", "stored", "left"), [(1, 2, 2), (2, 1, 2), (2, 2, 2)])
 def test_the_database_that_knows_more_trials_stays(
-    mirror: Mirror, folder: Path, store: Store, here: int, stored: int, left: int
+    sync: StorageSync, folder: Path, store: Store, here: int, stored: int, left: int
 ):
     # A machine that was left for another one would number its next trials as those of the other.
     _manifest(folder)
     _database(folder, stored)
-    mirror.save("study.yaml")
-    mirror.save_database()
+    sync.save("study.yaml")
+    sync.save_database()
     (folder / "optuna.db").unlink()
     _database(folder, here)
-    Mirror(folder, store).restore()
+    StorageSync(folder, store).restore()
     assert len(_database(folder, 0).trials) == left
     assert [name for name in _files(folder) if "partial" in name] == []
 
 
-def test_the_record_that_went_on_elsewhere_is_taken(mirror: Mirror, folder: Path, store: Store):
+def test_the_record_that_went_on_elsewhere_is_taken(sync: StorageSync, folder: Path, store: Store):
     _manifest(folder, continued=[{"commit": "later"}])
-    mirror.save("study.yaml")
+    sync.save("study.yaml")
     _manifest(folder)
-    mirror.restore()
+    sync.restore()
     assert "later" in (folder / "study.yaml").read_text()
     _manifest(folder, continued=[{"commit": "later"}, {"commit": "now"}])
-    mirror.restore()
+    sync.restore()
     assert "now" in (folder / "study.yaml").read_text()
 
 
-def test_a_study_begun_without_a_store_goes_on_with_one(mirror: Mirror, folder: Path, store: Store):
+def test_a_study_begun_without_a_store_goes_on_with_one(
+    sync: StorageSync, folder: Path, store: Store
+):
     _manifest(folder)
     _write(
         folder,
@@ -340,7 +342,7 @@ def test_a_study_begun_without_a_store_goes_on_with_one(mirror: Mirror, folder: 
         "trials/pruned/pruned.json",
         "trials/running/checkpoint.pt",
     )
-    mirror.restore()
+    sync.restore()
     assert store.names() == [
         "trials/done/maps/t.png",
         "trials/done/model.pt",
@@ -350,22 +352,22 @@ def test_a_study_begun_without_a_store_goes_on_with_one(mirror: Mirror, folder: 
     ]
 
 
-def test_a_newer_checkpoint_in_the_store_stays(mirror: Mirror, folder: Path, store: Store):
+def test_a_newer_checkpoint_in_the_store_stays(sync: StorageSync, folder: Path, store: Store):
     """That here is of the time before the study had a store."""
     _manifest(folder)
     _write(folder, "trials/running/checkpoint.pt")
     store.write("trials/running/checkpoint.pt", b"newer")
-    mirror.restore()
+    sync.restore()
     assert store.read("trials/running/checkpoint.pt") == b"newer"
 
 
 def test_a_trial_that_failed_with_a_store_and_finished_without_has_finished(
-    mirror: Mirror, folder: Path, store: Store
+    sync: StorageSync, folder: Path, store: Store
 ):
     _manifest(folder)
     _trial_in_store(store, "done", "failed.json", "traceback.txt")
     _write(folder, "trials/done/model.pt", f"trials/done/{END}")
-    mirror.restore()
+    sync.restore()
     assert not (folder / "trials/done/failed.json").exists()
     assert set(store.names()) >= {f"trials/done/{END}", "trials/done/model.pt"}
     assert "trials/done/failed.json" not in store.names()
@@ -376,16 +378,16 @@ import sys
 from pathlib import Path
 from study.design.arms import confirm_trial, plan_arms, search_trial
 from study.settings.config import StudyConfig
-from study.machines.storage_sync import Mirror
+from study.machines.storage_sync import StorageSync
 from trainables.storage.store import Store
-mirror = Mirror(Path(sys.argv[1]), Store(sys.argv[2]))
+sync = StorageSync(Path(sys.argv[1]), Store(sys.argv[2]))
 print("ready", flush=True)
-mirror.restore()
+sync.restore()
 """
 
 
 def test_a_killed_restore_is_completed_by_the_next(
-    mirror: Mirror, folder: Path, store: Store, tmp_path: Path
+    sync: StorageSync, folder: Path, store: Store, tmp_path: Path
 ):
     _manifest(tmp_path)
     store.write("study.yaml", (tmp_path / "study.yaml").read_bytes())
@@ -404,7 +406,7 @@ def test_a_killed_restore_is_completed_by_the_next(
     process.wait()
     for ended in folder.glob(f"trials/*/{END}"):
         assert (ended.parent / "model.pt").read_bytes() == content
-    mirror.restore()
+    sync.restore()
     for index in range(8):
         trial = folder / "trials" / f"t{index}"
         assert (trial / "model.pt").read_bytes() == content
@@ -420,27 +422,27 @@ def _times(folder: Path, num: int) -> str:
 
 @pytest.mark.parametrize(("here", "kept"), [(None, 2), (1, 2), (3, 3)])
 def test_times_come_from_where_more_sessions_were(
-    mirror: Mirror, folder: Path, store: Store, here: int | None, kept: int
+    sync: StorageSync, folder: Path, store: Store, here: int | None, kept: int
 ):
     _manifest(folder)
     _times(folder, 2)
-    mirror.save("study.yaml", "times.json")
+    sync.save("study.yaml", "times.json")
     (folder / "times.json").unlink()
     if here is not None:
         _times(folder, here)
-    Mirror(folder, store).restore()
+    StorageSync(folder, store).restore()
     assert len(json.loads((folder / "times.json").read_text())["sessions"]) == kept
     assert _files(folder) == ["study.yaml", "times.json"]
 
 
 def test_damaged_times_in_the_store_are_refused_by_their_place(
-    mirror: Mirror, folder: Path, store: Store
+    sync: StorageSync, folder: Path, store: Store
 ):
     _manifest(folder)
-    mirror.save("study.yaml")
+    sync.save("study.yaml")
     store.write("times.json", b"{}")
     with pytest.raises(ConfigError) as refused:
-        Mirror(folder, store).restore()
+        StorageSync(folder, store).restore()
     assert f"times.json in {store.shown}" in str(refused.value)
 
 
@@ -455,7 +457,7 @@ def test_damaged_times_in_the_store_are_refused_by_their_place(
     ],
 )
 def test_checkpoints_of_ended_trials_go(
-    mirror: Mirror,
+    sync: StorageSync,
     folder: Path,
     store: Store,
     make_config: Callable[..., StudyConfig],
@@ -470,13 +472,13 @@ def test_checkpoints_of_ended_trials_go(
     trial = (search_trial if phase == "search" else confirm_trial)(config, arm, 1, {})
     record = json.dumps({"trial": trial.to_plain(), "history": []})
     _manifest(folder)
-    mirror.save("study.yaml")
+    sync.save("study.yaml")
     _trial_in_store(store, trial.key, "checkpoint.pt", "checkpoint-previous.pt")
     if left != "there":
         (folder / "trials" / trial.key).mkdir(parents=True)
         (folder / "trials" / trial.key / end).write_text(record)
     if left != "here":
         store.write(f"trials/{trial.key}/{end}", record.encode())
-    Mirror(folder, store).restore()
+    StorageSync(folder, store).restore()
     kept = ["checkpoint-previous.pt", "checkpoint.pt"] if is_kept else []
     assert sorted(store.at("trials", trial.key).names()) == sorted([*kept, end])

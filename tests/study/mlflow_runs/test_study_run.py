@@ -6,7 +6,7 @@ from mlflow.tracking import MlflowClient
 
 from analysis.reading.sources.artifacts import read_artifact
 from contract.mlflow_store.sqlite_address import sqlite_url
-from study.mlflow_runs.study_run import StudyRecord, check_store
+from study.mlflow_runs.study_run import StudyRun, check_store
 
 
 @pytest.mark.parametrize("name", ["plain", "Urban%20Study", "what?x=1", "50% off #1 {a}", "grün é"])
@@ -18,7 +18,7 @@ def test_artifacts_of_a_folder_of_that_name_went_elsewhere(name, tmp_path, monke
     monkeypatch.chdir(folder)
     uri = sqlite_url(folder / "mlflow.db")  # MLflow keeps a store open for each URI
     check_store(uri)
-    record = StudyRecord(uri, "s")
+    record = StudyRun(uri, "s")
     record.open(folder / "study.yaml", folder / "budgets")
     client = MlflowClient(tracking_uri=uri)
     assert [one.path for one in client.list_artifacts(record.parent_id, "budgets")] == [

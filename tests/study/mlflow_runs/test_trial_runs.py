@@ -22,7 +22,7 @@ from mlflow.tracking import MlflowClient
 from contract.names import CONFUSION, RESULT, TRACEBACK
 from study.design.arms import confirm_trial, plan_arms
 from study.mlflow_runs.client_calls import artifact_errors
-from study.mlflow_runs.study_run import StudyRecord, check_store
+from study.mlflow_runs.study_run import StudyRun, check_store
 from study.mlflow_runs.trial_runs import TrialRuns
 from trainables.errors import ConfigError
 from trainables.settings.config import TrialConfig
@@ -61,8 +61,8 @@ def trial(config) -> TrialConfig:
 
 
 @pytest.fixture
-def record(config, store) -> StudyRecord:
-    return StudyRecord(store, config.name, "abc123")
+def record(config, store) -> StudyRun:
+    return StudyRun(store, config.name, "abc123")
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def open_runs(config, store, tmp_path) -> Callable[[], TrialRuns]:
     (tmp_path / "budgets").mkdir()
     (tmp_path / "budgets" / "s1-f0.10.json").write_text("{}")
 
-    def make(record: StudyRecord | None = None) -> TrialRuns:
-        record = record or StudyRecord(store, config.name, "abc123")
+    def make(record: StudyRun | None = None) -> TrialRuns:
+        record = record or StudyRun(store, config.name, "abc123")
         return record.open(manifest, manifest.parent / "budgets")
 
     return make
@@ -343,7 +343,7 @@ def open_land_cover(open_runs, config, tmp_path) -> Callable[..., TrialRuns]:
     classes = [{"name": BARREN}, {"name": OPEN}, {"name": "car"}]
     content = {"study_id": "a1", "config": config.to_plain(), "dataset": {"classes": classes}}
 
-    def make(*given: StudyRecord) -> TrialRuns:
+    def make(*given: StudyRun) -> TrialRuns:
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
         return open_runs(*given)
 
@@ -439,7 +439,7 @@ def test_record_of_an_earlier_version_with_a_login_goes_on_and_says_so(
     client.log_param(parent.info.run_id, "tracking_uri", "http://me:s3cret@host")
     cleaned = {"study_id": "a1", "config": plain | {"tracking_uri": "http://host"}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(cleaned))
-    again = StudyRecord(store, config.name)
+    again = StudyRun(store, config.name)
     open_runs(again)
     (note,) = again.notes
     assert parent.info.run_id in note
@@ -468,18 +468,18 @@ def test_what_tune_pickles_knows_no_login(open_runs, record):
 def test_a_name_that_the_database_takes_for_another_study_s_is_refused(store, config, monkeypatch):
     """MySQL compares without case: two studies would be one experiment."""
     real = MlflowClient.get_experiment_by_name
-    StudyRecord(store, config.name)
+    StudyRun(store, config.name)
     monkeypatch.setattr(
         MlflowClient, "get_experiment_by_name", lambda self, name: real(self, config.name)
     )
     with pytest.raises(ConfigError, match=rf"got '{config.name.upper()}' beside '{config.name}'"):
-        StudyRecord(store, config.name.upper())
+        StudyRun(store, config.name.upper())
 
 
 def test_artifact_root_of_another_machine_is_refused_before_the_first_run(store, config, client):
     client.create_experiment(config.name, artifact_location="/proc/of-the-server/7")
     with pytest.raises(ConfigError, match=r"artifact root of study .* '/proc/of-the-server/7'"):
-        StudyRecord(store, config.name)
+        StudyRun(store, config.name)
 
 
 def test_login_is_in_no_message_of_a_server_that_is_not_there(monkeypatch):
@@ -535,7 +535,7 @@ def test_another_study_of_the_same_name_gets_a_parent_of_its_own(
         manifest = tmp_path / study_id / "study.yaml"
         (manifest.parent / "budgets").mkdir(parents=True)
         manifest.write_text(yaml.safe_dump({"study_id": study_id, "config": config.to_plain()}))
-        record = StudyRecord(store, config.name)
+        record = StudyRun(store, config.name)
         record.open(manifest, manifest.parent / "budgets").add(*finished, 1)
         parents.append(record.parent_id)
     assert parents[0] != parents[1]

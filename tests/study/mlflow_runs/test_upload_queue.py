@@ -10,7 +10,7 @@ from mlflow.protos.databricks_pb2 import (
     TEMPORARILY_UNAVAILABLE,
 )
 
-from study.mlflow_runs.upload_queue import Delivery
+from study.mlflow_runs.upload_queue import UploadQueue
 
 
 class Store:
@@ -38,67 +38,67 @@ class Store:
     ],
 )
 def test_records_wait_and_arrive_once_each_in_order(error):
-    store, delivery = Store(), Delivery()
-    delivery.put(lambda: store.take(0, error))
+    store, queue = Store(), UploadQueue()
+    queue.put(lambda: store.take(0, error))
     store.up.clear()
     store.asked.clear()
     for number in (1, 2, 3):
-        delivery.put(lambda number=number: store.take(number, error))
+        queue.put(lambda number=number: store.take(number, error))
     assert store.asked.wait(10)
-    assert delivery.num_waiting >= 3
+    assert queue.num_waiting >= 3
     store.up.set()
-    assert delivery.close(30)
+    assert queue.close(30)
     assert store.took == [0, 1, 2, 3]
-    assert (delivery.num_waiting, delivery.is_away, delivery.refused) == (0, False, [])
+    assert (queue.num_waiting, queue.is_away, queue.refused) == (0, False, [])
 
 
 def test_what_has_not_arrived_in_time_is_said():
-    store, delivery = Store(), Delivery()
+    store, queue = Store(), UploadQueue()
     store.up.clear()
     for number in range(20):
-        delivery.put(lambda number=number: store.take(number, OSError("away")))
+        queue.put(lambda number=number: store.take(number, OSError("away")))
     assert store.asked.wait(10)
-    assert not delivery.close(0.05)
+    assert not queue.close(0.05)
     assert store.took == []
 
 
 def test_a_refused_record_is_kept_in_mind_and_the_next_is_sent():
     """Somebody deleted the run of a trial: sending it again and again would block all others."""
-    store, delivery = Store(), Delivery()
+    store, queue = Store(), UploadQueue()
 
     def refuse():
         raise MlflowException("no run\nof this id", RESOURCE_DOES_NOT_EXIST)
 
-    delivery.put(refuse)
-    delivery.put(lambda: store.take(1, OSError()))
-    assert delivery.close(30)
+    queue.put(refuse)
+    queue.put(lambda: store.take(1, OSError()))
+    assert queue.close(30)
     assert store.took == [1]
-    (said,) = delivery.refused
+    (said,) = queue.refused
     assert "no run of this id" in said
 
 
 def test_a_mistake_of_our_own_is_raised():
-    delivery = Delivery()
-    delivery.put(lambda: {}["absent"])
+    queue = UploadQueue()
+    queue.put(lambda: {}["absent"])
     with pytest.raises(KeyError, match="absent"):
-        delivery.close(30)
+        queue.close(30)
 
 
 def test_the_time_of_calls_is_added_up_and_not_that_of_waiting(monkeypatch):
     now, failing = [0.0], [OSError("away")]
     monkeypatch.setattr("study.mlflow_runs.upload_queue.time.perf_counter", lambda: now[0])
-    delivery = Delivery()
+    queue = UploadQueue()
 
     def wait(delay_s):
         now[0] += 100.0
 
-    monkeypatch.setattr(delivery._given_up, "wait", wait)
+    monkeypatch.setattr(queue._given_up, "wait", wait)
 
     def send():
         now[0] += 2.0
         if failing:
             raise failing.pop()
 
-    delivery.put(send)
-    assert delivery.close(30)
-    assert delivery.sending_s == 4.0
+    queue.put(send)
+    assert queue.close(30)
+    assert queue.sending_s == 4.0

@@ -25,7 +25,7 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def delivery():
+def queue():
     return SimpleNamespace(sending_s=0.0)
 
 
@@ -33,10 +33,10 @@ def _trial(key):
     return SimpleNamespace(key=key)
 
 
-def _session(times, clock, delivery, slots=2):
+def _session(times, clock, queue, slots=2):
     """10 s before the first trial; a for 8 s, b for 5 of them; 3 s to the end."""
     clock(6.0)
-    with times.kept(slots, delivery):
+    with times.kept(slots, queue):
         clock(4.0)
         hand_out = times.around(lambda trial: {"trial": trial.key})
         assert hand_out(_trial("a")) == {"trial": "a"}
@@ -46,7 +46,7 @@ def _session(times, clock, delivery, slots=2):
         times.ended("a")
         times.ended("b")
         clock(3.0)
-        delivery.sending_s = 1.5
+        queue.sending_s = 1.5
 
 
 EXPECTED = {
@@ -55,9 +55,9 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def test_a_session_by_hand(tmp_path, clock, delivery):
+def test_a_session_by_hand(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
-    _session(times, clock, delivery)
+    _session(times, clock, queue)
     assert read_sessions(tmp_path / TIMES) == [Session(**EXPECTED)]
     clock(100.0)
     assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
@@ -65,21 +65,21 @@ def test_a_session_by_hand(tmp_path, clock, delivery):
     }, "the session has ended"
 
 
-def test_sessions_add_up(tmp_path, clock, delivery):
+def test_sessions_add_up(tmp_path, clock, queue):
     for slots in (2, 3):
         clock(1000.0)
         times = SessionTimes(tmp_path, is_on=True)
         times.restore()
-        _session(times, clock, delivery, slots)
+        _session(times, clock, queue, slots)
     total = times.total()
     assert (total["time/wall_s"], total["time/trial_s"], total["time/slot_s"]) == (42, 26, 105)
     assert (total["time/slots"], total["time/sessions"]) == (3, 2)
     assert len(read_sessions(tmp_path / TIMES)) == 2
 
 
-def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, delivery):
+def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
-    with times.kept(1, delivery):
+    with times.kept(1, queue):
         times.around(lambda trial: {})(_trial("a"))
         clock(4.0)
         times.ended("a")
@@ -88,11 +88,11 @@ def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, delivery):
     assert read_sessions(tmp_path / TIMES)[0].wall_s == 4.0
 
 
-def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, delivery):
+def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
 
     def stopped():
-        with times.kept(2, delivery):
+        with times.kept(2, queue):
             times.around(lambda trial: {})(_trial("a"))
             clock(4.0)
             raise KeyboardInterrupt
@@ -103,19 +103,19 @@ def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, delivery)
     assert (session.trial_s, session.slot_s) == (4.0, 8.0)
 
 
-def test_a_session_without_a_trial_is_none(tmp_path, clock, delivery):
+def test_a_session_without_a_trial_is_none(tmp_path, clock, queue):
     """The same command again, only to make the report."""
     times = SessionTimes(tmp_path, is_on=True)
-    with times.kept(2, delivery):
+    with times.kept(2, queue):
         clock(5.0)
     assert times.total() == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_trials_than_slots_make_slots(tmp_path, clock, delivery):
+def test_more_trials_than_slots_make_slots(tmp_path, clock, queue):
     """On a cluster that has grown; else there would be less than no time without a trial."""
     times = SessionTimes(tmp_path, is_on=True)
-    with times.kept(1, delivery):
+    with times.kept(1, queue):
         hand_out = times.around(lambda trial: {})
         for key in "abc":
             hand_out(_trial(key))
@@ -127,9 +127,9 @@ def test_more_trials_than_slots_make_slots(tmp_path, clock, delivery):
     assert (session.slot_s, session.trial_s) == (3 * 2.0 + 2.0, 6.0)
 
 
-def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, clock, delivery):
+def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
-    with times.kept(1, delivery):
+    with times.kept(1, queue):
         hand_out = times.around(lambda trial: {})
         for _ in range(2):
             hand_out(_trial("a"))
@@ -151,13 +151,13 @@ class _Recorder:
         return call
 
 
-def test_callbacks_are_told_the_same_and_timed(tmp_path, clock, delivery):
+def test_callbacks_are_told_the_same_and_timed(tmp_path, clock, queue):
     times, inner = SessionTimes(tmp_path, is_on=True), _Recorder(clock)
     (timed,) = times.callbacks([inner])
     events = ("step_end", "trial_start", "trial_result", "trial_recover", "trial_complete",
               "trial_error")  # fmt: skip
     given = {"iteration": 1, "trials": [], "trial": "t", "result": {}}
-    with times.kept(1, delivery):
+    with times.kept(1, queue):
         times.around(lambda trial: {})(_trial("a"))
         clock(1.0)
         for event in events:
@@ -182,17 +182,17 @@ def test_callbacks_that_study_callbacks_use_are_all_passed_on():
     assert used <= set(vars(TimedCallback))
 
 
-def test_a_driver_that_is_killed_loses_some_seconds_alone(tmp_path, clock, delivery):
+def test_a_driver_that_is_killed_loses_some_seconds_alone(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
     (timed,) = times.callbacks([_Recorder(clock)])
-    with times.kept(1, delivery):
+    with times.kept(1, queue):
         times.around(lambda trial: {})(_trial("a"))
         clock(60.0)
         timed.on_step_end(iteration=1, trials=[])
         assert json.loads((tmp_path / TIMES).read_text())["sessions"][0]["trial_s"] == 60.5
 
 
-def test_without_a_profile_nothing_is_done(tmp_path, clock, delivery):
+def test_without_a_profile_nothing_is_done(tmp_path, clock, queue):
     times, inner = SessionTimes(tmp_path, is_on=False), object()
     assert times.callbacks([inner]) == [inner]
 
@@ -200,26 +200,26 @@ def test_without_a_profile_nothing_is_done(tmp_path, clock, delivery):
         return {}
 
     assert times.around(hand_out) is hand_out
-    _session(times, clock, delivery)
+    _session(times, clock, queue)
     assert times.total() == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_session_without_a_profile_passes_on_what_is_known(tmp_path, clock, delivery):
-    _session(SessionTimes(tmp_path, is_on=True), clock, delivery)
+def test_a_session_without_a_profile_passes_on_what_is_known(tmp_path, clock, queue):
+    _session(SessionTimes(tmp_path, is_on=True), clock, queue)
     before = (tmp_path / TIMES).read_bytes()
     times = SessionTimes(tmp_path, is_on=False)
     times.restore()
-    _session(times, clock, delivery)
+    _session(times, clock, queue)
     assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
         "time/sessions": 1
     }
     assert (tmp_path / TIMES).read_bytes() == before
 
 
-def test_the_report_reads_what_is_written(tmp_path, clock, delivery):
+def test_the_report_reads_what_is_written(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
-    _session(times, clock, delivery)
+    _session(times, clock, queue)
     found = study_times(times.total(), "s")
     assert found == StudyTimes(sessions=1, **EXPECTED)
 

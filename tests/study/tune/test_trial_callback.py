@@ -9,7 +9,7 @@ import pytest
 from contract.names import RESULT, TRACEBACK
 from study.design.arms import confirm_trial, plan_arms, search_trial
 from study.errors import StudyHaltedError
-from study.machines.storage_sync import Mirror
+from study.machines.storage_sync import StorageSync
 from study.tune.trial_callback import TrackingCallback
 from trainables.storage.store import Store
 from trainables.trial.folder.outcomes import FAILED, PRUNED, read_outcome
@@ -18,7 +18,7 @@ ROWS = [{"step": 2, "train/loss": 1.5}, {"step": 4, "train/loss": 1.0}]
 
 
 class Recorder:
-    """Stands for the searcher, for the runs in MLflow and for their delivery."""
+    """Stands for the searcher, for the runs in MLflow and for their queue."""
 
     def __init__(self):
         self.calls = []
@@ -55,7 +55,7 @@ def recorder():
 
 @pytest.fixture
 def callback(recorder):
-    return TrackingCallback(recorder, recorder, recorder, Mirror(Path(), None))
+    return TrackingCallback(recorder, recorder, recorder, StorageSync(Path(), None))
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_failed_trial(callback, recorder, told, started, error, phase):
 def test_a_failure_is_forgotten_when_the_trial_is_repeated(callback, told):
     shown, _, folder = told("confirm", ValueError("out of memory"))
     callback.on_trial_error(0, [], shown)
-    again = TrackingCallback(Recorder(), Recorder(), Recorder(), Mirror(Path(), None))
+    again = TrackingCallback(Recorder(), Recorder(), Recorder(), StorageSync(Path(), None))
     again.on_trial_start(0, [], shown)
     assert not (folder / FAILED).exists()
     assert not (folder / TRACEBACK).exists()
@@ -202,7 +202,7 @@ def test_a_storage_that_is_away_stops_the_study_and_is_no_failure_of_the_trial(
     recorder, told, tmp_path, method
 ):
     store = Store(str(tmp_path / "storage")).at("tiny")
-    callback = TrackingCallback(recorder, recorder, recorder, Mirror(tmp_path / "tiny", store))
+    callback = TrackingCallback(recorder, recorder, recorder, StorageSync(tmp_path / "tiny", store))
     error = OSError(f"connection refused [{store.at('trials', 'search-x').shown}]")
     shown, _, folder = told("search", error)
     callback.on_trial_start(0, [], shown)
@@ -251,7 +251,7 @@ def test_a_loss_that_tune_tells_twice_is_counted_once(callback, told):
 def test_what_a_trial_left_behind_is_released(recorder, told):
     released = []
     callback = TrackingCallback(
-        recorder, recorder, recorder, Mirror(Path(), None), release=released.append
+        recorder, recorder, recorder, StorageSync(Path(), None), release=released.append
     )
     shown, trial, folder = told("search", RuntimeError("worker lost"))
     shown.max_failures = 2

@@ -20,7 +20,7 @@ from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.networks.build import build_model
 from trainables.settings.config import TrainingConfig, TrialConfig
-from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData, train
 
@@ -82,7 +82,7 @@ def _in_worker(rank, size, port, work, arguments, answers):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=size)
     try:
-        answers.put((rank, work(Ranks(rank=rank, size=size), *arguments), None))
+        answers.put((rank, work(ProcessGroup(rank=rank, size=size), *arguments), None))
     except Exception:  # noqa: BLE001  told to the test, which fails with it
         answers.put((rank, None, traceback.format_exc()))
     finally:
@@ -90,7 +90,7 @@ def _in_worker(rank, size, port, work, arguments, answers):
 
 
 def _together(size, work, *arguments):
-    """What `work(ranks, *arguments)` returns in each of `size` processes."""
+    """What `work(group, *arguments)` returns in each of `size` processes."""
     context = multiprocessing.get_context("fork")  # arguments need not be pickled
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -155,7 +155,7 @@ def _by_running_statistics(self, x):
     return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
 
 
-def _train(ranks, trial, data, checkpoint, build, stop_at=None):
+def _train(group, trial, data, checkpoint, build, stop_at=None):
     reports = []
 
     def report(step, rows):
@@ -166,7 +166,7 @@ def _train(ranks, trial, data, checkpoint, build, stop_at=None):
     original = loop.build_model
     loop.build_model = build
     try:
-        result = train(trial, data, device=CPU, checkpoint=checkpoint, report=report, ranks=ranks)
+        result = train(trial, data, device=CPU, checkpoint=checkpoint, report=report, group=group)
     finally:
         loop.build_model = original
     numbers = {name: value.numpy() for name, value in result.model.state_dict().items()}
@@ -221,10 +221,10 @@ def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
     assert [row["step"] for row in resumed[0][1]] == [row["step"] for row in undisturbed[0][1]]
 
 
-def _stopped(ranks, trial, data, checkpoint):
+def _stopped(group, trial, data, checkpoint):
     """Train until the second report, as if the worker was lost then."""
     try:
-        _train(ranks, trial, data, checkpoint, build_model, stop_at=10)
+        _train(group, trial, data, checkpoint, build_model, stop_at=10)
     except KeyboardInterrupt:
         return True
     except RuntimeError:  # the other worker, whose peer is gone
@@ -265,8 +265,8 @@ def test_confusion_over_tiles_of_unequal_size_is_that_of_one_process(random_tile
                 assert (other[name] == one[name].numpy()).all()
 
 
-def _evaluate(ranks, model, tiles):
-    matrices = evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU, ranks=ranks)
+def _evaluate(group, model, tiles):
+    matrices = evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU, group=group)
     return [{name: matrix.numpy() for name, matrix in tile.items()} for tile in matrices]
 
 
@@ -283,7 +283,7 @@ def test_more_workers_than_tiles_do_not_hang(random_tiles):
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_tasks_are_spread_without_padding(size):
     costs = [5, 5, 40, 1, 1, 9, 2, 2, 30]
-    parts = [Ranks(rank=rank, size=size).assigned(costs) for rank in range(size)]
+    parts = [ProcessGroup(rank=rank, size=size).assigned(costs) for rank in range(size)]
     assert sorted(index for part in parts for index in part) == list(range(len(costs)))
     loads = [sum(costs[index] for index in part) for part in parts]
     assert max(loads) <= max(40, -(-sum(costs) // size) + 9)
@@ -292,7 +292,7 @@ def test_tasks_are_spread_without_padding(size):
 @pytest.mark.parametrize("num", [1, 5, 8, 14])
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_shares_follow_each_other_and_differ_by_one_at_most(num, size):
-    shares = [range(num)[Ranks(rank=rank, size=size).share(num)] for rank in range(size)]
+    shares = [range(num)[ProcessGroup(rank=rank, size=size).share(num)] for rank in range(size)]
     assert [index for share in shares for index in share] == list(range(num))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -301,12 +301,12 @@ def test_a_value_that_only_the_first_worker_has_reaches_all():
     assert _together(3, _ask_first) == ["of 0"] * 3
 
 
-def _ask_first(ranks):
-    ranks.wait()
-    return ranks.from_first(f"of {ranks.rank}" if ranks.is_first else None)
+def _ask_first(group):
+    group.wait()
+    return group.from_first(f"of {group.rank}" if group.is_first else None)
 
 
 @pytest.mark.gpu
 def test_norms_are_synchronised_on_cuda():
-    model = Ranks(rank=0, size=2).synchronise_norms(nn.BatchNorm2d(3), torch.device("cuda"))
+    model = ProcessGroup(rank=0, size=2).synchronise_norms(nn.BatchNorm2d(3), torch.device("cuda"))
     assert isinstance(model, nn.SyncBatchNorm)

@@ -16,7 +16,7 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.positions import Positions
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
-from trainables.settings.process_group import ALONE, Ranks
+from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 
 
@@ -52,7 +52,7 @@ class PatchSampler:
         augment: bool,
         seed: int,
         device: torch.device,
-        ranks: Ranks = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
 
@@ -67,7 +67,7 @@ class PatchSampler:
             augment: Whether patches are turned and flipped at random.
             seed: The trial's seed.
             device: Where batches are needed.
-            ranks: The workers; together they draw what one alone would.
+            group: The workers; together they draw what one alone would.
         """
         self._positions = positions
         self._patch_px = patch_px
@@ -76,7 +76,7 @@ class PatchSampler:
         self._augment = augment
         self._seed = seed
         self._device = device
-        self._ranks = ranks
+        self._group = group
         self._shapes = torch.from_numpy(np.array(tiles.shapes))
         self._starts = torch.from_numpy(np.array(tiles.starts))
         self._bit_starts = torch.from_numpy(np.array(annotated.starts))
@@ -89,12 +89,12 @@ class PatchSampler:
 
     def draw(self, step: int) -> Batch:
         """This worker's patches of one optimiser step."""
-        share = self._ranks.share(self._num_annotated)
+        share = self._group.share(self._num_annotated)
         positions = self._positions.annotated(step, self._num_annotated)[share]
         turns = self._turns("augmentation", step, self._num_annotated)[share]
         num = len(positions)
         if self._num_anywhere:
-            share = self._ranks.share(self._num_anywhere)
+            share = self._group.share(self._num_anywhere)
             anywhere = self._positions.anywhere(step, self._num_anywhere)[share]
             positions = torch.cat([positions, anywhere])
             more = self._turns("unannotated_augmentation", step, self._num_anywhere)[share]

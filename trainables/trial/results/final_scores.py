@@ -16,7 +16,7 @@ from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.evaluation.tile_maps import TileMaps
 from trainables.networks.urec import UREC
 from trainables.settings.config import TrainingConfig
-from trainables.settings.process_group import Ranks
+from trainables.settings.process_group import ProcessGroup
 from trainables.storage.atomic_files import write_atomically
 from trainables.training.loop import TrainingData
 from trainables.trial.folder.trial_files import TrialFiles
@@ -29,7 +29,7 @@ def score_test_tiles(
     tiles: TileSet,
     *,
     map_colors: Sequence[tuple[int, int, int]] | None,
-    ranks: Ranks,
+    group: ProcessGroup,
     device: torch.device,
     files: TrialFiles,
 ) -> dict[str, float]:
@@ -41,7 +41,7 @@ def score_test_tiles(
         data: For the names of the classes and the scaling.
         tiles: The test tiles.
         map_colors: RGB of every class, 0-255 (K), for the maps; None where none are kept.
-        ranks: The workers; all call this, and the first writes.
+        group: The workers; all call this, and the first writes.
         device: Where the network is.
         files: Of the trial.
 
@@ -53,17 +53,17 @@ def score_test_tiles(
     if map_colors is not None:
         rebuilt = isinstance(model, UREC)
         maps = TileMaps(files.folder / MAPS, tiles, map_colors, reconstructs=rebuilt)
-        ranks.wait()  # each clears away what is half written, of the others too
+        group.wait()  # each clears away what is half written, of the others too
     num_classes = len(data.class_names)
     start = time.perf_counter()
     matrices = evaluate_tiles(
-        model, tiles, training, num_classes, data.scaling, device, maps, ranks
+        model, tiles, training, num_classes, data.scaling, device, maps, group
     )
     test_s = time.perf_counter() - start
     if (files.folder / MAPS).is_dir():
         files.push(MAPS)
-    ranks.wait()
-    if not ranks.is_first:
+    group.wait()
+    if not group.is_first:
         return {}
     record = {
         "schema": 1,

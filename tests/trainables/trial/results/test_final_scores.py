@@ -11,7 +11,7 @@ from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.networks.build import build_model
 from trainables.settings.config import TrainingConfig
-from trainables.settings.process_group import Ranks
+from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData
 from trainables.trial.folder.trial_files import TrialFiles
@@ -37,13 +37,13 @@ def score(random_tiles, tmp_path, monkeypatch):
         "unet", num_channels=3, num_classes=3, width=1, generator=torch_generator(0, "weights")
     ).eval()
 
-    def score(ranks):
-        if ranks.size > 1:  # without the others, who would be waited for
-            monkeypatch.setattr(Ranks, "wait", lambda self: None)
-            monkeypatch.setattr(Ranks, "sum", lambda self, tensor: tensor)
+    def score(group):
+        if group.size > 1:  # without the others, who would be waited for
+            monkeypatch.setattr(ProcessGroup, "wait", lambda self: None)
+            monkeypatch.setattr(ProcessGroup, "sum", lambda self, tensor: tensor)
         with TrialFiles(str(tmp_path / "trial"), None) as files:
             return score_test_tiles(
-                model, TRAINING, data, tiles, map_colors=None, ranks=ranks, device=CPU, files=files
+                model, TRAINING, data, tiles, map_colors=None, group=group, device=CPU, files=files
             )
 
     return score
@@ -52,7 +52,7 @@ def score(random_tiles, tmp_path, monkeypatch):
 def test_scores_and_time_of_the_evaluation_alone(score, tmp_path, monkeypatch):
     times = iter([10.0, 12.5])
     monkeypatch.setattr(held_out.time, "perf_counter", lambda: next(times))
-    found = score(Ranks())
+    found = score(ProcessGroup())
     assert found["perf/test_s"] == 2.5
     record = json.loads((tmp_path / "trial" / CONFUSION).read_text())
     for reference, split in (("full", "test"), ("eroded", "test_eroded")):
@@ -61,5 +61,5 @@ def test_scores_and_time_of_the_evaluation_alone(score, tmp_path, monkeypatch):
 
 
 def test_the_first_worker_alone_has_scores(score, tmp_path):
-    assert score(Ranks(rank=1, size=2)) == {}
+    assert score(ProcessGroup(rank=1, size=2)) == {}
     assert not (tmp_path / "trial").exists()
