@@ -1,38 +1,126 @@
-"""What a study can vary: each parameter's domain, its defaults, and the models that have it."""
+"""What a study can vary: each parameter's kind, domain and scale, and the methods that have it.
+
+A row here and the line that uses the value are a new parameter; nothing else knows its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
-Value = float | str
+Value = bool | int | float | str
+Kind = Literal["float", "integer", "choice", "yes/no"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A quantity that a study can vary."""
+    """A quantity that a study can vary; plain data, so that a study's record can hold it.
+
+    Raises:
+        ValueError: If its default range or levels break its own rule.
+    """
 
     name: str
     label: str
     """How a chart names it."""
-    rule: str
-    """Values it can take, in words."""
-    holds: Callable[[Any], bool]
-    """Whether a value obeys the rule."""
-    models: tuple[str, ...]
-    """Models that have it."""
-    is_number: bool = True
-    levels: tuple[Value, ...] | None = None
-    """Default levels of a factor, which is never searched: every level is an arm."""
-    low: float = 0.0
-    high: float = 0.0
-    """Default search range, on a logarithmic scale."""
+    kind: Kind = "float"
+    lowest: float = -math.inf
+    """Numbers below it are refused."""
+    highest: float = math.inf
+    """Numbers above it are refused."""
+    with_lowest: bool = True
+    """Whether `lowest` itself is allowed."""
+    with_highest: bool = True
+    choices: tuple[str, ...] = ()
+    """Of the kind `choice`: what can be chosen."""
+    low: float | None = None
+    """Default search range of a number, with `high`."""
+    high: float | None = None
+    log: bool = False
+    """Whether a range is searched and drawn on a logarithmic scale."""
+    levels: tuple[Value, ...] = ()
+    """Default levels, where it is named without any and has no range."""
+    is_factor: bool = False
+    """Whether it is never searched: every level is an arm of its own."""
+    unannotated: tuple[str, ...] | None = None
+    """Uses of unannotated pixels (`Method.unannotated`) that have it; None for all methods."""
+    level_labels: Mapping[str, str] = field(default_factory=dict)
+    """Text of a level in the label of a variant, where that is not its name and value; the name of
+    the variant then holds the level alone."""
+    default: Value | None = None
+    """Value where nobody gives one; for a parameter that is no field of the training."""
+
+    def __post_init__(self) -> None:
+        ends = () if self.low is None or self.high is None else (self.low, self.high)
+        if bool(ends) == bool(self.levels):
+            raise ValueError(f"{self.name} must have a default range or levels, one of them")
+        for value in (*ends, *self.levels):
+            if not self.holds(value):
+                raise ValueError(f"{self.name} must be {self.rule}, got {value!r} as a default")
+        if ends and not (self.is_number and (0 if self.log else -math.inf) < ends[0] < ends[1]):
+            raise ValueError(f"range of {self.name} must be ascending, got {ends}")
 
     @property
-    def is_factor(self) -> bool:
-        """Whether every level is an arm of its own rather than something to optimise."""
-        return self.levels is not None
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self.kind in ("float", "integer")
+
+    @property
+    def rule(self) -> str:
+        """The values it can take, in words: `in [0, 1)`."""
+        if self.kind == "yes/no":
+            return "yes or no"
+        if self.kind == "choice":
+            return " or ".join(self.choices)
+        noun = "a whole number " if self.kind == "integer" else ""
+        if math.isinf(self.highest):
+            return f"{noun}{'from' if self.with_lowest else 'above'} {self.lowest:g}"
+        left, right = "[("[not self.with_lowest], "])"[not self.with_highest]
+        return f"{noun}in {left}{self.lowest:g}, {self.highest:g}{right}"
+
+    def holds(self, value: object) -> bool:
+        """Whether a value obeys the rule."""
+        if self.kind == "yes/no":
+            return isinstance(value, bool)
+        if self.kind == "choice":
+            return value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not math.isfinite(value) or (self.kind == "integer" and value != int(value)):
+            return False
+        above = self.lowest <= value if self.with_lowest else self.lowest < value
+        return above and (value <= self.highest if self.with_highest else value < self.highest)
+
+    def read(self, text: str) -> Value:
+        """The value that a text stands for.
+
+        Raises:
+            ValueError: If it stands for none, or for one that breaks the rule; one line without
+                the name of the parameter's option.
+        """
+        value: Value = text
+        if self.kind == "yes/no":
+            value = {"yes": True, "true": True, "no": False, "false": False}.get(text.lower(), text)
+        elif self.is_number:
+            try:
+                value = float(text)
+            except ValueError:
+                raise ValueError(f"{self.name} must be a number, got {text!r}") from None
+            if self.kind == "integer" and value == math.floor(value):
+                value = int(value)
+        if not self.holds(value):
+            shown = repr(text) if isinstance(value, str) else f"{value:g}"
+            raise ValueError(f"{self.name} must be {self.rule}, got {shown}")
+        return value
+
+
+def value_text(value: Value) -> str:
+    """Shortest text that reads back as the same value: 1.0 -> `1`, True -> `yes`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
 PARAMETERS: Final = {
@@ -41,40 +129,103 @@ PARAMETERS: Final = {
         Parameter(
             name="w1",
             label="w\N{SUBSCRIPT ONE}",
-            rule="in [0, 1)",
-            holds=lambda value: 0 <= value < 1,
-            models=("urec",),
+            lowest=0,
+            highest=1,
+            with_highest=False,
             low=0.01,
-            high=0.5,
+            high=0.95,
+            log=True,
+            unannotated=("reconstruction",),
         ),
         Parameter(
             name="lr",
             label="learning rate",
-            rule="in (0, 1]",
-            holds=lambda value: 0 < value <= 1,
-            models=("urec", "unet"),
+            lowest=0,
+            highest=1,
+            with_lowest=False,
             low=1e-4,
             high=1e-2,
+            log=True,
+        ),
+        Parameter(
+            name="weight_decay",
+            label="weight decay",
+            lowest=0,
+            highest=1,
+            with_highest=False,
+            low=1e-5,
+            high=1e-1,
+            log=True,
+        ),
+        Parameter(
+            name="batch_size",
+            label="batch size",
+            kind="integer",
+            lowest=1,
+            low=4,
+            high=32,
+            log=True,
+        ),
+        Parameter(
+            name="width",
+            label="width",
+            kind="integer",
+            lowest=1,
+            low=8,
+            high=32,
+            log=True,
+        ),
+        Parameter(
+            name="ema_decay",
+            label="decay of the weight average",
+            lowest=0,
+            highest=1,
+            with_highest=False,
+            low=0.0,
+            high=0.99,
+        ),
+        Parameter(
+            name="augment",
+            label="augmentation",
+            kind="yes/no",
+            levels=(False, True),
+        ),
+        Parameter(
+            name="patch_px",
+            label="patch side, px",
+            kind="integer",
+            lowest=32,
+            levels=(64, 128, 256),
+        ),
+        Parameter(
+            name="warmup_steps",
+            label="warm-up steps",
+            kind="integer",
+            lowest=0,
+            low=0,
+            high=100,
         ),
         Parameter(
             name="label_frac",
             label="annotation fraction",
-            rule="in (0, 1]",
-            holds=lambda value: 0 < value <= 1,
-            models=("urec", "unet"),
+            lowest=0,
+            highest=1,
+            with_lowest=False,
             levels=(0.01, 0.1, 1.0),
+            is_factor=True,
         ),
         Parameter(
             name="reconstruct_on",
             label="pixels that are reconstructed",
-            rule="all or annotated",
-            holds=lambda value: value in ("all", "annotated"),
-            models=("urec",),
-            is_number=False,
+            kind="choice",
+            choices=("all", "annotated"),
             levels=("all", "annotated"),
+            is_factor=True,
+            unannotated=("reconstruction",),
+            level_labels={"all": "all pixels", "annotated": "annotated pixels"},
         ),
     )
 }
 
 SEARCHED: Final = tuple(one.name for one in PARAMETERS.values() if not one.is_factor)
-"""Parameters that are tuned inside an arm, in the order of rows."""
+"""Parameters that can be tuned inside an arm, in the order of rows."""

@@ -1,4 +1,4 @@
-"""The grammar of `--space`: read and written here alone.
+"""The grammar of `--space` and `--compare`: read and written here alone.
 
 Comma-separated parameters, each by name (`w1`), as levels (`label_frac=0.01/0.1/1`) or as a range
 (`w1=0.01..0.5`).
@@ -6,9 +6,10 @@ Comma-separated parameters, each by name (`w1`), as levels (`label_frac=0.01/0.1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contract.parameters import PARAMETERS, Parameter, Value
+from contract.parameters import PARAMETERS, Parameter, Value, value_text
 
 
 class SpaceError(ValueError):
@@ -44,90 +45,131 @@ def split_space(text: str) -> tuple[Written, ...]:
 class Varied:
     """One parameter as a study varies it: over levels, or over a range."""
 
-    name: str
-    levels: tuple[Value, ...] | None
+    parameter: Parameter
+    levels: tuple[Value, ...] | None = None
+    """Ascending; None for a range."""
     low: float = 0.0
     high: float = 0.0
 
     @property
+    def name(self) -> str:
+        """The parameter's."""
+        return self.parameter.name
+
+    @property
     def text(self) -> str:
-        """As `--space` would spell it, with nothing left to a default."""
+        """As the option would spell it, with nothing left to a default."""
         if self.levels is not None:
-            return f"{self.name}={'/'.join(_value_text(level) for level in self.levels)}"
-        return f"{self.name}={_value_text(self.low)}..{_value_text(self.high)}"
+            return f"{self.name}={'/'.join(value_text(level) for level in self.levels)}"
+        return f"{self.name}={value_text(self.low)}..{value_text(self.high)}"
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Values that a rule which ties parameters together is checked for."""
+        return (self.low, self.high) if self.levels is None else self.levels
 
 
-def parse_space(text: str) -> tuple[Varied, ...]:
+def parse_space(text: str, parameters: Mapping[str, Parameter] = PARAMETERS) -> tuple[Varied, ...]:
     """Read `--space`, with nothing left to a default.
+
+    Args:
+        text: As written.
+        parameters: What can be named.
 
     Raises:
         SpaceError: For an unknown or repeated name, a value outside its domain, a range of a
             factor, or an empty text.
     """
-    varied = tuple(map(_checked, split_space(text)))
+    return _parse(text, parameters, "--space")
+
+
+def parse_compare(
+    text: str, parameters: Mapping[str, Parameter] = PARAMETERS
+) -> tuple[Varied, ...]:
+    """Read `--compare`: parameters whose levels become variants.
+
+    Args:
+        text: As written; blank for none.
+        parameters: What can be named.
+
+    Raises:
+        SpaceError: As `parse_space`, for a range, and for `label_frac`, whose levels are the axis
+            of the curves.
+    """
+    if not text.strip():
+        return ()
+    compared = _parse(text, parameters, "--compare")
+    for one in compared:
+        if one.name == "label_frac":
+            raise SpaceError(
+                "label_frac must be given in --space, got it in --compare: it is the axis of the "
+                "curves, not a variant"
+            )
+        if one.levels is None or len(one.levels) < 2:
+            raise SpaceError(
+                f"{one.name} must be given as two levels or more in --compare, got {one.text!r}; "
+                f"write --compare {one.name}=A/B"
+            )
+    return compared
+
+
+def _parse(text: str, parameters: Mapping[str, Parameter], option: str) -> tuple[Varied, ...]:
+    varied = tuple(_checked(written, parameters, option) for written in split_space(text))
     names = [one.name for one in varied]
     for name in names:
         if names.count(name) > 1:
-            raise SpaceError(f"--space must name each parameter once, got {name!r} twice")
+            raise SpaceError(f"{option} must name each parameter once, got {name!r} twice")
     return varied
 
 
-def _value_text(value: Value) -> str:
-    """Shortest text that reads back as the same value: 1.0 -> `1`."""
-    return value if isinstance(value, str) else repr(value).removesuffix(".0")
-
-
-def _checked(written: Written) -> Varied:
+def _checked(written: Written, parameters: Mapping[str, Parameter], option: str) -> Varied:
     name = written.name
-    if name not in PARAMETERS:
+    if name not in parameters:
         raise SpaceError(
-            f"--space must name parameters among {', '.join(PARAMETERS)}, got {name!r}"
+            f"{option} must name parameters among {', '.join(parameters)}, got {name!r}"
         )
-    parameter = PARAMETERS[name]
+    parameter = parameters[name]
     if written.ends:
-        return _range(parameter, written.ends)
+        return _range(parameter, written.ends, option)
     if not written.levels:
-        if parameter.levels is not None:
-            return Varied(name=name, levels=parameter.levels)
-        return Varied(name=name, levels=None, low=parameter.low, high=parameter.high)
-    levels = tuple(_value(parameter, level) for level in written.levels)
+        if parameter.levels:
+            return Varied(parameter=parameter, levels=parameter.levels)
+        assert parameter.low is not None
+        assert parameter.high is not None
+        return Varied(parameter=parameter, low=parameter.low, high=parameter.high)
+    levels = tuple(_value(parameter, level, option) for level in written.levels)
     if len(set(levels)) < len(levels):
         shown = "/".join(written.levels)
-        raise SpaceError(f"levels of {name} must differ, got {shown!r} in --space")
-    return Varied(name=name, levels=tuple(sorted(levels)))
+        raise SpaceError(f"levels of {name} must differ, got {shown!r} in {option}")
+    return Varied(parameter=parameter, levels=tuple(sorted(levels)))  # type: ignore[type-var]
 
 
-def _range(parameter: Parameter, ends: tuple[str, ...]) -> Varied:
+def _range(parameter: Parameter, ends: tuple[str, ...], option: str) -> Varied:
     shown = "..".join(ends)
-    if parameter.is_factor:
+    if parameter.is_factor or not parameter.is_number:
         raise SpaceError(
-            f"{parameter.name} must be given as levels, got the range {shown!r} in --space; "
-            f"write {parameter.name}={'/'.join(map(_value_text, parameter.levels or ()))}"
+            f"{parameter.name} must be given as levels, got the range {shown!r} in {option}; "
+            f"write {parameter.name}={'/'.join(map(value_text, parameter.levels))}"
         )
     if len(ends) != 2:
-        raise SpaceError(f"a range must be LOW..HIGH, got {shown!r} in --space")
-    low, high = (_number(parameter, end) for end in ends)
-    if not 0 < low < high:
+        raise SpaceError(f"a range must be LOW..HIGH, got {shown!r} in {option}")
+    low, high = (float(_value(parameter, end, option)) for end in ends)
+    if parameter.log and not 0 < low < high:
         raise SpaceError(
             f"range of {parameter.name} must have 0 < low < high (it is searched on a "
-            f"logarithmic scale), got {shown!r} in --space"
+            f"logarithmic scale), got {shown!r} in {option}"
         )
-    return Varied(name=parameter.name, levels=None, low=low, high=high)
+    if not low < high:
+        raise SpaceError(
+            f"range of {parameter.name} must have low < high, got {shown!r} in {option}"
+        )
+    if parameter.kind == "integer":
+        low, high = int(low), int(high)
+    return Varied(parameter=parameter, low=low, high=high)
 
 
-def _value(parameter: Parameter, text: str) -> Value:
-    if parameter.is_number:
-        return _number(parameter, text)
-    if not parameter.holds(text):
-        raise SpaceError(f"{parameter.name} must be {parameter.rule}, got {text!r} in --space")
-    return text
-
-
-def _number(parameter: Parameter, text: str) -> float:
+def _value(parameter: Parameter, text: str, option: str) -> Value:
     try:
-        value = float(text)
-    except ValueError:
-        raise SpaceError(f"{parameter.name} must be a number, got {text!r} in --space") from None
-    if not parameter.holds(value):
-        raise SpaceError(f"{parameter.name} must be {parameter.rule}, got {value:g} in --space")
-    return value
+        return parameter.read(text)
+    except ValueError as error:
+        raise SpaceError(f"{error} in {option}") from None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from contract.methods import METHODS
+from contract.parameters import Value
 from trainables.errors import ConfigError
 
-Model = Literal["urec", "unet"]
 Phase = Literal["search", "confirm"]
-
-MODELS: Final[tuple[str, ...]] = get_args(Model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,8 @@ class TrainingConfig:
     """Where given, `steps` becomes epochs x grid patches / batch size when the study is planned."""
     lr: float = 1e-4
     """Learning rate of Adam at its highest."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay per step, as a share of the learning rate (Loshchilov and Hutter)."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the learning rate after warm-up: flat, or down to 0 along a half cosine."""
     warmup_steps: int = 0
@@ -58,6 +59,8 @@ class TrainingConfig:
     """Validation measure that chooses the weights of a trial and the hyperparameters of an arm."""
     plateau_tolerance: float = 0.01
     """Rise of the selected measure over the last third of a run that still counts as flat."""
+    method_parameters: Mapping[str, Value] = field(default_factory=dict)
+    """Values of the parameters that the method alone has, by name (`Method.parameters`)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward; weights and losses stay float32. A card without bf16
     uses fp32."""
@@ -77,6 +80,7 @@ class TrainingConfig:
             f"at most patch_px ({self.patch_px}), or pixels lie in no patch",
         )
         _require(self, "lr", 0 < self.lr <= 1, "in (0, 1]")
+        _require(self, "weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)")
         _require(self, "w1", 0 <= self.w1 < 1, "in [0, 1)")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
         _require(self, "warmup_steps", 0 <= self.warmup_steps < self.steps, "in [0, steps)")
@@ -108,18 +112,33 @@ class TrialConfig:
     key: str
     """Unique in the study and readable: `confirm-urec-f0.10-s2`."""
     phase: Phase
-    model: Model
+    model: str
+    """Name of the method, `urec`."""
     label_frac: float
     """Annotated / labelled pixels of the training tiles, in (0, 1]."""
     seed: int
     """One draw of everything random: budget, weights, patch order, augmentation."""
     training: TrainingConfig
     variant: str | None = None
-    """Name of the model with what a study varies of it, `urec-annotated`; None for the model's."""
+    """Name of the method with what a study compares of it, `urec-annotated`; None for the
+    method's."""
+    network: str = ""
+    """Key of `trainables.networks.build.NETWORKS` or `package.module:factory`; "" for that of a
+    method of `contract.methods`."""
+    unannotated: str = ""
+    """Key of `trainables.methods.METHODS`: what it does with unannotated pixels; "" likewise."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
         _check_types(self)
+        for name in ("network", "unannotated"):
+            if not getattr(self, name):
+                if self.model not in METHODS:
+                    raise ConfigError(
+                        f"model must be one of {', '.join(METHODS)} where {name} is not given, "
+                        f"got {self.model!r}"
+                    )
+                object.__setattr__(self, name, getattr(METHODS[self.model], name))
         if not 0 < self.label_frac <= 1:
             raise ConfigError(f"label_frac must be in (0, 1], got {self.label_frac!r}")
         if self.seed < 0:
@@ -137,7 +156,7 @@ class TrialConfig:
 
 def training_fields() -> tuple[str, ...]:
     """Names of the fields of `TrainingConfig`, in their order."""
-    return tuple(field.name for field in fields(TrainingConfig))
+    return tuple(one.name for one in fields(TrainingConfig))
 
 
 def _require(config: TrainingConfig, name: str, holds: bool, rule: str) -> None:
@@ -153,6 +172,10 @@ def _check_types(config: TrainingConfig | TrialConfig) -> None:
             choices = get_args(hint)
             if value not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+            continue
+        if get_origin(hint) is Mapping:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{name} must be `key: value` lines, got {value!r}")
             continue
         allowed: tuple[type, ...] = get_args(hint) or (hint,)
         if float in allowed:

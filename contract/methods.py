@@ -1,0 +1,45 @@
+"""What can be compared: each method's network, and what it does with unannotated pixels.
+
+A row here and, for a new network, one file in `trainables/networks/` are a new method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from contract.parameters import Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A network and what it does with pixels that are not annotated."""
+
+    name: str
+    """Unique in a study, and the begin of the names of its arms: letters, digits, `-`, `_`."""
+    label: str
+    """The name that a reader sees."""
+    network: str
+    """A key of `trainables.networks.build.NETWORKS`, or `package.module:factory`."""
+    unannotated: str = "nothing"
+    """A key of `trainables.methods.METHODS`: what it does with unannotated pixels."""
+    is_baseline: bool = False
+    """Whether the others are compared with it."""
+    parameters: tuple[Parameter, ...] = ()
+    """What only this method has, besides the rows of `contract.parameters`."""
+
+    def has(self, parameter: Parameter) -> bool:
+        """Whether the parameter changes anything of this method."""
+        if parameter in self.parameters:
+            return True
+        return parameter.unannotated is None or self.unannotated in parameter.unannotated
+
+
+METHODS: Final = {
+    method.name: method
+    for method in (
+        Method(name="urec", label="U-REC", network="urec", unannotated="reconstruction"),
+        Method(name="unet", label="U-Net", network="unet", is_baseline=True),
+    )
+}
+"""In the order in which `--models` names them where nobody gives it."""
