@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.data.tilesets.scaling import BandScaling
+from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
 from trainables.evaluation.confusion import confusion_matrix
-from trainables.evaluation.strips import Raster, Strips, as_tensor
+from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
+
+Pixels = Tensor | NDArray[Any]
+"""An image (C, H, W) or a mask (H, W) as it lies in memory."""
 
 
 def predict_logits(
     model: nn.Module,
-    image: Raster,
+    image: Pixels,
     *,
     window_px: int,
     step_px: int,
@@ -49,15 +53,16 @@ def predict_logits(
             its range.
         TypeError: If the model has no `segment`.
     """
-    segment = _branch(model, "segment")
-    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    forward = _branch(model, "segment")
+    windows = _windows(image, window_px, step_px, scaling)
     with _evaluating(model):
-        return torch.cat([rows.clone() for _, _, rows in strips.summed(segment)], dim=1)
+        sums = _summed(forward, image, windows, batch_size, device, scaling)
+        return torch.cat([rows.clone() for _, _, rows in sums], dim=1)
 
 
 def predict_reconstruction(
     model: nn.Module,
-    image: Raster,
+    image: Pixels,
     *,
     window_px: int,
     step_px: int,
@@ -84,17 +89,18 @@ def predict_reconstruction(
         ValueError: As in `predict_logits`.
         TypeError: If the model has no `reconstruct`, such as U-Net.
     """
-    reconstruct = _branch(model, "reconstruct")
-    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    forward = _branch(model, "reconstruct")
+    windows = _windows(image, window_px, step_px, scaling)
     with _evaluating(model):
-        total = torch.cat([rows.clone() for _, _, rows in strips.summed(reconstruct)], dim=1)
-    return total / strips.num_windows_per_pixel().to(total.device)
+        sums = _summed(forward, image, windows, batch_size, device, scaling)
+        total = torch.cat([rows.clone() for _, _, rows in sums], dim=1)
+    return total / windows.weight_sums().to(total.device)
 
 
 def evaluate_tile(
     model: nn.Module,
-    image: Raster,
-    references: Mapping[str, Raster],
+    image: Pixels,
+    references: Mapping[str, Pixels],
     num_classes: int,
     *,
     window_px: int,
@@ -141,25 +147,25 @@ def evaluate_tile(
                 f"reference {name!r} must have the size of the image {tuple(image.shape[1:])}, "
                 f"got {tuple(reference.shape)}"
             )
-    strips = Strips(image, window_px, step_px, batch_size, torch.device(device), scaling)
+    windows = _windows(image, window_px, step_px, scaling)
     num_bands = 0 if reconstructed is None else reconstructed.shape[2]
     forward = _both(model, num_bands) if num_bands else _branch(model, "segment")
     matrices = {
         name: torch.zeros(num_classes, num_classes, dtype=torch.int64) for name in references
     }
     with _evaluating(model):
-        for top, bottom, outputs in strips.summed(forward):
+        for top, bottom, outputs in _summed(forward, image, windows, batch_size, device, scaling):
             logits = outputs[num_bands:]
             if not logits.isfinite().all():  # argmax would make class 0 or another of it
                 raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
             prediction = logits.argmax(dim=0)
             for name, reference in references.items():
-                rows = as_tensor(reference[top:bottom]).to(prediction.device)
+                rows = _as_tensor(reference[top:bottom]).to(prediction.device)
                 matrices[name] += confusion_matrix(prediction, rows, num_classes).cpu()
             if predicted is not None:
                 predicted[top:bottom] = prediction.to(torch.uint8).cpu().numpy()
             if reconstructed is not None:
-                counts = strips.num_windows_per_pixel(top, bottom).to(outputs.device)
+                counts = windows.weight_sums(top, bottom).to(outputs.device)
                 unit = (outputs[:num_bands] / counts).permute(1, 2, 0)
                 reconstructed[top:bottom] = as_bytes(unit).cpu().numpy()
     return matrices
@@ -170,7 +176,43 @@ def as_bytes(unit: Tensor) -> Tensor:
     return unit.mul(255).round().nan_to_num(0.0).clamp(0, 255).to(torch.uint8)
 
 
-def _branch(model: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
+def _windows(
+    image: Pixels, window_px: int, step_px: int, scaling: BandScaling | None
+) -> SlidingWindows:
+    """Where the windows of a tile lie; checks that the image is what `predict_logits` asks for."""
+    dtype = "uint8" if scaling is None else scaling.dtype
+    if image.ndim != 3 or str(image.dtype).removeprefix("torch.") != dtype or 0 in image.shape:
+        raise ValueError(f"image must be {dtype} (C, H, W), got {image.dtype} {tuple(image.shape)}")
+    height, width = image.shape[1:]
+    return SlidingWindows(height_px=height, width_px=width, window_px=window_px, step_px=step_px)
+
+
+def _summed(
+    forward: Forward,
+    image: Pixels,
+    windows: SlidingWindows,
+    batch_size: int,
+    device: torch.device | str,
+    scaling: BandScaling | None,
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Outputs of a tile, `overlap_add`; a batch is filled with windows of several rows."""
+    to_unit = (uint8_scaling(len(image)) if scaling is None else scaling).to_unit
+    return overlap_add(
+        lambda images: forward(to_unit(images)),
+        lambda top, bottom: (_as_tensor(image[:, top:bottom]), None),
+        windows,
+        batch_size=batch_size,
+        device=torch.device(device),
+        rows_at_once=max(1, batch_size // len(windows.lefts)),
+    )
+
+
+def _as_tensor(pixels: Pixels) -> Tensor:
+    """The pixels as a tensor; an array is copied, since those of a tile set are read-only."""
+    return pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.array(pixels))
+
+
+def _branch(model: nn.Module, name: str) -> Forward:
     """The method of the model that computes one branch."""
     method = getattr(model, name, None)
     if not callable(method):
@@ -178,11 +220,11 @@ def _branch(model: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
             f"model must have a method `{name}`, got {type(model).__name__}; "
             "pass the model itself (`.module` of a data-parallel wrapper)"
         )
-    branch: Callable[[Tensor], Tensor] = method
+    branch: Forward = method
     return branch
 
 
-def _both(model: nn.Module, num_bands: int) -> Callable[[Tensor], Tensor]:
+def _both(model: nn.Module, num_bands: int) -> Forward:
     """One pass for both branches: bands of the reconstruction first, then the logits."""
     _branch(model, "reconstruct")
 

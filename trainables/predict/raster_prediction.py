@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.errors import ConfigError, DataError
-from trainables.evaluation.mosaic import Forward, Windows, blended_strips
+from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
 from trainables.networks.model_file import TrainedModel
 from trainables.networks.urec import UREC
 from trainables.predict.raster_address import RasterAddress
@@ -90,13 +90,14 @@ class Predictor:
                 "reconstruction branch; take a urec model"
             )
 
-    def windows(self, raster: RasterInput) -> Windows:
+    def windows(self, raster: RasterInput) -> SlidingWindows:
         """Where the windows of a raster lie."""
-        return Windows(
+        return SlidingWindows(
             height_px=raster.height_px,
             width_px=raster.width_px,
             window_px=self._config.window_px,
             step_px=self._config.window_px - self._config.overlap_px,
+            blended=True,
         )
 
     def predict(
@@ -125,7 +126,7 @@ class Predictor:
                 stack.enter_context(cloud_optimised(path, raster.raster, layer.content))
                 for path, layer in zip(paths, layers, strict=True)
             ]
-            for top, bottom, outputs in self._strips(raster, after_windows):
+            for top, bottom, outputs in self._outputs(raster, after_windows):
                 if not outputs.isfinite().all():  # argmax would make a class of it
                     raise DataError(
                         "outputs of the model must be finite, got NaN or infinity in "
@@ -135,21 +136,28 @@ class Predictor:
                     _write(raster, top, bottom, layer, outputs, writer)
         return paths
 
-    def _strips(
+    def _outputs(
         self, raster: RasterInput, after_windows: Callable[[int], None]
     ) -> Iterator[tuple[int, int, Tensor]]:
-        trained, window_px = self._trained, self._config.window_px
+        """Top and bottom row, and the blended outputs of the network there (M, h, W)."""
+        trained, windows = self._trained, self.windows(raster)
         num_outputs = len(trained.classes)
         num_outputs += len(trained.bands) if self._config.reconstruction else 0
-        return blended_strips(
+
+        def read(top: int, bottom: int) -> tuple[Tensor, NDArray[np.bool_]]:
+            image, shown = raster.read(top, bottom)
+            return torch.from_numpy(image), shown
+
+        for top, bottom, sums in overlap_add(
             _forward(self._model, trained, self._config.reconstruction),
-            raster.read,
-            self.windows(raster),
+            read,
+            windows,
             num_outputs=num_outputs,
-            batch_size=max(1, _BATCH_PX[self._device.type] // window_px**2),
+            batch_size=max(1, _BATCH_PX[self._device.type] // windows.window_px**2),
             device=self._device,
             after_windows=after_windows,
-        )
+        ):
+            yield top, bottom, sums.div_(windows.weight_sums(top, bottom).to(self._device))
 
     def _layers(self, raster: RasterInput) -> Iterator[Layer]:
         """In the order of `PredictionConfig.files`."""

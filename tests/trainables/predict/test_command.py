@@ -17,12 +17,13 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 from torch import nn
 
-from trainables import predict, raster_output, raster_prediction
 from trainables.data.decoding.raster import reduce_image
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
 from trainables.networks.build import build_model
 from trainables.networks.model_file import TrainedModel
+from trainables.predict import command as predict
+from trainables.predict import raster_output, raster_prediction
 from trainables.predict.raster_address import RasterAddress
 from trainables.predict.raster_input import open_raster
 from trainables.predict.raster_layers import reconstruction_layer
@@ -604,14 +605,14 @@ def test_outputs_that_are_not_finite_leave_the_older_result(model, tmp_path, mon
     assert _run(model, tmp_path / "out", image) == 0
     result = tmp_path / "out" / "a_classes.tif"
     before = result.read_bytes()
-    real = raster_prediction.blended_strips
+    real = raster_prediction.overlap_add
 
     def spoiled(*args, **kwargs):
         for top, bottom, values in real(*args, **kwargs):
             values[0, 0, 0] = torch.nan
             yield top, bottom, values
 
-    monkeypatch.setattr(raster_prediction, "blended_strips", spoiled)
+    monkeypatch.setattr(raster_prediction, "overlap_add", spoiled)
     assert _run(model, tmp_path / "out", image) == 2
     assert "outputs of the model must be finite" in capsys.readouterr().err
     assert result.read_bytes() == before

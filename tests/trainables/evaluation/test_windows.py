@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.evaluation.mosaic import WEIGHT_FLOOR, Windows, blend_weights, blended_strips
+from trainables.evaluation.windows import (
+    WEIGHT_FLOOR,
+    SlidingWindows,
+    blend_weights,
+    overlap_add,
+)
 
 pytestmark = pytest.mark.numbers
 
@@ -21,7 +26,19 @@ def _by_place(images):
     return images.float() * (1 + rows / 50) + columns.square() / 10
 
 
-def _blend(image, forward, window_px, step_px, *, batch_size=2, shown=None, seen=None):
+def _mean(
+    image,
+    forward,
+    window_px,
+    step_px,
+    *,
+    blended=True,
+    batch_size=2,
+    rows_at_once=1,
+    shown=None,
+    seen=None,
+):
+    """Weighted mean of the outputs of all windows; `seen` gets the size of every batch."""
     height, width = image.shape[1:]
     shown = np.ones((height, width), bool) if shown is None else shown
     calls = []
@@ -30,17 +47,20 @@ def _blend(image, forward, window_px, step_px, *, batch_size=2, shown=None, seen
         calls.append(len(images))
         return forward(images)
 
-    windows = Windows(height_px=height, width_px=width, window_px=window_px, step_px=step_px)
+    windows = SlidingWindows(
+        height_px=height, width_px=width, window_px=window_px, step_px=step_px, blended=blended
+    )
     counts = []
     strips = [
-        (top, bottom, values.clone())
-        for top, bottom, values in blended_strips(
+        (top, bottom, sums / windows.weight_sums(top, bottom))
+        for top, bottom, sums in overlap_add(
             counted,
-            lambda top, bottom: (image[:, top:bottom], shown[top:bottom]),
+            lambda top, bottom: (torch.from_numpy(image[:, top:bottom]), shown[top:bottom]),
             windows,
             num_outputs=len(image),
             batch_size=batch_size,
             device=CPU,
+            rows_at_once=rows_at_once,
             after_windows=counts.append,
         )
     ]
@@ -53,12 +73,14 @@ def _blend(image, forward, window_px, step_px, *, batch_size=2, shown=None, seen
     return torch.cat([values for _, _, values in strips], dim=1).numpy()
 
 
-def _slowly(image, forward, window_px, step_px):
+def _slowly(image, forward, window_px, step_px, blended):
     """Weighted mean over all windows, in float64, one window at a time."""
     _, height, width = image.shape
     high, wide = min(window_px, height), min(window_px, width)
 
     def weight(length):
+        if not blended:
+            return np.ones(length)
         phase = np.pi * (np.arange(length) + 0.5) / length
         return WEIGHT_FLOOR + (1 - WEIGHT_FLOOR) * np.sin(phase) ** 2
 
@@ -78,23 +100,53 @@ def _slowly(image, forward, window_px, step_px):
     [(70, 45, 32, 16), (70, 45, 32, 20), (32, 81, 32, 31), (20, 50, 32, 10), (17, 23, 32, 32),
      (64, 64, 32, 32), (50, 40, 16, 3)],
 )  # fmt: skip
-def test_against_a_slow_reference(height, width, window_px, step_px):
+@pytest.mark.parametrize("blended", [True, False])
+@pytest.mark.parametrize("rows_at_once", [1, 2, 99])
+def test_against_a_slow_reference(height, width, window_px, step_px, blended, rows_at_once):
     image = _image(height, width)
-    blended = _blend(image, _by_place, window_px, step_px)
-    np.testing.assert_allclose(
-        blended, _slowly(image, _by_place, window_px, step_px), rtol=1e-4, atol=1e-3
+    windows = {"window_px": window_px, "step_px": step_px, "blended": blended}
+    mean = _mean(image, _by_place, **windows, rows_at_once=rows_at_once)
+    np.testing.assert_allclose(mean, _slowly(image, _by_place, **windows), rtol=1e-4, atol=1e-3)
+
+
+def test_sums_by_hand():
+    """Windows of 2 x 2 over 3 x 3 pixels: corners lie in one, sides in two, the middle in four."""
+    windows = SlidingWindows(height_px=3, width_px=3, window_px=2, step_px=1)
+    assert (windows.tops, windows.lefts, windows.num_windows) == ([0, 1], [0, 1], 4)
+    counts = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert windows.weight_sums().tolist() == counts
+    assert windows.weight_sums(1, 2).tolist() == counts[1:2]
+    image = torch.arange(9).reshape(1, 3, 3)
+    strips = overlap_add(
+        lambda images: torch.cat([images, 10 * images], dim=1),
+        lambda top, bottom: (image[:, top:bottom], None),
+        windows,
+        batch_size=3,
+        device=CPU,
     )
+    found = [(top, bottom, sums.tolist()) for top, bottom, sums in strips]
+    first, rest = [[0, 2, 2]], [[6, 16, 10], [6, 14, 8]]
+    assert found == [
+        (0, 1, [first, [[10 * value for value in row] for row in first]]),
+        (1, 3, [rest, [[10 * value for value in row] for row in rest]]),
+    ]
+
+
+def test_rows_of_windows_share_a_batch():
+    image, batches = _image(70, 45), []
+    _mean(image, _by_place, 32, 20, batch_size=4, rows_at_once=2, seen=batches)
+    assert batches == [4, 2]  # three rows of two windows
 
 
 def test_a_network_without_surroundings_gives_its_output_back():
     image = _image(71, 53)
-    np.testing.assert_allclose(_blend(image, torch.Tensor.float, 32, 20), image, rtol=1e-4)
+    np.testing.assert_allclose(_mean(image, torch.Tensor.float, 32, 20), image, rtol=1e-4)
 
 
 def test_the_batch_size_changes_nothing():
     image = _image(70, 45)
-    one = _blend(image, _by_place, 32, 20, batch_size=1)
-    assert np.array_equal(one, _blend(image, _by_place, 32, 20, batch_size=99))
+    one = _mean(image, _by_place, 32, 20, batch_size=1)
+    assert np.array_equal(one, _mean(image, _by_place, 32, 20, batch_size=99))
 
 
 def test_weights_by_hand():
@@ -119,7 +171,7 @@ def test_blending_leaves_no_seam():
         middle = images.shape[3] // 2
         return images[:, :, :, middle : middle + 1].float().expand(images.shape)
 
-    row = _blend(image, level, 32, 16)[0, 4]
+    row = _mean(image, level, 32, 16)[0, 4]
     assert np.abs(np.diff(row)).max() < 11
     assert row[:32].max() < 0.2
     assert row[64:].min() > 99.8
@@ -129,14 +181,14 @@ def test_windows_that_show_nothing_are_not_computed():
     image, shown = _image(64, 96), np.zeros((64, 96), bool)
     shown[40:, 70:] = True
     calls = []
-    blended = _blend(image, torch.Tensor.float, 32, 32, shown=shown, seen=calls)
+    blended = _mean(image, torch.Tensor.float, 32, 32, shown=shown, seen=calls)
     assert sum(calls) == 1
     np.testing.assert_allclose(blended[:, shown], image[:, shown], rtol=1e-5)
     assert np.isfinite(blended).all()
 
 
 def test_nothing_to_show_at_all():
-    blended = _blend(_image(40, 40), torch.Tensor.float, 32, 16, shown=np.zeros((40, 40), bool))
+    blended = _mean(_image(40, 40), torch.Tensor.float, 32, 16, shown=np.zeros((40, 40), bool))
     assert (blended == 0).all()
 
 
@@ -145,15 +197,15 @@ def test_nothing_to_show_at_all():
     [
         ({"step_px": 0}, "step_px must be in 1"),
         ({"step_px": 33}, "step_px must be in 1"),
-        ({"width_px": 0}, "raster must have pixels, got 0 x 40 px"),
+        ({"width_px": 0}, "image must have pixels, got 0 x 40 px"),
     ],
 )
 def test_sizes_out_of_range_are_refused(changed, message):
     sizes = {"height_px": 40, "width_px": 40, "window_px": 32, "step_px": 16}
     with pytest.raises(ValueError, match=message):
-        Windows(**sizes | changed)
+        SlidingWindows(**sizes | changed)
 
 
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        _blend(_image(40, 40), torch.Tensor.float, 32, 16, batch_size=0)
+        _mean(_image(40, 40), torch.Tensor.float, 32, 16, batch_size=0)
