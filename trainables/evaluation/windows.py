@@ -43,7 +43,7 @@ class SlidingWindows:
     window_px: int
     step_px: int
     blended: bool = False
-    """Whether a window counts less towards its border, `blend_weights`; else each pixel counts 1."""
+    """Whether a window counts less towards its border (`blend_weights`)."""
 
     def __post_init__(self) -> None:
         if min(self.height_px, self.width_px) < 1:
@@ -189,6 +189,5 @@ def overlap_add(
             total[:, : carried.shape[1]] += carried
         yield top, end, total[:, : end - top]
         carried = total[:, end - top : bottom - top].clone()
-        total.zero_()
-        if windows.blended:
-            total[:, : carried.shape[1]] = carried
+        total[:, : bottom - end] = carried if windows.blended else 0
+        total[:, bottom - end :] = 0
