@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 LEVEL = 0.05
 """Chance at most, over a family of tests, of calling a difference where there is none."""
 
-_Z = 1.959963984540054
-"""Standard normal quantile of 97.5 %."""
-
 _MAX_EXACT = 14
 """Pairs up to which all 2^n signs are tried."""
 _NUM_SIGNS = 20_000
@@ -94,11 +91,11 @@ def share_higher(differences: Sequence[float]) -> tuple[int, int, float, float]:
         Pairs above zero, pairs that are no tie, and Wilson's 95 % interval (1927) of the
         probability; (0, 0, NaN, NaN) where all are ties.
     """
+    from scipy.stats import binomtest
+
     higher = sum(d > 0.0 for d in differences)
     num = sum(d != 0.0 for d in differences)
     if num == 0:
         return 0, 0, math.nan, math.nan
-    share, z_squared = higher / num, _Z**2 / num
-    middle = (share + z_squared / 2.0) / (1.0 + z_squared)
-    half = math.sqrt(share * (1.0 - share) * z_squared + z_squared**2 / 4.0) / (1.0 + z_squared)
-    return higher, num, max(middle - half, 0.0), min(middle + half, 1.0)
+    interval = binomtest(higher, num).proportion_ci(0.95, method="wilson")
+    return higher, num, float(interval.low), float(interval.high)

@@ -90,10 +90,9 @@ def interquartile_mean(values: Values) -> Values:
     Returns:
         (...).
     """
-    cut = values.shape[-1] // 4
-    ordered = np.sort(values, axis=-1)
-    middle: Values = ordered[..., cut : values.shape[-1] - cut].mean(axis=-1)
-    return middle
+    from scipy.stats import trim_mean
+
+    return np.asarray(trim_mean(values, 0.25, axis=-1))
 
 
 def bootstrap_interval(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from mlflow.entities import Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+
+from contract.mlflow_store.pages import all_pages
 
 _TAGS: Final = 100
 """Tags that MLflow takes in one call."""
@@ -32,20 +35,7 @@ def search_runs(
     view: int = ViewType.ACTIVE_ONLY,
 ) -> list[Run]:
     """All runs that fulfil a condition, the active ones unless told otherwise."""
-    found: list[Run] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            filter_string=condition,
-            run_view_type=view,
-            max_results=1000,
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
+    return all_pages(partial(client.search_runs, [experiment_id], condition, view))
 
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:

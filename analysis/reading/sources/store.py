@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from analysis.reading.schema import StudyDataError
 from contract.mlflow_store.logins import TrackingUri
+from contract.mlflow_store.pages import all_pages
 from contract.mlflow_store.sqlite_address import sqlite_file
 from contract.mlflow_store.tracking_store import first_call, limit_client, resolve, store_failures
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-_PAGE_SIZE = 1000
 _answered: set[str] = set()
 """Stores that have answered this process."""
 
@@ -54,7 +55,7 @@ def resolve_tracking_uri(tracking_uri: str | None) -> TrackingUri:
 def known_studies(tracking_uri: str) -> tuple[str, ...]:
     """Names of all studies in a tracking store, sorted."""
     client = open_store(tracking_uri)
-    experiments = {e.experiment_id: e.name for e in _all_experiments(client)}
+    experiments = {e.experiment_id: e.name for e in all_pages(client.search_experiments)}
     if not experiments:
         return ()
     parents = all_runs(client, list(experiments), "tags.phase = 'study'")
@@ -123,26 +124,6 @@ def answering(uri: str) -> Iterator[None]:
         yield
 
 
-def _all_experiments(client: MlflowClient) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = client.search_experiments(max_results=_PAGE_SIZE, page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
-
-
 def all_runs(client: MlflowClient, experiment_ids: list[str], filter_string: str) -> list[Run]:
-    """All runs that a filter lets pass ("" = every run), from as many pages as it takes."""
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            experiment_ids, filter_string, max_results=_PAGE_SIZE, page_token=token
-        )
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
+    """All runs that a filter lets pass ("" = every run)."""
+    return all_pages(partial(client.search_runs, experiment_ids, filter_string))

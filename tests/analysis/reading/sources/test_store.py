@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_all_runs_of_a_study_come_from_as_many_pages_as_it_takes(
     experiment = client.get_experiment_by_name("full")
     assert experiment is not None
     whole = all_runs(client, [experiment.experiment_id], "")
-    monkeypatch.setattr("analysis.reading.sources.store._PAGE_SIZE", 5)
+    monkeypatch.setattr(client, "search_runs", partial(client.search_runs, max_results=5))
     paged = all_runs(client, [experiment.experiment_id], "")
     assert [run.info.run_id for run in paged] == [run.info.run_id for run in whole]
     assert len(paged) == 1 + 4 + 12
