@@ -179,7 +179,7 @@ def as_bytes(unit: Tensor) -> Tensor:
 def _windows(
     image: Pixels, window_px: int, step_px: int, scaling: BandScaling | None
 ) -> SlidingWindows:
-    """Where the windows of a tile lie; checks that the image is what `predict_logits` asks for."""
+    """The windows of a tile, whose image is checked to be what `predict_logits` asks for."""
     dtype = "uint8" if scaling is None else scaling.dtype
     if image.ndim != 3 or str(image.dtype).removeprefix("torch.") != dtype or 0 in image.shape:
         raise ValueError(f"image must be {dtype} (C, H, W), got {image.dtype} {tuple(image.shape)}")

@@ -22,12 +22,12 @@ from trainables.storage.atomic_files import remove_partials, write_atomically
 MAX_TILE_PX: Final = 80_000_000
 """A larger tile has no maps: readers of images refuse such pictures as attacks."""
 MAX_SIDE_PX: Final = 65_500
-"""A JPEG has no longer side."""
+"""No side of a JPEG can be longer."""
 MAX_TOTAL_PX: Final = 2**29
-"""Of all tiles that have maps together: disk and artifact store stay bounded."""
+"""Limit for all maps of a trial together, which keeps disk and artifact store bounded."""
 
 _COMPRESSION: Final = 4
-"""Of zlib: half the time of its default for a twentieth more bytes."""
+"""Level of zlib that takes half the time of its default and a twentieth more bytes."""
 _IMAGE_QUALITY: Final = 92
 _RECONSTRUCTION_QUALITY: Final = 90
 
@@ -72,7 +72,8 @@ class TileMaps:
     def buffers(self, tile: Tile) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
         """Arrays to be filled: classes (H, W) and reconstruction (H, W, 1 or 3), 0-255.
 
-        None for what is not kept: of a tile that is too large, both; of U-Net, the second.
+        What is not kept is None: both if the tile is too large, the second if the model does not
+        reconstruct.
         """
         if tile.name not in self._names:
             return None, None

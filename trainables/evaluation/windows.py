@@ -18,16 +18,16 @@ WEIGHT_FLOOR: Final = 1e-3
 """Weight at the border of a blended window, against 1 in its middle."""
 
 Forward = Callable[[Tensor], Tensor]
-"""From images (N, C, h, w) as read to outputs (N, M, h, w)."""
+"""A network: it takes images (N, C, h, w) as read and gives outputs (N, M, h, w)."""
 
 ReadRows = Callable[[int, int], tuple[Tensor, NDArray[np.bool_] | None]]
-"""From top and bottom row to the image (C, bottom - top, W) and where it shows anything
-(bottom - top, W); None: everywhere."""
+"""A reader: it takes top and bottom row, and gives the image (C, bottom - top, W) and which of its
+pixels show anything (bottom - top, W); None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingWindows:
-    """Where the windows of an image lie: they cover it, and none reaches beyond it.
+    """The windows of an image, which cover it; none reaches beyond it.
 
     Windows at the right and bottom edge are shifted back inside; an image smaller than a
     window is one window of its own size.

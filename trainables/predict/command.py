@@ -175,7 +175,7 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
 
 
 def _trial_folder(client: MlflowClient, run: Run) -> Path | None:
-    """Where the trial of a run wrote, as far as its record says."""
+    """The folder into which the trial of a run wrote; None if its record does not say."""
     tags = run.data.tags
     if TRIAL_FOLDER_TAG in tags:
         return Path(tags[TRIAL_FOLDER_TAG])

@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl, unquote
 
 _REMOTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|/vsi[a-z0-9_]+[/?])")
 _DRIVER: Final = re.compile(r"[A-Z][A-Z0-9_]+:.")
-"""Of parts of a file, such as NETCDF:"a.nc":band."""
+"""GDAL's way to name a part of a file, such as NETCDF:"a.nc":band."""
 _RELATIVE_ARCHIVE: Final = re.compile(r"(zip|tar|gzip)://([^/!][^!]*)!/*(.+)", re.DOTALL)
 _LOGIN: Final = re.compile(r"(?<=://)[^/?#@]*@")
 _HIDDEN: Final = "..."
 _MIN_SECRET: Final = 4
-"""Shorter values of a query are parts of too many words."""
+"""Shorter values of a query are not taken for secrets: too many words contain them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RasterAddress:
 
     @property
     def shown(self) -> str:
-        """As written, for messages, without what follows a URL's question mark and its login."""
+        """The address for messages: as written, but without login and query of a URL."""
         if self.file is not None:
             return self.written
         start = self._query_start
@@ -82,7 +82,7 @@ class RasterAddress:
 
     @property
     def _query_start(self) -> int | None:
-        """Where the question mark of a URL stands; names of files may hold one."""
+        """Index of a URL's question mark, None without one; names of files may hold one."""
         start = self.written.find("?")
         is_url = "://" in self.written[:start] or re.match(r"/vsi[a-z0-9_]+\?", self.written)
         return start if start >= 0 and is_url else None

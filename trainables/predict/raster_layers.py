@@ -23,7 +23,7 @@ class Layer:
     fill: float
     """Value of pixels that the input does not show."""
     values: Callable[[Tensor], Tensor]
-    """From blended outputs (M, h, W) to the bands of the file (B, h, W)."""
+    """It turns blended outputs (M, h, W) into the bands of the file (B, h, W)."""
 
 
 def class_layer(trained: TrainedModel) -> Layer:
@@ -63,7 +63,7 @@ def probability_layer(trained: TrainedModel) -> Layer:
 
 
 def reconstruction_layer(trained: TrainedModel, nodata: float | None) -> Layer:
-    """In units and type of the input.
+    """The reconstruction, in units and type of the input.
 
     Args:
         trained: The model.
@@ -98,6 +98,6 @@ def _holds(dtype: str, nodata: float | None) -> bool:
 
 
 def _tags(trained: TrainedModel) -> dict[str, str]:
-    """Where a result comes from."""
+    """Tags that say which model a result comes from."""
     tags = {"MODEL_NETWORK": trained.network, "MODEL_TRIAL": trained.trial_key}
     return tags | ({"MODEL_STUDY": trained.study} if trained.study else {})

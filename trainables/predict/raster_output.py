@@ -35,9 +35,9 @@ class OutputFile:
     colors: Mapping[int, tuple[int, int, int]] | None = None
     """RGB by value, 0-255 each."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of the file."""
+    """Texts that describe the file, by name."""
     band_tags: Mapping[str, str] = field(default_factory=dict)
-    """Of its first band."""
+    """Texts that describe its first band, by name."""
 
 
 class RowWriter:

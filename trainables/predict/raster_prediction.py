@@ -28,7 +28,7 @@ from trainables.predict.raster_layers import (
 from trainables.predict.raster_output import RowWriter, cloud_optimised
 
 MIN_WINDOW_PX: Final = 32
-"""Below, a window is padding for the most part."""
+"""Smaller windows would be padding for the most part."""
 
 _BATCH_PX: Final = {"cpu": 2**17, "cuda": 2**22}
 """Pixels of a forward pass: 2 and 64 windows of 256; more would cost memory and win no time."""
@@ -91,7 +91,7 @@ class Predictor:
             )
 
     def windows(self, raster: RasterInput) -> SlidingWindows:
-        """Where the windows of a raster lie."""
+        """The windows of a raster."""
         return SlidingWindows(
             height_px=raster.height_px,
             width_px=raster.width_px,
@@ -160,7 +160,7 @@ class Predictor:
             yield top, bottom, sums.div_(windows.weight_sums(top, bottom).to(self._device))
 
     def _layers(self, raster: RasterInput) -> Iterator[Layer]:
-        """In the order of `PredictionConfig.files`."""
+        """What each output file holds, in the order of `PredictionConfig.files`."""
         yield class_layer(self._trained)
         if self._config.probabilities:
             yield probability_layer(self._trained)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _CHUNK_BYTES: Final = 16 * 2**20
-"""Read at once: from a bucket, each is a request."""
+"""Bytes read at once; in a bucket, every read is a request."""
 
 
 def files_below(folder: Path, *names: str) -> list[str]:

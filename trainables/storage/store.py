@@ -19,11 +19,11 @@ from trainables.storage.folder_files import copy_whole, is_partial
 from trainables.storage.store_address import FOLDER, StoreAddress, refusal
 
 _PART_BYTES: Final = 5 * 2**20
-"""At most that much goes to a bucket in one request."""
+"""Most bytes that go to a bucket in one request."""
 _WAITING_BYTES: Final = 64 * 2**20
-"""Of a file on its way, about what lies in memory at most."""
+"""About the most bytes of a file on its way that lie in memory."""
 _TRANSFERS: Final = 8
-"""Files on their way at once: the time of small ones is that of answers."""
+"""Files on their way at once; small ones spend their time waiting for answers."""
 
 
 class Store:

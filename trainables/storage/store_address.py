@@ -28,7 +28,7 @@ _S3_OPTIONS: Final = (
 _GS_OPTIONS: Final = ("endpoint_override", "project_id", "retry_limit_seconds", "scheme")
 _CONNECT_TIMEOUT_S: Final = 5
 _REQUEST_TIMEOUT_S: Final = 8
-"""Without a byte in either direction."""
+"""Seconds without a byte in either direction until a connection counts as lost."""
 _ATTEMPTS: Final = 2
 _GS_RETRY_S: Final = 20
 
@@ -150,7 +150,7 @@ def _open_bucket(address: StoreAddress, at_close: bool) -> fs.FileSystem:
         request_timeout=_REQUEST_TIMEOUT_S,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
         allow_delayed_open=at_close,
-        # Without it, the error of one part is forgotten by the time the file is closed.
+        # Otherwise the error of one part is forgotten by the time the file is closed.
         background_writes=True,
     )
 

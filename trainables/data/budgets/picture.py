@@ -22,7 +22,7 @@ _GAP_PX: Final = 6
 _GREY: Final = 0.55
 """Share of light grey in what is not annotated."""
 _COMPRESSION: Final = 3
-"""Of zlib: a twelfth of the time of its most thorough for a twentieth more bytes."""
+"""Level of zlib that takes a twelfth of the time of its slowest and a twentieth more bytes."""
 
 
 def budget_picture(

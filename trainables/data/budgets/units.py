@@ -158,7 +158,7 @@ def take_discs(
     """
     labelled_px = int(class_px.sum())
     missed = max(1 - asked_px / labelled_px, 0.0)
-    # Of points scattered at this share, the discs miss that share of the pixels.
+    # Discs around points that are scattered at this share miss the wanted share of the pixels.
     share = 1 - missed ** (1 / int(disc_stencil(unit.size_px).sum()))
     while True:
         points = _points(tiles, unit, class_px, seed, share)
@@ -182,7 +182,7 @@ def _points(
 ) -> Discs:
     """The front of the seed's order of points, with at least about this share of all."""
     totals = class_px if unit.stratified else np.full_like(class_px, class_px.sum())
-    # A surplus, so that chance seldom leaves one class behind the others.
+    # A surplus is drawn, so that chance seldom leaves one class behind the others.
     surplus = (4 * np.sqrt(share * totals) + 16) / np.maximum(totals, 1)
     highest = np.zeros(256, dtype=np.uint64)
     highest[: len(totals)] = [min(int(s * 2**64), 2**64 - 1) for s in share + surplus]

@@ -1,1 +1,1 @@
-"""From image files to arrays."""
+"""Image files become arrays."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trainables.data.layouts.spec import IGNORE_INDEX
 
 EROSION_RADIUS_PX: Final = 3
-"""Of the disc, in pixels of the file; both sides of a border together make a ring of 6 px."""
+"""Radius of the disc in pixels of the file; both sides of a border together make a ring of 6 px."""
 
 
 def erode_borders(mask: NDArray[np.uint8], radius_px: int = EROSION_RADIUS_PX) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Where images lie on the ground, and which of them show the same place."""
+"""Finds where images lie on the ground, and which of them show the same place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Corners = NDArray[np.float64]
 _TOLERANCE_PX: Final = 1.0
 """Images that share an edge of this width lie beside each other."""
 _STEPS: Final = 16
-"""Of an edge that another system may bend: of 100 km it then errs by a metre at most."""
+"""Steps of an edge, which another system may bend: an edge of 100 km errs by a metre at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class Footprint:
     """The place of a georeferenced image."""
 
     crs: CRS | None
-    """None where only a transform is known, as from a world file."""
+    """Reference system; None where only a transform is known, as from a world file."""
     transform: Affine
-    """From column, row to x, y in the CRS."""
+    """The transform from column, row to x, y in the CRS."""
     height_px: int
     width_px: int
     error_px: float = 0.0
@@ -63,7 +63,7 @@ class Overlap:
 
     first: int
     second: int
-    """Their positions in what `find_overlaps` was given."""
+    """Positions of the two images in what `find_overlaps` was given."""
     pixels: float
     """Area they share, in pixels of the first."""
     share: float
@@ -89,7 +89,7 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
 
 
 def _begins_at_zero(place: Footprint) -> bool:
-    """Whether a corner lies at 0, 0 to a pixel: so programs write images they know no place of."""
+    """Whether a corner lies at 0, 0 to a pixel: programs write images of unknown place so."""
     zero = place.in_pixels(np.zeros((1, 2)))
     return bool((np.abs(zero - place.in_pixels(place.outline())).max(axis=1) <= 1).any())
 

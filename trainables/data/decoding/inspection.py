@@ -18,10 +18,10 @@ from trainables.data.layouts.spec import DatasetSpec, TileFiles
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51
-"""Along rows or columns, between an image and its mask: some tools give the corner of a pixel,
-others its middle."""
+"""Largest offset of a mask from its image, along rows or columns: some tools give the corner of a
+pixel, others its middle."""
 _MAX_CRS_LENGTH: Final = 60
-"""Of the text of a reference system in messages, in characters."""
+"""Most characters that a message shows of the text of a reference system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class TileHeader:
 
     files: TileFiles
     height_px: int
-    """As it is shown, before any reduction."""
+    """Height of the image as it is shown, before any reduction; likewise `width_px`."""
     width_px: int
     dtype: str
     """Type in which the image is kept, one of `trainables.data.tilesets.tileset.DTYPES`."""
@@ -43,7 +43,7 @@ class Inspection:
     """What the headers of a data set say."""
 
     headers: Mapping[str, Mapping[str, TileHeader]]
-    """By split and tile name, in their order; only tiles whose own headers are sound."""
+    """Headers by split and tile name, in their order, of the tiles whose headers are sound."""
     problems: tuple[str, ...]
     """One line each, with the names of the files."""
     notes: tuple[str, ...] = ()
@@ -225,7 +225,7 @@ def _turned_notes(tiles: Sequence[_Tile]) -> Iterator[str]:
 
 
 def _common_dtype(tiles: Sequence[_Tile]) -> tuple[str | None, list[str]]:
-    """The type in which most images are kept, of the first ones among equals, and a problem.
+    """The type in which most images are kept (the first of equally frequent ones), and a problem.
 
     Returns:
         The type, None without any usable image; and what is wrong where others are kept otherwise.

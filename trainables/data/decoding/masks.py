@@ -154,7 +154,7 @@ class MaskReader:
         return values * 255 // highest
 
     def _hidden(self, bands: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
-        """Where the file says that it shows nothing, whatever the value there (H, W)."""
+        """Which pixels the file says show nothing, whatever their value (H, W)."""
         hidden = np.zeros(bands.shape[1:], dtype=np.bool_)
         of_file = [1] if self._raster.has_mask else self._raster.masked_bands
         for band in {*of_file} & {*self._bands}:
@@ -166,7 +166,7 @@ class MaskReader:
         return hidden if hidden.any() else None
 
     def _nodata(self, bands: NDArray[Any], first: int, last: int) -> NDArray[np.bool_] | None:
-        """Where all bands hold the file's nodata value (H, W); None where none does."""
+        """Which pixels hold the file's nodata value in all bands (H, W); None if no pixel does."""
         if self._raster.has_hidden_color:
             nodata = ~self._raster.shown(1, first, last)
         else:
@@ -185,7 +185,7 @@ class _UnknownCodes:
     is_grey: bool
     """Whether the mask has one band of values without a palette."""
     _found: dict[float, tuple[int, int, int]] = field(default_factory=dict)
-    """By code: number of pixels, row and column of the first."""
+    """Number of pixels, and row and column of the first one, by code."""
     _is_full: bool = False
     """Whether there are too many codes to know them all: the file is no mask at all."""
 

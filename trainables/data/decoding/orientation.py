@@ -16,9 +16,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 _ORIENTATION_TAG: Final = 274
-"""Of EXIF and of TIFF alike."""
+"""Number of the orientation tag in EXIF and in TIFF."""
 _GDAL_TAG: Final = "EXIF_Orientation"
-"""GDAL's name for it; of JPEG files alone GDAL reads it from where it belongs."""
+"""GDAL's name for it; GDAL reads it from where it belongs in JPEG files alone."""
 
 _DAMAGED: Final = (SyntaxError, struct.error, TypeError, ValueError, OSError)
 """What Pillow raises for tags that are none; viewers then show the pixels as stored."""
@@ -52,7 +52,7 @@ class Orientation:
         return self != UPRIGHT
 
     def stored_rows(self, first: int, last: int, height_px: int, width_px: int) -> Window:
-        """Where rows as shown are stored.
+        """The stored rows and columns that hold rows as shown.
 
         Args:
             first: The first row as shown.

@@ -56,7 +56,7 @@ class Raster:
     def __init__(self, source: DatasetReader) -> None:
         """Look at the header; no pixel is read."""
         self.source = source
-        """As it is stored: for its place, its bands and their tags."""
+        """The raster as it is stored, which tells its place, its bands and their tags."""
         self.orientation = orientation_of(source)
         stored_px = (source.height, source.width)
         self.height_px, self.width_px = (
@@ -320,7 +320,7 @@ class ImageReader:
         return hidden if hidden.any() else None
 
     def _empty(self, band: int, plane: NDArray[Any], first: int, last: int) -> NDArray[np.bool_]:
-        """Where one band of rows holds no data (last - first, W)."""
+        """Which pixels of one band of rows hold no data (last - first, W)."""
         empty = np.zeros(plane.shape, dtype=np.bool_)
         for value in self._nodata[band - 1]:
             empty |= is_nodata(plane, value)

@@ -27,9 +27,9 @@ class DecodedDataset:
     """All tiles of a data set."""
 
     tiles: Mapping[str, TileSet]
-    """By split; the test tiles alone have an eroded reference."""
+    """Tiles by split; the test tiles alone have an eroded reference."""
     eroded_from: str
-    """Where the eroded reference comes from: `files`, or `full reference`."""
+    """Source of the eroded reference: `files`, or `full reference`."""
     notes: tuple[str, ...] = ()
     """What a person should know although nothing is wrong, a line each."""
 

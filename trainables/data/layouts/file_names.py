@@ -46,7 +46,7 @@ def check_names(paths: Iterable[Path | str], what: str) -> None:
 
 
 def _written(character: str) -> str:
-    """A character of a name, or its code; of bytes that are no UTF-8, the byte."""
+    """A character of a name, or its code; a byte that is no UTF-8 stands for itself."""
     if 0xDC80 <= ord(character) <= 0xDCFF:
         return f"\\x{ord(character) - 0xDC00:02x}"
     if unicodedata.category(character) in _REFUSED:

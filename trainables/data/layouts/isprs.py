@@ -179,7 +179,7 @@ def _is_named(file: Path, *patterns: str) -> bool:
 def _images(
     benchmark: _Benchmark, folder: Path, files: list[Path]
 ) -> tuple[tuple[str, ...], dict[str, Path]]:
-    """Band names, and the image of each tile; of Potsdam's composites the most complete one."""
+    """Band names, and the image of each tile: Potsdam's most complete composite."""
     if benchmark is _VAIHINGEN:
         images = [f for f in files if f.parent.name == _IMAGES and _is_named(f, benchmark.image)]
         bands, rule = _COMPOSITES["IRRG"], "top/top_mosaic_09cm_area{N}.tif"

@@ -40,7 +40,7 @@ class TileFiles:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them."""
+        """All files of the tile."""
         beside = () if self.eroded_mask is None else (self.eroded_mask,)
         return (self.image, self.mask, *beside)
 

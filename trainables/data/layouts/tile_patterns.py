@@ -172,7 +172,7 @@ def _no_images(fields: YamlFields, pattern: str) -> Exception:
 
 
 def _check_any(fields: YamlFields, key: str, files: Sequence[Path]) -> None:
-    """A pattern of which no file is there is a wrong pattern, not files that are missing."""
+    """Refuse a pattern without any file: the pattern is wrong then, and no file is missing."""
     if files and not any(file.is_file() for file in files):
         raise fields.error(
             f"{key} must exist for every tile, got none for {fields.values[key]!r}",

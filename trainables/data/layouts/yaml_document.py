@@ -51,7 +51,7 @@ def is_nothing(value: object) -> bool:
 
 
 class YamlError(ValueError):
-    """What is no YAML, in one line."""
+    """Say in one line what is no YAML."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason)

@@ -61,7 +61,7 @@ class YamlFields:
         return number
 
     def numbers(self, key: str, num_bands: int) -> tuple[float | None, ...]:
-        """A number of each band; one alone is that of all, and null in a list of none.
+        """A number for each band: one alone counts for all bands, null in a list stands for none.
 
         Args:
             key: The field; without it the result is empty.

@@ -1,4 +1,4 @@
-"""Where the patches of a step lie: pure functions of the seed and the step, on the host.
+"""Places the patches of a step: pure functions of the seed and the step, on the host.
 
 A position is (tile index, top row, left column), int64. There is no state to save: an interrupted
 run, or another number of workers, gets the positions of an undisturbed one.

@@ -119,7 +119,7 @@ class PatchSampler:
         return torch.randint(8, (num,), generator=torch_generator(self._seed, purpose, step))
 
     def _pixel_index(self, positions: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of every patch pixel: packed index, index of its bit, and whether it lies on its tile.
+        """Packed index of every patch pixel, index of its bit, and whether it lies on its tile.
 
         All are (N + M, H, W). Beyond the tile the edge is repeated: what does not lie on it
         counts in neither loss.

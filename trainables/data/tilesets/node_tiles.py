@@ -28,7 +28,7 @@ _held: dict[Path, int] = {}
 """Copies that this process maps, and the locks by which it keeps them until it ends."""
 
 _Stamp = tuple[int, int, int, int]
-"""Device, inode, size in bytes and time of change (ns): of no other file."""
+"""Device, inode, size in bytes and time of change (ns), which no other file shares."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,17 +36,17 @@ class NodeTiles:
     """Tiles in a store, to be handed to processes on any node in place of a mapped `TileSet`."""
 
     store: Store
-    """Where the files lie."""
+    """The store that holds the files."""
     names: tuple[str, ...]
-    """Of the tiles (T)."""
+    """Names of the tiles (T)."""
     shapes: NDArray[np.int64]
     """Height and width in pixels (T, 2)."""
     checksum: str
     """`TileSet.checksum`."""
     folder: Path
-    """Where the files lie on the machine that sent them to the store."""
+    """Folder of the files on the machine that sent them to the store."""
     stamps: Mapping[str, _Stamp]
-    """Of each file in that folder."""
+    """Identity of each file in that folder, by its name."""
 
     def open(self) -> TileSet:
         """Map the tiles, after a download where this node has none yet.
@@ -153,7 +153,7 @@ def remove_tiles(store: Store) -> None:
 
 
 def _own_folder() -> Path:
-    """Where this person's copies lie on this machine.
+    """The folder on this machine that holds this person's copies.
 
     Raises:
         PermissionError: If somebody else has made such a folder.
@@ -175,7 +175,7 @@ def _hold(copy: Path) -> None:
 
 @contextmanager
 def _alone(copy: Path) -> Iterator[None]:
-    """One process of this node at a time."""
+    """Let one process of this node at a time into the block."""
     descriptor = _open_lock(copy, ".download")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""From pixel values as stored to the [0, 1] that the network sees, and back."""
+"""Maps pixel values as stored to the [0, 1] that the network sees, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainables.data.tilesets.tileset import DTYPES, TileSet
 from trainables.errors import DataError
 
 PERCENTILES: Final = (0.1, 99.9)
-"""Of the shown training pixels: the values that become 0 and 1 where the type is not uint8."""
+"""Percentiles of the shown training pixels that become 0 and 1 if the type is not uint8."""
 
 _MAX_SAMPLED_PX: Final = 2**22
 

@@ -63,7 +63,7 @@ class TileSet:
     checksum: str
     """SHA-256 over names, shapes and pixels."""
     folder: Path | None = None
-    """Where the mapped files lie; None for arrays in memory."""
+    """Folder of the mapped files; None for arrays in memory."""
 
     def __len__(self) -> int:
         return len(self.names)
