@@ -34,7 +34,7 @@ def evaluate_tiles(
         tiles: The split.
         training: For the inference window, its step and the batch size.
         num_classes: K.
-        scaling: From the values of the tiles to those the network sees.
+        scaling: Maps the values of the tiles to those the network sees.
         device: Where the network is.
         maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
         group: The workers, each of which evaluates some of the tiles; all get all matrices.

@@ -42,7 +42,7 @@ def predict_logits(
         step_px: Distance of windows along rows and columns, at most window_px.
         batch_size: Windows per forward pass; changes the speed, not the result.
         device: Where the model is and where the logits are added up.
-        scaling: From the values of the image to [0, 1]; None for uint8 divided by 255.
+        scaling: Maps the values of the image to [0, 1]; None for uint8 divided by 255.
 
     Returns:
         Summed logits (K, H, W), float32, on `device`; an inference tensor, not to be changed in

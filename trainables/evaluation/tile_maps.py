@@ -109,7 +109,7 @@ def write_test_tiles(
         folder: Where the files go.
         tiles: The test tiles.
         colors: RGB of every class, 0-255 (K).
-        scaling: From the values of the tiles to [0, 1].
+        scaling: Maps the values of the tiles to [0, 1].
 
     Raises:
         OSError: If the folder cannot be written or the disk is full.

@@ -51,7 +51,7 @@ class RowWriter:
         """Write whole rows.
 
         Args:
-            band: From 1.
+            band: Number of the band, from 1.
             first: The first row of the file.
             rows: (number of rows, W).
 

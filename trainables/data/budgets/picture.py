@@ -37,7 +37,7 @@ def budget_picture(
         tiles: The training tiles.
         annotated: The pixels of the budget.
         colors: RGB of every class, 0-255 (K).
-        scaling: From the values of the tiles to [0, 1].
+        scaling: Maps the values of the tiles to [0, 1].
 
     Returns:
         At most about 1,400 pixels wide. What is not annotated is the image, paled and grey. A

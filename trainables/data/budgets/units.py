@@ -150,7 +150,7 @@ def take_discs(
 
     Args:
         tiles: The training tiles.
-        unit: Of kind `point`.
+        unit: The unit, whose kind is `point`.
         class_px: Labelled pixels of each class (K,).
         seed: Fixes the order.
         asked_px: Labelled pixels that the discs may cover together.

@@ -255,7 +255,7 @@ def _shared_pixels(first: Footprint, outline: Corners, second: Footprint) -> flo
 
     Args:
         first: The image.
-        outline: Of the second image, in pixels of the first (4 num_steps, 2).
+        outline: Outline of the second image, in pixels of the first (4 num_steps, 2).
         second: The second image.
     """
     w, h = first.width_px, first.height_px

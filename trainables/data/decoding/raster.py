@@ -157,7 +157,7 @@ def stored_type(dtypes: Sequence[str]) -> str | None:
     """The type in which images of these types of bands are kept.
 
     Args:
-        dtypes: Of the bands, as GDAL names them.
+        dtypes: Types of the bands, as GDAL names them.
 
     Returns:
         `uint8` or `uint16` where all bands are of it, `float32` for every other real type and for

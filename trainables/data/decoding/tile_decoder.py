@@ -63,7 +63,7 @@ class TileDecoder:
 
         Args:
             spec: The data set.
-            header: Of the tile.
+            header: Header of the tile.
             target: Writable arrays of the reduced size.
             downsample: Block size d in pixels.
             derive: Whether the eroded reference is made from the mask.

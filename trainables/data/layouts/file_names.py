@@ -29,7 +29,7 @@ def check_names(paths: Iterable[Path | str], what: str) -> None:
     """Refuse names that GDAL, JSON or a line of text cannot hold.
 
     Args:
-        paths: Of files or folders; the folders above count too.
+        paths: Paths of files or folders; the folders above count too.
         what: What they are, at the beginning of the message.
 
     Raises:

@@ -51,7 +51,7 @@ def is_nothing(value: object) -> bool:
 
 
 class YamlError(ValueError):
-    """Say in one line what is no YAML."""
+    """What keeps a text from being YAML, in one line, and what to do about it."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason)

@@ -24,7 +24,7 @@ from trainables.settings.seeds import torch_generator
 class Batch:
     """Patches of one optimiser step: N with annotated pixels, then M for the L1 term alone.
 
-    Of several workers, each gets its share of both.
+    Each of several workers gets its share of both.
     """
 
     images: Tensor
@@ -60,7 +60,7 @@ class PatchSampler:
             tiles: The training tiles.
             annotated: Their annotated pixels.
             positions: Where patches lie.
-            scaling: From the values of the tiles to those the network sees.
+            scaling: Maps the values of the tiles to those the network sees.
             patch_px: Side of a patch.
             num_annotated: Patches with annotated pixels in a batch of all workers.
             num_anywhere: Patches for the L1 term alone in a batch of all workers.

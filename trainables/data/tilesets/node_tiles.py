@@ -104,7 +104,7 @@ def upload_tiles(tiles: TileSet, store: Store) -> NodeTiles:
     """Put mapped tiles into a store, below `tiles/<checksum>`, unless they are there.
 
     Args:
-        tiles: In mapped files; those in memory travel by themselves.
+        tiles: Tiles in mapped files; those in memory travel by themselves.
         store: The study's place in the store.
 
     Returns:

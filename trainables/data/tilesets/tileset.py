@@ -133,10 +133,10 @@ def allocate_tiles(
     """A set to be filled through the views of its tiles, and then sealed.
 
     Args:
-        names: Of the tiles (T).
+        names: Names of the tiles (T).
         shapes: Height and width of each tile.
         num_bands: C.
-        dtype: Of the images.
+        dtype: Type of the images.
         has_eroded: Whether there is an eroded reference.
         has_hidden: Whether pixels may be hidden.
         folder: Where to put the arrays as mapped files; None for memory.
@@ -177,7 +177,7 @@ def check_room(folder: Path, needed_mib: float) -> None:
     """Refuse tiles that are larger than the disk on which their mapped files would lie.
 
     Args:
-        folder: Where to; it need not exist.
+        folder: Folder for the files; it need not exist.
         needed_mib: Size of the decoded tiles of all splits, MiB.
 
     Raises:
@@ -238,10 +238,10 @@ def open_mapped(
     """Map the files that a set was written to, read-only.
 
     Args:
-        folder: Where they lie.
-        names: Of the tiles (T).
+        folder: Folder of the files.
+        names: Names of the tiles (T).
         shapes: Height and width in pixels (T, 2).
-        checksum: Of the set; not compared.
+        checksum: Checksum of the set; it is not compared.
     """
     arrays = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")
