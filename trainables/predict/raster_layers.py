@@ -68,7 +68,8 @@ def reconstruction_layer(trained: TrainedModel, nodata: float | None) -> Layer:
     Args:
         trained: The model.
         nodata: Nodata value of the input. Hidden pixels get it if the type can hold it; otherwise
-            they get 0 in an output of whole numbers, without nodata value, and NaN in one of float32.
+            they get 0 in an output of whole numbers, without nodata value, and NaN in one of
+            float32.
     """
     dtype = trained.scaling.dtype
     if not _holds(dtype, nodata):
