@@ -131,8 +131,8 @@ def overlap_add(
     """Sum of a network's outputs over all windows; rows are out as soon as they are complete.
 
     Memory is bounded by a strip as high as `rows_at_once` rows of windows and as wide as the
-    image: its pixels and M float32 values for each, for those that the next strip overlaps
-    twice. Windows that show nothing at all are left out; sums there are not defined (0 or what
+    image: its pixels and M float32 values for each, once more for those that the next strip
+    overlaps. Windows that show nothing at all are left out; sums there are not defined (0 or what
     neighbouring windows say).
 
     Args:
@@ -184,7 +184,7 @@ def overlap_add(
                 total[:, row : row + high, left : left + wide] += weighted
             after_windows(len(batch))
         assert total is not None, "num_outputs must be given where nothing may be shown"
-        # Each road keeps its order of additions: another would round otherwise, and change results.
+        # Blended and plain sums keep their own order of additions: another would round otherwise.
         if carried is not None and not windows.blended:
             total[:, : carried.shape[1]] += carried
         yield top, end, total[:, : end - top]
