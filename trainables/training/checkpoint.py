@@ -8,12 +8,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from trainables.networks.network import Network
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.storage.atomic_files import remove_partials, write_atomically
 
@@ -39,7 +40,7 @@ _PLAIN_STATE: Final = (
 class LoopState:
     """Everything that a continued run needs."""
 
-    model: nn.Module
+    model: Network
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel | None
     step: int = 0
@@ -55,9 +56,9 @@ class LoopState:
     """Saved states of this run that could not be used, in words."""
 
     @property
-    def evaluated(self) -> nn.Module:
+    def evaluated(self) -> Network:
         """The network that is validated and kept: the weight average where there is one."""
-        return self.model if self.averaged is None else self.averaged.module
+        return self.model if self.averaged is None else cast(Network, self.averaged.module)
 
     def save(self, path: Path) -> None:
         """Write the complete state, whole or not at all; the state before it stays beside it."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from contract.measures import summarise
@@ -25,7 +24,9 @@ from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
 from trainables.evaluation.evaluate import evaluate_tiles
-from trainables.networks.build import build_model
+from trainables.methods import METHODS
+from trainables.networks.build import build_network
+from trainables.networks.network import Network
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -57,7 +58,7 @@ class TrainingData:
 class TrainResult:
     """A trained network and how it came to be."""
 
-    model: nn.Module
+    model: Network
     """With the weights of the best validation, in evaluation mode."""
     best_score: float
     best_step: int
@@ -175,11 +176,12 @@ def _new_state(
     config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> LoopState:
     training = config.training
-    model = build_model(
-        config.model,
+    model = build_network(
+        config.network,
         num_channels=data.train.images.shape[0],
         num_classes=len(data.class_names),
         width=training.width,
+        parameters=training.method_parameters,
         generator=torch_generator(config.seed, "weights"),
     )
     model = group.synchronise_norms(model, device)
@@ -188,7 +190,13 @@ def _new_state(
     if training.ema_decay > 0:
         average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr, fused=True)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=training.lr,
+        weight_decay=training.weight_decay,
+        decoupled_weight_decay=True,
+        fused=True,
+    )
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)
 
 
@@ -203,7 +211,6 @@ def _build_sampler(
         positions = GridPositions(data.train, data.annotated, **where)
     else:
         positions = RandomPositions(data.train, data.annotated, **where)
-    uses_all = config.model == "urec" and training.reconstruct_on == "all"
     return PatchSampler(
         data.train,
         data.annotated,
@@ -211,7 +218,7 @@ def _build_sampler(
         scaling=data.scaling,
         patch_px=training.patch_px,
         num_annotated=training.batch_size,
-        num_anywhere=training.batch_size if uses_all else 0,
+        num_anywhere=METHODS[config.unannotated].num_anywhere(training),
         augment=training.augment,
         seed=config.seed,
         device=device,

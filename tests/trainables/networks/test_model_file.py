@@ -8,7 +8,7 @@ import torch
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
 from trainables.errors import DataError
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrainingConfig, TrialConfig
 
@@ -26,7 +26,7 @@ TRIAL = TrialConfig(
 
 @pytest.fixture
 def network():
-    return build_model("urec", 3, 2, width=2, generator=torch.Generator().manual_seed(5))
+    return build_network("urec", 3, 2, width=2, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.fixture
@@ -74,7 +74,10 @@ def test_a_study_may_be_unknown(network, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"network": "vit"}, r"network must be one of unet, urec, got 'vit'"),
+        (
+            {"network": "vit"},
+            r"network must be one of unet, urec or package.module:factory, got 'vit'",
+        ),
         ({"width": 0}, "width must be a positive integer, got 0"),
         ({"downsample": 0}, "downsample must be a positive integer"),
         ({"step_px": 97}, r"step_px must be in 1 ... window_px \(96\), got 97"),
@@ -132,7 +135,7 @@ def test_a_file_from_elsewhere_runs_no_code(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=1), "must be of version 2 or 3, got 1"),
+        (lambda content: content.update(version=1), "must be of version 2 or 3 or 4, got 1"),
         (
             lambda content: content["scaling"].update(dtype="int16"),
             r"dtype must be one of uint8, uint16, float32, got 'int16' in .*m\.pt",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.errors import ConfigError
-from trainables.settings.config import MODELS, TrainingConfig, TrialConfig, training_fields
+from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 
 TRIAL = {
     "key": "confirm-urec-f0.10-s2",
@@ -25,10 +25,6 @@ def test_defaults_are_the_settings_of_the_paper():
     assert (training.lr, training.w1, training.width) == (1e-4, 0.1, 32)
     assert (training.epochs, training.infer_step_px) == (100, 128)
     assert (training.augment, training.schedule, training.ema_decay) == (False, "constant", 0.0)
-
-
-def test_models_are_those_of_the_study():
-    assert MODELS == ("urec", "unet")
 
 
 def test_training_fields_are_all_fields_in_their_order():

@@ -9,7 +9,7 @@ from contract.names import CONFUSION
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -33,7 +33,7 @@ def score(random_tiles, tmp_path, monkeypatch):
         train=tiles, annotated=pixels, val=tiles, scaling=uint8_scaling(3),
         class_names=("a", "b", "c"), exclude_from_mean=(),
     )  # fmt: skip
-    model = build_model(
+    model = build_network(
         "unet", num_channels=3, num_classes=3, width=1, generator=torch_generator(0, "weights")
     ).eval()
 

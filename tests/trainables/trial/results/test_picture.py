@@ -9,7 +9,7 @@ from torch import nn
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig
 from trainables.trial.results.picture import trial_picture
 
@@ -68,7 +68,7 @@ def test_image_reference_and_prediction_side_by_side():
 
 def test_urec_adds_its_reconstruction():
     tile = _tile()
-    model = build_model("urec", 3, 3, width=1).eval()
+    model = build_network("urec", 3, 3, width=1).eval()
     with torch.no_grad():
         # A red that leaves the range below, a green and a blue within it.
         model.reconstruction.head.weight.fill_(0.01)
@@ -85,7 +85,7 @@ def test_urec_adds_its_reconstruction():
 
 
 def test_unet_has_three_panels():
-    assert len(_panels(build_model("unet", 3, 3, width=1), _tile(), 3)) == 3
+    assert len(_panels(build_network("unet", 3, 3, width=1), _tile(), 3)) == 3
 
 
 @pytest.mark.parametrize(("num_bands", "shown"), [(1, (0, 0, 0)), (2, (0, 0, 0)), (4, (0, 1, 2))])
