@@ -113,7 +113,7 @@ def check_network(
             num_classes,
             width=training.width,
             parameters=training.method_parameters,
-            generator=torch.Generator().manual_seed(1),
+            generator=_generator(),
         )
         for _ in range(2)
     )
@@ -128,7 +128,10 @@ def check_network(
     num_anywhere = objective.num_anywhere(replace(training, batch_size=_NUM_ANNOTATED))
     batch = _batch(num_channels, num_classes, training.patch_px, num_anywhere)
     trained = trained_part(network, objective.needs_reconstruction)
-    with errors_in_one_line(f"{name} must take patches {tuple(batch.images.shape)} in training"):
+    with (
+        torch.random.fork_rng(devices=[]),
+        errors_in_one_line(f"{name} must take patches {tuple(batch.images.shape)} in training"),
+    ):
         output: Output = trained(batch.images, num_segment=len(batch.masks))
         _check_output(name, output, batch.images, len(batch.masks), num_classes)
         terms = objective.terms(output.logits, output.reconstruction, batch, training, ALONE)
@@ -139,7 +142,7 @@ def check_network(
             f"{', '.join(dead)}; take layers that forward does not use out of the network, or set "
             "their requires_grad to False"
         )
-    window = torch.rand(1, num_channels, training.infer_window_px, training.infer_window_px)
+    window = torch.rand(1, num_channels, *[training.infer_window_px] * 2, generator=_generator())
     with torch.no_grad(), errors_in_one_line(f"{name} must take a window {tuple(window.shape)}"):
         _check_output(name, network.eval()(window), window, 1, num_classes)
 
@@ -166,11 +169,15 @@ def _check_weights(name: str, state: Mapping[str, Tensor], again: Mapping[str, T
 
 def _batch(num_channels: int, num_classes: int, side: int, num_anywhere: int) -> Batch:
     """Two annotated patches and some from anywhere, all of noise."""
-    generator = torch.Generator().manual_seed(0)
+    generator = _generator()
     num = _NUM_ANNOTATED + num_anywhere
     images = torch.rand(num, num_channels, side, side, generator=generator)
     masks = torch.randint(num_classes, (_NUM_ANNOTATED, side, side), generator=generator)
     return Batch(images=images, masks=masks, shown=torch.ones_like(images[:, 0], dtype=torch.bool))
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def _check_output(

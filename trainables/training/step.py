@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from trainables.methods import METHODS
 from trainables.networks.network import Output, trained_part
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ProcessGroup
+from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
 from trainables.training.schedule import learning_rate
 
@@ -49,7 +51,10 @@ class Step:
         images = batch.images.contiguous(memory_format=torch.channels_last)
         batch = replace(batch, images=images)
         state.model.train()
-        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+        with (
+            self._drawn_from_seed(images.device),
+            torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
+        ):
             output: Output = self._network(images, num_segment=len(batch.masks))
         terms = self._objective.terms(
             output.logits, output.reconstruction, batch, training, self._group
@@ -60,6 +65,19 @@ class Step:
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
         return terms
+
+    @contextmanager
+    def _drawn_from_seed(self, device: torch.device) -> Iterator[None]:
+        """What layers such as dropout draw follows from the trial's seed, the step and the worker.
+
+        They draw from the global generators, which are put back as they were.
+        """
+        seeded = torch_generator(
+            self._config.seed, "dropout", self._state.step, self._group.rank
+        ).initial_seed()
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seeded)
+            yield
 
 
 def _has_bf16(device: torch.device) -> bool:
