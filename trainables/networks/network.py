@@ -36,6 +36,8 @@ class Network(nn.Module):
 
     has_reconstruction: ClassVar[bool] = False
     """Whether `forward` gives a reconstruction, and `reconstruct` exists."""
+    draws: ClassVar[bool] = True
+    """Whether its layers may draw at random in training, as dropout does."""
 
     def forward(self, images: Tensor, num_segment: int | None = None) -> Output:
         """Segment the first images of a batch and, where it can, reconstruct all of them.

@@ -23,6 +23,8 @@ class UNet(Network):
         config: For the width.
     """
 
+    draws = False
+
     def __init__(self, num_channels: int, num_classes: int, config: NetworkConfig) -> None:
         super().__init__()
         widths = stage_widths(config.width)

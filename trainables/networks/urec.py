@@ -33,6 +33,7 @@ class UREC(Network):
     """
 
     has_reconstruction = True
+    draws = False
 
     def __init__(self, num_channels: int, num_classes: int, config: NetworkConfig) -> None:
         super().__init__()

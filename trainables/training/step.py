@@ -72,6 +72,9 @@ class Step:
 
         They draw from the global generators, which are put back as they were.
         """
+        if not self._state.model.draws:
+            yield
+            return
         seeded = torch_generator(
             self._config.seed, "dropout", self._state.step, self._group.rank
         ).initial_seed()

@@ -201,6 +201,65 @@ def test_two_workers_train_to_the_weights_of_one(data, tmp_path, trial, build):
                 assert math.isclose(one[name], other[name], rel_tol=1e-4), name
 
 
+OWN = """
+from torch import nn
+
+class Plain(nn.Module):
+    def __init__(self, num_channels, num_classes):
+        super().__init__()
+        self.shared = nn.Sequential(nn.Conv2d(num_channels, 6, 3, padding=1), nn.GroupNorm(2, 6))
+        self.head = nn.Conv2d(6, num_classes, 1)
+
+    def forward(self, images):
+        return self.head(self.shared(images).relu())
+
+class Both(Plain):
+    def __init__(self, num_channels, num_classes):
+        super().__init__(num_channels, num_classes)
+        self.back = nn.Conv2d(6, num_channels, 1)
+
+    def forward(self, images):
+        return super().forward(images), self.back(self.shared(images).relu())
+"""
+
+
+def _own_in_double(*arguments, **named):
+    model = build_network(*arguments, **named)
+    model.own.register_forward_pre_hook(_to_double)
+    return model.double()
+
+
+@pytest.mark.parametrize(
+    ("network", "unannotated", "build"),
+    [
+        ("Plain", "nothing", _own_in_double),
+        ("Both", "reconstruction", _own_in_double),
+        ("Both", "nothing", _own_in_double),
+        ("urec", "nothing", _group_norms),
+    ],
+)
+def test_two_workers_train_any_network_to_the_weights_of_one(
+    data, tmp_path, own_module, network, unannotated, build
+):
+    """A branch that is not trained keeps its weights, also from their decay."""
+    trial = replace(
+        _trial(weight_decay=0.1),
+        network="urec" if network == "urec" else f"{own_module(OWN)}:{network}",
+        unannotated=unannotated,
+    )
+    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", build)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", build)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][name] == second[0][name]).all() for name in first[0])
+    started = build(
+        trial.network, 3, 3, width=TRAINING.width, generator=torch_generator(trial.seed, "weights")
+    ).state_dict()
+    left = {name for name, value in started.items() if (value.numpy() == alone[name]).all()}
+    branch = {name for name in started if name.startswith(("own.back", "reconstruction."))}
+    assert left == (branch if unannotated == "nothing" else set())
+    assert ("train/loss_rec" in history[-1]) == (unannotated == "reconstruction")
+
+
 def test_workers_train_differently_where_batches_differ(data, tmp_path):
     """The comparison above can fail: another batch size is seen."""
     alone = _train(ALONE, _trial(), data, tmp_path / "1.pt", _group_norms)[0]
