@@ -75,11 +75,10 @@ def ray_cluster(address: str, py_modules: Sequence[str] = ()) -> Iterator[None]:
     Raises:
         ConfigError: If there is none.
     """
-    options = {
-        "address": address,
-        "namespace": _NAMESPACE,
-        "runtime_env": {"env_vars": _WORKER_VARIABLES, "py_modules": list(py_modules)},
-    }
+    environment: dict[str, Any] = {"env_vars": _WORKER_VARIABLES}
+    if py_modules:
+        environment["py_modules"] = list(py_modules)
+    options = {"address": address, "namespace": _NAMESPACE, "runtime_env": environment}
     try:
         host, _, port = address.rpartition(":")
         if host:  # Ray itself tries for minutes

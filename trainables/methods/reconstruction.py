@@ -18,7 +18,7 @@ class Reconstruction:
     needs_reconstruction = True
 
     def num_anywhere(self, training: TrainingConfig) -> int:
-        """As many as are annotated, if all pixels are reconstructed."""
+        """As many patches as are annotated if all pixels are reconstructed, else none."""
         return training.batch_size if training.reconstruct_on == "all" else 0
 
     def terms(

@@ -17,7 +17,7 @@ class Supervised:
     needs_reconstruction = False
 
     def num_anywhere(self, training: TrainingConfig) -> int:
-        """None."""
+        """No patches: pixels that are not annotated are not used."""
         return 0
 
     def terms(

@@ -1,4 +1,4 @@
-"""From a network's name to a network with reproducible weights."""
+"""Networks by name, built with reproducible weights."""
 
 from __future__ import annotations
 

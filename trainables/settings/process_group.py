@@ -41,7 +41,7 @@ class ProcessGroup:
         The costliest task goes first, to the worker that has least to do.
 
         Args:
-            costs: Of every task, in any unit.
+            costs: What every task takes, in any unit.
         """
         loads = [0] * self.size
         mine = []

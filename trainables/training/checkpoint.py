@@ -51,7 +51,7 @@ class LoopState:
     train_s: float = 0.0
     eval_s: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By part of the trial, where they are measured; see `trainables.training.stopwatch`."""
+    """Seconds of each part of the trial if they are measured, see `trainables.training.stopwatch`."""
     damaged: list[str] = field(default_factory=list)
     """Saved states of this run that could not be used, in words."""
 
@@ -85,8 +85,8 @@ class LoopState:
         """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
-        States that had to be passed over are removed and noted in `damaged`. Of several workers,
-        the first reads the file, whose folder the others need not see.
+        States that had to be passed over are removed and noted in `damaged`. If there are several
+        workers, the first reads the file, whose folder the others need not see.
         """
         content, damaged = _newest_whole(path) if group.is_first else (None, [])
         content = group.from_first(content)

@@ -49,7 +49,7 @@ class TrainingData:
     """Pixels of the training tiles that the budget holds."""
     val: TileSet
     scaling: BandScaling
-    """From the values of all tiles to those the network sees."""
+    """How the values of tiles become those that the network sees."""
     class_names: tuple[str, ...]
     exclude_from_mean: tuple[str, ...]
 
@@ -59,7 +59,7 @@ class TrainResult:
     """A trained network and how it came to be."""
 
     model: Network
-    """With the weights of the best validation, in evaluation mode."""
+    """The network with the weights of its best validation, in evaluation mode."""
     best_score: float
     best_step: int
     converged: bool
@@ -68,7 +68,7 @@ class TrainResult:
     train_s: float
     eval_s: float
     seconds: Mapping[str, float]
-    """By part, over all attempts, where they are measured; a stopwatch that is on goes on."""
+    """Seconds of each part over all attempts if they are measured; a stopwatch that is on goes on."""
     bf16: bool
     """Whether it was trained in bf16: asked for, and the device has it."""
     damaged: tuple[str, ...]
@@ -87,7 +87,7 @@ def train(
     watch: Stopwatch = OFF,
     tracer: Tracer = NO_TRACE,
 ) -> TrainResult:
-    """Train one network, from its checkpoint where there is one.
+    """Train one network, from its checkpoint if there is one.
 
     Several workers train one network together: all call this, with the same arguments. Batches,
     learning rate and stream of patches are those of one.

@@ -79,12 +79,12 @@ def take_sample(
     class_names: tuple[str, ...],
     scratch: Path,
 ) -> Sample:
-    """Tiles from the front of the training and validation split, cropped where they are large.
+    """Take tiles from the front of the training and validation split; large ones are cropped.
 
     Args:
-        tiles: All, by split.
-        scaling: From their values to those the network sees.
-        class_names: Of the data set (K).
+        tiles: All tiles, by split.
+        scaling: How their values become those that the network sees.
+        class_names: Classes of the data set (K).
         scratch: Folder for the sample of mapped tiles, which stays mapped: where tiles lie
             decides what drawing a patch costs. Nothing is written for tiles in memory.
     """
@@ -102,15 +102,15 @@ def measure_timings(
 ) -> Timings:
     """Train and evaluate for a while, by the code that trials run.
 
-    Where one step or one window exceeds the limit, a few patches or one window are measured and
+    If one step or one window exceeds the limit, a few patches or one window are measured and
     scaled by pixels.
 
     Args:
         trial: What to train; its steps and validations do not matter.
         sample: What to train on.
-        device: Where.
-        limit_s: About how long to train. The whole takes up to about four times as long, or, where
-            that is longer, four steps of two patches and three windows.
+        device: Where to train and evaluate.
+        limit_s: About how long to train. The whole takes up to about four times as long, or four
+            steps of two patches and three windows if that is longer.
     """
     model, step_s = _measure_step(trial, sample, device, limit_s)
     training = trial.training
