@@ -18,7 +18,7 @@ import torch
 from trainables.errors import ConfigError
 from trainables.settings.config import TrialConfig
 from trainables.settings.processes import end_with_parent, keep_freed_memory
-from trainables.trial.microbenchmark import Timings, Sample, measure_timings
+from trainables.trial.microbenchmark import Sample, Timings, measure_timings
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

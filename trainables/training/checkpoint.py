@@ -51,7 +51,7 @@ class LoopState:
     train_s: float = 0.0
     eval_s: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of each part of the trial if they are measured, see `trainables.training.stopwatch`."""
+    """Seconds of each part, if they are measured; see `trainables.training.stopwatch`."""
     damaged: list[str] = field(default_factory=list)
     """Saved states of this run that could not be used, in words."""
 

@@ -68,7 +68,7 @@ class TrainResult:
     train_s: float
     eval_s: float
     seconds: Mapping[str, float]
-    """Seconds of each part over all attempts if they are measured; a stopwatch that is on goes on."""
+    """Seconds of each part over all attempts, if measured; a stopwatch that is on goes on."""
     bf16: bool
     """Whether it was trained in bf16: asked for, and the device has it."""
     damaged: tuple[str, ...]
