@@ -88,7 +88,7 @@ def unet(num_channels, num_classes):
 def Ünet(num_channels, num_classes):
     return Plain(num_channels, num_classes)
 
-depth = Parameter(name="depth", label="depth", kind="integer", lowest=1, low=1, high=4)
+depth = Parameter(name="depth", label="depth", kind="integer", lowest=1, low=1, high=4, default=1)
 DEEP = Method(name="deep", label="Deep U-Net", network=f"{__name__}:Plain", parameters=(depth,))
 ALONE = Method(name="alone", label="U-REC, supervised", network="urec")
 TAKEN = Method(name="urec", label="mine", network=f"{__name__}:Plain")
