@@ -25,7 +25,7 @@ from trainables.data.patches.positions import GridPositions, RandomPositions
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import TileSet, pack_tiles
 from trainables.evaluation.evaluate import evaluate_tiles
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrialConfig
 from trainables.training.loop import TrainingData
 
@@ -108,7 +108,7 @@ def _evaluation(width: int, num_threads: int | None) -> Runs:
     training = _trial(
         width, steps=1, infer_window_px=_WINDOW_PX, infer_step_px=_WINDOW_STEP_PX
     ).training
-    network = build_model("urec", num_classes=NUM_CLASSES, width=width)
+    network = build_network("urec", num_classes=NUM_CLASSES, width=width)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def evaluate(tiles: TileSet) -> float:

@@ -46,7 +46,7 @@ from timing import (
 from torch import nn
 
 from trainables.evaluation.inference import evaluate_tile, predict_logits
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 
 _WINDOW_PX, _STEP_PX = 256, 128
 _REFERENCE = "reference"
@@ -73,7 +73,7 @@ class Inference:
             torch.set_num_threads(options.threads)
         self._tile = blob_tile("tile", options.side, _TILE_SEED)
         self._device = torch.device(options.device)
-        network = build_model("urec", num_classes=NUM_CLASSES, width=options.width)
+        network = build_network("urec", num_classes=NUM_CLASSES, width=options.width)
         network.load_state_dict(torch.load(weights, weights_only=True))
         in_torch_s_layout = method in ("both_branches", "segmentation_alone")
         layout = torch.contiguous_format if in_torch_s_layout else torch.channels_last

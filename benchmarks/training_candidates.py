@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainables.data.patches.positions import GridPositions
 from trainables.data.patches.sampler import Batch
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.process_group import ALONE
 from trainables.settings.seeds import torch_generator
 
@@ -122,7 +122,7 @@ class Reference:
         training = trial_config(seed=setting.seed, **setting.training).training
         data = training_data(setting.num_tiles, setting.side_px)
         generator = torch_generator(setting.seed, "weights")
-        weights = build_model("urec", width=setting.width, generator=generator).state_dict()
+        weights = build_network("urec", width=setting.width, generator=generator).state_dict()
         network = ReferenceUREC(num_classes=NUM_CLASSES, width=setting.width)
         copy_weights(weights, network)
         if channels_last:

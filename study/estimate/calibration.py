@@ -18,7 +18,7 @@ import torch
 from trainables.errors import ConfigError
 from trainables.settings.config import TrialConfig
 from trainables.settings.processes import end_with_parent, keep_freed_memory
-from trainables.trial.microbenchmark import Pace, Sample, measure_pace
+from trainables.trial.microbenchmark import Sample, Timings, measure_timings
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -42,7 +42,7 @@ _TRIAL_STARTS: Final = 0.2
 class Calibration:
     """What the calibration run found."""
 
-    paces: Mapping[str, Pace]
+    paces: Mapping[str, Timings]
     """By the names of the trials measured; means over the processes."""
     start_s: float
     """From asking for a process until it could train."""
@@ -61,7 +61,7 @@ class Calibration:
     def idle(self) -> Calibration:
         """The same without other work on the machine."""
         paces = {
-            name: Pace(**{part: taken_s * self.share for part, taken_s in asdict(pace).items()})
+            name: Timings(**{part: taken_s * self.share for part, taken_s in asdict(pace).items()})
             for name, pace in self.paces.items()
         }
         start_s = self.start_s * self.start_share
@@ -89,7 +89,7 @@ class _Found:
 
     ready_at: float
     """Seconds since the epoch when it could train."""
-    paces: Mapping[str, Pace]
+    paces: Mapping[str, Timings]
     share: float
     """As in `Calibration`."""
     start_share: float
@@ -197,7 +197,7 @@ def _work(job: _Job, barrier: Barrier, answer: Connection) -> None:
         for name, trial in job.trials.items():
             barrier.wait()
             device = torch.device(job.device)
-            paces[name] = measure_pace(trial, job.sample, device=device, limit_s=job.limit_s)
+            paces[name] = measure_timings(trial, job.sample, device=device, limit_s=job.limit_s)
         found = _Found(
             ready_at=ready_at,
             paces=paces,
@@ -224,7 +224,7 @@ def _share(before: tuple[float, float], after: tuple[float, float]) -> float:
     return ran_s / (ran_s + waited_s) if ran_s > 0 else 1.0
 
 
-def _mean(paces: Sequence[Pace]) -> Pace:
-    names = [field.name for field in fields(Pace)]
+def _mean(paces: Sequence[Timings]) -> Timings:
+    names = [field.name for field in fields(Timings)]
     means: dict[str, Any] = {name: fmean(getattr(one, name) for one in paces) for name in names}
-    return Pace(**means)
+    return Timings(**means)

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -65,20 +65,20 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
 
 
 @contextmanager
-def ray_cluster(address: str) -> Iterator[None]:
+def ray_cluster(address: str, py_modules: Sequence[str] = ()) -> Iterator[None]:
     """A running cluster that this machine belongs to.
 
     Args:
         address: `auto`, or host and port of its head.
+        py_modules: Files and folders of code that its machines lack, see `own_code`.
 
     Raises:
         ConfigError: If there is none.
     """
-    options = {
-        "address": address,
-        "namespace": _NAMESPACE,
-        "runtime_env": {"env_vars": _WORKER_VARIABLES},
-    }
+    environment: dict[str, Any] = {"env_vars": _WORKER_VARIABLES}
+    if py_modules:
+        environment["py_modules"] = list(py_modules)
+    options = {"address": address, "namespace": _NAMESPACE, "runtime_env": environment}
     try:
         host, _, port = address.rpartition(":")
         if host:  # Ray itself tries for minutes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from contract.methods import Method
 from study.machines.cluster import (
     ask_for_nodes,
     check_nodes,
@@ -15,6 +16,7 @@ from study.machines.cluster import (
     ray_on_this_machine,
     sole_driver,
 )
+from study.machines.own_code import own_code
 from study.machines.ray_folder import ray_folder
 from study.machines.slots import Slots, count_trials, find_slots
 from study.settings.config import StudyConfig
@@ -105,15 +107,20 @@ class Machines:
 
 
 @contextmanager
-def machines_of(config: StudyConfig) -> Iterator[Machines]:
+def machines_of(config: StudyConfig, methods: Sequence[Method] = ()) -> Iterator[Machines]:
     """The machines of a study; a cluster is joined meanwhile, and other drivers kept away.
 
+    Args:
+        config: The study.
+        methods: What it compares; the code of networks of one's own is sent to a cluster. This
+            machine's processes find it where this one did.
+
     Raises:
-        ConfigError: If there is no such cluster, another driver runs the study on it, or not one
-            trial fits.
+        ConfigError: If there is no such cluster, another driver runs the study on it, not one
+            trial fits, or code cannot be sent.
     """
     if config.address is None:
         yield Machines(config)
         return
-    with ray_cluster(config.address), sole_driver(config):
+    with ray_cluster(config.address, own_code(methods)), sole_driver(config):
         yield Machines(config)

@@ -1,7 +1,9 @@
 """Small random tiles, packed, for the tests of the data room and of the training loop."""
 
+import importlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -77,3 +79,21 @@ def _without_border(mask: np.ndarray) -> np.ndarray:
     eroded = np.full_like(mask, IGNORE_INDEX)
     eroded[1:-1, 1:-1] = mask[1:-1, 1:-1]
     return eroded
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch) -> Iterator[Callable[[str], str]]:
+    """Writer of modules that can be imported until the test ends; returns their names."""
+    monkeypatch.syspath_prepend(tmp_path)
+    names = []
+
+    def write(text: str) -> str:
+        name = f"own_{tmp_path.name}_{len(names)}".replace("-", "_")
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        names.append(name)
+        return name
+
+    yield write
+    for name in names:
+        sys.modules.pop(name, None)

@@ -16,6 +16,14 @@ NUM_BLOCKS: Final = (2, 2, 3, 3, 3)
 STRIDE_PX: Final = 2 ** len(NUM_BLOCKS)
 """Heights and widths must be a multiple of this inside the network (five max-poolings)."""
 
+WIDTH_FACTORS: Final = (1, 2, 4, 8, 16)
+"""Channels of the five encoder stages, in units of the width."""
+
+
+def stage_widths(width: int) -> tuple[int, ...]:
+    """Channels of the five encoder stages, finest first."""
+    return tuple(width * factor for factor in WIDTH_FACTORS)
+
 
 class ConvBlock(nn.Sequential):
     """3x3 convolution (with bias), batch normalisation, ReLU; keeps height and width."""

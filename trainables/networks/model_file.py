@@ -5,25 +5,28 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contract.names import MODEL_FILE
+from contract.parameters import Value
 from trainables.data.layouts.spec import IGNORE_INDEX, ClassSpec
 from trainables.data.tilesets.scaling import BandScaling
-from trainables.errors import ConfigError, DataError
-from trainables.networks.build import MODELS, build_model
+from trainables.errors import DataError
+from trainables.networks.build import NETWORKS, build_network
+from trainables.networks.network import Network
+from trainables.networks.own_network import is_own
 from trainables.settings.config import TrialConfig
 from trainables.storage.atomic_files import write_atomically
 
 _FORMAT: Final = "urec-study model"
-_VERSION: Final = 3
-_READ: Final = (2, _VERSION)
-"""Versions that can be read; 3 added `nodata`."""
+_VERSION: Final = 4
+_READ: Final = (2, 3, _VERSION)
+"""Versions that can be read; 3 added `nodata`, 4 `method_parameters` and networks of one's own."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,9 +38,11 @@ class TrainedModel:
     """
 
     network: str
-    """A key of `MODELS`."""
+    """A key of `NETWORKS`, or `package.module:factory`."""
     width: int
     """Channels of the first encoder stage."""
+    method_parameters: Mapping[str, Value] = field(default_factory=dict)
+    """Values of the parameters that the method alone has, by name."""
     bands: tuple[str, ...]
     """Bands of the images it was trained on, in their order (C)."""
     classes: tuple[ClassSpec, ...]
@@ -63,8 +68,12 @@ class TrainedModel:
         """Check every field that could make a wrong prediction pass for a right one."""
         colors = [level for one in self.classes for level in one.color]
         rules = {
-            "network": (self.network in MODELS, f"one of {', '.join(MODELS)}"),
+            "network": (
+                self.network in NETWORKS or is_own(self.network),
+                f"one of {', '.join(NETWORKS)} or package.module:factory",
+            ),
             "width": (_is_positive(self.width), "a positive integer"),
+            "method_parameters": (isinstance(self.method_parameters, dict), "values by name"),
             "downsample": (_is_positive(self.downsample), "a positive integer"),
             "window_px": (_is_positive(self.window_px), "a positive integer"),
             "step_px": (
@@ -96,7 +105,7 @@ class TrainedModel:
     @classmethod
     def from_trial(
         cls,
-        model: nn.Module,
+        model: Network,
         trial: TrialConfig,
         *,
         classes: Sequence[ClassSpec],
@@ -118,8 +127,9 @@ class TrainedModel:
         """
         training = trial.training
         return cls(
-            network=trial.model,
+            network=trial.network,
             width=training.width,
+            method_parameters=dict(training.method_parameters),
             bands=tuple(bands),
             classes=tuple(ClassSpec(name=one.name, color=one.color) for one in classes),
             downsample=training.downsample,
@@ -132,16 +142,25 @@ class TrainedModel:
             state={name: value.detach().cpu() for name, value in model.state_dict().items()},
         )
 
-    def build(self) -> nn.Module:
+    def build(self) -> Network:
         """The network with its weights, float32, on the CPU, in evaluation mode.
+
+        The module of a network of one's own is imported by its name, and so its code runs.
 
         Raises:
             DataError: If the weights are not those of such a network.
+            ConfigError: If a network of one's own cannot be imported or built.
         """
+        model = build_network(
+            self.network,
+            len(self.bands),
+            len(self.classes),
+            width=self.width,
+            parameters=self.method_parameters,
+        )
         try:
-            model = build_model(self.network, len(self.bands), len(self.classes), self.width)
             model.load_state_dict(self.state)
-        except (RuntimeError, ConfigError) as error:
+        except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise DataError(
                 f"weights must be those of a {self.network} of width {self.width} for "
@@ -155,7 +174,7 @@ class TrainedModel:
         Raises:
             OSError: If the folder cannot be written or the disk is full.
         """
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain["classes"] = [(one.name, tuple(one.color)) for one in self.classes]
         plain["scaling"] = self.scaling.to_plain()
         plain["state"] = dict(self.state)
@@ -167,7 +186,8 @@ class TrainedModel:
     def load(cls, path: Path) -> TrainedModel:
         """Read a file that `save` wrote.
 
-        Only tensors and plain values are unpickled: a file from elsewhere runs no code.
+        Only tensors and plain values are unpickled: a file from elsewhere runs no code before its
+        network is built.
 
         Raises:
             DataError: If there is no such file, or it is none of these or of a newer version.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.networks.blocks import (
     Encoder,
@@ -13,19 +10,12 @@ from trainables.networks.blocks import (
     SegmentationDecoder,
     crop_to,
     pad_to_stride,
+    stage_widths,
 )
+from trainables.networks.network import Network, NetworkConfig, Output, first_images
 
 
-class URecOutput(NamedTuple):
-    """Both branches of one forward pass."""
-
-    logits: Tensor
-    """Class scores of the segmented images, (num_segment, K, H, W)."""
-    reconstruction: Tensor
-    """All images, reconstructed, (N, C, H, W); linear, so values may leave [0, 1]."""
-
-
-class UREC(nn.Module):
+class UREC(Network):
     """One encoder, two decoders with shared blocks (25.1 M parameters at width 32).
 
     Batch normalisation inside the shared blocks sees both branches: while training, each
@@ -39,41 +29,27 @@ class UREC(nn.Module):
     Args:
         num_channels: Bands of the images, C.
         num_classes: Classes, K.
-        widths: Channels of the five encoder stages, finest first.
+        config: For the width.
     """
 
-    def __init__(self, num_channels: int, num_classes: int, widths: Sequence[int]) -> None:
+    has_reconstruction = True
+    draws = False
+
+    def __init__(self, num_channels: int, num_classes: int, config: NetworkConfig) -> None:
         super().__init__()
+        widths = stage_widths(config.width)
         # Registered in U-Net's order, so that one seed gives both models the same weights here.
         self.encoder = Encoder(num_channels, widths)
         self.segmentation = SegmentationDecoder(widths, num_classes)
         self.reconstruction = ReconstructionDecoder(widths, num_channels)
 
-    def forward(self, images: Tensor, num_segment: int | None = None) -> URecOutput:
-        """Segment the first images of a batch and reconstruct all of them.
-
-        Args:
-            images: (N, C, H, W), float in [0, 1]; any height and width. Patches to segment come
-                first, patches for the reconstruction term alone after them.
-            num_segment: How many images to segment; None for all.
-
-        Returns:
-            Logits (num_segment, K, H, W) and reconstruction (N, C, H, W).
-
-        Raises:
-            ValueError: If num_segment is not in 1 ... N.
-        """
-        if num_segment is None:
-            num_segment = len(images)
-        if not 1 <= num_segment <= len(images):
-            raise ValueError(
-                f"num_segment must be in 1 ... {len(images)} (the batch), got {num_segment!r}; "
-                "use `reconstruct` for a batch without annotations"
-            )
+    def forward(self, images: Tensor, num_segment: int | None = None) -> Output:
+        """Both branches; see `Network.forward`."""
+        num_segment = len(first_images(images, num_segment))
         features, bottom = self.encoder(pad_to_stride(images))
         logits = self.segmentation([f[:num_segment] for f in features], bottom[:num_segment])
         reconstruction = self.reconstruction(bottom, self.segmentation.refinements)
-        return URecOutput(crop_to(logits, images), crop_to(reconstruction, images))
+        return Output(crop_to(logits, images), crop_to(reconstruction, images))
 
     def segment(self, images: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, C, H, W) in [0, 1], without the reconstruction."""

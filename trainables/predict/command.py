@@ -279,7 +279,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
     add("--probabilities", action="store_true", help="also write NAME_probabilities.tif")
-    add("--reconstruction", action="store_true", help="also write NAME_reconstruction.tif (urec)")
+    add(
+        "--reconstruction",
+        action="store_true",
+        help="also write NAME_reconstruction.tif; for networks that reconstruct",
+    )
     add("--window", type=int, metavar="N", help="side of a window in pixels; default: the model's")
     add(
         "--overlap",

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from trainables.errors import ConfigError, DataError
 from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
 from trainables.networks.model_file import TrainedModel
-from trainables.networks.urec import UREC
 from trainables.predict.raster_address import RasterAddress
 from trainables.predict.raster_input import RasterInput, open_raster
 from trainables.predict.raster_layers import (
@@ -49,7 +48,7 @@ class PredictionConfig:
     probabilities: bool = False
     """Also write the probability of every class."""
     reconstruction: bool = False
-    """Also write U-REC's reconstruction."""
+    """Also write the reconstruction."""
 
     def __post_init__(self) -> None:
         if self.window_px < MIN_WINDOW_PX:
@@ -78,16 +77,17 @@ class Predictor:
 
         Raises:
             DataError: If its weights do not fit.
-            ConfigError: If a reconstruction is asked of a network that has none.
+            ConfigError: If a network of one's own cannot be imported or built, or a reconstruction
+                is asked of a network that has none.
         """
         self._trained = trained
         self._config = config
         self._device = device
         self._model = trained.build().to(device)
-        if config.reconstruction and not isinstance(self._model, UREC):
+        if config.reconstruction and not self._model.has_reconstruction:
             raise ConfigError(
                 f"--reconstruction must be left out for {trained.network}, which has no "
-                "reconstruction branch; take a urec model"
+                "reconstruction branch; take a model of a network that has one"
             )
 
     def windows(self, raster: RasterInput) -> SlidingWindows:

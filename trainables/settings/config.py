@@ -46,7 +46,7 @@ class TrainingConfig:
     ema_decay: float = 0.0
     """Decay of the exponential moving average of weights that is validated and kept; 0 = off."""
     w1: float = 0.1
-    """Weight of the reconstruction term, equation 3; U-Net has none and ignores it."""
+    """Weight of the reconstruction term, equation 3; for methods that reconstruct."""
     reconstruct_on: Literal["all", "annotated"] = "all"
     """Pixels of the L1 term: every training pixel, or those of the annotation budget alone."""
     num_validations: int = 100
@@ -110,18 +110,18 @@ class TrialConfig:
     """One training run."""
 
     key: str
-    """Unique in the study and readable: `confirm-urec-f0.10-s2`."""
+    """Unique in the study and readable: `confirm-NAME-f0.10-s2`."""
     phase: Phase
     model: str
-    """Name of the method, `urec`."""
+    """Name of the method (`contract.methods.Method`)."""
     label_frac: float
     """Annotated / labelled pixels of the training tiles, in (0, 1]."""
     seed: int
     """One draw of everything random: budget, weights, patch order, augmentation."""
     training: TrainingConfig
     variant: str | None = None
-    """Name of the method with what a study compares of it, `urec-annotated`; None for the
-    method's."""
+    """Name of the method with what a study compares of it (`contract.variants.Variant`); None for
+    the method's."""
     network: str = ""
     """Key of `trainables.networks.build.NETWORKS` or `package.module:factory`; "" for that of a
     method of `contract.methods`."""

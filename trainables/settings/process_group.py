@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class ProcessGroup:
         The costliest task goes first, to the worker that has least to do.
 
         Args:
-            costs: Of every task, in any unit.
+            costs: What every task takes, in any unit.
         """
         loads = [0] * self.size
         mine = []
@@ -76,21 +77,26 @@ class ProcessGroup:
         """Wait for all workers."""
         self.from_first(None)
 
-    def synchronise_norms(self, model: nn.Module, device: torch.device) -> nn.Module:
+    def synchronise_norms(self, model: Module, device: torch.device) -> Module:
         """Batch normalisation over the batch of all workers, where the device can (CUDA).
 
         On a CPU torch has none: each worker normalises by the patches of its own share.
         """
         if self.size == 1 or device.type != "cuda":
             return model
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        converted: Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return converted
 
-    def data_parallel(self, model: nn.Module) -> nn.Module:
-        """The model with gradients that are averaged over the workers; itself for one worker."""
+    def data_parallel(self, model: nn.Module, *, some_unused: bool = False) -> nn.Module:
+        """The model with gradients that are averaged over the workers; itself for one worker.
+
+        Args:
+            model: What is trained.
+            some_unused: Whether parameters get no gradient, which takes a look at every step.
+        """
         if self.size == 1:
             return model
-        return DistributedDataParallel(model)
+        return DistributedDataParallel(model, find_unused_parameters=some_unused)
 
 
 ALONE: Final = ProcessGroup()

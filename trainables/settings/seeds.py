@@ -18,6 +18,7 @@ _PURPOSES: Final = {
     "unannotated_patches": 3,
     "augmentation": 4,
     "unannotated_augmentation": 5,
+    "dropout": 6,
 }
 
 

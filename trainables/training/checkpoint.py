@@ -8,12 +8,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from trainables.networks.network import Network
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.storage.atomic_files import remove_partials, write_atomically
 
@@ -39,7 +40,7 @@ _PLAIN_STATE: Final = (
 class LoopState:
     """Everything that a continued run needs."""
 
-    model: nn.Module
+    model: Network
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel | None
     step: int = 0
@@ -50,14 +51,14 @@ class LoopState:
     train_s: float = 0.0
     eval_s: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By part of the trial, where they are measured; see `trainables.training.stopwatch`."""
+    """Seconds of each part, if they are measured; see `trainables.training.stopwatch`."""
     damaged: list[str] = field(default_factory=list)
     """Saved states of this run that could not be used, in words."""
 
     @property
-    def evaluated(self) -> nn.Module:
+    def evaluated(self) -> Network:
         """The network that is validated and kept: the weight average where there is one."""
-        return self.model if self.averaged is None else self.averaged.module
+        return self.model if self.averaged is None else cast(Network, self.averaged.module)
 
     def save(self, path: Path) -> None:
         """Write the complete state, whole or not at all; the state before it stays beside it."""
@@ -84,8 +85,8 @@ class LoopState:
         """Take over the newest saved state that is whole; nothing happens where there is none.
 
         Only tensors and plain values are unpickled: a checkpoint from elsewhere runs no code.
-        States that had to be passed over are removed and noted in `damaged`. Of several workers,
-        the first reads the file, whose folder the others need not see.
+        States that had to be passed over are removed and noted in `damaged`. If there are several
+        workers, the first reads the file, whose folder the others need not see.
         """
         content, damaged = _newest_whole(path) if group.is_first else (None, [])
         content = group.from_first(content)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from contract.measures import summarise
@@ -25,7 +24,9 @@ from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
 from trainables.evaluation.evaluate import evaluate_tiles
-from trainables.networks.build import build_model
+from trainables.methods import METHODS
+from trainables.networks.build import build_network
+from trainables.networks.network import Network
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -48,7 +49,7 @@ class TrainingData:
     """Pixels of the training tiles that the budget holds."""
     val: TileSet
     scaling: BandScaling
-    """From the values of all tiles to those the network sees."""
+    """How the values of tiles become those that the network sees."""
     class_names: tuple[str, ...]
     exclude_from_mean: tuple[str, ...]
 
@@ -57,8 +58,8 @@ class TrainingData:
 class TrainResult:
     """A trained network and how it came to be."""
 
-    model: nn.Module
-    """With the weights of the best validation, in evaluation mode."""
+    model: Network
+    """The network with the weights of its best validation, in evaluation mode."""
     best_score: float
     best_step: int
     converged: bool
@@ -67,7 +68,7 @@ class TrainResult:
     train_s: float
     eval_s: float
     seconds: Mapping[str, float]
-    """By part, over all attempts, where they are measured; a stopwatch that is on goes on."""
+    """Seconds of each part over all attempts, if measured; a stopwatch that is on goes on."""
     bf16: bool
     """Whether it was trained in bf16: asked for, and the device has it."""
     damaged: tuple[str, ...]
@@ -86,7 +87,7 @@ def train(
     watch: Stopwatch = OFF,
     tracer: Tracer = NO_TRACE,
 ) -> TrainResult:
-    """Train one network, from its checkpoint where there is one.
+    """Train one network, from its checkpoint if there is one.
 
     Several workers train one network together: all call this, with the same arguments. Batches,
     learning rate and stream of patches are those of one.
@@ -175,11 +176,12 @@ def _new_state(
     config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> LoopState:
     training = config.training
-    model = build_model(
-        config.model,
+    model = build_network(
+        config.network,
         num_channels=data.train.images.shape[0],
         num_classes=len(data.class_names),
         width=training.width,
+        parameters=training.method_parameters,
         generator=torch_generator(config.seed, "weights"),
     )
     model = group.synchronise_norms(model, device)
@@ -188,7 +190,13 @@ def _new_state(
     if training.ema_decay > 0:
         average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=training.lr, fused=True)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=training.lr,
+        weight_decay=training.weight_decay,
+        decoupled_weight_decay=True,
+        fused=True,
+    )
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)
 
 
@@ -203,7 +211,6 @@ def _build_sampler(
         positions = GridPositions(data.train, data.annotated, **where)
     else:
         positions = RandomPositions(data.train, data.annotated, **where)
-    uses_all = config.model == "urec" and training.reconstruct_on == "all"
     return PatchSampler(
         data.train,
         data.annotated,
@@ -211,7 +218,7 @@ def _build_sampler(
         scaling=data.scaling,
         patch_px=training.patch_px,
         num_annotated=training.batch_size,
-        num_anywhere=training.batch_size if uses_all else 0,
+        num_anywhere=METHODS[config.unannotated].num_anywhere(training),
         augment=training.augment,
         seed=config.seed,
         device=device,

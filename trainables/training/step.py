@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.sampler import Batch
+from trainables.methods import METHODS
+from trainables.networks.network import Output, trained_part
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ProcessGroup
+from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
-from trainables.training.losses import reconstruction_loss, segmentation_loss, urec_loss
 from trainables.training.schedule import learning_rate
 
 
@@ -34,27 +37,28 @@ class Step:
         self._state = state
         self._config = config
         self._group = group
-        self._network = group.data_parallel(state.model)
+        self._objective = METHODS[config.unannotated]
+        part = trained_part(state.model, self._objective.needs_reconstruction)
+        self._network = group.data_parallel(part, some_unused=part is not state.model)
         self.bf16 = config.training.precision == "bf16" and _has_bf16(device)
         """Whether forward and backward run in bf16."""
 
     def take(self, batch: Batch) -> dict[str, Tensor]:
-        """Learn from a batch; returns the loss and its terms.
-
-        Of several workers, each returns its share times their number: the mean over the workers
-        is the loss of the whole batch, and so is its gradient, which is what they average.
-        """
+        """Learn from a batch; returns the loss and its terms, see `Objective.terms`."""
         state, training = self._state, self._config.training
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(training, state.step)
         images = batch.images.contiguous(memory_format=torch.channels_last)
+        batch = replace(batch, images=images)
         state.model.train()
-        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            if self._config.model == "urec":
-                logits, reconstruction = self._network(images, num_segment=len(batch.masks))
-            else:
-                logits, reconstruction = self._network(images), None
-        terms = self._terms(batch, images, logits, reconstruction)
+        with (
+            self._drawn_from_seed(images.device),
+            torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
+        ):
+            output: Output = self._network(images, num_segment=len(batch.masks))
+        terms = self._objective.terms(
+            output.logits, output.reconstruction, batch, training, self._group
+        )
         state.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
@@ -62,19 +66,21 @@ class Step:
             state.averaged.update_parameters(state.model)
         return terms
 
-    def _terms(
-        self, batch: Batch, images: Tensor, logits: Tensor, reconstruction: Tensor | None
-    ) -> dict[str, Tensor]:
-        training = self._config.training
-        annotated = batch.masks != IGNORE_INDEX
-        valid = annotated if training.reconstruct_on == "annotated" else batch.shown
-        num_px = self._group.sum(torch.stack([annotated.sum(), valid.sum()])) / self._group.size
-        loss_seg = segmentation_loss(logits, batch.masks, num_px[0])
-        terms = {"loss": loss_seg, "loss_seg": loss_seg}
-        if reconstruction is not None:
-            terms["loss_rec"] = reconstruction_loss(reconstruction, images, valid, num_px[1])
-            terms["loss"] = urec_loss(training.w1, terms["loss_rec"], loss_seg)
-        return terms
+    @contextmanager
+    def _drawn_from_seed(self, device: torch.device) -> Iterator[None]:
+        """What layers such as dropout draw follows from the trial's seed, the step and the worker.
+
+        They draw from the global generators, which are put back as they were.
+        """
+        if not self._state.model.draws:
+            yield
+            return
+        seeded = torch_generator(
+            self._config.seed, "dropout", self._state.step, self._group.rank
+        ).initial_seed()
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seeded)
+            yield
 
 
 def _has_bf16(device: torch.device) -> bool:

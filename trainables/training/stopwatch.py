@@ -32,14 +32,14 @@ class Stopwatch:
         self._since = since
         self._inside: str | None = None
         self.seconds: dict[str, float] = {}
-        """By part, those that were measured."""
+        """Seconds of every part that was measured."""
 
     def part(self, name: str) -> AbstractContextManager[None]:
         """Count the time of a block to one of `TIME_PARTS`."""
         return nullcontext() if self._since is None else self._timed(name)
 
     def started(self) -> None:
-        """Count what has passed since the hand-out to `start`."""
+        """Count to `start` what has passed since the driver handed the trial out."""
         if self._since is not None:
             self._synchronise()
             self._add("start", time.time() - self._since)

@@ -21,24 +21,24 @@ from trainables.storage.atomic_files import write_atomically
 from trainables.training.stopwatch import Stopwatch
 
 PROFILE: Final = "profile"
-"""Below a trial's folder and in its run: the two files."""
+"""Folder of both files, below a trial's folder and among the artifacts of its run."""
 TRACE: Final = "trace.json.gz"
 OPERATORS: Final = "operators.txt"
 
 _ACTIVE: Final = 3
-"""Each makes some thousand events, and torch counts them slowly."""
+"""Steps that are traced: each makes some thousand events, which torch counts slowly."""
 _WARMUP: Final = 3
 """Steps in which the profiler runs and keeps nothing: its first ones are slow."""
 _VALIDATION_BATCHES: Final = 64
-"""A validation of more would make a trace that no viewer opens."""
+"""Batches of the largest validation that is traced: no viewer opens the trace of a larger one."""
 _NUM_OPERATORS: Final = 60
 
 
 class Tracer:
-    """Traces the steps before the next validation and, where it is small, that validation.
+    """Traces the steps before the next validation and, if it is small, that validation.
 
-    As a context manager it ends the profiler where the trial fails meanwhile: the next trial of
-    this process must not go on with it.
+    As a context manager it ends the profiler if the trial fails meanwhile: the next trial of this
+    process must not go on with it.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Tracer:
 
         Args:
             num_steps: Steps up to the next validation; the last of them are traced.
-            num_batches: Of a validation.
+            num_batches: Batches of a validation.
         """
         if self._folder is None or num_steps == 0:
             return
@@ -98,17 +98,17 @@ class Tracer:
         self._profiler.start()
 
     def step(self) -> None:
-        """A step is done that no validation follows."""
+        """Say that a step is done that no validation follows."""
         if self._profiler is not None:
             self._profiler.step()
 
     def before_validation(self) -> None:
-        """A step is done that a validation follows."""
+        """Say that a step is done that a validation follows."""
         if self._profiler is not None and not self._sees_validation:
             self._end(self._profiler)
 
     def after_validation(self) -> None:
-        """A validation is done."""
+        """Say that a validation is done."""
         if self._profiler is not None:
             self._end(self._profiler)
 

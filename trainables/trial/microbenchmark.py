@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
@@ -22,16 +21,19 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile, TileSet, allocate_tiles, pack_tiles, seal_tiles
 from trainables.evaluation.evaluate import evaluate_tiles
+from trainables.networks.network import Network
 from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.training.loop import TrainingData, TrainResult, train
 
 _SAMPLE_SIDE_PX: Final = 2048
 _SAMPLE_PX: Final = _SAMPLE_SIDE_PX**2
-"""Of each split: more than any cache holds, and little enough to hand to every process."""
+"""Pixels that are taken of each split: more than any cache holds, and few enough to hand to every
+process."""
 _PROBE_PATCHES: Final = 2
 """Batch normalisation wants more than one value of a channel, which one small patch may be."""
 _MORE_STEPS: Final = 8
-"""Times as many in the next run: the first one is slow and tells little of those after it."""
+"""The next run has so many times as many steps: the first one is slow and tells little of those
+after it."""
 _PICTURE_SIDE_PX: Final = 512
 _STUB_SIDE_PX: Final = 32
 _ANY_LR: Final = 1e-6
@@ -39,8 +41,8 @@ _ANY_LR: Final = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """What the parts of one trial take, in seconds."""
+class Timings:
+    """Seconds that the parts of one trial take."""
 
     step_s: float
     """One optimiser step, its patches included."""
@@ -77,12 +79,12 @@ def take_sample(
     class_names: tuple[str, ...],
     scratch: Path,
 ) -> Sample:
-    """Tiles from the front of the training and validation split, cropped where they are large.
+    """Take tiles from the front of the training and validation split; large ones are cropped.
 
     Args:
-        tiles: All, by split.
-        scaling: From their values to those the network sees.
-        class_names: Of the data set (K).
+        tiles: All tiles, by split.
+        scaling: How their values become those that the network sees.
+        class_names: Classes of the data set (K).
         scratch: Folder for the sample of mapped tiles, which stays mapped: where tiles lie
             decides what drawing a patch costs. Nothing is written for tiles in memory.
     """
@@ -95,27 +97,27 @@ def take_sample(
     )
 
 
-def measure_pace(
+def measure_timings(
     trial: TrialConfig, sample: Sample, *, device: torch.device, limit_s: float
-) -> Pace:
+) -> Timings:
     """Train and evaluate for a while, by the code that trials run.
 
-    Where one step or one window exceeds the limit, a few patches or one window are measured and
+    If one step or one window exceeds the limit, a few patches or one window are measured and
     scaled by pixels.
 
     Args:
         trial: What to train; its steps and validations do not matter.
         sample: What to train on.
-        device: Where.
-        limit_s: About how long to train. The whole takes up to about four times as long, or, where
-            that is longer, four steps of two patches and three windows.
+        device: Where to train and evaluate.
+        limit_s: About how long to train. The whole takes up to about four times as long, or four
+            steps of two patches and three windows if that is longer.
     """
     model, step_s = _measure_step(trial, sample, device, limit_s)
     training = trial.training
     px_s = _measure_px(model, sample, training, device, limit_s / 4)
     shown = np.minimum(sample.shapes["val"][:1], _PICTURE_SIDE_PX)
-    num_branches = 2 if trial.model == "urec" else 1  # the picture shows the reconstruction too
-    return Pace(
+    num_branches = 2 if model.has_reconstruction else 1  # the picture shows the reconstruction too
+    return Timings(
         step_s=step_s,
         validation_s=px_s * windows_px(sample.shapes["val"], training),
         test_s=px_s * windows_px(sample.shapes["test"], training),
@@ -132,7 +134,7 @@ def windows_px(shapes: NDArray[np.int64], training: TrainingConfig) -> int:
 
 def _measure_step(
     trial: TrialConfig, sample: Sample, device: torch.device, limit_s: float
-) -> tuple[nn.Module, float]:
+) -> tuple[Network, float]:
     """A network that has been trained a little, and the seconds of one step."""
     data = _training_data(sample)
     batch = trial.training.batch_size
@@ -188,7 +190,7 @@ def _training_data(sample: Sample) -> TrainingData:
 
 
 def _measure_px(
-    model: nn.Module,
+    model: Network,
     sample: Sample,
     training: TrainingConfig,
     device: torch.device,

@@ -14,9 +14,9 @@ from study.design.preflight import find_dataset, read_data
 from study.estimate import calibration as calibration_module
 from study.estimate.calibration import Calibration, calibrate
 from trainables.errors import ConfigError, DataError
-from trainables.trial.microbenchmark import Pace, take_sample
+from trainables.trial.microbenchmark import Timings, take_sample
 
-PACE = Pace(step_s=1.0, validation_s=2.0, test_s=3.0, picture_s=4.0)
+TIMINGS = Timings(step_s=1.0, validation_s=2.0, test_s=3.0, picture_s=4.0)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def fake_processes(monkeypatch, work):
     """Run `work` in forks instead of fresh processes, which would import everything anew."""
     fork = multiprocessing.get_context("fork")
     monkeypatch.setattr(calibration_module.multiprocessing, "get_context", lambda _: fork)
-    monkeypatch.setattr(calibration_module, "measure_pace", work)
+    monkeypatch.setattr(calibration_module, "measure_timings", work)
 
 
 def run(trial, **options):
@@ -58,7 +58,7 @@ def test_fresh_processes_measure_every_model(make_config, study_sample):
 
 
 def test_a_trial_takes_its_pace_and_a_share_of_a_start(trial):
-    found = Calibration(paces={"unet": PACE}, start_s=2.0, taken_s=9.0)
+    found = Calibration(paces={"unet": TIMINGS}, start_s=2.0, taken_s=9.0)
     per_trial = calibration_module._TRIAL_STARTS * 2.0
     assert found.trial_s("unet", trial) == pytest.approx(10 + 5 * 2 + 3 + 4 + per_trial)
     search = replace(trial, phase="search")
@@ -67,9 +67,11 @@ def test_a_trial_takes_its_pace_and_a_share_of_a_start(trial):
 
 
 def test_an_idle_machine_is_as_much_faster_as_other_work_took(trial):
-    found = Calibration(paces={"unet": PACE}, start_s=2.0, taken_s=9.0, share=0.25, start_share=0.5)
+    found = Calibration(
+        paces={"unet": TIMINGS}, start_s=2.0, taken_s=9.0, share=0.25, start_share=0.5
+    )
     idle = found.idle()
-    assert idle.paces["unet"].trial_s(trial) == pytest.approx(PACE.trial_s(trial) / 4)
+    assert idle.paces["unet"].trial_s(trial) == pytest.approx(TIMINGS.trial_s(trial) / 4)
     assert idle.fixed_s == pytest.approx(found.fixed_s / 2)
     assert (idle.share, idle.start_share) == (1, 1)
 
@@ -89,18 +91,18 @@ def test_share_is_the_time_run_of_the_time_asked_for(before, after, share):
 def test_processes_are_averaged(monkeypatch, trial, tmp_path):
     def measure(trial, sample, *, device, limit_s):
         (tmp_path / str(os.getpid())).touch()
-        return PACE if device.index == 0 else replace(PACE, step_s=3.0)
+        return TIMINGS if device.index == 0 else replace(TIMINGS, step_s=3.0)
 
     fake_processes(monkeypatch, measure)
     found = run(trial, num_processes=2, num_gpus=2)
-    assert found.paces["unet"] == replace(PACE, step_s=2.0)
+    assert found.paces["unet"] == replace(TIMINGS, step_s=2.0)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_no_more_processes_than_tell_something(monkeypatch, trial, tmp_path):
     def measure(*_, **__):
         (tmp_path / str(os.getpid())).touch()
-        return PACE
+        return TIMINGS
 
     fake_processes(monkeypatch, measure)
     run(trial, num_processes=50)
@@ -111,7 +113,7 @@ def test_processes_give_way_as_trials_do(monkeypatch, trial):
     niceness = os.nice(0)
 
     def measure(*_, **__):
-        return replace(PACE, step_s=float(os.nice(0)))
+        return replace(TIMINGS, step_s=float(os.nice(0)))
 
     fake_processes(monkeypatch, measure)
     expected = min(19, niceness + 15)

@@ -13,7 +13,7 @@ from study.estimate.plan import about_text, plan_text
 from study.machines.slots import Node, find_slots
 from trainables.data.scenes.synthetic import write_scenes
 from trainables.errors import ConfigError, DataError
-from trainables.trial.microbenchmark import Pace
+from trainables.trial.microbenchmark import Timings
 
 AREAS = {"train": (1, 3, 5, 7), "val": (15,), "test": (2,)}
 SMALL_SCENES = partial(write_scenes, areas=AREAS, size_px=96, num_processes=1)
@@ -27,7 +27,7 @@ class FakeCalibration:
 
     def __call__(self, trials, sample, **options):
         self.trials, self.sample, self.options = trials, sample, options
-        pace = Pace(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
+        pace = Timings(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
         return Calibration(
             paces=dict.fromkeys(trials, pace), start_s=self.start_s, taken_s=7.0, share=self.share
         )

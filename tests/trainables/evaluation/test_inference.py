@@ -7,7 +7,7 @@ from torch import nn
 
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.evaluation.inference import evaluate_tile, predict_logits, predict_reconstruction
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 
 pytestmark = pytest.mark.numbers
 
@@ -40,7 +40,7 @@ def _network(name="urec"):
     It computes in float64: channels that are all but constant amplify the rounding of float32 to
     1e-4 of a logit, and kernels differ with the size of a batch.
     """
-    model = build_model(name, width=4, num_classes=4)
+    model = build_network(name, width=4, num_classes=4)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0

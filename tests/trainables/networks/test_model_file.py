@@ -1,5 +1,8 @@
+import importlib
 import pickle
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +10,8 @@ import torch
 
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
-from trainables.errors import DataError
-from trainables.networks.build import build_model
+from trainables.errors import ConfigError, DataError
+from trainables.networks.build import build_network
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrainingConfig, TrialConfig
 
@@ -26,7 +29,7 @@ TRIAL = TrialConfig(
 
 @pytest.fixture
 def network():
-    return build_model("urec", 3, 2, width=2, generator=torch.Generator().manual_seed(5))
+    return build_network("urec", 3, 2, width=2, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.fixture
@@ -74,7 +77,11 @@ def test_a_study_may_be_unknown(network, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"network": "vit"}, r"network must be one of unet, urec, got 'vit'"),
+        (
+            {"network": "vit"},
+            r"network must be one of unet, urec or package.module:factory, got 'vit'",
+        ),
+        ({"method_parameters": [1]}, "method_parameters must be values by name"),
         ({"width": 0}, "width must be a positive integer, got 0"),
         ({"downsample": 0}, "downsample must be a positive integer"),
         ({"step_px": 97}, r"step_px must be in 1 ... window_px \(96\), got 97"),
@@ -87,6 +94,69 @@ def test_a_study_may_be_unknown(network, tmp_path):
 def test_fields_that_cannot_be(trained, changed, message):
     with pytest.raises(DataError, match=message):
         replace(trained, **changed)
+
+
+OWN = """
+from torch import nn
+
+def network(num_channels, num_classes, depth=1):
+    layers = [nn.Conv2d(num_channels, num_channels, 1) for _ in range(depth)]
+    return nn.Sequential(*layers, nn.Conv2d(num_channels, num_classes, 1))
+"""
+
+
+@pytest.fixture
+def own(own_module, tmp_path):
+    """File of an own network with a parameter, and the name of its module."""
+    name = own_module(OWN)
+    trial = replace(
+        TRIAL,
+        model="mine",
+        network=f"{name}:network",
+        unannotated="nothing",
+        training=replace(TRIAL.training, method_parameters={"depth": 3}),
+    )
+    network = build_network(trial.network, 3, 2, parameters={"depth": 3})
+    TrainedModel.from_trial(
+        network, trial, classes=CLASSES, bands=BANDS, scaling=uint8_scaling(3)
+    ).save(tmp_path / "m.pt")
+    return tmp_path / "m.pt", name, network
+
+
+def test_an_own_network_is_kept_by_name_with_its_parameters(own):
+    path, name, network = own
+    loaded = TrainedModel.load(path)
+    assert (loaded.network, loaded.method_parameters) == (f"{name}:network", {"depth": 3})
+    built = loaded.build()
+    assert not built.training
+    assert not built.has_reconstruction
+    images = torch.rand(1, 3, 40, 33)
+    assert torch.equal(built(images).logits, network.eval()(images).logits)
+
+
+def test_code_of_an_own_network_runs_when_it_is_built_not_when_it_is_read(own, monkeypatch):
+    path, name, _ = own
+    monkeypatch.delitem(sys.modules, name)
+    loaded = TrainedModel.load(path)
+    assert name not in sys.modules
+    Path(path.parent / f"{name}.py").unlink()
+    importlib.invalidate_caches()
+    message = f"got '{name}:network': .* put the folder that holds {name} on PYTHONPATH"
+    with pytest.raises(ConfigError, match=message):
+        loaded.build()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_files_of_earlier_versions_are_read(trained, network, tmp_path, version):
+    path = tmp_path / "m.pt"
+    trained.save(path)
+    content = torch.load(path, weights_only=True)
+    del content["method_parameters"]
+    if version == 2:
+        del content["nodata"]
+    torch.save({**content, "version": version}, path)
+    state = TrainedModel.load(path).build().state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
 def test_weights_of_another_network(trained):
@@ -132,7 +202,7 @@ def test_a_file_from_elsewhere_runs_no_code(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=1), "must be of version 2 or 3, got 1"),
+        (lambda content: content.update(version=1), "must be of version 2 or 3 or 4, got 1"),
         (
             lambda content: content["scaling"].update(dtype="int16"),
             r"dtype must be one of uint8, uint16, float32, got 'int16' in .*m\.pt",

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.networks.blocks import ConvBlock
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 
 pytestmark = pytest.mark.numbers
 
@@ -18,7 +18,7 @@ def _images(*shape, seed=0):
 
 def _network(num_channels=3, num_classes=6):
     """A small network in evaluation mode whose statistics keep its signals alive."""
-    model = build_model("urec", num_channels, num_classes, width=4)
+    model = build_network("urec", num_channels, num_classes, width=4)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
@@ -38,13 +38,13 @@ def _calls_per_block(model, run):
 
 
 def test_published_number_of_parameters():
-    assert sum(p.numel() for p in build_model("urec").parameters()) == 25_062_729
+    assert sum(p.numel() for p in build_network("urec").parameters()) == 25_062_729
 
 
 def test_published_cost_of_forward_and_backward():
     # 136.2 GFLOP as published; the bottom block (512-512 at 8 x 8) runs once here, not twice.
     second_bottom = 3 * 2 * 512 * 512 * 9 * 8 * 8
-    model = build_model("urec").to("meta")
+    model = build_network("urec").to("meta")
     with FlopCounterMode(display=False) as counter:
         out = model(torch.empty(1, 3, 256, 256, device="meta"))
         (out.logits.sum() + out.reconstruction.sum()).backward()
@@ -53,7 +53,7 @@ def test_published_cost_of_forward_and_backward():
 
 
 def test_every_parameter_receives_a_gradient():
-    model = build_model("urec")
+    model = build_network("urec")
     out = model(_images(3, 3, 64, 64), num_segment=2)
     (out.logits.square().mean() + out.reconstruction.square().mean()).backward()
     for name, parameter in model.named_parameters():
@@ -75,7 +75,7 @@ def test_both_decoders_run_the_same_block_objects():
 
 
 def test_shared_batch_normalisation_sees_both_branches():
-    model = build_model("urec", width=2)
+    model = build_network("urec", width=2)
     model(_images(2, 3, 64, 64))
     state = model.state_dict()
     seen = {k: int(v) for k, v in state.items() if k.endswith("num_batches_tracked")}
@@ -84,7 +84,7 @@ def test_shared_batch_normalisation_sees_both_branches():
 
 
 def test_reconstruction_alone_trains_shared_blocks_but_no_segmentation_entry():
-    model = build_model("urec", width=2)
+    model = build_network("urec", width=2)
     model.reconstruct(_images(2, 3, 64, 64)).abs().mean().backward()
     without = {name for name, p in model.named_parameters() if p.grad is None}
     own = {
@@ -128,7 +128,7 @@ def test_num_segment_equals_slicing_in_evaluation_mode():
 @pytest.mark.parametrize("num_segment", [0, -1, 4])
 def test_num_segment_outside_the_batch_is_refused(num_segment):
     with pytest.raises(ValueError, match=r"num_segment must be in 1 \.\.\. 3"):
-        build_model("urec", width=2)(_images(3, 3, 32, 32), num_segment=num_segment)
+        build_network("urec", width=2)(_images(3, 3, 32, 32), num_segment=num_segment)
 
 
 @pytest.mark.parametrize("size", [(37, 61), (20, 20), (1, 1)])
@@ -158,7 +158,7 @@ def test_channels_last_is_kept_and_changes_nothing():
 
 def test_no_tensor_has_two_names_in_the_state_dict():
     # Weights averaged by name would otherwise move twice where blocks are shared.
-    state = build_model("urec", width=2).state_dict()
+    state = build_network("urec", width=2).state_dict()
     assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
 
 

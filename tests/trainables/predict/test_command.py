@@ -20,7 +20,7 @@ from torch import nn
 from trainables.data.decoding.raster import reduce_image
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.networks.model_file import TrainedModel
 from trainables.predict import command as predict
 from trainables.predict import raster_output, raster_prediction
@@ -61,7 +61,9 @@ def _in_double(monkeypatch):
 
 def _trained(network="urec", *, downsample=1, num_bands=3, window_px=64, step_px=48, scaling=None):
     """A model with random weights whose batch statistics keep its signals alive."""
-    model = build_model(network, num_bands, 3, 2, torch.Generator().manual_seed(1))
+    model = build_network(
+        network, num_bands, 3, width=2, generator=torch.Generator().manual_seed(1)
+    )
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0

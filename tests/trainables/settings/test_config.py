@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.errors import ConfigError
-from trainables.settings.config import MODELS, TrainingConfig, TrialConfig, training_fields
+from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 
 TRIAL = {
     "key": "confirm-urec-f0.10-s2",
@@ -25,10 +25,6 @@ def test_defaults_are_the_settings_of_the_paper():
     assert (training.lr, training.w1, training.width) == (1e-4, 0.1, 32)
     assert (training.epochs, training.infer_step_px) == (100, 128)
     assert (training.augment, training.schedule, training.ema_decay) == (False, "constant", 0.0)
-
-
-def test_models_are_those_of_the_study():
-    assert MODELS == ("urec", "unet")
 
 
 def test_training_fields_are_all_fields_in_their_order():
@@ -99,6 +95,7 @@ def test_a_value_of_another_type_as_yaml_may_bring_it_is_refused(field, value, k
         ("batch_size", (0,), (1,)),
         ("epochs", (0,), (1, None)),
         ("lr", (0, -1e-4, 1.01, float("nan"), float("inf")), (1, 1e-9)),
+        ("weight_decay", (-0.1, 1, float("nan")), (0, 0.999)),
         ("w1", (-0.1, 1, 1.0, float("nan")), (0, 0.0, 0.999)),
         ("ema_decay", (-0.1, 1.0, float("nan")), (0, 0.999)),
         ("warmup_steps", (-1, 104_700), (0, 104_699)),
@@ -162,8 +159,8 @@ def test_plain_data_with_an_unknown_or_a_missing_field_is_refused():
 @pytest.mark.parametrize(
     ("field", "wrong", "rule"),
     [
-        ("model", "segnet", "one of urec, unet"),
-        ("model", None, "one of urec, unet"),
+        ("model", "segnet", "one of urec, unet where network is not given"),
+        ("model", None, "of type str"),
         ("phase", "test", "one of search, confirm"),
         ("label_frac", 0, r"in \(0, 1\]"),
         ("label_frac", 1.0001, r"in \(0, 1\]"),
@@ -180,6 +177,24 @@ def test_plain_data_with_an_unknown_or_a_missing_field_is_refused():
 def test_a_wrong_field_of_a_trial_is_refused(field, wrong, rule):
     with pytest.raises(ConfigError, match=f"^{field} must be {rule}, got"):
         TrialConfig(**{**TRIAL, field: wrong})
+
+
+def test_a_trial_knows_its_network_and_what_it_does_with_unannotated_pixels():
+    known = TrialConfig(**TRIAL)
+    assert (known.network, known.unannotated) == ("urec", "reconstruction")
+    own = {**TRIAL, "model": "mine", "network": "mynets:UNetPP", "unannotated": "nothing"}
+    trial = TrialConfig(**own)
+    assert (trial.network, trial.unannotated) == ("mynets:UNetPP", "nothing")
+    assert TrialConfig.from_plain(json.loads(json.dumps(trial.to_plain()))) == trial
+    with pytest.raises(ConfigError, match="model must be one of urec, unet where unannotated is"):
+        TrialConfig(**{**own, "unannotated": ""})
+
+
+@pytest.mark.parametrize("wrong", [None, [("depth", 3)], "depth=3"])
+def test_parameters_of_a_method_are_values_by_name(wrong):
+    assert TrainingConfig(method_parameters={"depth": 3}).method_parameters == {"depth": 3}
+    with pytest.raises(ConfigError, match="method_parameters must be `key: value` lines, got"):
+        TrainingConfig(method_parameters=wrong)
 
 
 def test_full_annotation_and_seed_0_are_valid():

@@ -18,7 +18,7 @@ from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -119,7 +119,7 @@ def _together(size, work, *arguments):
 
 def _group_norms(*arguments, **named):
     """The network with group in place of batch normalisation, which sees one worker's share."""
-    model = build_model(*arguments, **named)
+    model = build_network(*arguments, **named)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
@@ -143,7 +143,7 @@ def _to_double(_, arguments):
 
 def _frozen_norms(*arguments, **named):
     """The network with batch normalisation that uses, and keeps, its running statistics."""
-    model = build_model(*arguments, **named)
+    model = build_network(*arguments, **named)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.0
@@ -163,12 +163,12 @@ def _train(group, trial, data, checkpoint, build, stop_at=None):
         if step == stop_at:
             raise KeyboardInterrupt
 
-    original = loop.build_model
-    loop.build_model = build
+    original = loop.build_network
+    loop.build_network = build
     try:
         result = train(trial, data, device=CPU, checkpoint=checkpoint, report=report, group=group)
     finally:
-        loop.build_model = original
+        loop.build_network = original
     numbers = {name: value.numpy() for name, value in result.model.state_dict().items()}
     return numbers, result.history, reports
 
@@ -201,6 +201,65 @@ def test_two_workers_train_to_the_weights_of_one(data, tmp_path, trial, build):
                 assert math.isclose(one[name], other[name], rel_tol=1e-4), name
 
 
+OWN = """
+from torch import nn
+
+class Plain(nn.Module):
+    def __init__(self, num_channels, num_classes):
+        super().__init__()
+        self.shared = nn.Sequential(nn.Conv2d(num_channels, 6, 3, padding=1), nn.GroupNorm(2, 6))
+        self.head = nn.Conv2d(6, num_classes, 1)
+
+    def forward(self, images):
+        return self.head(self.shared(images).relu())
+
+class Both(Plain):
+    def __init__(self, num_channels, num_classes):
+        super().__init__(num_channels, num_classes)
+        self.back = nn.Conv2d(6, num_channels, 1)
+
+    def forward(self, images):
+        return super().forward(images), self.back(self.shared(images).relu())
+"""
+
+
+def _own_in_double(*arguments, **named):
+    model = build_network(*arguments, **named)
+    model.own.register_forward_pre_hook(_to_double)
+    return model.double()
+
+
+@pytest.mark.parametrize(
+    ("network", "unannotated", "build"),
+    [
+        ("Plain", "nothing", _own_in_double),
+        ("Both", "reconstruction", _own_in_double),
+        ("Both", "nothing", _own_in_double),
+        ("urec", "nothing", _group_norms),
+    ],
+)
+def test_two_workers_train_any_network_to_the_weights_of_one(
+    data, tmp_path, own_module, network, unannotated, build
+):
+    """A branch that is not trained keeps its weights, also from their decay."""
+    trial = replace(
+        _trial(weight_decay=0.1),
+        network="urec" if network == "urec" else f"{own_module(OWN)}:{network}",
+        unannotated=unannotated,
+    )
+    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", build)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", build)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][name] == second[0][name]).all() for name in first[0])
+    started = build(
+        trial.network, 3, 3, width=TRAINING.width, generator=torch_generator(trial.seed, "weights")
+    ).state_dict()
+    left = {name for name, value in started.items() if (value.numpy() == alone[name]).all()}
+    branch = {name for name in started if name.startswith(("own.back", "reconstruction."))}
+    assert left == (branch if unannotated == "nothing" else set())
+    assert ("train/loss_rec" in history[-1]) == (unannotated == "reconstruction")
+
+
 def test_workers_train_differently_where_batches_differ(data, tmp_path):
     """The comparison above can fail: another batch size is seen."""
     alone = _train(ALONE, _trial(), data, tmp_path / "1.pt", _group_norms)[0]
@@ -212,10 +271,10 @@ def test_workers_train_differently_where_batches_differ(data, tmp_path):
 def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
     """Of batch normalisation too, whose running statistics are those of the first worker."""
     trial = _trial()
-    undisturbed = _together(2, _train, trial, data, tmp_path / "1.pt", build_model)
+    undisturbed = _together(2, _train, trial, data, tmp_path / "1.pt", build_network)
     for stopped in _together(2, _stopped, trial, data, tmp_path / "2.pt"):
         assert stopped
-    resumed = _together(2, _train, trial, data, tmp_path / "2.pt", build_model)
+    resumed = _together(2, _train, trial, data, tmp_path / "2.pt", build_network)
     for name, value in undisturbed[0][0].items():
         assert (value == resumed[0][0][name]).all(), name
     assert [row["step"] for row in resumed[0][1]] == [row["step"] for row in undisturbed[0][1]]
@@ -224,7 +283,7 @@ def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
 def _stopped(group, trial, data, checkpoint):
     """Train until the second report, as if the worker was lost then."""
     try:
-        _train(group, trial, data, checkpoint, build_model, stop_at=10)
+        _train(group, trial, data, checkpoint, build_network, stop_at=10)
     except KeyboardInterrupt:
         return True
     except RuntimeError:  # the other worker, whose peer is gone
@@ -251,7 +310,7 @@ def test_confusion_over_tiles_of_unequal_size_is_that_of_one_process(random_tile
     """Seven tiles, one much larger than the rest; each counted once, by whomever."""
     sizes = [(40, 33), (150, 120), (32, 90), (20, 20), (64, 64), (33, 47), (90, 30)]
     tiles = random_tiles(sizes, eroded=True)
-    model = build_model(
+    model = build_network(
         "urec", num_channels=3, num_classes=3, width=2, generator=torch_generator(0, "weights")
     )
     expected = evaluate_tiles(model, tiles, TRAINING, 3, uint8_scaling(3), CPU)
@@ -272,7 +331,7 @@ def _evaluate(group, model, tiles):
 
 def test_more_workers_than_tiles_do_not_hang(random_tiles):
     tiles = random_tiles([(40, 40)])
-    model = build_model(
+    model = build_network(
         "unet", num_channels=3, num_classes=3, width=1, generator=torch_generator(0, "weights")
     )
     one, other = _together(2, _evaluate, model, tiles)

@@ -11,6 +11,7 @@ PURPOSES = (
     "unannotated_patches",
     "augmentation",
     "unannotated_augmentation",
+    "dropout",
 )
 
 
@@ -61,5 +62,5 @@ def test_global_generators_are_neither_read_nor_advanced():
 
 
 def test_an_unknown_purpose_is_refused():
-    with pytest.raises(KeyError, match="dropout"):
-        torch_generator(0, "dropout")
+    with pytest.raises(KeyError, match="noise"):
+        torch_generator(0, "noise")

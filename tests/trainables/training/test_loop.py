@@ -12,6 +12,8 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+import trainables.methods.reconstruction as reconstruction_module
+import trainables.methods.supervised as supervised_module
 import trainables.training.loop as loop
 import trainables.training.step as step_module
 from trainables.data.budgets.annotation import draw_budget
@@ -61,6 +63,10 @@ def _trial(model="urec", seed=0, **training):
     )
 
 
+def _own_trial(module):
+    return replace(_trial("unet"), model="mine", network=f"{module}:network")
+
+
 @pytest.fixture(scope="module")
 def data(random_tiles):
     """Tiles of unequal sizes, one lower than a patch, a third of them annotated."""
@@ -100,18 +106,19 @@ def spy(monkeypatch):
     """Arguments of every call of the two loss terms, in their order."""
     seen = {"segmentation_loss": [], "reconstruction_loss": []}
 
-    def spied(name):
-        original = getattr(step_module, name)
+    def spied(module, name):
+        original = getattr(module, name)
 
         def call(*arguments):
             *shown, _ = arguments  # and the number of pixels
             seen[name].append([a if a.dtype == torch.bool else a.detach() for a in shown])
             return original(*arguments)
 
-        monkeypatch.setattr(step_module, name, call)
+        monkeypatch.setattr(module, name, call)
 
+    spied(supervised_module, "segmentation_loss")
     for name in seen:
-        spied(name)
+        spied(reconstruction_module, name)
     return seen
 
 
@@ -537,6 +544,69 @@ class TestWhatIsLearnedFrom:
 
 
 @pytest.mark.numbers
+@pytest.mark.numbers
+class TestMethods:
+    def test_a_second_branch_that_is_not_needed_changes_nothing(self, run):
+        """U-REC trained on annotated pixels alone is U-Net, whose weights it has; bitwise."""
+        unet = run(_trial("unet"))
+        supervised = run(replace(_trial(), unannotated="nothing"))
+        assert supervised.history[-1].keys() == unet.history[-1].keys()
+        assert _record(supervised) == _record(unet)
+        weights, started = _weights(supervised), _new_model(_trial()).state_dict()
+        assert _same(
+            {k: v for k, v in weights.items() if not k.startswith("reconstruction.")},
+            _weights(unet),
+        )
+        untouched = [k for k in weights if k.startswith("reconstruction.")]
+        assert all(torch.equal(weights[k], started[k]) for k in untouched)
+
+
+DROPOUT = """
+from torch import nn
+
+def network(num_channels, num_classes):
+    return nn.Sequential(nn.Dropout(0.5), nn.Conv2d(num_channels, num_classes, 1))
+"""
+
+
+@pytest.mark.numbers
+class TestDropout:
+    def test_what_it_drops_follows_from_the_seed_and_the_step(self, run, own_module, tmp_path):
+        """An interrupted run equals an undisturbed one, whatever the process drew before."""
+        config = _own_trial(own_module(DROPOUT))
+        undisturbed = run(config)
+        torch.rand(7)  # as another trial of this process may have done
+        before = torch.get_rng_state()
+        checkpoint = tmp_path / "interrupted.pt"
+
+        def stop(step, rows):
+            if step == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(config, report=stop, checkpoint=checkpoint)
+        torch.rand(5)
+        resumed = run(config, checkpoint=checkpoint)
+        assert _same(_weights(resumed), _weights(undisturbed))
+        assert _record(resumed) == _record(undisturbed)
+        torch.set_rng_state(before)
+        run(config)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_another_step_and_another_seed_drop_others(self, data, own_module):
+        config = _own_trial(own_module(DROPOUT))
+        state = loop._new_state(config, data, CPU, ALONE)
+        batch = loop._build_sampler(config, data, CPU, ALONE).draw(0)
+        seen = []
+        state.model.own[0].register_forward_hook(lambda *shown: seen.append(shown[2].detach()))
+        for seed, state.step in ((0, 0), (0, 0), (0, 1), (1, 0)):
+            state.optimizer.param_groups[0]["lr"] = 0.0
+            step_module.Step(state, replace(config, seed=seed), CPU, ALONE).take(batch)
+        assert torch.equal(seen[0], seen[1])
+        assert not torch.equal(seen[0], seen[2])
+        assert not torch.equal(seen[0], seen[3])
+
+
 class TestOptimisation:
     def test_the_optimiser_gets_the_rates_and_rows_report_them(self, run):
         config = _trial(schedule="cosine", warmup_steps=2)
@@ -561,6 +631,27 @@ class TestOptimisation:
         )
         assert moved.max().item() == pytest.approx(0.003, rel=1e-3)
         assert moved.median().item() == pytest.approx(0.003, rel=0.05)
+
+    @pytest.mark.numbers
+    def test_weight_decay_is_that_of_adamw(self, run, monkeypatch):
+        """The same weights as torch's AdamW, bitwise; others than without decay, or with L2."""
+        decayed = _weights(run(_trial(weight_decay=0.05)))
+        plain = _weights(run(_trial(weight_decay=0.0)))
+        adam = torch.optim.Adam
+
+        def adamw(parameters, *, decoupled_weight_decay, **named):
+            assert decoupled_weight_decay
+            return torch.optim.AdamW(parameters, **named)
+
+        def coupled(parameters, *, decoupled_weight_decay, **named):
+            return adam(parameters, **named)
+
+        monkeypatch.setattr(torch.optim, "Adam", adamw)
+        assert _same(decayed, _weights(run(_trial(weight_decay=0.05))))
+        assert not _same(decayed, plain)
+        monkeypatch.setattr(torch.optim, "Adam", coupled)
+        assert not _same(decayed, _weights(run(_trial(weight_decay=0.05))))
+        assert _same(plain, _weights(run(_trial(weight_decay=0.0))))
 
     def test_the_average_of_weights_by_hand(self, run):
         config = _trial("unet", steps=3, num_validations=1, ema_decay=0.6)

@@ -21,7 +21,7 @@ from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.patches.positions import GridPositions
 from trainables.data.tilesets.scaling import uint8_scaling
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.settings.process_group import ALONE
 from trainables.settings.seeds import torch_generator
@@ -131,7 +131,7 @@ def reference_loop(reference, data):
     """Factory of the reference's loop, from the product's weights, over its patches of `steps`."""
 
     def make(steps, *, lr, w1=0.1, double=False):
-        model = build_model("urec", width=WIDTH, generator=torch_generator(0, "weights"))
+        model = build_network("urec", width=WIDTH, generator=torch_generator(0, "weights"))
         network = reference.ReferenceUREC(width=WIDTH)
         reference.copy_weights(model.state_dict(), network)
         if double:

@@ -12,9 +12,16 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import TileSet, allocate_tiles, seal_tiles
 from trainables.evaluation.inference import predict_logits
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig, TrialConfig
-from trainables.trial import microbenchmark as pace_module
-from trainables.trial.microbenchmark import Pace, Sample, measure_pace, take_sample, windows_px
+from trainables.trial import microbenchmark
+from trainables.trial.microbenchmark import (
+    Sample,
+    Timings,
+    measure_timings,
+    take_sample,
+    windows_px,
+)
 
 TRAINING = TrainingConfig(
     width=2,
@@ -65,7 +72,7 @@ class FakeTraining:
         taken = training.steps * training.batch_size * self.patch_s
         taken += 0.0 if len(self.runs) > 1 else self.cold_s
         self.spent_s += taken
-        return SimpleNamespace(model=nn.Identity(), train_s=taken)
+        return SimpleNamespace(model=build_network("unet", width=1), train_s=taken)
 
 
 class FakeEvaluation:
@@ -85,17 +92,17 @@ class FakeEvaluation:
 
 def fake(monkeypatch, *, patch_s=0.001, cold_s=0.0, px_s=1e-6):
     training, evaluation = FakeTraining(patch_s, cold_s), FakeEvaluation(px_s)
-    monkeypatch.setattr(pace_module, "train", training)
-    monkeypatch.setattr(pace_module, "evaluate_tiles", evaluation)
-    monkeypatch.setattr(pace_module, "time", evaluation)
+    monkeypatch.setattr(microbenchmark, "train", training)
+    monkeypatch.setattr(microbenchmark, "evaluate_tiles", evaluation)
+    monkeypatch.setattr(microbenchmark, "time", evaluation)
     return training, evaluation
 
 
 def test_trial_is_its_steps_validations_test_and_picture():
-    pace = Pace(step_s=0.5, validation_s=3.0, test_s=7.0, picture_s=1.0)
+    timings = Timings(step_s=0.5, validation_s=3.0, test_s=7.0, picture_s=1.0)
     trial = make_trial(steps=100, num_validations=4)
-    assert pace.trial_s(trial) == 100 * 0.5 + 4 * 3.0 + 7.0 + 1.0
-    assert pace.trial_s(replace(trial, phase="search")) == 100 * 0.5 + 4 * 3.0 + 1.0
+    assert timings.trial_s(trial) == 100 * 0.5 + 4 * 3.0 + 7.0 + 1.0
+    assert timings.trial_s(replace(trial, phase="search")) == 100 * 0.5 + 4 * 3.0 + 1.0
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 90), (32, 32), (33, 80), (64, 45), (56, 57)])
@@ -126,28 +133,28 @@ def test_pixels_of_windows_add_up_over_tiles():
 
 
 @pytest.mark.parametrize("model", ["unet", "urec"])
-def test_pace_of_a_real_network_is_positive_and_leaves_no_file(sample, model, tmp_path):
-    pace = measure_pace(make_trial(model), sample, device=CPU, limit_s=0.05)
-    assert pace.step_s > 0
+def test_timings_of_a_real_network_is_positive_and_leaves_no_file(sample, model, tmp_path):
+    timings = measure_timings(make_trial(model), sample, device=CPU, limit_s=0.05)
+    assert timings.step_s > 0
     # Evaluation is measured once per pixel and scaled.
     ratio = windows_px(sample.shapes["test"], TRAINING) / windows_px(sample.shapes["val"], TRAINING)
-    assert pace.test_s == pytest.approx(pace.validation_s * ratio)
-    assert pace.picture_s == pytest.approx(pace.validation_s * (2 if model == "urec" else 1))
+    assert timings.test_s == pytest.approx(timings.validation_s * ratio)
+    assert timings.picture_s == pytest.approx(timings.validation_s * (2 if model == "urec" else 1))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_steps_and_pixels_are_found(monkeypatch, sample):
     fake(monkeypatch, patch_s=0.001, px_s=1e-6)
-    pace = measure_pace(make_trial(), sample, device=CPU, limit_s=2.0)
-    assert pace.step_s == pytest.approx(4 * 0.001)
-    assert pace.validation_s == pytest.approx(1e-6 * windows_px(sample.shapes["val"], TRAINING))
-    assert pace.test_s == pytest.approx(1e-6 * windows_px(sample.shapes["test"], TRAINING))
+    timings = measure_timings(make_trial(), sample, device=CPU, limit_s=2.0)
+    assert timings.step_s == pytest.approx(4 * 0.001)
+    assert timings.validation_s == pytest.approx(1e-6 * windows_px(sample.shapes["val"], TRAINING))
+    assert timings.test_s == pytest.approx(1e-6 * windows_px(sample.shapes["test"], TRAINING))
 
 
 @pytest.mark.parametrize("patch_s", [1e-5, 1e-3, 0.1])
 def test_training_keeps_its_limit(monkeypatch, sample, patch_s):
     training, _ = fake(monkeypatch, patch_s=patch_s)
-    measure_pace(make_trial(), sample, device=CPU, limit_s=2.0)
+    measure_timings(make_trial(), sample, device=CPU, limit_s=2.0)
     assert training.spent_s < 4 * 2.0
     steps, batch = training.runs[-1]
     assert batch == 4
@@ -156,34 +163,34 @@ def test_training_keeps_its_limit(monkeypatch, sample, patch_s):
 
 def test_a_slow_step_is_scaled_from_two_patches(monkeypatch, sample):
     training, _ = fake(monkeypatch, patch_s=5.0)
-    pace = measure_pace(make_trial(batch_size=14), sample, device=CPU, limit_s=4.0)
+    timings = measure_timings(make_trial(batch_size=14), sample, device=CPU, limit_s=4.0)
     assert training.runs == [(1, 2), (1, 2)]
-    assert pace.step_s == pytest.approx(14 * 5.0)
+    assert timings.step_s == pytest.approx(14 * 5.0)
 
 
 def test_a_slow_start_is_not_taken_for_a_slow_step(monkeypatch, sample):
     fake(monkeypatch, patch_s=0.001, cold_s=60.0)
-    pace = measure_pace(make_trial(), sample, device=CPU, limit_s=2.0)
-    assert pace.step_s == pytest.approx(4 * 0.001)
+    timings = measure_timings(make_trial(), sample, device=CPU, limit_s=2.0)
+    assert timings.step_s == pytest.approx(4 * 0.001)
 
 
 def test_a_slow_window_is_measured_alone(monkeypatch, sample):
     _, evaluation = fake(monkeypatch, px_s=1.0)
-    pace = measure_pace(make_trial(), sample, device=CPU, limit_s=4.0)
+    timings = measure_timings(make_trial(), sample, device=CPU, limit_s=4.0)
     assert evaluation.sizes == [[[32, 32]]] * 3
-    assert pace.validation_s == pytest.approx(windows_px(sample.shapes["val"], TRAINING))
+    assert timings.validation_s == pytest.approx(windows_px(sample.shapes["val"], TRAINING))
 
 
 def test_small_tiles_are_evaluated_until_the_time_tells_something(monkeypatch, sample):
     _, evaluation = fake(monkeypatch, px_s=1e-5)
-    measure_pace(make_trial(), sample, device=CPU, limit_s=4.0)
+    measure_timings(make_trial(), sample, device=CPU, limit_s=4.0)
     assert evaluation.sizes[2:] == [[[40, 64]]] * (len(evaluation.sizes) - 2)
     assert 0.5 <= evaluation.now < 1.5
 
 
 def test_sample_is_the_first_tiles_up_to_its_size(monkeypatch, random_tiles, tmp_path):
-    monkeypatch.setattr(pace_module, "_SAMPLE_SIDE_PX", 50)
-    monkeypatch.setattr(pace_module, "_SAMPLE_PX", 50 * 50 + 20 * 50)
+    monkeypatch.setattr(microbenchmark, "_SAMPLE_SIDE_PX", 50)
+    monkeypatch.setattr(microbenchmark, "_SAMPLE_PX", 50 * 50 + 20 * 50)
     held = random_tiles([(70, 45), (20, 90), (64, 64)], unlabelled=1.0)
     taken = take_sample(
         {"train": held, "val": held, "test": held}, uint8_scaling(3), ("a",), tmp_path
@@ -203,8 +210,8 @@ def test_sample_of_mapped_tiles_is_mapped(random_tiles, tmp_path):
     assert taken.train.folder == tmp_path / "scratch" / "train"
     assert taken.val.folder is None
     assert np.array_equal(taken.train.images, held.images)
-    pace = measure_pace(make_trial(), taken, device=CPU, limit_s=0.01)
-    assert pace.step_s > 0
+    timings = measure_timings(make_trial(), taken, device=CPU, limit_s=0.01)
+    assert timings.step_s > 0
 
 
 def test_data_without_one_label_can_be_measured(random_tiles, tmp_path):
@@ -212,7 +219,7 @@ def test_data_without_one_label_can_be_measured(random_tiles, tmp_path):
     tiles = {"train": held, "val": held, "test": held}
     taken = take_sample(tiles, uint8_scaling(3), ("a", "b"), tmp_path)
     assert isinstance(taken, Sample)
-    assert measure_pace(make_trial("urec"), taken, device=CPU, limit_s=0.01).step_s > 0
+    assert measure_timings(make_trial("urec"), taken, device=CPU, limit_s=0.01).step_s > 0
 
 
 def _mapped(tiles: TileSet, folder) -> TileSet:

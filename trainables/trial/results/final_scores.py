@@ -7,14 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
 
 from contract.measures import summarise
 from contract.names import CONFUSION, MAPS
 from trainables.data.tilesets.tileset import TileSet
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.evaluation.tile_maps import TileMaps
-from trainables.networks.urec import UREC
+from trainables.networks.network import Network
 from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ProcessGroup
 from trainables.storage.atomic_files import write_atomically
@@ -23,7 +22,7 @@ from trainables.trial.folder.trial_files import TrialFiles
 
 
 def score_test_tiles(
-    model: nn.Module,
+    model: Network,
     training: TrainingConfig,
     data: TrainingData,
     tiles: TileSet,
@@ -51,8 +50,9 @@ def score_test_tiles(
     """
     maps = None
     if map_colors is not None:
-        rebuilt = isinstance(model, UREC)
-        maps = TileMaps(files.folder / MAPS, tiles, map_colors, reconstructs=rebuilt)
+        maps = TileMaps(
+            files.folder / MAPS, tiles, map_colors, reconstructs=model.has_reconstruction
+        )
         group.wait()  # each clears away what is half written, of the others too
     num_classes = len(data.class_names)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One picture of a trial: image, reference, prediction and, for U-REC, reconstruction."""
+"""One picture of a trial: image, reference, prediction and reconstruction, where there is one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile
 from trainables.evaluation.inference import as_bytes, predict_logits, predict_reconstruction
-from trainables.networks.urec import UREC
+from trainables.networks.network import Network
 from trainables.settings.config import TrainingConfig
 
 _SIDE_PX = 512
@@ -23,7 +23,7 @@ _GAP_PX = 8
 
 
 def trial_picture(
-    model: nn.Module,
+    model: Network,
     tile: Tile,
     colors: Sequence[tuple[int, int, int]],
     training: TrainingConfig,
@@ -33,7 +33,7 @@ def trial_picture(
     """PNG with panels side by side, of the upper left corner of a tile.
 
     Args:
-        model: U-Net or U-REC.
+        model: The network, in evaluation mode.
         tile: A validation or test tile.
         colors: RGB of every class, 0-255 (K).
         training: For the inference window and its step.
@@ -41,7 +41,8 @@ def trial_picture(
         device: Where the network is.
 
     Returns:
-        Image, reference, prediction and, for U-REC, reconstruction; black = unknown class.
+        Image, reference, prediction and, where the network has one, reconstruction; black =
+        unknown class.
     """
     crop = np.s_[..., :_SIDE_PX, :_SIDE_PX]
     image = np.ascontiguousarray(tile.image[crop])
@@ -55,7 +56,7 @@ def trial_picture(
     predicted = predict_logits(model, image, **window).argmax(0).cpu().numpy()  # type: ignore[arg-type]
     unit = scaling.to_unit(torch.from_numpy(image))
     panels = [_as_rgb(unit), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
-    if isinstance(model, UREC):
+    if model.has_reconstruction:
         panels.append(_as_rgb(predict_reconstruction(model, image, **window)))  # type: ignore[arg-type]
     buffer = io.BytesIO()
     Image.fromarray(_side_by_side(panels)).save(buffer, format="PNG", optimize=False)

@@ -9,13 +9,13 @@ from contract.names import CONFUSION
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
 from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData
 from trainables.trial.folder.trial_files import TrialFiles
-from trainables.trial.results import test_split as held_out
+from trainables.trial.results import final_scores
 from trainables.trial.results.final_scores import score_test_tiles
 
 pytestmark = pytest.mark.numbers
@@ -33,7 +33,7 @@ def score(random_tiles, tmp_path, monkeypatch):
         train=tiles, annotated=pixels, val=tiles, scaling=uint8_scaling(3),
         class_names=("a", "b", "c"), exclude_from_mean=(),
     )  # fmt: skip
-    model = build_model(
+    model = build_network(
         "unet", num_channels=3, num_classes=3, width=1, generator=torch_generator(0, "weights")
     ).eval()
 
@@ -51,7 +51,7 @@ def score(random_tiles, tmp_path, monkeypatch):
 
 def test_scores_and_time_of_the_evaluation_alone(score, tmp_path, monkeypatch):
     times = iter([10.0, 12.5])
-    monkeypatch.setattr(held_out.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(final_scores.time, "perf_counter", lambda: next(times))
     found = score(ProcessGroup())
     assert found["perf/test_s"] == 2.5
     record = json.loads((tmp_path / "trial" / CONFUSION).read_text())

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile
-from trainables.networks.build import build_model
+from trainables.networks.build import build_network
+from trainables.networks.network import Network
 from trainables.settings.config import TrainingConfig
 from trainables.trial.results.picture import trial_picture
 
@@ -21,7 +21,7 @@ COLORS = np.array([(255, 255, 255), (0, 0, 255), (0, 255, 0)], dtype=np.uint8)
 GAP = 8
 
 
-class FirstBandDecides(nn.Module):
+class FirstBandDecides(Network):
     """Class 2 where the first band is bright, class 1 elsewhere."""
 
     def segment(self, images):
@@ -66,9 +66,9 @@ def test_image_reference_and_prediction_side_by_side():
     assert np.array_equal(prediction, COLORS[np.where(bright, 2, 1)])
 
 
-def test_urec_adds_its_reconstruction():
+def test_a_reconstruction_is_added():
     tile = _tile()
-    model = build_model("urec", 3, 3, width=1).eval()
+    model = build_network("urec", 3, 3, width=1).eval()
     with torch.no_grad():
         # A red that leaves the range below, a green and a blue within it.
         model.reconstruction.head.weight.fill_(0.01)
@@ -84,8 +84,8 @@ def test_urec_adds_its_reconstruction():
     assert np.array_equal(panels[0], np.moveaxis(tile.image, 0, -1))
 
 
-def test_unet_has_three_panels():
-    assert len(_panels(build_model("unet", 3, 3, width=1), _tile(), 3)) == 3
+def test_a_network_without_one_has_three_panels():
+    assert len(_panels(build_network("unet", 3, 3, width=1), _tile(), 3)) == 3
 
 
 @pytest.mark.parametrize(("num_bands", "shown"), [(1, (0, 0, 0)), (2, (0, 0, 0)), (4, (0, 1, 2))])

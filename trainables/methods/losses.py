@@ -83,7 +83,7 @@ def reconstruction_loss(
     return total / (valid.sum() if num_px is None else num_px)
 
 
-def urec_loss(w1: float, loss_rec: Tensor, loss_seg: Tensor) -> Tensor:
+def weighted_loss(w1: float, loss_rec: Tensor, loss_seg: Tensor) -> Tensor:
     """Weighted sum of both terms, `w1 * loss_rec + (1 - w1) * loss_seg` (equation 3).
 
     Args:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trainables.data.layouts.spec import IGNORE_INDEX
-from trainables.training.losses import reconstruction_loss, segmentation_loss, urec_loss
+from trainables.methods.losses import reconstruction_loss, segmentation_loss, weighted_loss
 
 pytestmark = pytest.mark.numbers
 
@@ -88,7 +88,7 @@ def test_float32_also_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss_seg = segmentation_loss(logits, masks)
         loss_rec = reconstruction_loss(logits, images)
-        loss = urec_loss(0.1, loss_rec, loss_seg)
+        loss = weighted_loss(0.1, loss_rec, loss_seg)
     assert loss_seg.dtype == loss_rec.dtype == loss.dtype == torch.float32
     assert torch.equal(loss_seg, segmentation_loss(logits.float(), masks))
     assert torch.equal(loss_rec, reconstruction_loss(logits.float(), images))
@@ -155,24 +155,24 @@ def test_shapes_that_would_broadcast_are_refused():
 
 
 def test_equation_3_by_hand():
-    loss = urec_loss(0.1, torch.tensor(0.5), torch.tensor(2.0))
+    loss = weighted_loss(0.1, torch.tensor(0.5), torch.tensor(2.0))
     assert loss.item() == pytest.approx(0.1 * 0.5 + 0.9 * 2.0)
 
 
 def test_w1_of_0_is_segmentation_alone_and_near_1_reconstruction_alone():
     loss_rec, loss_seg = torch.tensor(0.25), torch.tensor(3.0)
-    assert urec_loss(0.0, loss_rec, loss_seg) == loss_seg
-    assert urec_loss(1 - 1e-9, loss_rec, loss_seg).item() == pytest.approx(0.25)
+    assert weighted_loss(0.0, loss_rec, loss_seg) == loss_seg
+    assert weighted_loss(1 - 1e-9, loss_rec, loss_seg).item() == pytest.approx(0.25)
 
 
 def test_gradients_are_weighted():
     loss_rec = torch.tensor(1.0, requires_grad=True)
     loss_seg = torch.tensor(1.0, requires_grad=True)
-    urec_loss(0.25, loss_rec, loss_seg).backward()
+    weighted_loss(0.25, loss_rec, loss_seg).backward()
     assert (loss_rec.grad.item(), loss_seg.grad.item()) == (0.25, 0.75)
 
 
 @pytest.mark.parametrize("w1", [1.0, 1.5, -0.1, math.nan])
 def test_w1_outside_its_range_is_refused(w1):
     with pytest.raises(ValueError, match=r"w1 must be in \[0, 1\)"):
-        urec_loss(w1, torch.tensor(1.0), torch.tensor(1.0))
+        weighted_loss(w1, torch.tensor(1.0), torch.tensor(1.0))

@@ -1,0 +1,196 @@
+"""Methods with a network of one's own: found by name, and tried before the first trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from contract.methods import METHODS as KNOWN
+from contract.methods import Method
+from trainables.data.patches.sampler import Batch
+from trainables.errors import ConfigError
+from trainables.methods import METHODS
+from trainables.networks.build import NETWORKS, build_network
+from trainables.networks.network import Output, trained_part
+from trainables.networks.own_network import errors_in_one_line, import_own, is_own, takes
+from trainables.settings.config import TrainingConfig
+from trainables.settings.process_group import ALONE
+
+_PROBE: Final = (3, 4)
+"""Bands and classes with which a network is asked whether it reconstructs."""
+_NUM_ANNOTATED: Final = 2
+"""Batch normalisation wants more than one patch."""
+
+
+def find_method(text: str) -> Method:
+    """The method that `--models` names as `package.module:factory` or `package.module:ROW`.
+
+    A factory alone is a method of its own name, which reconstructs unannotated pixels if its
+    network gives a reconstruction, and does nothing with them otherwise. A row is a
+    `contract.methods.Method` that says more.
+
+    Raises:
+        ConfigError: If it cannot be imported, is neither, or its network cannot be built.
+    """
+    if not is_own(text):
+        raise ConfigError(
+            f"--models must name {', '.join(KNOWN)} or package.module:factory, got {text!r}"
+        )
+    found = import_own(text)
+    if not isinstance(found, Method):
+        does = "reconstruction" if build_network(text, *_PROBE).has_reconstruction else "nothing"
+        module, _, label = text.partition(":")
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", label)
+        if name in KNOWN:  # `mynets:unet` is not the U-Net of this project
+            name = f"{module.rpartition('.')[2]}-{name}"
+        return Method(name=name, label=label, network=text, unannotated=does)
+    _check_row(found, text)
+    return found
+
+
+def _check_row(method: Method, text: str) -> None:
+    """Refuse a row that could not be trained, or whose parameters would change nothing."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", method.name) is None:
+        raise ConfigError(
+            f"name must be of letters, digits, - and _, got {method.name!r} in {text}"
+        )
+    if method.name in KNOWN:
+        raise ConfigError(
+            f"name must not be one of {', '.join(KNOWN)}, got {method.name!r} in {text}; choose "
+            "another one"
+        )
+    if method.unannotated not in METHODS:
+        raise ConfigError(
+            f"unannotated must be one of {', '.join(METHODS)}, got {method.unannotated!r} in {text}"
+        )
+    if method.network in NETWORKS:
+        return
+    if not is_own(method.network):
+        raise ConfigError(
+            f"network must be one of {', '.join(NETWORKS)} or package.module:factory, got "
+            f"{method.network!r} in {text}"
+        )
+    factory = import_own(method.network)
+    for parameter in method.parameters:
+        if not takes(factory, parameter.name):
+            raise ConfigError(
+                f"{method.network} must name {parameter.name} in its signature, which {text} "
+                "lists as a parameter of the method; add it, or leave it out of the row"
+            )
+
+
+def check_network(
+    method: Method, training: TrainingConfig, num_channels: int, num_classes: int
+) -> None:
+    """Try a network of one's own at the sizes of a study, before its first trial.
+
+    It takes one step of two annotated patches and segments one window. Networks of this project
+    have tests instead, and are passed over.
+
+    Args:
+        method: With its network.
+        training: For the sizes of patches and windows, the width and the method's parameters.
+        num_channels: Bands of the images, C.
+        num_classes: Classes, K.
+
+    Raises:
+        ConfigError: If it cannot be built or its weights do not follow from the seed; if an output
+            has another shape or type than (N, K, H, W) or (N, C, H, W), float; if it gives no
+            reconstruction, where the method needs one; if a parameter gets no gradient.
+    """
+    name = method.network
+    if name in NETWORKS:
+        return
+    network, again = (
+        build_network(
+            name,
+            num_channels,
+            num_classes,
+            width=training.width,
+            parameters=training.method_parameters,
+            generator=_generator(),
+        )
+        for _ in range(2)
+    )
+    _check_weights(name, network.state_dict(), again.state_dict())
+    objective = METHODS[method.unannotated]
+    if objective.needs_reconstruction and not network.has_reconstruction:
+        raise ConfigError(
+            f"{name} must give logits and a reconstruction, which {method.label} learns from "
+            "unannotated pixels by, got logits alone; return both from its forward, or give it a "
+            "row without `unannotated`"
+        )
+    num_anywhere = objective.num_anywhere(replace(training, batch_size=_NUM_ANNOTATED))
+    batch = _batch(num_channels, num_classes, training.patch_px, num_anywhere)
+    trained = trained_part(network, objective.needs_reconstruction)
+    with (
+        torch.random.fork_rng(devices=[]),
+        errors_in_one_line(f"{name} must take patches {tuple(batch.images.shape)} in training"),
+    ):
+        output: Output = trained(batch.images, num_segment=len(batch.masks))
+        _check_output(name, output, batch.images, len(batch.masks), num_classes)
+        terms = objective.terms(output.logits, output.reconstruction, batch, training, ALONE)
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
+    if trained is network and (dead := _without_gradient(network)):
+        raise ConfigError(
+            f"every parameter of {name} must get a gradient from the loss, got none for "
+            f"{', '.join(dead)}; take layers that forward does not use out of the network, or set "
+            "their requires_grad to False"
+        )
+    window = torch.rand(1, num_channels, *[training.infer_window_px] * 2, generator=_generator())
+    with torch.no_grad(), errors_in_one_line(f"{name} must take a window {tuple(window.shape)}"):
+        _check_output(name, network.eval()(window), window, 1, num_classes)
+
+
+def _without_gradient(network: nn.Module) -> list[str]:
+    """Names of the parameters that are to be trained and got no gradient."""
+    return [
+        name.removeprefix("own.")
+        for name, one in network.named_parameters()
+        if one.requires_grad and one.grad is None
+    ]
+
+
+def _check_weights(name: str, state: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> None:
+    """Refuse weights that do not follow from the seed."""
+    for key, value in state.items():
+        other = again.get(key)
+        if other is None or not torch.equal(value, other):
+            raise ConfigError(
+                f"weights of {name} must follow from the seed, got two values of "
+                f"{key.removeprefix('own.')}; draw them with torch's generator alone"
+            )
+
+
+def _batch(num_channels: int, num_classes: int, side: int, num_anywhere: int) -> Batch:
+    """Two annotated patches and some from anywhere, all of noise."""
+    generator = _generator()
+    num = _NUM_ANNOTATED + num_anywhere
+    images = torch.rand(num, num_channels, side, side, generator=generator)
+    masks = torch.randint(num_classes, (_NUM_ANNOTATED, side, side), generator=generator)
+    return Batch(images=images, masks=masks, shown=torch.ones_like(images[:, 0], dtype=torch.bool))
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def _check_output(
+    name: str, output: Output, images: Tensor, num_segment: int, num_classes: int
+) -> None:
+    """Refuse outputs of another shape, type or number than what is computed with them."""
+    size = tuple(images.shape[-2:])
+    for what, given, shape in (
+        ("logits", output.logits, (num_segment, num_classes, *size)),
+        ("reconstruction", output.reconstruction, tuple(images.shape)),
+    ):
+        if given is not None and (tuple(given.shape) != shape or not given.is_floating_point()):
+            raise ConfigError(
+                f"{what} of {name} must be float {shape} for images {tuple(images.shape)}, got "
+                f"{given.dtype} {tuple(given.shape)}"
+            )
