@@ -6,6 +6,8 @@ import hashlib
 import string
 from typing import Final
 
+DISTRIBUTION: Final = "urec-study"
+"""Name of this package as it is installed."""
 PHASES: Final = ("search", "confirm")
 """A search trial tries hyperparameters, a confirmation trial repeats the chosen ones."""
 STATUSES: Final = ("running", "finished", "failed", "pruned", "stopped")

@@ -125,9 +125,13 @@ def check_output(config: StudyConfig, concurrent: int, num_confirm: int) -> None
 
 
 def required_disk_mib(config: StudyConfig, concurrent: int, num_confirm: int) -> float:
-    """Checkpoints of the running trials and weights of the confirmed ones, U-REC's size for all."""
+    """Checkpoints of the running trials and weights of the confirmed ones.
+
+    All count as U-REC's of the largest width of the study.
+    """
     published_mib, published_width = 25_062_729 * 4 / 2**20, 32
-    weights_mib = published_mib * (config.training.width / published_width) ** 2
+    width = max(training.width for training in config.trainings())
+    weights_mib = published_mib * (width / published_width) ** 2
     return weights_mib * (_CHECKPOINTS * _CHECKPOINT_COPIES * concurrent + num_confirm)
 
 

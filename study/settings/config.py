@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from contract.methods import METHODS, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
-from contract.space import SpaceError, Varied, parse_space
+from contract.parameters import PARAMETERS, Parameter, Value, value_text
+from contract.space import SpaceError, Varied, parse_compare, parse_space
+from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
     check_cluster,
@@ -24,7 +28,7 @@ from study.settings.checks import (
 from study.settings.presets import PRESETS
 from trainables.data.budgets.units import Kind, Unit
 from trainables.errors import ConfigError
-from trainables.settings.config import MODELS, TrainingConfig, training_fields
+from trainables.settings.config import TrainingConfig, training_fields
 
 SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
 PRUNERS: Final = ("none", "asha")
@@ -33,6 +37,7 @@ _POINT_RADIUS_PX: Final = 3
 
 _ANSWER_CHANGING: Final = (
     "space",
+    "compare",
     "models",
     "trials",
     "seeds",
@@ -44,6 +49,9 @@ _ANSWER_CHANGING: Final = (
     "budget_stratified",
 )
 """Fields, besides those of training, that a continued study must not change."""
+_ADDED: Final = {"compare": "", "weight_decay": 0.0, "method_parameters": {}}
+"""Fields that a study of an earlier version does not name, and what it has for them."""
+_LABEL_FRAC: Final = PARAMETERS["label_frac"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +60,12 @@ class StudyConfig:
 
     space: str = "w1,label_frac"
     """What varies; see `contract.space`."""
+    compare: str = ""
+    """What else is compared than methods: parameters whose levels are variants."""
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
-    models: tuple[str, ...] = MODELS
+    models: tuple[str, ...] = tuple(METHODS)
+    """Names of methods (`contract.methods`), or `package.module:factory`."""
     preset: str = "demo"
     """Scale of training, from which every field of `training` not given otherwise comes."""
     trials: int
@@ -107,9 +118,7 @@ class StudyConfig:
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
-        for model in self.models:
-            check_choice("--models", model, MODELS)
-        if not self.models or len(set(self.models)) < len(self.models):
+        if not 0 < len({method.name for method in self.methods}) == len(self.models):
             raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
         lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
         for name, low in lowest.items():
@@ -137,7 +146,10 @@ class StudyConfig:
         _ = self.unit  # checks itself
         check_workers(self.worker_range, self.gpus)
         check_cluster(self.address, self.storage)
+        self._check_varied()
         self._check_grid()
+        self._check_method_parameters()
+        self._check_combinations()
 
     @property
     def unit(self) -> Unit:
@@ -152,13 +164,59 @@ class StudyConfig:
         """Lowest and highest number of workers of a trial; 0 and 0 for its own process."""
         return parse_workers(self.workers)
 
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """What is compared, in the order of `models`."""
+        return find_methods(tuple(self.models))
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """What can vary by name, the methods' own parameters included."""
+        found = dict(PARAMETERS)
+        for method in self.methods:
+            for one in method.parameters:
+                if found.setdefault(one.name, one) != one:
+                    raise ConfigError(
+                        f"parameters of different methods must have different names, got "
+                        f"{one.name!r} of {method.name} and of another in --models; rename one"
+                    )
+        return found
+
     @cached_property
     def varied(self) -> tuple[Varied, ...]:
         """`space`, read."""
         try:
-            return parse_space(self.space)
+            return parse_space(self.space, self.parameters)
         except SpaceError as error:
             raise ConfigError(str(error)) from None
+
+    @cached_property
+    def compared(self) -> tuple[Varied, ...]:
+        """`compare`, read."""
+        try:
+            return parse_compare(self.compare, self.parameters)
+        except SpaceError as error:
+            raise ConfigError(str(error)) from None
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Annotation fractions of the arms, ascending."""
+        levels = [one.levels or () for one in self.varied if one.parameter == _LABEL_FRAC]
+        return tuple(map(float, levels[0])) if levels else (1.0,)
+
+    @property
+    def searched(self) -> tuple[Varied, ...]:
+        """What is tuned inside the arms whose method has it."""
+        return tuple(one for one in self.varied if not one.parameter.is_factor)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Every method at every level of what is compared, in the order of rows and legends."""
+        factors = [one for one in self.varied if one.parameter.is_factor]
+        return make_variants(
+            self.methods,
+            [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC],
+        )
 
     @property
     def folder(self) -> Path:
@@ -177,6 +235,7 @@ class StudyConfig:
         """
         plain = {name: getattr(self, name) for name in option_fields()}
         plain["space"] = ",".join(one.text for one in self.varied)
+        plain["compare"] = ",".join(one.text for one in self.compared)
         plain["models"] = list(self.models)
         if self.tracking_uri is not None:
             plain["tracking_uri"] = str(self.tracking_uri)
@@ -191,20 +250,141 @@ class StudyConfig:
         Returns:
             One text per changed field, `field: before -> now`.
         """
-        now = self.to_plain()
+        now, before = self.to_plain(), {**_ADDED, **earlier}
+        # Earlier versions took what no method of the study has, and left it unused.
+        before["space"] = ",".join(
+            part
+            for part in str(before.get("space", "")).split(",")
+            if self._is_had(self.parameters.get(part.partition("=")[0]))
+        )
         return [
-            f"{name}: {earlier.get(name)} -> {now[name]}"
+            f"{name}: {before.get(name)} -> {now[name]}"
             for name in (*_ANSWER_CHANGING, *training_fields())
-            if earlier.get(name) != now[name]
+            if before.get(name) != now[name]
         ]
 
+    def trainings(self) -> tuple[TrainingConfig, ...]:
+        """Settings of training at every combination of the ends of what varies.
+
+        Raises:
+            ConfigError: If one breaks a rule, with the option to change.
+        """
+        names = training_fields()
+        options = {"--space": self.varied, "--compare": self.compared}
+        varied = [one for some in options.values() for one in some if one.name in names]
+        found = []
+        for values in itertools.product(*(one.extremes for one in varied)):
+            chosen = dict(zip((one.name for one in varied), values, strict=True))
+            try:
+                found.append(with_values(self.training, chosen))
+            except ConfigError as error:
+                said = " and ".join(
+                    f"{option} with " + ", ".join(
+                        f"{one.name}={value_text(chosen[one.name])}"
+                        for one in some
+                        if one.name in chosen
+                    )
+                    for option, some in options.items()
+                    if chosen.keys() & {one.name for one in some}
+                )  # fmt: skip
+                raise ConfigError(f"{error} in {said}; choose values that go together") from None
+        return tuple(found)
+
+    def own_values(self, method: Method) -> dict[str, Value]:
+        """Values of the parameters of a method that are no field of `TrainingConfig`."""
+        given = self.training.method_parameters
+        return {
+            one.name: given.get(one.name, one.default)
+            for one in self.parameters.values()
+            if one.default is not None and method.has(one)
+        }
+
+    def _is_had(self, parameter: Parameter | None) -> bool:
+        """Whether it is a parameter, and a method of the study has it."""
+        return parameter is not None and any(one.has(parameter) for one in self.methods)
+
+    def _check_varied(self) -> None:
+        """Refuse what no method has, and what is searched and compared at once."""
+        for option, varied in (("--space", self.varied), ("--compare", self.compared)):
+            for one in varied:
+                if not self._is_had(one.parameter):
+                    labels = ", ".join(method.label for method in self.methods)
+                    raise ConfigError(
+                        f"{option} must name parameters that a method of the study has, got "
+                        f"{one.name!r}, which is none of {labels}; leave it out, or change --models"
+                    )
+        twice = {one.name for one in self.varied} & {one.name for one in self.compared}
+        if twice:
+            raise ConfigError(
+                f"--compare must name other parameters than --space, got {min(twice)!r} in both; "
+                "leave it out of one"
+            )
+
+    def _check_method_parameters(self) -> None:
+        own = {name: one for name, one in self.parameters.items() if one.default is not None}
+        for name, value in self.training.method_parameters.items():
+            if name not in own or not self._is_had(own[name]):
+                raise ConfigError(
+                    f"method_parameters must name parameters that only a method of the study has "
+                    f"({', '.join(own) or 'there is none'}), got {name!r}; leave it out"
+                )
+            if not own[name].holds(value):
+                raise ConfigError(
+                    f"{name} must be {own[name].rule}, got {value!r} in method_parameters"
+                )
+
+    def _check_combinations(self) -> None:
+        smallest, high = min(one.batch_size for one in self.trainings()), self.worker_range[1]
+        if smallest < self.training.batch_size and smallest < high:
+            raise ConfigError(
+                f"--workers must be at most the {smallest} patches of the smallest batch, of which "
+                f"each takes one at least, got {high}; raise batch_size or lower --workers"
+            )
+
     def _check_grid(self) -> None:
-        ranges = [one.name for one in self.varied if one.levels is None]
+        ranges = [one.name for one in self.searched if one.levels is None]
         if self.sampler == "grid" and ranges:
             raise ConfigError(
                 f"--sampler grid must have levels for every searched parameter, got a range for "
                 f"{', '.join(ranges)}; write --space {ranges[0]}=A/B/C"
             )
+
+
+@cache
+def find_methods(names: tuple[str, ...]) -> tuple[Method, ...]:
+    """The methods that `--models` names: rows of `METHODS`, or a person's own.
+
+    Raises:
+        ConfigError: If a name is unknown, or a network of one's own cannot be used.
+    """
+    found = []
+    for name in names:
+        if ":" in name:
+            from trainables.networks.own import find_method  # imports torch, and a person's code
+
+            found.append(find_method(name))
+        elif name in METHODS:
+            found.append(METHODS[name])
+        else:
+            raise ConfigError(
+                f"--models must be one of {', '.join(METHODS)}, got {name!r}; a network of your "
+                "own is package.module:factory"
+            )
+    return tuple(found)
+
+
+def with_values(training: TrainingConfig, values: Mapping[str, Value]) -> TrainingConfig:
+    """Settings of training with other values of some parameters.
+
+    Values of parameters that are no field of `TrainingConfig` go into `method_parameters`.
+
+    Raises:
+        ConfigError: If they break a rule together.
+    """
+    names = training_fields()
+    own = {name: value for name, value in values.items() if name not in names}
+    given: dict[str, Any] = {name: value for name, value in values.items() if name in names}
+    return replace(training, **given, method_parameters={**training.method_parameters, **own})
 
 
 def option_fields() -> tuple[str, ...]:
@@ -238,7 +418,14 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
     chosen.setdefault("seeds", preset.seeds)
     chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
     if "models" in chosen:
-        chosen["models"] = tuple(chosen["models"])
+        chosen["models"] = tuple(map(str, chosen["models"]))
+        methods = find_methods(chosen["models"])
+        default = [
+            name
+            for name in StudyConfig.space.split(",")
+            if any(method.has(PARAMETERS[name]) for method in methods)
+        ]
+        chosen.setdefault("space", ",".join(default))
     return StudyConfig(**chosen, training=replace(preset.training, **overrides))
 
 

@@ -32,7 +32,10 @@ def manifest(make_config, monkeypatch):
 
 def test_content(manifest):
     content, config, data, budget = manifest
-    assert list(content) == ["study_id", "config", "dataset", "budgets", "provenance"]
+    assert list(content) == [
+        "study_id", "config", "methods", "variants", "parameters", "dataset", "budgets",
+        "provenance",
+    ]  # fmt: skip
     assert content["config"] == config.to_plain()
     assert content["dataset"]["name"] == "tiny"
     assert content["dataset"]["classes"][0]["name"] == "land"

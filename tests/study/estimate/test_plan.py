@@ -84,8 +84,8 @@ def test_plan_says_what_other_work_took(make_config, calibrated):
 
 def test_plan_measures_what_will_run(make_config, calibrated):
     plan_text(make_config(space="label_frac=0.1/1", models=["unet"], cpus=1, concurrent=1))
-    assert set(calibrated.trials) == {"unet"}
-    assert calibrated.trials["unet"].training.steps == 4
+    assert set(calibrated.trials) == {"U-Net"}
+    assert calibrated.trials["U-Net"].training.steps == 4
     assert calibrated.options == {"num_processes": 1, "cpus": 1, "num_gpus": 0}
     assert set(calibrated.sample.shapes) == {"train", "val", "test"}
 
