@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainables.data import budget_units, pixel_set
+from trainables.data.budgets import pixel_set, units
 from trainables.data.budgets.pixel_set import disc_stencil, hash_pixels
 from trainables.data.budgets.units import Unit, find_units, take_discs, take_units, unit_order
 from trainables.data.layouts.spec import IGNORE_INDEX
@@ -159,13 +159,13 @@ def test_points_do_not_depend_on_how_many_candidates_were_looked_at(monkeypatch,
     unit = Unit(kind="point", size_px=2, stratified=stratified)
     limits = {"asked_px": 0.2 * class_px.sum(), "smallest_px": 0.01 * class_px.sum()}
     few = take_discs(tiles, unit, class_px, seed=1, **limits)
-    plain, shares = budget_units._points, []
+    plain, shares = units._points, []
 
     def more(tiles, unit, class_px, seed, share):
         shares.append(share)
         return plain(tiles, unit, class_px, seed, 1.0)
 
-    monkeypatch.setattr(budget_units, "_points", more)
+    monkeypatch.setattr(units, "_points", more)
     many = take_discs(tiles, unit, class_px, seed=1, **limits)
     assert shares[0] < 0.05
     assert few.pixels.tolist() == many.pixels.tolist()

@@ -14,7 +14,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from trainables.data import tile_decoder, tiles
+from trainables.data.decoding import tile_decoder, tiles
 from trainables.data.decoding.erosion import erode_borders
 from trainables.data.decoding.tiles import read_dataset
 from trainables.data.layouts.dataset import load_dataset
