@@ -34,7 +34,7 @@ class Parameter:
     """Whether `lowest` itself is allowed."""
     with_highest: bool = True
     choices: tuple[str, ...] = ()
-    """Of the kind `choice`: what can be chosen."""
+    """What can be chosen, where the kind is `choice`."""
     low: float | None = None
     """Default search range of a number, with `high`."""
     high: float | None = None

@@ -12,11 +12,12 @@ from contract.names import arm_name, confirm_key, search_key
 from contract.parameters import PARAMETERS
 from contract.space import Varied
 from contract.variants import Variant
-from study.settings.config import StudyConfig, with_values
+from study.settings.config import StudyConfig
+from study.settings.variation import with_values
 from trainables.settings.config import Phase, TrialConfig
 
 _NO_USE: Final = Method.unannotated
-"""What a method does with unannotated pixels that sees none of them."""
+"""The use of unannotated pixels of a method that leaves them alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

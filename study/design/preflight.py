@@ -26,7 +26,7 @@ SCENES: Final = Path("_scenes") / f"seed{_SCENES_SEED}"
 TILES: Final = "tiles"
 """Below the study's folder: decoded tiles that exceed the memory granted, while it runs."""
 _MEMORY_SHARE: Final = 0.2
-"""Of the machine's memory; Ray's object store holds a second copy."""
+"""Tiles take this share of the machine's memory; Ray's object store holds a second copy."""
 _CHECKPOINT_COPIES: Final = 5
 """Weights, two moments of Adam, weight average and best weights."""
 _CHECKPOINTS: Final = 3

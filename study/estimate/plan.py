@@ -80,7 +80,7 @@ def plan_text(config: StudyConfig) -> str:
 
 
 def _find_slots(config: StudyConfig) -> Slots:
-    """Of this machine, or of the cluster, which is joined for a moment."""
+    """The slots of this machine, or of the cluster, which is joined for a moment."""
     if config.address is None:
         return find_slots(config)
     from study.machines.cluster import (  # imports Ray, which takes seconds
@@ -219,7 +219,7 @@ def _resources_text(config: StudyConfig, slots: Slots) -> str:
 
 
 def _done_text(config: StudyConfig) -> str:
-    """Of a study that has begun: what the estimated time counts and is done already."""
+    """Says how many trials that the estimated time counts are done already."""
     num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
     return f"; {num_done} trials of these are done" if num_done else ""
 
@@ -239,7 +239,7 @@ def _free_mib(folder: Path) -> float:
 
 
 def _sizes(config: StudyConfig) -> str:
-    """The value at which trials were measured, of what is searched and changes their time."""
+    """Says at which values trials were measured, where the search changes what they take."""
     at = [
         f"{one.name} {getattr(config.training, one.name):g}"
         for one in config.searched

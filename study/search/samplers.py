@@ -31,7 +31,7 @@ Distributions = dict[str, BaseDistribution]
 _TRIES: Final = 20
 """Before a repeated suggestion is taken for want of another: few levels may all be tried."""
 _MOST_POINTS: Final = 10_000
-"""Of a space that is looked through for one that is left."""
+"""A larger space is not looked through for a point that is left."""
 
 
 def distributions(arm: Arm) -> Distributions:
@@ -181,7 +181,11 @@ class ArmSampler(optuna.samplers.BaseSampler):
         rest = [level for level in levels if level not in (tried := self._tried_first(name))]
         generator = np.random.default_rng(_seed(self._config.seed, *name.encode()))
         order = [*tried, *(rest[index] for index in generator.permutation(len(rest)))]
-        return order[self._number % len(order)]
+        again, place = divmod(self._number, len(order))
+        if again and len(self._shared) > 1:  # else the levels of two would always meet in step
+            generator = np.random.default_rng(_seed(self._config.seed, again, *name.encode()))
+            place = int(generator.permutation(len(order))[place])
+        return order[place]
 
     def _shared_integer(
         self, study: optuna.Study, trial: FrozenTrial, name: str, one: IntDistribution

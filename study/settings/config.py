@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from contract.methods import METHODS, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
-from contract.parameters import PARAMETERS, Parameter, Value, value_text
-from contract.space import SpaceError, Varied, parse_compare, parse_space
+from contract.parameters import PARAMETERS, Parameter, Value
+from contract.space import Varied, parse_compare, parse_space
 from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
@@ -26,6 +25,14 @@ from study.settings.checks import (
     parse_workers,
 )
 from study.settings.presets import PRESETS
+from study.settings.variation import (
+    check_own_values,
+    check_varied,
+    combine_extremes,
+    find_methods,
+    find_parameters,
+    read_varied,
+)
 from trainables.data.budgets.units import Kind, Unit
 from trainables.errors import ConfigError
 from trainables.settings.config import TrainingConfig, training_fields
@@ -146,10 +153,10 @@ class StudyConfig:
         _ = self.unit  # checks itself
         check_workers(self.worker_range, self.gpus)
         check_cluster(self.address, self.storage)
-        self._check_varied()
+        check_varied(self.varied, self.compared, self.methods)
+        check_own_values(self.training.method_parameters, self.methods, self.parameters)
+        self._check_batches()
         self._check_grid()
-        self._check_method_parameters()
-        self._check_combinations()
 
     @property
     def unit(self) -> Unit:
@@ -172,31 +179,17 @@ class StudyConfig:
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
         """What can vary by name, the methods' own parameters included."""
-        found = dict(PARAMETERS)
-        for method in self.methods:
-            for one in method.parameters:
-                if found.setdefault(one.name, one) != one:
-                    raise ConfigError(
-                        f"parameters of different methods must have different names, got "
-                        f"{one.name!r} of {method.name} and of another in --models; rename one"
-                    )
-        return found
+        return find_parameters(self.methods)
 
     @cached_property
     def varied(self) -> tuple[Varied, ...]:
         """`space`, read."""
-        try:
-            return parse_space(self.space, self.parameters)
-        except SpaceError as error:
-            raise ConfigError(str(error)) from None
+        return read_varied(parse_space, self.space, self.parameters)
 
     @cached_property
     def compared(self) -> tuple[Varied, ...]:
         """`compare`, read."""
-        try:
-            return parse_compare(self.compare, self.parameters)
-        except SpaceError as error:
-            raise ConfigError(str(error)) from None
+        return read_varied(parse_compare, self.compare, self.parameters)
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -255,7 +248,11 @@ class StudyConfig:
         before["space"] = ",".join(
             part
             for part in str(before.get("space", "")).split(",")
-            if self._is_had(self.parameters.get(part.partition("=")[0]))
+            if any(
+                method.has(self.parameters[name])
+                for method in self.methods
+                if (name := part.partition("=")[0]) in self.parameters
+            )
         )
         return [
             f"{name}: {before.get(name)} -> {now[name]}"
@@ -267,28 +264,9 @@ class StudyConfig:
         """Settings of training at every combination of the ends of what varies.
 
         Raises:
-            ConfigError: If one breaks a rule, with the option to change.
+            ConfigError: If one breaks a rule.
         """
-        names = training_fields()
-        options = {"--space": self.varied, "--compare": self.compared}
-        varied = [one for some in options.values() for one in some if one.name in names]
-        found = []
-        for values in itertools.product(*(one.extremes for one in varied)):
-            chosen = dict(zip((one.name for one in varied), values, strict=True))
-            try:
-                found.append(with_values(self.training, chosen))
-            except ConfigError as error:
-                said = " and ".join(
-                    f"{option} with " + ", ".join(
-                        f"{one.name}={value_text(chosen[one.name])}"
-                        for one in some
-                        if one.name in chosen
-                    )
-                    for option, some in options.items()
-                    if chosen.keys() & {one.name for one in some}
-                )  # fmt: skip
-                raise ConfigError(f"{error} in {said}; choose values that go together") from None
-        return tuple(found)
+        return combine_extremes(self.training, {"--space": self.varied, "--compare": self.compared})
 
     def own_values(self, method: Method) -> dict[str, Value]:
         """Values of the parameters of a method that are no field of `TrainingConfig`."""
@@ -299,41 +277,7 @@ class StudyConfig:
             if one.default is not None and method.has(one)
         }
 
-    def _is_had(self, parameter: Parameter | None) -> bool:
-        """Whether it is a parameter, and a method of the study has it."""
-        return parameter is not None and any(one.has(parameter) for one in self.methods)
-
-    def _check_varied(self) -> None:
-        """Refuse what no method has, and what is searched and compared at once."""
-        for option, varied in (("--space", self.varied), ("--compare", self.compared)):
-            for one in varied:
-                if not self._is_had(one.parameter):
-                    labels = ", ".join(method.label for method in self.methods)
-                    raise ConfigError(
-                        f"{option} must name parameters that a method of the study has, got "
-                        f"{one.name!r}, which is none of {labels}; leave it out, or change --models"
-                    )
-        twice = {one.name for one in self.varied} & {one.name for one in self.compared}
-        if twice:
-            raise ConfigError(
-                f"--compare must name other parameters than --space, got {min(twice)!r} in both; "
-                "leave it out of one"
-            )
-
-    def _check_method_parameters(self) -> None:
-        own = {name: one for name, one in self.parameters.items() if one.default is not None}
-        for name, value in self.training.method_parameters.items():
-            if name not in own or not self._is_had(own[name]):
-                raise ConfigError(
-                    f"method_parameters must name parameters that only a method of the study has "
-                    f"({', '.join(own) or 'there is none'}), got {name!r}; leave it out"
-                )
-            if not own[name].holds(value):
-                raise ConfigError(
-                    f"{name} must be {own[name].rule}, got {value!r} in method_parameters"
-                )
-
-    def _check_combinations(self) -> None:
+    def _check_batches(self) -> None:
         smallest, high = min(one.batch_size for one in self.trainings()), self.worker_range[1]
         if smallest < self.training.batch_size and smallest < high:
             raise ConfigError(
@@ -348,43 +292,6 @@ class StudyConfig:
                 f"--sampler grid must have levels for every searched parameter, got a range for "
                 f"{', '.join(ranges)}; write --space {ranges[0]}=A/B/C"
             )
-
-
-@cache
-def find_methods(names: tuple[str, ...]) -> tuple[Method, ...]:
-    """The methods that `--models` names: rows of `METHODS`, or a person's own.
-
-    Raises:
-        ConfigError: If a name is unknown, or a network of one's own cannot be used.
-    """
-    found = []
-    for name in names:
-        if ":" in name:
-            from trainables.networks.own import find_method  # imports torch, and a person's code
-
-            found.append(find_method(name))
-        elif name in METHODS:
-            found.append(METHODS[name])
-        else:
-            raise ConfigError(
-                f"--models must be one of {', '.join(METHODS)}, got {name!r}; a network of your "
-                "own is package.module:factory"
-            )
-    return tuple(found)
-
-
-def with_values(training: TrainingConfig, values: Mapping[str, Value]) -> TrainingConfig:
-    """Settings of training with other values of some parameters.
-
-    Values of parameters that are no field of `TrainingConfig` go into `method_parameters`.
-
-    Raises:
-        ConfigError: If they break a rule together.
-    """
-    names = training_fields()
-    own = {name: value for name, value in values.items() if name not in names}
-    given: dict[str, Any] = {name: value for name, value in values.items() if name in names}
-    return replace(training, **given, method_parameters={**training.method_parameters, **own})
 
 
 def option_fields() -> tuple[str, ...]:

@@ -128,6 +128,13 @@ def test_no_integer_is_tried_twice_while_another_is_untried(sampler):
     assert sorted(one["warmup_steps"] for one in tried) == [3, 4, 5, 6, 7, 8]
 
 
+def test_levels_of_two_parameters_meet_in_every_combination():
+    """In step, of four combinations two were tried, however many trials there were."""
+    config = study(space="w1,augment,patch_px=64/128,label_frac=1", sampler="random", trials=20)
+    tried = search(config, plan_arms(config)[0])
+    assert len({(one["augment"], one["patch_px"]) for one in tried}) == 4
+
+
 def test_more_trials_than_integers_repeat_some():
     config = study(space="warmup_steps=3..4,label_frac=1", sampler="random", trials=3)
     tried = search(config, plan_arms(config)[0])
