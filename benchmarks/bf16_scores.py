@@ -82,13 +82,13 @@ def main() -> None:
     for seed in seeds:
         for arm in arms:
             for precision in _PRECISIONS:
-                name = f"{arm.model} {precision}"
+                name = f"{arm.method.name} {precision}"
                 score, train_s = _trial(config, data, arm, seed, precision, options.device)
                 scores.setdefault(name, []).append(score)
                 seconds.setdefault(name, []).append(train_s)
                 print(f"  seed {seed}, {name}: {score:.4f}, trained {train_s:.1f} s", flush=True)
     differences = {
-        arm.model: difference(*(scores[f"{arm.model} {one}"] for one in _PRECISIONS))
+        arm.method.name: difference(*(scores[f"{arm.method.name} {one}"] for one in _PRECISIONS))
         for arm in arms
     }
     _print(options, scores, seconds, differences)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from contract.parameters import Parameter
+from contract.parameters import PARAMETERS, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,28 @@ class Method:
     is_baseline: bool = False
     """Whether the others are compared with it."""
     parameters: tuple[Parameter, ...] = ()
-    """What only this method has, besides the rows of `contract.parameters`."""
+    """What only this method has, besides the rows of `contract.parameters`; each with a default."""
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that a trial could not be given; raise ValueError."""
+        for one in self.parameters:
+            if one.name in PARAMETERS:
+                raise ValueError(
+                    f"parameter of {self.name} must have a name of its own, got {one.name!r}; "
+                    "rename it"
+                )
+            if one.default is None or not one.holds(one.default):
+                raise ValueError(
+                    f"default of {one.name} must be {one.rule}, got {one.default!r} in {self.name}"
+                )
 
     def has(self, parameter: Parameter) -> bool:
         """Whether the parameter changes anything of this method."""
         if parameter in self.parameters:
             return True
-        return parameter.unannotated is None or self.unannotated in parameter.unannotated
+        if PARAMETERS.get(parameter.name) != parameter:  # another method's own
+            return False
+        return parameter.serves(self.unannotated)
 
 
 METHODS: Final = {

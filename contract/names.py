@@ -6,15 +6,17 @@ import hashlib
 import string
 from typing import Final
 
+DISTRIBUTION: Final = "urec-study"
+"""Name of this package as it is installed."""
 PHASES: Final = ("search", "confirm")
 """A search trial tries hyperparameters, a confirmation trial repeats the chosen ones."""
 STATUSES: Final = ("running", "finished", "failed", "pruned", "stopped")
-"""Of a trial: `pruned` is a search trial that its arm's other trials outdid, ended early for
+"""How a trial stands: `pruned` is a search trial that its arm's others outdid, ended early for
 good; `stopped` was interrupted and will be continued."""
 OPEN_STATUSES: Final = ("running", "stopped")
-"""Of a trial, or of a study, that has not ended."""
+"""How a trial, or a study, stands that has not ended."""
 STUDY_STATUSES: Final = ("running", "finished", "stopped", "failed")
-"""Of a study; `failed` stands in older records alone."""
+"""How a study stands; `failed` is in older records alone."""
 
 SELECT_SCORES: Final = ("mean_f1", "miou", "oa")
 """Validation scores by which a study may select, `select/<score>` in MLflow."""
@@ -43,13 +45,13 @@ TRIALS: Final = "trials"
 """Folder beside it, and place in the storage: one folder per trial, named by its key."""
 
 RESULT: Final = "result.json"
-"""Of a trial that finished, in its folder and in its run, as are all that follow."""
+"""What a trial that finished found; in its folder and its run, as are all files below."""
 CONFUSION: Final = "confusion.json"
 """The integer confusion matrix of every test tile."""
 PICTURE: Final = "picture.png"
 """Crops of test tiles beside what the trial made of them."""
 TRACEBACK: Final = "traceback.txt"
-"""Of a trial that failed."""
+"""The error of a trial that failed."""
 MAPS: Final = "maps"
 """Folder of maps of the test tiles: `<tile>.png` and `<tile>_reconstruction.jpg` (`file_stem`)."""
 MODEL_FILE: Final = "model.pt"
@@ -87,7 +89,7 @@ def confirm_key(arm: str, seed: int) -> str:
 
 
 def search_number(key: str) -> int:
-    """Of a key such as `search-urec-f0.10-t003` the 3; -1 for other keys."""
+    """The 3 of a key such as `search-urec-f0.10-t003`; -1 for other keys."""
     prefix, _, digits = key.rpartition("-t")
     return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
 

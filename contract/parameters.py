@@ -34,7 +34,7 @@ class Parameter:
     """Whether `lowest` itself is allowed."""
     with_highest: bool = True
     choices: tuple[str, ...] = ()
-    """Of the kind `choice`: what can be chosen."""
+    """What can be chosen, where the kind is `choice`."""
     low: float | None = None
     """Default search range of a number, with `high`."""
     high: float | None = None
@@ -42,6 +42,8 @@ class Parameter:
     """Whether a range is searched and drawn on a logarithmic scale."""
     levels: tuple[Value, ...] = ()
     """Default levels, where it is named without any and has no range."""
+    takes_time: bool = False
+    """Whether a trial takes longer with a larger value."""
     is_factor: bool = False
     """Whether it is never searched: every level is an arm of its own."""
     unannotated: tuple[str, ...] | None = None
@@ -80,6 +82,10 @@ class Parameter:
         left, right = "[("[not self.with_lowest], "])"[not self.with_highest]
         return f"{noun}in {left}{self.lowest:g}, {self.highest:g}{right}"
 
+    def serves(self, unannotated: str) -> bool:
+        """Whether methods with this use of unannotated pixels have it."""
+        return self.unannotated is None or unannotated in self.unannotated
+
     def holds(self, value: object) -> bool:
         """Whether a value obeys the rule."""
         if self.kind == "yes/no":
@@ -108,7 +114,7 @@ class Parameter:
                 value = float(text)
             except ValueError:
                 raise ValueError(f"{self.name} must be a number, got {text!r}") from None
-            if self.kind == "integer" and value == math.floor(value):
+            if self.kind == "integer" and value.is_integer():
                 value = int(value)
         if not self.holds(value):
             shown = repr(text) if isinstance(value, str) else f"{value:g}"
@@ -165,6 +171,7 @@ PARAMETERS: Final = {
             low=4,
             high=32,
             log=True,
+            takes_time=True,
         ),
         Parameter(
             name="width",
@@ -174,6 +181,7 @@ PARAMETERS: Final = {
             low=8,
             high=32,
             log=True,
+            takes_time=True,
         ),
         Parameter(
             name="ema_decay",
@@ -196,6 +204,7 @@ PARAMETERS: Final = {
             kind="integer",
             lowest=32,
             levels=(64, 128, 256),
+            takes_time=True,
         ),
         Parameter(
             name="warmup_steps",

@@ -57,16 +57,27 @@ class Varied:
         return self.parameter.name
 
     @property
+    def domain(self) -> str:
+        """Its levels or range as the option would spell them: `0/0.1`, `0.01..0.5`."""
+        if self.levels is not None:
+            return "/".join(map(value_text, self.levels))
+        return f"{value_text(self.low)}..{value_text(self.high)}"
+
+    @property
     def text(self) -> str:
         """As the option would spell it, with nothing left to a default."""
-        if self.levels is not None:
-            return f"{self.name}={'/'.join(value_text(level) for level in self.levels)}"
-        return f"{self.name}={value_text(self.low)}..{value_text(self.high)}"
+        return f"{self.name}={self.domain}"
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Values that a rule which ties parameters together is checked for."""
-        return (self.low, self.high) if self.levels is None else self.levels
+        """Values for which a rule that ties parameters together is checked."""
+        if self.levels is None:
+            return (self.low, self.high)
+        return (
+            self.levels[:: max(1, len(self.levels) - 1)]
+            if self.parameter.is_number
+            else self.levels
+        )
 
 
 def parse_space(text: str, parameters: Mapping[str, Parameter] = PARAMETERS) -> tuple[Varied, ...]:
@@ -141,7 +152,7 @@ def _checked(written: Written, parameters: Mapping[str, Parameter], option: str)
     if len(set(levels)) < len(levels):
         shown = "/".join(written.levels)
         raise SpaceError(f"levels of {name} must differ, got {shown!r} in {option}")
-    return Varied(parameter=parameter, levels=tuple(sorted(levels)))  # type: ignore[type-var]
+    return Varied(parameter=parameter, levels=tuple(sorted(levels)))
 
 
 def _range(parameter: Parameter, ends: tuple[str, ...], option: str) -> Varied:

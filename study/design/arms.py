@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from contract.methods import Method
 from contract.names import arm_name, confirm_key, search_key
-from contract.parameters import PARAMETERS, Value
+from contract.parameters import PARAMETERS
 from contract.space import Varied
+from contract.variants import Variant
 from study.settings.config import StudyConfig
-from trainables.settings.config import Model, TrialConfig
+from study.settings.variation import with_values
+from trainables.settings.config import Phase, TrialConfig
+
+_NO_USE: Final = Method.unannotated
+"""The use of unannotated pixels of a method that leaves them alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One model at one annotation fraction."""
+    """One variant at one annotation fraction."""
 
-    model: Model
-    variant: str
-    """The model's name; `urec-annotated` where the study varies what U-REC reconstructs."""
+    method: Method
+    variant: Variant
     label_frac: float
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Training fields that make the variant."""
     searched: tuple[Varied, ...]
-    """Hyperparameters tuned inside the arm; none for a model that has nothing to tune."""
+    """Hyperparameters tuned inside the arm; none for a method that has nothing to tune."""
     num_search: int
     """Search trials."""
 
     @property
     def name(self) -> str:
-        """`urec-f0.10`: unique in a study."""
-        return arm_name(self.variant, self.label_frac)
+        """Unique in a study; see `contract.names.arm_name`."""
+        return arm_name(self.variant.name, self.label_frac)
 
 
 def arm_of(trial: TrialConfig) -> str:
@@ -41,23 +44,22 @@ def arm_of(trial: TrialConfig) -> str:
 
 
 def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
-    """Every model, in every variant, at every annotation fraction; by fraction, then by model."""
-    levels = {one.name: one.levels for one in config.varied if PARAMETERS[one.name].is_factor}
+    """Every variant at every annotation fraction; by fraction, then in the order of `--models`."""
     arms = []
-    for fraction in levels.get("label_frac") or (1.0,):
-        for model in config.models:
-            searched = _searched(config.varied, model)
-            for variant, fixed in _variants(model, levels.get("reconstruct_on")):
-                arms.append(
-                    Arm(
-                        model=model,  # type: ignore[arg-type]
-                        variant=variant,
-                        label_frac=float(fraction),
-                        fixed=fixed,
-                        searched=searched,
-                        num_search=_num_search(config, searched),
-                    )
+    for fraction in config.fractions:
+        for method in config.methods:
+            searched = tuple(one for one in config.searched if method.has(one.parameter))
+            arms += [
+                Arm(
+                    method=method,
+                    variant=variant,
+                    label_frac=fraction,
+                    searched=searched,
+                    num_search=_num_search(config, searched),
                 )
+                for variant in config.variants
+                if variant.method == method.name
+            ]
     return tuple(arms)
 
 
@@ -66,11 +68,17 @@ def longest_first(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
     return tuple(sorted(arms, key=_work, reverse=True))
 
 
-def _work(arm: Arm) -> int:
+def _work(arm: Arm) -> float:
     """Order of the work of a step: a second decoder, and patches for it alone, take longer."""
-    if arm.model != "urec":
-        return 0
-    return 1 if arm.fixed.get("reconstruct_on") == "annotated" else 2
+    levels = arm.variant.levels
+    passes = 1
+    if arm.method.unannotated != _NO_USE:
+        passes = 2 if levels.get("reconstruct_on") == "annotated" else 3
+    return passes * math.prod(
+        float(level)
+        for name, level in levels.items()
+        if name in PARAMETERS and PARAMETERS[name].takes_time
+    )
 
 
 def search_trial(
@@ -84,29 +92,36 @@ def search_trial(
         number: Place in the arm's search, from 0.
         values: The hyperparameters to try.
     """
-    return TrialConfig(
-        key=search_key(arm.name, number),
-        phase="search",
-        model=arm.model,
-        variant=arm.variant,
-        label_frac=arm.label_frac,
-        seed=config.seed,
-        training=replace(config.training, **arm.fixed, **values),
-    )
+    return _trial(config, arm, search_key(arm.name, number), "search", config.seed, values)
 
 
 def confirm_trial(
     config: StudyConfig, arm: Arm, seed: int, values: Mapping[str, Any]
 ) -> TrialConfig:
     """A trial that repeats the chosen hyperparameters with a fresh seed."""
+    return _trial(config, arm, confirm_key(arm.name, seed), "confirm", seed, values)
+
+
+def _trial(
+    config: StudyConfig,
+    arm: Arm,
+    key: str,
+    phase: Phase,
+    seed: int,
+    values: Mapping[str, Any],
+) -> TrialConfig:
+    method = arm.method
+    training = replace(config.training, method_parameters=config.own_values(method))
     return TrialConfig(
-        key=confirm_key(arm.name, seed),
-        phase="confirm",
-        model=arm.model,
-        variant=arm.variant,
+        key=key,
+        phase=phase,
+        model=method.name,
+        network=method.network,
+        unannotated=method.unannotated,
+        variant=arm.variant.name,
         label_frac=arm.label_frac,
         seed=seed,
-        training=replace(config.training, **arm.fixed, **values),
+        training=with_values(training, {**arm.variant.levels, **values}),
     )
 
 
@@ -118,23 +133,6 @@ def confirm_seeds(config: StudyConfig) -> tuple[int, ...]:
 def num_trials(config: StudyConfig, arms: tuple[Arm, ...]) -> int:
     """Search and confirmation trials of a study together."""
     return sum(arm.num_search + config.seeds for arm in arms)
-
-
-def _variants(
-    model: str, reconstruct_on: tuple[Value, ...] | None
-) -> list[tuple[str, dict[str, Any]]]:
-    """Variants of a model, each with the training fields that make it."""
-    if reconstruct_on is None or model not in PARAMETERS["reconstruct_on"].models:
-        return [(model, {})]
-    return [(f"{model}-{level}", {"reconstruct_on": level}) for level in reconstruct_on]
-
-
-def _searched(varied: tuple[Varied, ...], model: str) -> tuple[Varied, ...]:
-    return tuple(
-        one
-        for one in varied
-        if not PARAMETERS[one.name].is_factor and model in PARAMETERS[one.name].models
-    )
 
 
 def _num_search(config: StudyConfig, searched: tuple[Varied, ...]) -> int:

@@ -13,14 +13,17 @@ from typing import Any, Final
 
 import yaml
 
+from contract.methods import Method
 from contract.mlflow_store.logins import holds_login, without_login
+from contract.names import DISTRIBUTION
+from contract.space import Varied
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.data.budgets.annotation import Budget
 from trainables.storage.atomic_files import write_atomically
 
 _PACKAGES: Final = (
-    "urec-study", "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
+    DISTRIBUTION, "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
     "seaborn",
 )  # fmt: skip
 
@@ -28,11 +31,19 @@ _PACKAGES: Final = (
 def study_manifest(
     config: StudyConfig, data: StudyData, budgets: Iterable[Budget]
 ) -> dict[str, Any]:
-    """Content of `study.yaml`: `study_id`, `config`, `dataset`, `budgets` and `provenance`."""
+    """Content of `study.yaml`.
+
+    Returns:
+        `study_id`, `config`, `methods`, `variants`, `parameters`, `dataset`, `budgets` and
+        `provenance`; readers need no table of this code's methods and parameters.
+    """
     spec = data.spec
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
+        "methods": [_method(one) for one in config.methods],
+        "variants": [one.to_plain() for one in config.variants],
+        "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],
         "dataset": dataset_manifest(data),
         "budgets": [
             {
@@ -50,6 +61,31 @@ def study_manifest(
             for budget in budgets
         ],
         "provenance": current_provenance(),
+    }
+
+
+def _method(method: Method) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "label": method.label,
+        "network": method.network,
+        "unannotated": method.unannotated,
+        "is_baseline": method.is_baseline,
+    }
+
+
+def _parameter(config: StudyConfig, varied: Varied) -> dict[str, Any]:
+    """What varies, and over what; `unannotated` is None where every use of such pixels has it."""
+    one = varied.parameter
+    return {
+        "name": one.name,
+        "label": one.label,
+        "kind": one.kind,
+        "log": one.log,
+        "role": "searched" if varied in config.searched else "compared",
+        "domain": varied.domain,
+        "unannotated": None if one.unannotated is None else list(one.unannotated),
+        "methods": [method.name for method in config.methods if method.has(one)],
     }
 
 

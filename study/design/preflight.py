@@ -26,7 +26,7 @@ SCENES: Final = Path("_scenes") / f"seed{_SCENES_SEED}"
 TILES: Final = "tiles"
 """Below the study's folder: decoded tiles that exceed the memory granted, while it runs."""
 _MEMORY_SHARE: Final = 0.2
-"""Of the machine's memory; Ray's object store holds a second copy."""
+"""Tiles take this share of the machine's memory; Ray's object store holds a second copy."""
 _CHECKPOINT_COPIES: Final = 5
 """Weights, two moments of Adam, weight average and best weights."""
 _CHECKPOINTS: Final = 3
@@ -125,9 +125,13 @@ def check_output(config: StudyConfig, concurrent: int, num_confirm: int) -> None
 
 
 def required_disk_mib(config: StudyConfig, concurrent: int, num_confirm: int) -> float:
-    """Checkpoints of the running trials and weights of the confirmed ones, U-REC's size for all."""
+    """Checkpoints of the running trials and weights of the confirmed ones.
+
+    All count as U-REC's of the largest width of the study.
+    """
     published_mib, published_width = 25_062_729 * 4 / 2**20, 32
-    weights_mib = published_mib * (config.training.width / published_width) ** 2
+    width = max(training.width for training in config.trainings())
+    weights_mib = published_mib * (width / published_width) ** 2
     return weights_mib * (_CHECKPOINTS * _CHECKPOINT_COPIES * concurrent + num_confirm)
 
 

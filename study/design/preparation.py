@@ -28,7 +28,7 @@ from trainables.evaluation.tile_maps import write_test_tiles
 from trainables.storage.atomic_files import write_atomically
 
 _SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
-"""Of a data set, what scores depend on besides its tiles."""
+"""What scores depend on in a data set besides its tiles."""
 
 Budgets = Mapping[tuple[int, float], tuple[Budget, PixelSet]]
 """Manifest and annotated pixels, by seed and annotation fraction."""

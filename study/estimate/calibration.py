@@ -49,7 +49,7 @@ class Calibration:
     taken_s: float
     """By the run itself."""
     share: float = 1.0
-    """Of the CPU time that training asked for, what it got beside other work, in (0, 1]."""
+    """The share of the CPU time that training asked for and got beside other work, in (0, 1]."""
     start_share: float = 1.0
     """The same while the processes started."""
 

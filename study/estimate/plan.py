@@ -28,14 +28,13 @@ from study.estimate.calibration import Calibration, calibrate
 from study.estimate.slot_schedule import ArmWork, schedule_s
 from study.machines.slots import Slots, find_slots, this_machine
 from study.settings.config import StudyConfig
-from trainables.settings.config import TrialConfig
+from trainables.settings.config import TrialConfig, training_fields
 from trainables.trial.microbenchmark import take_sample
 
 _IDLE_SHARE: Final = 0.85
 """From here on what else the machine does is worth no word."""
 _GROUP_STARTS: Final = 2
 """Starts of processes, one after the other, before a group trains: what leads it, its workers."""
-_MODEL_NAMES: Final = {"unet": "U-Net", "urec": "U-REC"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +56,15 @@ def plan_text(config: StudyConfig) -> str:
         DataError: If the data cannot be used.
     """
     arms, slots = plan_arms(config), _find_slots(config)
-    trials = {arm.variant: confirm_trial(config, arm, confirm_seeds(config)[0], {}) for arm in arms}
+    seed = confirm_seeds(config)[0]
+    trials = {arm.variant.short_label: confirm_trial(config, arm, seed, {}) for arm in arms}
     measured = _measure(config, trials, slots)
     lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
+    longest = max(len(arm.name) for arm in arms)
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
         lines.append(
-            f"  {arm.name:<12} {arm.num_search} search + {config.seeds} confirm ({searched})"
+            f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds} confirm ({searched})"
         )
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
@@ -79,7 +80,7 @@ def plan_text(config: StudyConfig) -> str:
 
 
 def _find_slots(config: StudyConfig) -> Slots:
-    """Of this machine, or of the cluster, which is joined for a moment."""
+    """The slots of this machine, or of the cluster, which is joined for a moment."""
     if config.address is None:
         return find_slots(config)
     from study.machines.cluster import (  # imports Ray, which takes seconds
@@ -109,7 +110,7 @@ def _two_digits(value: float) -> str:
 
 def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slots) -> _Measured:
     """Read the data as the study will, and train on some of it."""
-    with tempfile.TemporaryDirectory(prefix="urec-dry-run-") as name:
+    with tempfile.TemporaryDirectory(prefix="dry-run-") as name:
         scratch = Path(name)
         _borrow_scenes(config, scratch)
         elsewhere = replace(config, output=name)
@@ -128,7 +129,7 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
             return _Measured(config=config, read_s=read_s, calibration=None)
         names = tuple(one.name for one in spec.classes)
         sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
-        _say(f"calibrating: training {_names(trials)} for some seconds each")
+        _say(f"calibrating: training {' and '.join(trials)} for some seconds each")
         calibration = calibrate(
             trials,
             sample,
@@ -161,10 +162,10 @@ def _time_text(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> str:
             "--dry-run on one that has"
         )
     total_s, of_trial = _estimate(config, measured.read_s, found, arms, slots)
-    trials = ", ".join(f"{_name(kind)} {about_text(taken)}" for kind, taken in of_trial.items())
+    trials = ", ".join(f"{label} {about_text(taken)}" for label, taken in of_trial.items())
     pruned = "" if config.pruner == "none" else "without pruning "
     text = (
-        f"estimated time: {pruned}about {about_text(total_s)} ({trials} a trial), "
+        f"estimated time: {pruned}about {about_text(total_s)} ({trials} a trial{_sizes(config)}), "
         f"from a calibration run of {about_text(found.taken_s)}"
     )
     if found.share > _IDLE_SHARE:
@@ -183,24 +184,25 @@ def _estimate(
     arms: tuple[Arm, ...],
     slots: Slots,
 ) -> tuple[float, dict[str, float]]:
-    """Seconds of the whole study, and of one confirmation trial by variant."""
+    """Seconds of the whole study, and of one confirmation trial by the variant's label."""
     work, of_trial = [], {}
 
-    def trial_s(variant: str, trial: TrialConfig) -> float:
-        alone_s = found.trial_s(variant, trial)
+    def trial_s(label: str, trial: TrialConfig) -> float:
+        alone_s = found.trial_s(label, trial)
         if not config.worker_range[1]:
             return alone_s
         return alone_s / slots.group + _GROUP_STARTS * found.start_s
 
     for arm in longest_first(arms):
         confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
-        of_trial[arm.variant] = trial_s(arm.variant, confirm)
+        label = arm.variant.short_label
+        of_trial[label] = trial_s(label, confirm)
         work.append(
             ArmWork(
                 num_search=arm.num_search,
-                search_s=trial_s(arm.variant, replace(confirm, phase="search")),
+                search_s=trial_s(label, replace(confirm, phase="search")),
                 num_confirm=config.seeds,
-                confirm_s=of_trial[arm.variant],
+                confirm_s=of_trial[label],
             )
         )
     total_s = read_s + found.fixed_s + schedule_s(work, slots.concurrent)
@@ -217,7 +219,7 @@ def _resources_text(config: StudyConfig, slots: Slots) -> str:
 
 
 def _done_text(config: StudyConfig) -> str:
-    """Of a study that has begun: what the estimated time counts and is done already."""
+    """Says how many trials that the estimated time counts are done already."""
     num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
     return f"; {num_done} trials of these are done" if num_done else ""
 
@@ -236,14 +238,14 @@ def _free_mib(folder: Path) -> float:
     return shutil.disk_usage(folder).free / 2**20
 
 
-def _names(variants: Mapping[str, TrialConfig]) -> str:
-    return " and ".join(map(_name, variants))
-
-
-def _name(variant: str) -> str:
-    """`urec-annotated` -> `U-REC annotated`."""
-    model, _, rest = variant.partition("-")
-    return " ".join(filter(None, (_MODEL_NAMES[model], rest)))
+def _sizes(config: StudyConfig) -> str:
+    """Says at which values trials were measured, where the search changes what they take."""
+    at = [
+        f"{one.name} {getattr(config.training, one.name):g}"
+        for one in config.searched
+        if one.parameter.takes_time and one.name in training_fields()
+    ]
+    return f" at {', '.join(at)}" if at else ""
 
 
 def _say(text: str) -> None:

@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from contract.names import CONFUSION, MAPS, PICTURE, RESULT, TRACEBACK, TRIAL_FOLDER_TAG
+from contract.parameters import PARAMETERS
 from study.design.arms import arm_of
 from study.mlflow_runs.client_calls import artifact_errors, search_runs
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
@@ -112,13 +113,7 @@ class TrialRuns:
             self._ids[key] = run.info.run_id
             self._untouched.add(key)
             self._last_step[key] = -1
-        fields = trial.to_plain()["training"] | {
-            "model": trial.model,
-            "label_frac": trial.label_frac,
-            "seed": trial.seed,
-        }
-        params = [Param(name, param_value(value)) for name, value in fields.items()]
-        self._client.log_batch(self._ids[key], params=params)
+        self._client.log_batch(self._ids[key], params=_params(trial))
 
     def log_rows(self, key: str, rows: Rows, time_ms: int) -> None:
         """Append to the curves of a trial; a measure that is not defined (NaN) has no point.
@@ -231,3 +226,12 @@ class TrialRuns:
             points = self._client.get_metric_history(self._ids[key], _EVERY_ROW)
             self._last_step[key] = max((point.step for point in points), default=-1)
         return self._last_step[key]
+
+
+def _params(trial: TrialConfig) -> list[Param]:
+    """What the trial was told, without the parameters that its method does not have."""
+    values = trial.to_plain()["training"]
+    values |= values.pop("method_parameters")
+    values |= {"model": trial.model, "label_frac": trial.label_frac, "seed": trial.seed}
+    absent = {one.name for one in PARAMETERS.values() if not one.serves(trial.unannotated)}
+    return [Param(name, param_value(value)) for name, value in values.items() if name not in absent]

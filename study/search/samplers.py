@@ -3,52 +3,66 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState
 
-from contract.parameters import PARAMETERS, Value
+from contract.parameters import PARAMETERS, Parameter, Value
 from contract.space import Varied
 from study.design.arms import Arm
 from study.settings.config import StudyConfig
-from trainables.settings.config import TrainingConfig
+from trainables.settings.config import TrainingConfig, training_fields
 
 Values = dict[str, Any]
 Distributions = dict[str, BaseDistribution]
 
 _TRIES: Final = 20
 """Before a repeated suggestion is taken for want of another: few levels may all be tried."""
+_MOST_POINTS: Final = 10_000
+"""A larger space is not looked through for a point that is left."""
 
 
 def distributions(arm: Arm) -> Distributions:
     """Optuna's description of what is searched inside an arm."""
     found: Distributions = {}
     for one in arm.searched:
+        log = one.parameter.log
         if one.levels is not None:
-            found[one.name] = optuna.distributions.CategoricalDistribution(one.levels)
+            found[one.name] = CategoricalDistribution(one.levels)
+        elif one.parameter.kind == "integer":
+            low, high = int(one.low), int(one.high)
+            found[one.name] = IntDistribution(low, high, log=log)
         else:
-            found[one.name] = optuna.distributions.FloatDistribution(one.low, one.high, log=True)
+            found[one.name] = FloatDistribution(one.low, one.high, log=log)
     return found
 
 
 def tried_first(config: StudyConfig, arm: Arm) -> list[Values]:
     """What is tried before a sampler chooses, in this order.
 
-    The paper's setting (w1 0.1, lr 1e-4), then the preset's own where it differs in what both
-    models have; with the sampler `grid`, the rest of the grid after them. A value outside of the
-    space is replaced by the nearest level or end.
+    The paper's setting (w1 0.1, lr 1e-4; the default of what the paper does not have), then the
+    preset's own where it differs in what every method has; with the sampler `grid`, the rest of
+    the grid after them. A value outside of the space is replaced by the nearest level or end, and
+    a choice that is no level by the first.
     """
     if not arm.searched:
         return []
     paper, own = (_nearest(training, arm) for training in (TrainingConfig(), config.training))
-    # In what both models have: so the positions of both models' arms stay paired.
-    differs = own["lr"] != paper["lr"] if "lr" in own else own != paper
+    # In what every method has: so the positions of the methods' arms stay paired.
+    shared = [one.name for one in arm.searched if _is_shared(one.parameter)] or list(own)
+    differs = any(own[name] != paper[name] for name in shared)
     first = [paper, own] if differs else [paper]
     if config.sampler == "grid":
         # Not by Optuna's GridSampler: it tries what is enqueued twice and leaves out a point.
@@ -60,15 +74,30 @@ def tried_first(config: StudyConfig, arm: Arm) -> list[Values]:
 
 
 def _nearest(training: TrainingConfig, arm: Arm) -> Values:
-    return {
-        one.name: _nearest_value(one, float(getattr(training, one.name))) for one in arm.searched
-    }
+    return {one.name: _nearest_value(one, _value(training, one.parameter)) for one in arm.searched}
 
 
-def _nearest_value(one: Varied, value: float) -> Value:
+def _value(training: TrainingConfig, parameter: Parameter) -> Value:
+    if parameter.name in training_fields():
+        value: Value = getattr(training, parameter.name)
+        return float(value) if parameter.kind == "float" else value
+    assert parameter.default is not None
+    return training.method_parameters.get(parameter.name, parameter.default)
+
+
+def _nearest_value(one: Varied, value: Value) -> Value:
+    if not one.parameter.is_number:
+        levels = one.levels or ()
+        return value if value in levels else levels[0]
     if one.levels is not None:
-        return min(one.levels, key=lambda level: abs(float(level) - value))
+        return min(one.levels, key=lambda level: abs(float(level) - float(value)))
+    assert not isinstance(value, str)
     return min(max(value, one.low), one.high)
+
+
+def _is_shared(parameter: Parameter) -> bool:
+    """Whether every method has it: all arms then draw the same values, position by position."""
+    return PARAMETERS.get(parameter.name) == parameter and parameter.unannotated is None
 
 
 class _Sobol(optuna.samplers.QMCSampler):
@@ -96,6 +125,7 @@ class ArmSampler(optuna.samplers.BaseSampler):
         self._config = config
         self._arm = arm
         self._space = distributions(arm)
+        self._shared = {one.name for one in arm.searched if _is_shared(one.parameter)}
         self._number = number
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Distributions:
@@ -129,12 +159,17 @@ class ArmSampler(optuna.samplers.BaseSampler):
         raise NotImplementedError(param_name)
 
     def _untried(self, others: list[Values]) -> Values | None:
-        """A point that is left where there are levels alone: a sampler may insist on the best."""
-        levels = []
+        """A point that is left of a space of few points: a sampler may insist on the best."""
+        levels: list[Sequence[Any]] = []
         for one in self._space.values():
-            if not isinstance(one, optuna.distributions.CategoricalDistribution):
+            if isinstance(one, CategoricalDistribution):
+                levels.append(one.choices)
+            elif isinstance(one, IntDistribution):
+                levels.append(range(one.low, one.high + 1))
+            else:
                 return None
-            levels.append(one.choices)
+        if math.prod(map(len, levels)) > _MOST_POINTS:
+            return None
         points = [
             dict(zip(self._space, point, strict=True)) for point in itertools.product(*levels)
         ]
@@ -142,11 +177,44 @@ class ArmSampler(optuna.samplers.BaseSampler):
         return left[_seed(self._config.seed, self._number) % len(left)] if left else None
 
     def _shared_level(self, name: str, levels: tuple[Any, ...]) -> Any:
-        """Level of a parameter that both models have: each once, then again, alike for both."""
+        """Level of a parameter that every method has: each once, then again, alike for all."""
         rest = [level for level in levels if level not in (tried := self._tried_first(name))]
         generator = np.random.default_rng(_seed(self._config.seed, *name.encode()))
         order = [*tried, *(rest[index] for index in generator.permutation(len(rest)))]
-        return order[self._number % len(order)]
+        again, place = divmod(self._number, len(order))
+        if again and len(self._shared) > 1:  # else the levels of two would always meet in step
+            generator = np.random.default_rng(_seed(self._config.seed, again, *name.encode()))
+            place = int(generator.permutation(len(order))[place])
+        return order[place]
+
+    def _shared_integer(
+        self, study: optuna.Study, trial: FrozenTrial, name: str, one: IntDistribution
+    ) -> int:
+        """Integer of a parameter that every method has: none twice, as long as there are others."""
+        tried = self._tried_first(name)
+        for number in range(len(tried_first(self._config, self._arm)), self._number + 1):
+            for attempt in range(_TRIES):
+                value = self._draw(study, trial, name, one, number=number, attempt=attempt)
+                if value not in tried:
+                    break
+            tried.append(value)
+        return int(tried[-1])
+
+    def _draw(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        name: str,
+        one: BaseDistribution,
+        *,
+        number: int,
+        attempt: int,
+    ) -> Any:
+        """A value from a stream of the parameter alone, the same in the arms of all methods."""
+        sampler = optuna.samplers.RandomSampler(
+            seed=_seed(self._config.seed, number, attempt, *name.encode())
+        )
+        return sampler.sample_independent(study, trial, name, one)
 
     def _tried_first(self, name: str) -> list[Any]:
         return list(dict.fromkeys(values[name] for values in tried_first(self._config, self._arm)))
@@ -156,15 +224,16 @@ class ArmSampler(optuna.samplers.BaseSampler):
             # A stream for each parameter: U-Net's arm draws the same lr as U-REC's, which has w1.
             values: Values = {}
             for name, one in self._space.items():
-                shared = len(PARAMETERS[name].models) > 1
-                if shared and isinstance(one, optuna.distributions.CategoricalDistribution):
+                shared = name in self._shared
+                if shared and isinstance(one, CategoricalDistribution):
                     values[name] = self._shared_level(name, one.choices)
-                    continue
-                again = 0 if shared else attempt
-                sampler = optuna.samplers.RandomSampler(
-                    seed=_seed(self._config.seed, self._number, again, *name.encode())
-                )
-                values[name] = sampler.sample_independent(study, trial, name, one)
+                elif shared and isinstance(one, IntDistribution):
+                    values[name] = self._shared_integer(study, trial, name, one)
+                else:
+                    again = 0 if shared else attempt
+                    values[name] = self._draw(
+                        study, trial, name, one, number=self._number, attempt=again
+                    )
             return values
         inner = self._inner(attempt)
         space = self._space

@@ -33,9 +33,9 @@ def check_types(chosen: Mapping[str, Any]) -> None:
     """Refuse an option of the wrong type, as a YAML file may bring it."""
     kinds: dict[str, tuple[type, ...]] = {
         **dict.fromkeys(
-            ("space", "data", "preset", "sampler", "pruner", "name", "budget_unit"), (str,)
+            ("space", "compare", "data", "preset", "sampler", "pruner", "name"), (str,)
         ),
-        **dict.fromkeys(("address", "storage", "tracking_uri", "output"), (str,)),
+        **dict.fromkeys(("address", "storage", "tracking_uri", "output", "budget_unit"), (str,)),
         **dict.fromkeys(("trials", "seeds", "seed", "concurrent"), (int,)),
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
         "workers": (int, str),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import yaml
 
+from contract.methods import METHODS
+from contract.names import MANIFEST
 from contract.parameters import PARAMETERS
 from study.settings.config import PRUNERS, SAMPLERS, StudyConfig, build_config
 from study.settings.presets import PRESETS
 from trainables.data.budgets.units import Kind
 from trainables.errors import ConfigError
-from trainables.settings.config import MODELS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,7 +42,22 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, bool]:
         given["models"] = [name.strip() for name in given["models"].split(",")]
     merged = {} if file is None else _read_file(Path(file))
     merged.update({name: value for name, value in given.items() if value is not None})
-    return build_config(merged), dry_run
+    return _as_begun(build_config(merged)), dry_run
+
+
+def _as_begun(config: StudyConfig) -> StudyConfig:
+    """The study with the domains it was begun with, where a person leaves them to their defaults.
+
+    Defaults change between versions of this package, and a study goes on with its own.
+    """
+    try:
+        content = yaml.safe_load((config.folder / MANIFEST).read_text(encoding="utf-8"))
+        begun = content["config"]["space"].split(",")
+    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return config  # it has not begun, or whoever reads the file next says what is wrong with it
+    known = {part.partition("=")[0]: part for part in begun}
+    parts = [part.strip() for part in config.space.split(",")]
+    return replace(config, space=",".join(known.get(part, part) for part in parts))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -65,8 +82,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="run_study.py",
-        description="How much annotation does a reconstruction branch save? Searches, confirms "
-        "and compares U-REC and U-Net at several annotation fractions.",
+        description="How much annotation does a method save? Searches, confirms and compares "
+        f"{' and '.join(one.label for one in METHODS.values())} at several annotation fractions.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -74,7 +91,10 @@ def _build_parser() -> argparse.ArgumentParser:
         "label_frac=0.01/0.1/1 or as a range w1=0.01..0.5 (default w1,label_frac)")  # fmt: skip
     add("--data", help="folder with dataset.yaml, such a file, or ISPRS Vaihingen / Potsdam as "
         "downloaded (default: built-in scenes)")  # fmt: skip
-    add("--models", help=f"default {','.join(MODELS)}")
+    add("--compare", help="what else is compared than methods: parameters whose levels become "
+        "variants, w1=0/0.1 (default: none)")  # fmt: skip
+    add("--models", help=f"methods, of {', '.join(METHODS)}, or package.module:factory for a "
+        f"network of your own (default {','.join(METHODS)})")  # fmt: skip
     add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
     add("--trials", type=int, help="search trials per arm (default: the preset's)")
     add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")

@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from contract.methods import METHODS, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
-from contract.space import SpaceError, Varied, parse_space
+from contract.parameters import PARAMETERS, Parameter, Value
+from contract.space import Varied, parse_compare, parse_space
+from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
     check_cluster,
@@ -22,9 +25,17 @@ from study.settings.checks import (
     parse_workers,
 )
 from study.settings.presets import PRESETS
+from study.settings.variation import (
+    check_own_values,
+    check_varied,
+    combine_extremes,
+    find_methods,
+    find_parameters,
+    read_varied,
+)
 from trainables.data.budgets.units import Kind, Unit
 from trainables.errors import ConfigError
-from trainables.settings.config import MODELS, TrainingConfig, training_fields
+from trainables.settings.config import TrainingConfig, training_fields
 
 SAMPLERS: Final = ("tpe", "random", "qmc", "gp", "grid")
 PRUNERS: Final = ("none", "asha")
@@ -33,6 +44,7 @@ _POINT_RADIUS_PX: Final = 3
 
 _ANSWER_CHANGING: Final = (
     "space",
+    "compare",
     "models",
     "trials",
     "seeds",
@@ -44,6 +56,9 @@ _ANSWER_CHANGING: Final = (
     "budget_stratified",
 )
 """Fields, besides those of training, that a continued study must not change."""
+_ADDED: Final = {"compare": "", "weight_decay": 0.0, "method_parameters": {}}
+"""Fields that a study of an earlier version does not name, and what it has for them."""
+_LABEL_FRAC: Final = PARAMETERS["label_frac"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +67,12 @@ class StudyConfig:
 
     space: str = "w1,label_frac"
     """What varies; see `contract.space`."""
+    compare: str = ""
+    """What else is compared than methods: parameters whose levels are variants."""
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
-    models: tuple[str, ...] = MODELS
+    models: tuple[str, ...] = tuple(METHODS)
+    """Names of methods (`contract.methods`), or `package.module:factory`."""
     preset: str = "demo"
     """Scale of training, from which every field of `training` not given otherwise comes."""
     trials: int
@@ -107,9 +125,7 @@ class StudyConfig:
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
-        for model in self.models:
-            check_choice("--models", model, MODELS)
-        if not self.models or len(set(self.models)) < len(self.models):
+        if not 0 < len({method.name for method in self.methods}) == len(self.models):
             raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
         lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
         for name, low in lowest.items():
@@ -137,6 +153,9 @@ class StudyConfig:
         _ = self.unit  # checks itself
         check_workers(self.worker_range, self.gpus)
         check_cluster(self.address, self.storage)
+        check_varied(self.varied, self.compared, self.methods)
+        check_own_values(self.training.method_parameters, self.methods, self.parameters)
+        self._check_batches()
         self._check_grid()
 
     @property
@@ -152,13 +171,45 @@ class StudyConfig:
         """Lowest and highest number of workers of a trial; 0 and 0 for its own process."""
         return parse_workers(self.workers)
 
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """What is compared, in the order of `models`."""
+        return find_methods(tuple(self.models))
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """What can vary by name, the methods' own parameters included."""
+        return find_parameters(self.methods)
+
     @cached_property
     def varied(self) -> tuple[Varied, ...]:
         """`space`, read."""
-        try:
-            return parse_space(self.space)
-        except SpaceError as error:
-            raise ConfigError(str(error)) from None
+        return read_varied(parse_space, self.space, self.parameters)
+
+    @cached_property
+    def compared(self) -> tuple[Varied, ...]:
+        """`compare`, read."""
+        return read_varied(parse_compare, self.compare, self.parameters)
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Annotation fractions of the arms, ascending."""
+        levels = [one.levels or () for one in self.varied if one.parameter == _LABEL_FRAC]
+        return tuple(map(float, levels[0])) if levels else (1.0,)
+
+    @property
+    def searched(self) -> tuple[Varied, ...]:
+        """What is tuned inside the arms whose method has it."""
+        return tuple(one for one in self.varied if not one.parameter.is_factor)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Every method at every level of what is compared, in the order of rows and legends."""
+        factors = [one for one in self.varied if one.parameter.is_factor]
+        return make_variants(
+            self.methods,
+            [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC],
+        )
 
     @property
     def folder(self) -> Path:
@@ -177,6 +228,7 @@ class StudyConfig:
         """
         plain = {name: getattr(self, name) for name in option_fields()}
         plain["space"] = ",".join(one.text for one in self.varied)
+        plain["compare"] = ",".join(one.text for one in self.compared)
         plain["models"] = list(self.models)
         if self.tracking_uri is not None:
             plain["tracking_uri"] = str(self.tracking_uri)
@@ -191,15 +243,50 @@ class StudyConfig:
         Returns:
             One text per changed field, `field: before -> now`.
         """
-        now = self.to_plain()
+        now, before = self.to_plain(), {**_ADDED, **earlier}
+        # Earlier versions took what no method of the study has, and left it unused.
+        before["space"] = ",".join(
+            part
+            for part in str(before.get("space", "")).split(",")
+            if any(
+                method.has(self.parameters[name])
+                for method in self.methods
+                if (name := part.partition("=")[0]) in self.parameters
+            )
+        )
         return [
-            f"{name}: {earlier.get(name)} -> {now[name]}"
+            f"{name}: {before.get(name)} -> {now[name]}"
             for name in (*_ANSWER_CHANGING, *training_fields())
-            if earlier.get(name) != now[name]
+            if before.get(name) != now[name]
         ]
 
+    def trainings(self) -> tuple[TrainingConfig, ...]:
+        """Settings of training at every combination of the ends of what varies.
+
+        Raises:
+            ConfigError: If one breaks a rule.
+        """
+        return combine_extremes(self.training, {"--space": self.varied, "--compare": self.compared})
+
+    def own_values(self, method: Method) -> dict[str, Value]:
+        """Values of the parameters of a method that are no field of `TrainingConfig`."""
+        given = self.training.method_parameters
+        return {
+            one.name: given.get(one.name, one.default)
+            for one in self.parameters.values()
+            if one.default is not None and method.has(one)
+        }
+
+    def _check_batches(self) -> None:
+        smallest, high = min(one.batch_size for one in self.trainings()), self.worker_range[1]
+        if smallest < self.training.batch_size and smallest < high:
+            raise ConfigError(
+                f"--workers must be at most the {smallest} patches of the smallest batch, of which "
+                f"each takes one at least, got {high}; raise batch_size or lower --workers"
+            )
+
     def _check_grid(self) -> None:
-        ranges = [one.name for one in self.varied if one.levels is None]
+        ranges = [one.name for one in self.searched if one.levels is None]
         if self.sampler == "grid" and ranges:
             raise ConfigError(
                 f"--sampler grid must have levels for every searched parameter, got a range for "
@@ -238,7 +325,14 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
     chosen.setdefault("seeds", preset.seeds)
     chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
     if "models" in chosen:
-        chosen["models"] = tuple(chosen["models"])
+        chosen["models"] = tuple(map(str, chosen["models"]))
+        methods = find_methods(chosen["models"])
+        default = [
+            name
+            for name in StudyConfig.space.split(",")
+            if any(method.has(PARAMETERS[name]) for method in methods)
+        ]
+        chosen.setdefault("space", ",".join(default))
     return StudyConfig(**chosen, training=replace(preset.training, **overrides))
 
 

@@ -1,9 +1,11 @@
-"""`--space`: what it reads, and everything it refuses."""
+"""`--space` and `--compare`: what they read, and everything they refuse."""
 
 import pytest
 
 from contract.parameters import PARAMETERS
-from contract.space import SpaceError, Varied, Written, parse_space, split_space
+from contract.space import SpaceError, Varied, Written, parse_compare, parse_space, split_space
+
+W1, LR = PARAMETERS["w1"], PARAMETERS["lr"]
 
 
 def error_of(text: str) -> str:
@@ -24,22 +26,16 @@ def test_a_name_has_its_own_domain():
     assert label_frac.levels == PARAMETERS["label_frac"].levels
 
 
-def test_defaults_lie_in_their_domain():
-    for parameter in PARAMETERS.values():
-        values = (parameter.low, parameter.high) if parameter.levels is None else parameter.levels
-        assert all(parameter.holds(value) for value in values)
-
-
 def test_levels_are_sorted_numbers():
     assert parse_space("label_frac=1/0.02/1e-1") == (
-        Varied(name="label_frac", levels=(0.02, 0.1, 1.0)),
+        Varied(parameter=PARAMETERS["label_frac"], levels=(0.02, 0.1, 1.0)),
     )
-    assert parse_space("w1=0") == (Varied(name="w1", levels=(0.0,)),)
+    assert parse_space("w1=0") == (Varied(parameter=W1, levels=(0.0,)),)
 
 
 def test_ranges():
-    assert parse_space("w1=0.01..0.5") == (Varied(name="w1", levels=None, low=0.01, high=0.5),)
-    assert parse_space("lr=1e-4..1") == (Varied(name="lr", levels=None, low=1e-4, high=1.0),)
+    assert parse_space("w1=0.01..0.5") == (Varied(parameter=W1, low=0.01, high=0.5),)
+    assert parse_space("lr=1e-4..1") == (Varied(parameter=LR, low=1e-4, high=1.0),)
 
 
 def test_spaces_around_everything_are_allowed():
@@ -145,3 +141,61 @@ def test_parts_are_split_as_they_are_written():
         Written(name="dropout", levels=("a", "0.10")),
         Written(name="x", ends=("1", "2", "3")),
     )
+
+
+def test_every_kind_is_read():
+    batch, augment, decay = parse_space("batch_size=4..16,augment,weight_decay=1e-5..0.1")
+    assert (batch.low, batch.high, type(batch.low)) == (4, 16, int)
+    assert augment.levels == (False, True)
+    assert [one.text for one in (batch, augment, decay)] == [
+        "batch_size=4..16", "augment=no/yes", "weight_decay=1e-05..0.1",
+    ]  # fmt: skip
+    assert parse_space("augment=true")[0].levels == (True,)
+    assert parse_space("reconstruct_on=annotated/all")[0].levels == ("all", "annotated")
+
+
+def test_extremes_are_the_ends_of_numbers_and_every_choice():
+    levels, ends, choices = parse_space("patch_px=32/64/128,warmup_steps=0..5,augment")
+    assert (levels.extremes, ends.extremes) == ((32, 128), (0, 5))
+    assert choices.extremes == (False, True)
+    assert parse_space("patch_px=64")[0].extremes == (64,)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("batch_size=4.5", "batch_size must be a whole number from 1, got 4.5 in --space"),
+        ("batch_size=nan", "batch_size must be a whole number from 1, got nan"),
+        ("batch_size=inf", "batch_size must be a whole number from 1, got inf"),
+        ("batch_size=0..4", "batch_size must be a whole number from 1, got 0"),
+        ("augment=maybe", "augment must be yes or no, got 'maybe'"),
+        ("augment=0..1", "augment must be given as levels"),
+        ("reconstruct_on=none", "reconstruct_on must be all or annotated, got 'none'"),
+    ],
+)
+def test_every_kind_refuses_what_it_does_not_hold(text, said):
+    assert said in error_of(text)
+
+
+def test_compared_parameters_are_levels_of_any_parameter():
+    assert parse_compare(" ") == ()
+    w1, augment = parse_compare("w1=0.1/0,augment")
+    assert (w1.levels, augment.levels) == ((0.0, 0.1), (False, True))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("label_frac=0.1/1", "label_frac must be given in --space"),
+        ("w1", "w1 must be given as two levels or more in --compare"),
+        ("w1=0", "w1 must be given as two levels or more in --compare"),
+        ("w1=0.1..0.5", "w1 must be given as two levels or more in --compare"),
+        ("w2=0/1", "--compare must name parameters among w1, lr"),
+        ("w1=0/1", "w1 must be in [0, 1), got 1 in --compare"),
+        ("w1=0/0.1,w1=0/0.2", "--compare must name each parameter once"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(text, said):
+    with pytest.raises(SpaceError) as caught:
+        parse_compare(text)
+    assert said in str(caught.value)

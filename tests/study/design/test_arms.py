@@ -1,7 +1,12 @@
 """Arms, their trials, trial keys and paired seeds."""
 
+import sys
+import types
+
 import pytest
 
+from contract.methods import Method
+from contract.parameters import Parameter
 from study.design.arms import (
     confirm_seeds,
     confirm_trial,
@@ -100,3 +105,55 @@ def test_arms_whose_trials_take_longest_come_first():
         "urec-annotated-f0.10", "urec-annotated-f1.00",
         "unet-f0.10", "unet-f1.00",
     ]  # fmt: skip
+
+
+def test_what_is_compared_makes_arms_of_its_own():
+    arms = plan_arms(study(space="lr,label_frac=0.1", compare="w1=0/0.1"))
+    assert [arm.name for arm in arms] == ["urec-w1-0-f0.10", "urec-w1-0.1-f0.10", "unet-f0.10"]
+    assert [arm.method.label for arm in arms] == ["U-REC", "U-REC", "U-Net"]
+    assert [[one.name for one in arm.searched] for arm in arms] == [["lr"]] * 3
+    trial = confirm_trial(study(), arms[0], 1, {"lr": 0.5})
+    assert (trial.variant, trial.training.w1, trial.training.lr) == ("urec-w1-0", 0.0, 0.5)
+    assert (trial.model, trial.network, trial.unannotated) == ("urec", "urec", "reconstruction")
+
+
+def test_a_compared_patch_side_leaves_the_annotation_budget_alone():
+    config = study(space="label_frac=0.1", compare="patch_px=32/128", sampling="random")
+    sides = {confirm_trial(config, arm, 1, {}).training.patch_px for arm in plan_arms(config)}
+    assert sides == {32, 128}
+    assert config.unit.size_px == config.training.patch_px == 64
+
+
+def test_larger_levels_take_longer():
+    config = study(space="label_frac=0.1", compare="width=8/32", models=["unet", "urec"])
+    assert [arm.variant.name for arm in longest_first(plan_arms(config))] == [
+        "urec-width-32", "unet-width-32", "urec-width-8", "unet-width-8",
+    ]  # fmt: skip
+
+
+TAU = Parameter(name="tau", label="threshold", lowest=0, highest=1, low=0.5, high=1, default=0.9)
+OWN = Method(name="own", label="Own", network="nets:own", unannotated="nothing", parameters=(TAU,))
+
+
+@pytest.fixture
+def own(monkeypatch) -> str:
+    """A network of one's own, as `--models` names it, with a parameter that only it has."""
+    module = types.ModuleType("trainables.networks.own")
+    module.find_method = {"nets:own": OWN}.__getitem__  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return "nets:own"
+
+
+def test_a_parameter_that_only_one_method_has(own):
+    config = study(space="tau,label_frac=1", models=[own, "unet"], method_parameters={"tau": 0.6})
+    mine, unet = plan_arms(config)
+    assert (mine.name, unet.name) == ("own-f1.00", "unet-f1.00")
+    assert ([one.name for one in mine.searched], unet.searched) == (["tau"], ())
+    assert confirm_trial(config, mine, 1, {}).training.method_parameters == {"tau": 0.6}
+    tried = search_trial(config, mine, 0, {"tau": 0.75})
+    assert tried.training.method_parameters == {"tau": 0.75}
+    assert (tried.model, tried.network) == ("own", "nets:own")
+    assert confirm_trial(config, unet, 1, {}).training.method_parameters == {}
+    default = study(space="lr,label_frac=1", models=[own])
+    trial = confirm_trial(default, plan_arms(default)[0], 1, {})
+    assert trial.training.method_parameters == {"tau": 0.9}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.parameters import PARAMETERS
+from contract.variants import Variant
 from study.design import manifest as provenance
 from study.design.arms import plan_arms
 from study.design.manifest import read_manifest, study_manifest, write_manifest
@@ -19,7 +21,7 @@ from trainables.data.budgets.annotation import draw_budget
 @pytest.fixture
 def manifest(make_config, monkeypatch):
     monkeypatch.setattr(provenance, "current_commit", lambda: "abc")
-    config = make_config(space="label_frac=0.5")
+    config = make_config(space="w1=0.01..0.5,label_frac=0.5", compare="augment")
     spec = find_dataset(config)
     data = read_data(config, spec)
     fraction = plan_arms(config)[0].label_frac
@@ -32,7 +34,10 @@ def manifest(make_config, monkeypatch):
 
 def test_content(manifest):
     content, config, data, budget = manifest
-    assert list(content) == ["study_id", "config", "dataset", "budgets", "provenance"]
+    assert list(content) == [
+        "study_id", "config", "methods", "variants", "parameters", "dataset", "budgets",
+        "provenance",
+    ]  # fmt: skip
     assert content["config"] == config.to_plain()
     assert content["dataset"]["name"] == "tiny"
     assert content["dataset"]["classes"][0]["name"] == "land"
@@ -53,6 +58,31 @@ def test_content(manifest):
     (entry,) = content["budgets"]
     assert (entry["seed"], entry["fraction_asked"], entry["checksum"]) == (3, 0.5, budget.checksum)
     assert sum(entry["class_px"]) == entry["annotated_px"] <= 0.5 * 4 * 80 * 96
+
+
+def test_what_was_compared_is_told_without_this_codes_tables(manifest):
+    content, config, _, _ = manifest
+    assert content["methods"][1] == {
+        "name": "unet", "label": "U-Net", "network": "unet", "unannotated": "nothing",
+        "is_baseline": True,
+    }  # fmt: skip
+    assert [Variant.from_plain(one) for one in content["variants"]] == list(config.variants)
+    assert content["parameters"] == [
+        {
+            "name": "w1", "label": PARAMETERS["w1"].label, "kind": "float", "log": True,
+            "role": "searched", "domain": "0.01..0.5", "unannotated": ["reconstruction"],
+            "methods": ["urec"],
+        },
+        {
+            "name": "label_frac", "label": "annotation fraction", "kind": "float", "log": False,
+            "role": "compared", "domain": "0.5", "unannotated": None, "methods": ["urec", "unet"],
+        },
+        {
+            "name": "augment", "label": "augmentation", "kind": "yes/no", "log": False,
+            "role": "compared", "domain": "no/yes", "unannotated": None,
+            "methods": ["urec", "unet"],
+        },
+    ]  # fmt: skip
 
 
 def test_versions_and_machine(manifest):

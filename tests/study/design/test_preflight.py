@@ -26,6 +26,8 @@ def test_disk_grows_with_width_trials_and_seeds(make_config):
     one = required_disk_mib(make_config(width=32), 1, 0)
     assert one == pytest.approx(3 * 5 * 25_062_729 * 4 / 2**20)
     assert required_disk_mib(make_config(width=8), 1, 0) == pytest.approx(one / 16)
+    searched = make_config(space="width=8..32", width=8)
+    assert required_disk_mib(searched, 1, 0) == pytest.approx(one), "of the largest"
     assert required_disk_mib(make_config(width=32), 2, 15) == pytest.approx(3 * one)
 
 

@@ -49,7 +49,7 @@ def run(trial, **options):
 @pytest.mark.slow
 def test_fresh_processes_measure_every_model(make_config, study_sample):
     config = make_config()
-    trials = {arm.variant: confirm_trial(config, arm, 1, {}) for arm in plan_arms(config)}
+    trials = {arm.variant.name: confirm_trial(config, arm, 1, {}) for arm in plan_arms(config)}
     found = calibrate(trials, study_sample, num_processes=2, cpus=1, num_gpus=0, limit_s=0.05)
     assert set(found.paces) == {"urec", "unet"}
     assert all(pace.step_s > 0 and pace.test_s > 0 for pace in found.paces.values())

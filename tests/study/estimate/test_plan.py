@@ -82,10 +82,21 @@ def test_plan_says_what_other_work_took(make_config, calibrated):
     assert line.endswith("beside other work, which took 50 % of the CPUs; at most 11 min without")
 
 
+def test_plan_of_what_is_compared_and_at_which_size_it_was_measured(make_config, calibrated):
+    text = plan_text(
+        make_config(space="width=4/8,label_frac=1", compare="w1=0/0.1", steps=10, concurrent=1)
+    )
+    assert list(calibrated.trials) == ["U-REC, w1 0", "U-REC, w1 0.1", "U-Net"]
+    assert "(U-REC, w1 0 10 s, " in text
+    assert "a trial at width 4), from a calibration run" in text
+    assert line_with(text, "urec-w1-0.1-f1.00").startswith("  urec-w1-0.1-f1.00 ")
+    assert line_with(text, "unet-f1.00").startswith("  unet-f1.00        ")
+
+
 def test_plan_measures_what_will_run(make_config, calibrated):
     plan_text(make_config(space="label_frac=0.1/1", models=["unet"], cpus=1, concurrent=1))
-    assert set(calibrated.trials) == {"unet"}
-    assert calibrated.trials["unet"].training.steps == 4
+    assert set(calibrated.trials) == {"U-Net"}
+    assert calibrated.trials["U-Net"].training.steps == 4
     assert calibrated.options == {"num_processes": 1, "cpus": 1, "num_gpus": 0}
     assert set(calibrated.sample.shapes) == {"train", "val", "test"}
 

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -192,6 +193,38 @@ def test_variant_of_a_model(make_config, open_runs, children, config):
     assert (run.data.tags["variant"], run.data.tags["model"]) == ("urec-annotated", "urec")
     assert run.data.tags["arm"] == "urec-annotated-f0.10"
     assert run.data.params["reconstruct_on"] == "annotated"
+
+
+def test_a_run_carries_only_the_parameters_that_its_method_has(
+    make_config, open_runs, children, config
+):
+    """U-Net's runs had w1 0.1, which they do not use."""
+    arms = plan_arms(make_config(name=config.name, space="label_frac=0.1"))
+    runs = open_runs()
+    for arm in arms:
+        trial = confirm_trial(config, arm, 1, {})
+        own = {**trial.training.method_parameters, "tau": 0.9} if arm is arms[0] else {}
+        runs.begin(replace(trial, training=replace(trial.training, method_parameters=own)))
+    urec, unet = sorted(children(), key=lambda run: run.data.tags["model"], reverse=True)
+    assert set(urec.data.params) - set(unet.data.params) == {"w1", "reconstruct_on", "tau"}
+    assert set(unet.data.params) < set(urec.data.params)
+    assert urec.data.params["tau"] == "0.9"
+    assert "method_parameters" not in unet.data.params
+    assert unet.data.params["weight_decay"] == "0.0"
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(open_runs, children, client, trial):
+    """What is on record MLflow never changes: another value would be refused."""
+    trials = open_runs()
+    unet = replace(trial, key="confirm-unet-f0.10-s2", model="unet", variant="unet",
+                   network="unet", unannotated="nothing")  # fmt: skip
+    trials.begin(unet)
+    (run,) = children()
+    for name, value in (("w1", 0.1), ("reconstruct_on", "all")):
+        client.log_param(run.info.run_id, name, value)
+    open_runs().begin(unet)
+    (again,) = children()
+    assert (again.info.run_id, again.data.params["w1"]) == (run.info.run_id, "0.1")
 
 
 def test_many_rows_go_in_several_batches(open_runs, children, client, trial):

@@ -24,14 +24,15 @@ def test_without_arguments():
 
 def test_every_option():
     text = (
-        "--space lr --data d --models unet --preset smoke --trials 5 --seeds 6 --sampler random "
+        "--space lr --compare augment=no/yes --data d --models unet "
+        "--preset smoke --trials 5 --seeds 6 --sampler random "
         "--pruner none --workers 0 --gpus 0.5 --cpus 2 --concurrent 3 "
         "--tracking-uri sqlite:///x.db --name n --output o --dry-run"
     )
     config, dry_run = parse_arguments(text.split())
     assert dry_run
-    assert (config.space, config.data, config.models, config.preset) == (
-        "lr", "d", ("unet",), "smoke",
+    assert (config.space, config.compare, config.data, config.models, config.preset) == (
+        "lr", "augment=no/yes", "d", ("unet",), "smoke",
     )  # fmt: skip
     assert (config.trials, config.seeds, config.sampler, config.pruner) == (5, 6, "random", "none")
     assert (config.gpus, config.cpus, config.concurrent) == (0.5, 2.0, 3)
@@ -82,6 +83,24 @@ def test_study_yaml_reads_back_as_the_same_study(tmp_path, preset):
     renamed, _ = parse_arguments(["--config", str(file), "--name", "b"])
     assert renamed.name == "b"
     assert renamed.changes(config.to_plain()) == []
+
+
+def test_a_study_goes_on_with_the_domains_it_was_begun_with(tmp_path):
+    """Another version's default range made the same command another study."""
+    options = ["--name", "old", "--output", str(tmp_path)]
+    manifest = tmp_path / "old" / "study.yaml"
+    manifest.parent.mkdir()
+    begun = {**parse_arguments(options)[0].to_plain(), "space": "w1=0.01..0.5,label_frac=0.1/1"}
+    manifest.write_text(yaml.safe_dump({"config": begun}))
+    config, _ = parse_arguments(options)
+    assert config.changes(begun) == []
+    assert [one.text for one in config.varied] == ["w1=0.01..0.5", "label_frac=0.1/1"]
+    for space in ("w1=0.01..0.9,label_frac", "w1, label_frac,lr"):
+        changed, _ = parse_arguments([*options, "--space", space])
+        assert [text.split(":")[0] for text in changed.changes(begun)] == ["space"]
+    for damaged in (b"", b"\xff\x00", b"config: 3", b"a: [", b"config: {space: 3}"):
+        manifest.write_bytes(damaged)
+        assert parse_arguments(options)[0].space == "w1,label_frac"
 
 
 BAD_FILES = {

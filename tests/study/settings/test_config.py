@@ -2,14 +2,25 @@
 
 import dataclasses
 import pickle
+import sys
+import types
 
 import pytest
 import yaml
 
-from study.settings.config import SAMPLERS, StudyConfig, build_config, option_fields
+from contract.methods import METHODS, Method
+from contract.parameters import Parameter
+from study.settings.config import (
+    SAMPLERS,
+    StudyConfig,
+    build_config,
+    option_fields,
+)
 from study.settings.presets import PRESETS
 from trainables.errors import ConfigError
 from trainables.settings.config import training_fields
+
+TAU = Parameter(name="tau", label="threshold", lowest=0, highest=1, low=0.5, high=1, default=0.9)
 
 
 def error_of(**given: object) -> str:
@@ -119,6 +130,34 @@ def test_wrong_types_are_refused(given, said):
         ({"gpus": -0.5}, "--gpus must be"),
         ({"gpus": float("inf")}, "--gpus must be"),
         ({"space": "w9"}, "--space must name parameters"),
+        ({"compare": "w9=0/1"}, "--compare must name parameters"),
+        ({"compare": "w1=0/0.1"}, "--compare must name other parameters than --space, got 'w1'"),
+        ({"compare": ["lr"]}, "compare must be of type str"),
+        (
+            {"models": ["unet"], "space": "w1"},
+            "--space must name parameters that a method of the study has, got 'w1', which is none "
+            "of U-Net; leave it out",
+        ),
+        (
+            {"models": ["unet"], "compare": "reconstruct_on"},
+            "--compare must name parameters that a method of the study has, got 'reconstruct_on'",
+        ),
+        ({"method_parameters": {"tau": 1}}, "method_parameters must name parameters that only a"),
+        ({"method_parameters": "tau"}, "method_parameters must be `key: value` lines"),
+        (
+            {"space": "lr,warmup_steps=0..500", "steps": 400},
+            "warmup_steps must be in [0, steps), got 500 in --space lr=0.0001, --space "
+            "warmup_steps=500; choose values that go together",
+        ),
+        (
+            {"space": "label_frac", "compare": "patch_px=32/64", "sampling": "grid"},
+            "stride_px must be at most patch_px (32), or pixels lie in no patch, got 64 in "
+            "--compare patch_px=32;",
+        ),
+        (
+            {"space": "batch_size=2/8", "workers": 4},
+            "--workers must be at most the 2 patches of the smallest batch",
+        ),
         ({"sampler": "grid", "space": "w1"}, "write --space w1="),
         ({"w1": 1.0}, "w1 must be in [0, 1)"),
         ({"steps": 2}, "must be"),
@@ -172,6 +211,62 @@ def test_same_study_has_no_changes():
     assert build_config({"space": "w1,label_frac"}).changes(earlier) == []
 
 
+def test_a_study_of_an_earlier_version_goes_on():
+    """Its configuration names no field that came later, and what no method of it has."""
+    config = build_config({"models": ["unet"]})
+    earlier = {name: value for name, value in config.to_plain().items()
+               if name not in ("compare", "weight_decay", "method_parameters")}  # fmt: skip
+    assert config.changes(earlier) == []
+    assert config.changes({**earlier, "space": f"w1=0.01..0.5,{earlier['space']}"}) == []
+    assert len(build_config({"models": ["unet"], "weight_decay": 0.1}).changes(earlier)) == 1
+
+
+def test_without_a_space_what_no_method_has_does_not_vary():
+    assert build_config({"models": ["unet"]}).space == "label_frac"
+    assert build_config({"models": ["unet", "urec"]}).space == "w1,label_frac"
+
+
+def test_compared_parameters_make_variants():
+    config = build_config({"space": "lr,reconstruct_on,label_frac", "compare": "w1=0.1/0"})
+    assert [one.name for one in config.variants] == [
+        "unet",
+        "urec-all-w1-0", "urec-all-w1-0.1", "urec-annotated-w1-0", "urec-annotated-w1-0.1",
+    ]  # fmt: skip
+    assert [one.name for one in config.searched] == ["lr"]
+    assert config.fractions == (0.01, 0.1, 1.0)
+    plain = config.to_plain()
+    assert plain["compare"] == "w1=0/0.1"
+    assert build_config(plain).variants == config.variants
+
+
+def test_a_name_with_a_colon_is_a_network_of_ones_own(monkeypatch):
+    own = Method(name="mine", label="Mine", network="nets:mine")
+    module = types.ModuleType("trainables.networks.own")
+    module.find_method = {"nets:mine": own}.__getitem__  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    config = build_config({"models": ["unet", "nets:mine"]})
+    assert config.methods == (METHODS["unet"], own)
+    assert config.to_plain()["models"] == ["unet", "nets:mine"]
+
+
+def test_methods_of_one_study_have_different_names(monkeypatch):
+    """Their arms, keys and folders would be one."""
+    twin = dataclasses.replace(METHODS["unet"], network="nets:twin")
+    clash = Method(name="clash", label="C", network="nets:clash", parameters=(TAU,))
+    other = dataclasses.replace(
+        clash, name="other", parameters=(dataclasses.replace(TAU, default=0.5),)
+    )
+    module = types.ModuleType("trainables.networks.own")
+    module.find_method = {  # type: ignore[attr-defined]
+        "nets:twin": twin, "nets:clash": clash, "nets:other": other,
+    }.__getitem__  # fmt: skip
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert "--models must name different models" in error_of(models=["unet", "nets:twin"])
+    assert "'tau' of other" in error_of(models=["nets:clash", "nets:other"])
+    message = error_of(models=["nets:clash"], method_parameters={"tau": 7})
+    assert message == "tau must be in [0, 1], got 7 in method_parameters"
+
+
 def test_changes_ignore_resources_and_where_it_is_recorded():
     config = build_config({})
     other = build_config(
@@ -184,6 +279,8 @@ def test_changes_ignore_resources_and_where_it_is_recorded():
     ("given", "said"),
     [
         ({"space": "w1"}, "space: "),
+        ({"compare": "augment=no/yes"}, "compare:  -> augment=no/yes"),
+        ({"weight_decay": 0.01}, "weight_decay: 0.0 -> 0.01"),
         ({"models": ["unet"]}, "models: ['urec', 'unet'] -> ['unet']"),
         ({"trials": 99}, "-> 99"),
         ({"seeds": 99}, "-> 99"),

@@ -1,4 +1,4 @@
-"""The documented table of presets is the code's."""
+"""The documented tables of presets and parameters are the code's."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from pathlib import Path
 
 import yaml
 
+from contract.parameters import PARAMETERS, value_text
 from study.settings.presets import PRESETS
 from trainables.settings.config import training_fields
 
 _TABLE = Path(__file__).parents[3] / "docs" / "presets.md"
 
 
+def _rows(first: str) -> list[list[str]]:
+    """The table whose first cell is this one."""
+    (table,) = (part for part in _TABLE.read_text().split("\n\n") if part.startswith(f"| {first}"))
+    lines = [line for line in table.splitlines() if not line.startswith("| ---")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def _documented() -> dict[str, dict[str, object]]:
     """Values by preset and field, as the table states them."""
-    rows = [
-        [cell.strip() for cell in line.strip("|\n").split("|")]
-        for line in _TABLE.read_text().splitlines()
-        if line.startswith("|") and not line.startswith("| ---")
-    ]
+    rows = _rows("field")
     names = rows[0][1:]
     return {
         name: {row[0]: yaml.safe_load(row[column]) for row in rows[1:]}
@@ -33,3 +37,18 @@ def test_documented_presets_are_the_presets() -> None:
         values: dict[str, object] = {f: getattr(preset.training, f) for f in training_fields()}
         values |= {"search trials per arm": preset.trials, "confirmation seeds": preset.seeds}
         assert documented[name] == values, name
+
+
+def test_documented_parameters_are_the_parameters() -> None:
+    assert _rows("parameter")[1:] == [
+        [
+            one.name,
+            one.kind,
+            one.rule,
+            "/".join(map(value_text, one.levels or (f"{one.low:g}..{one.high:g}",))),
+            "logarithmic" if one.log else "",
+            "factor" if one.is_factor else "searched",
+            ", ".join(one.unannotated or ("all",)),
+        ]
+        for one in PARAMETERS.values()
+    ]

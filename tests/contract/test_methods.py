@@ -1,0 +1,48 @@
+"""What can be compared."""
+
+import dataclasses
+
+import pytest
+
+from contract.methods import METHODS, Method
+from contract.parameters import PARAMETERS, Parameter
+from trainables.networks import build
+
+TAU = Parameter(name="tau", label="threshold", lowest=0, highest=1, low=0.5, high=1, default=0.9)
+
+
+def test_rows():
+    assert list(METHODS) == [method.name for method in METHODS.values()]
+    assert sum(method.is_baseline for method in METHODS.values()) == 1
+    networks = getattr(build, "NETWORKS", None) or build.MODELS
+    assert {method.network for method in METHODS.values()} <= set(networks)
+
+
+def test_what_a_method_has():
+    urec, unet = METHODS["urec"], METHODS["unet"]
+    assert all(urec.has(parameter) for parameter in PARAMETERS.values())
+    lacking = {one.name for one in PARAMETERS.values() if not unet.has(one)}
+    assert lacking == {"w1", "reconstruct_on"}
+
+
+def test_a_parameter_of_its_own_is_no_other_methods():
+    """It was searched for U-Net too, which does nothing with it."""
+    own = Method(name="own", label="Own", network="own", parameters=(TAU,))
+    assert own.has(TAU)
+    assert not METHODS["unet"].has(TAU)
+    assert not own.has(PARAMETERS["w1"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "lr"}, "must have a name of its own, got 'lr'"),
+        ({"default": None}, "default of tau must be in [0, 1], got None"),
+        ({"default": 2.0}, "default of tau must be in [0, 1], got 2.0 in own"),
+    ],
+)
+def test_parameters_that_no_trial_could_be_given_are_refused(changed, said):
+    with pytest.raises(ValueError, match="must") as caught:
+        Method(name="own", label="Own", network="own",
+               parameters=(dataclasses.replace(TAU, **changed),))  # fmt: skip
+    assert said in str(caught.value)

@@ -1,0 +1,70 @@
+"""Variants: names, labels, and which are compared."""
+
+import json
+
+import pytest
+
+from contract.methods import METHODS, Method
+from contract.space import parse_compare, parse_space
+from contract.variants import Variant, make_variants, variant_pairs
+
+BOTH = tuple(METHODS.values())
+OTHER = Method(name="other", label="Other", network="other")
+
+
+def test_methods_alone_baselines_first():
+    unet, urec = make_variants(BOTH, ())
+    assert (unet.name, unet.label, unet.is_baseline, unet.levels) == ("unet", "U-Net", True, {})
+    assert (urec.name, urec.label, urec.is_baseline) == ("urec", "U-REC", False)
+
+
+def test_what_is_reconstructed_as_it_was_named_before():
+    unet, everything, annotated = make_variants(BOTH, parse_space("reconstruct_on"))
+    assert unet.name == "unet"
+    assert [(one.name, one.label, one.short_label) for one in (everything, annotated)] == [
+        ("urec-all", "U-REC (all pixels)", "U-REC (all)"),
+        ("urec-annotated", "U-REC (annotated pixels)", "U-REC (annotated)"),
+    ]
+
+
+def test_levels_of_what_a_method_has():
+    found = make_variants(BOTH, parse_compare("w1=0/0.1,augment=no/yes"))
+    assert [one.name for one in found] == [
+        "unet-augment-no", "unet-augment-yes",
+        "urec-w1-0-augment-no", "urec-w1-0-augment-yes",
+        "urec-w1-0.1-augment-no", "urec-w1-0.1-augment-yes",
+    ]  # fmt: skip
+    assert found[2].label == found[2].short_label == "U-REC, w1 0, augment no"
+    assert found[2].levels == {"w1": 0.0, "augment": False}
+
+
+def test_plain_goes_through_json_and_back():
+    for one in make_variants(BOTH, parse_compare("w1=0/0.1")):
+        assert Variant.from_plain(json.loads(json.dumps(one.to_plain()))) == one
+    with pytest.raises(TypeError):
+        Variant.from_plain({"name": "x", "colour": "red"})
+
+
+@pytest.mark.parametrize(
+    ("methods", "compared", "pairs"),
+    [
+        (BOTH, "", {("urec", "unet")}),
+        ((BOTH[0],), "w1=0/0.1", {("urec-w1-0", "urec-w1-0.1")}),
+        (
+            BOTH, "w1=0/0.1",
+            {("urec-w1-0", "unet"), ("urec-w1-0.1", "unet"), ("urec-w1-0", "urec-w1-0.1")},
+        ),
+        (
+            BOTH, "augment=no/yes",
+            {
+                ("urec-augment-no", "unet-augment-no"), ("urec-augment-yes", "unet-augment-yes"),
+                ("urec-augment-no", "urec-augment-yes"), ("unet-augment-no", "unet-augment-yes"),
+            },
+        ),
+        ((*BOTH, OTHER), "", {("urec", "unet"), ("other", "unet"), ("urec", "other")}),
+    ],
+)  # fmt: skip
+def test_pairs_differ_in_one_thing(methods, compared, pairs):
+    found = variant_pairs(make_variants(methods, parse_compare(compared)))
+    assert len(found) == len(set(found))
+    assert set(found) == pairs
