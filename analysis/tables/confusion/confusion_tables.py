@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.reading.confusion import Confusion
-from analysis.reading.schema import MODELS
 from contract.measures import (
     f1_per_class,
     precision_per_class,
@@ -108,7 +107,7 @@ class ConfusionTable:
         Args:
             normalised: Shares of each reference class, (K, K), in [0, 1]; rows reference.
             precision: (K,), in [0, 1]; NaN for a class never predicted.
-            variant: Key of MODELS.
+            variant: Its name.
             label_frac: Annotation fraction.
             num_tiles: Test tiles.
             classes: K names.
@@ -163,12 +162,12 @@ def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[Con
         scores: As from `scores.score_trials(record)`.
 
     Returns:
-        By label_frac, then in the order of MODELS; arms without a confirmed trial are left out.
+        By label_frac, then in the order of the record; arms without a confirmed trial are left out.
     """
     tables = []
     for frac in sorted(set(scores["label_frac"])):
         at_frac = scores[scores["label_frac"] == frac]
-        for variant in MODELS:
+        for variant in record.styles:
             arm = at_frac[at_frac["variant"] == variant]
             if arm.empty:
                 continue
@@ -186,14 +185,21 @@ def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[Con
     return tuple(tables)
 
 
-def largest_of(tables: Iterable[ConfusionTable]) -> tuple[ConfusionTable, ...]:
-    """Per variant its table at the largest fraction, in the order of MODELS."""
+def largest_of(
+    tables: Iterable[ConfusionTable], order: Iterable[str]
+) -> tuple[ConfusionTable, ...]:
+    """Per variant its table at the largest fraction.
+
+    Args:
+        tables: As from `all_confusion_tables`.
+        order: Of the variants; one that is not in it is left out.
+    """
     largest: dict[str, ConfusionTable] = {}
     for table in tables:
         known = largest.get(table.variant)
         if known is None or table.label_frac > known.label_frac:
             largest[table.variant] = table
-    return tuple(largest[variant] for variant in MODELS if variant in largest)
+    return tuple(largest[variant] for variant in order if variant in largest)
 
 
 def summary_rows(*rows: PerClass) -> SummaryRows:
