@@ -161,11 +161,13 @@ def tried_variants(
         known: Those on record.
 
     Returns:
-        Those on record, then others: first those that the contract can name, in its order, then
-        by name, labelled so. With nothing on record, baselines come first.
+        Those on record, then others, baselines first: those that the contract can name, in its
+        order, then by name, labelled so.
+
+    Raises:
+        StudyDataError: If trials of a variant are of another method than it.
     """
-    recorded = {one.name for one in known}
-    missing = {variant: method for variant, method in tried if variant not in recorded}
+    pairs = dict.fromkeys(tried)
     factors = [
         Varied(parameter=row, levels=row.levels)
         for row in PARAMETERS.values()
@@ -173,7 +175,16 @@ def tried_variants(
     ]
     nameable = (*make_variants(list(METHODS.values()), ()),
                 *make_variants(list(METHODS.values()), factors))  # fmt: skip
-    made = {one.name: one for one in nameable if missing.get(one.name) == one.method}
+    named = {one.name: one for one in nameable} | {one.name: one for one in known}
+    for variant, method in pairs:
+        if variant in named and named[variant].method != method:
+            raise StudyDataError(
+                f"model must be that of variant {variant}, {named[variant].method!r}, got "
+                f"{method!r} in its trials"
+            )
+    recorded = {one.name for one in known}
+    missing = {variant: method for variant, method in pairs if variant not in recorded}
+    made = {name: one for name, one in named.items() if name in missing}
     made |= {
         name: Variant(
             name=name,

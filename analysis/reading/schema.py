@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from analysis.reading.compared import (
@@ -66,12 +67,6 @@ class StudyInfo:
     num_failed: int | None = None
     """Failed trials as the study counted them at its end; None where it is not recorded."""
 
-    methods: tuple[Method, ...] = ()
-    """What is compared, as from `compared.recorded_methods`."""
-    variants: tuple[Variant, ...] = ()
-    """Asked for, as from `compared.recorded_variants`; trials may name others."""
-    parameters: tuple[StudyParameter, ...] = ()
-    """What varies, as from `compared.recorded_parameters`."""
     document: Mapping[str, Any] = field(default_factory=dict)
     """study.yaml as written: config, dataset, provenance; empty where there is none."""
 
@@ -79,6 +74,21 @@ class StudyInfo:
     def has_ended(self) -> bool:
         """Whether all trials of the study were begun and waited for."""
         return self.status not in OPEN_STATUSES
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """What is compared, as from `compared.recorded_methods`."""
+        return recorded_methods(self.document, self.name)
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """Those asked for, as from `compared.recorded_variants`; trials may name others."""
+        return recorded_variants(self.document, self.methods, self.name)
+
+    @cached_property
+    def parameters(self) -> tuple[StudyParameter, ...]:
+        """What varies, as from `compared.recorded_parameters`."""
+        return recorded_parameters(self.document, self.name)
 
 
 def parse_study(
@@ -115,8 +125,7 @@ def parse_study(
         color = entry.get("color")
         classes.append(ClassInfo(name=str(entry["name"]), color=_checked_color(color, name)))
     seeds = config.get("seeds")
-    methods = recorded_methods(document, name)
-    return StudyInfo(
+    info = StudyInfo(
         name=name,
         status=status,
         classes=tuple(classes),
@@ -125,11 +134,10 @@ def parse_study(
         num_seeds_asked=seeds if isinstance(seeds, int) else None,
         select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
         num_failed=None if num_failed is None else int(num_failed),
-        methods=methods,
-        variants=recorded_variants(document, methods, name),
-        parameters=recorded_parameters(document, name),
         document=_without_credentials(document),
     )
+    _ = (info.variants, info.parameters)  # refused here rather than by whoever asks first
+    return info
 
 
 def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:

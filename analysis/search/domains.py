@@ -112,8 +112,8 @@ def domain_of(parameter: StudyParameter, study: str) -> Domain:
     (part,) = split_space(f"{name}={parameter.domain}") if parameter.domain else split_space(name)
     if part.ends:
         lowest = 0.0 if parameter.log else -math.inf
-        ends = [_number(end, name, study) for end in part.ends]
-        if not parameter.is_number or len(ends) != 2 or not lowest < ends[0] < ends[1]:
+        ends = [_number(end, name, study) for end in part.ends] if parameter.is_number else []
+        if len(ends) != 2 or not lowest < ends[0] < ends[1]:
             raise StudyDataError(
                 f"range of {name} must be LOW..HIGH with {'0 < ' * parameter.log}low < high, got "
                 f"{parameter.domain!r} in the space of study {study}"

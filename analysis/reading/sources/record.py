@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """Everything that MLflow, or a file exported from it, holds of one study."""
+    """Everything that MLflow, or a file exported from it, holds of one study.
+
+    Raises:
+        StudyDataError: If trials of a variant are of another method than it.
+    """
 
     info: StudyInfo
     trials: pd.DataFrame
@@ -44,6 +48,9 @@ class StudyRecord:
     is_exported: bool = False
     """Whether it was read from an exported file: then it has no artifacts."""
 
+    def __post_init__(self) -> None:
+        _ = self.styles
+
     @cached_property
     def styles(self) -> Styles:
         """Every variant on record or in a trial, in order, with its label and style."""
@@ -64,11 +71,11 @@ class StudyRecord:
         """
         trials = self.trials[self.trials["phase"] == "search"]
         tried = [one.name for one in self.info.parameters if one.name in trials.columns]
-        differ = (trials.groupby(["variant", "label_frac"])[tried].nunique() > 1).any()
+        most = trials.groupby(["variant", "label_frac"])[tried].nunique().max()
         return tuple(
             replace(one, role="searched")
             for one in self.info.parameters
-            if one.role == "searched" or (one.role == "unrecorded" and differ.get(one.name, False))
+            if one.role == "searched" or (one.role == "unrecorded" and most.get(one.name, 0) > 1)
         )
 
     @cached_property

@@ -100,7 +100,7 @@ def test_all_arms_of_a_study_are_pooled_over_seeds_and_tiles(store: str) -> None
     keys = [f"confirm-urec-annotated-f0.02-s{seed}" for seed in (0, 1)]
     by_hand = sum(tile.full for key in keys for tile in record.confusions[key].tiles)
     np.testing.assert_array_equal(tables[2].counts, by_hand)
-    assert [(t.variant, t.label_frac) for t in largest_of(tables)] == [
+    assert [(t.variant, t.label_frac) for t in largest_of(tables, record.styles)] == [
         ("unet", 1.0), ("urec-all", 1.0), ("urec-annotated", 0.02),
     ]  # fmt: skip
 
