@@ -62,7 +62,8 @@ def _draw(answer: Answer, reference: str, axes: Axes) -> None:
     axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
     variants = list(dict.fromkeys(one.variant for one in needed))
     for one in needed:
-        shift = _DODGE ** (2 * variants.index(one.variant) - (len(variants) - 1))
+        place = 2 * variants.index(one.variant) - (len(variants) - 1)
+        shift = _DODGE ** (place * min(1.0, 3 / len(variants)))
         style = answer.styles[one.variant]
         _draw_one(one, style, one.label_frac * shift, (low, high), axes)
     fracs = sorted({one.label_frac for one in needed})

@@ -26,9 +26,10 @@ SCORES = ("mean_f1", "oa")
 
 _TICK_GAP = 0.13
 """Fractions closer than this in log10 share one tick label, the larger one's."""
-_DODGE, _DODGE_ALONE = 0.010, 0.06
-"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap; the
-second where there is but one fraction, hence room."""
+_DODGE, _DODGE_ALONE = (0.010, 0.035), (0.06, 0.35)
+"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap, and the
+most that many of them are shifted, so that they stay in the panel; the second pair where there is
+but one fraction, hence room."""
 _MIN_SPAN = 0.1
 """Least height of the score axis: a smaller one would make noise look like an effect."""
 
@@ -174,7 +175,8 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
     axes.set_xscale("log")
     axes.set_xlim(span_low, span_high)
     is_alone = len({f for curve in info.curves for f in curve.label_frac.tolist()}) == 1
-    dodge = (span_high / span_low) ** (_DODGE_ALONE if is_alone else _DODGE)
+    each, most = _DODGE_ALONE if is_alone else _DODGE
+    dodge = (span_high / span_low) ** min(each, most / max(len(info.curves) - 1, 1))
     for index, curve in enumerate(info.curves):
         style = info.styles[curve.variant]
         shift = dodge ** (2 * index - (len(info.curves) - 1))

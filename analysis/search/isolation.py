@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MIN_BUCKETS, MAX_BUCKETS = 5, 8
 """Stretches of a range, by the number of trials."""
 _TRIALS_PER_BUCKET = 4
-_LETTERS = 34
+_LETTERS = 28
 """Of tick labels side by side below a panel."""
 
 

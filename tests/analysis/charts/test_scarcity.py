@@ -92,6 +92,23 @@ def test_score_axis_never_magnifies_noise() -> None:
         assert 0.0 <= low <= score <= high <= 1.0
 
 
+@pytest.mark.parametrize("fracs", [(0.01, 1.0), (0.1,)])
+def test_points_of_many_variants_stay_in_the_panel(fracs: tuple[float, ...]) -> None:
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
+
+    names = [f"variant{i}" for i in range(9)]
+    styles = styles_of(tried_variants([(name, name) for name in names]))
+    rows = [(name, frac, seed, 0.5) for name in names for frac in fracs for seed in range(3)]
+    axes = Figure().subplots()
+    draw_label_scarcity(label_scarcity_info(scores(*rows), "mean_f1", styles), axes)
+    low, high = axes.get_xlim()
+    points = [one for one in axes.collections if isinstance(one, PathCollection)]
+    drawn = np.concatenate([one.get_offsets()[:, 0] for one in points])
+    assert len(drawn) == len(rows)
+    assert low < drawn.min() < drawn.max() < high
+
+
 def test_one_fraction_of_one_model_can_be_drawn() -> None:
     rows = [("urec", 0.1, s, 0.5 + s / 50) for s in range(3)]
     assert "<svg" in panels(scores(*rows))[0]
