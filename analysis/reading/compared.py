@@ -223,7 +223,7 @@ def recorded_parameters(document: Mapping[str, Any], study: str) -> tuple[StudyP
         return tuple(known_parameter(name) for name in SEARCHED)
     order = list(PARAMETERS)
     parts = sorted(
-        (part for part in split_space(space) if part.name != AXIS),
+        (part for part in split_space(space) if part.name not in ("", AXIS)),
         key=lambda part: order.index(part.name) if part.name in order else len(order),
     )
     return tuple(_written(part) for part in parts)

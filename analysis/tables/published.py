@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis.reading.schema import StudyInfo
-from analysis.tables.confusion.confusion_tables import ConfusionTable, PerClass
+from analysis.tables.confusion.confusion_tables import PerClass
 from analysis.wording import counted
 
 SOURCE = (
@@ -100,21 +100,6 @@ PUBLISHED: dict[str, PublishedResult] = {
 def published_oa(method: str) -> float:
     """Overall accuracy of a method in the paper; NaN for one that it does not have."""
     return PUBLISHED[method].oa if method in PUBLISHED else math.nan
-
-
-def published_table(method: str) -> ConfusionTable:
-    """Table 1 (`unet`) or 2 (`urec`) of the paper."""
-    result = PUBLISHED[method]
-    return ConfusionTable.from_normalised(
-        np.array(result.normalised),
-        np.array(result.precision),
-        variant=method,
-        label_frac=1.0,
-        num_tiles=len(AREAS["test"]),
-        classes=CLASSES,
-        f1=np.array(result.f1),
-        source=f"table {result.table} of Papadomanolaki et al., 2019",
-    )
 
 
 def is_vaihingen(info: StudyInfo) -> bool:

@@ -26,17 +26,15 @@ def confusion_table(
     In LaTeX the diagonal and the row of F1 are bold, as in the paper.
 
     Args:
-        table: One of `confusion_tables.all_confusion_tables`, or a published one.
+        table: One of `confusion_tables.all_confusion_tables`.
         styles: Of the variants.
         with_fraction: Whether the files' name has the fraction (`confusion_urec_f0.10`).
     """
     stem = table_stem(table, with_fraction=with_fraction)
     at = f"of {styles[table.variant].label} at {percent(table.label_frac)} of the labels"
-    caption = f"Confusion matrix {at}, row-normalised, " + (
-        f"as published in {table.source}"
-        if table.source
-        else f"pooled over {counted(len(table.seeds), 'seed')} and "
-        f"{counted(table.num_tiles, 'test tile')}"
+    caption = (
+        f"Confusion matrix {at}, row-normalised, pooled over {counted(len(table.seeds), 'seed')} "
+        f"and {counted(table.num_tiles, 'test tile')}"
     )
     lead = [machine_cell(table.label_frac, ".6g"), str(len(table.seeds))]
     return _matrix(

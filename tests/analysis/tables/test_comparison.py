@@ -207,7 +207,6 @@ def test_per_class_scores_by_hand(store: str) -> None:
     car = frame[(frame["class"] == "car") & (frame["model"] == "urec-annotated")].iloc[0]
     assert (car["label_frac"], car["num_seeds"]) == (0.02, 2)
     counts = tables[2].counts
-    assert counts is not None
     hits, reference, predicted = counts[4, 4], counts[4].sum(), counts[:, 4].sum()
     assert car["precision"] == pytest.approx(hits / predicted)
     assert car["recall"] == pytest.approx(hits / reference)
