@@ -68,7 +68,8 @@ def test_headings_state_findings_and_every_picture_has_a_text(variants, make_sec
     (heading,) = re.findall("<h2>(.*?)</h2>", page)
     assert heading == section.fractions[0].heading
     images = re.findall("<img[^>]*>", page)
-    assert len(images) == 1 + len(section.panels(section.fractions[0].crops[0]))
+    (fraction,) = section.fractions
+    assert len(images) == 1 + len(section.panels(fraction.crops[0], fraction.styles))
     assert all(re.search('alt="[^"]{8,}"', image) for image in images)
     assert "rows 16\N{EN DASH}23, columns 32\N{EN DASH}39" in page
     assert "No square for low vegetation" in page
