@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.reading.compared import known_parameter
+from analysis.reading.compared import StudyParameter, known_parameter
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
@@ -106,3 +106,14 @@ def test_pruned_and_failed_trials_do_not_count() -> None:
     record = record_of("w1=0.01..0.5", *arm(0.1), ("urec", 0.01, 0.5, 0.001, 0.9))
     record.trials.loc[4, "status"] = "pruned"
     assert border_warnings(record) == ()
+
+
+def test_borders_of_whole_numbers_on_a_linear_scale() -> None:
+    steps = Domain(parameter=known_parameter("warmup_steps"), low=0.0, high=100.0)
+    assert border_remark(steps, 96.0).startswith("sits at the upper end of its range 0 to 100")
+    assert border_remark(steps, 94.0) == ""
+    assert border_remark(steps, 0.0) == ""  # fewer than none there cannot be
+    depth = StudyParameter(name="depth", label="depth", kind="integer", role="searched")
+    few = Domain(parameter=depth, low=2.0, high=5.0)
+    assert "the lower end" in border_remark(few, 2.0)
+    assert border_remark(few, 3.0) == ""
