@@ -158,7 +158,6 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
     if record.times is not None:
         values["times"] = times_json(record.times)
     if info.document:
-        values["study_yaml"] = yaml.safe_dump(
-            dict(info.document), sort_keys=False, allow_unicode=True
-        )
+        # In ASCII: YAML folds some line breaks of Unicode, which would come back as spaces.
+        values["study_yaml"] = yaml.safe_dump(dict(info.document), sort_keys=False)
     return {METADATA_PREFIX + key: value for key, value in values.items()}

@@ -163,7 +163,7 @@ def with_row(table: pa.Table, **changed: Any) -> pa.Table:
 
 
 CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
-    "newer": (lambda t: with_metadata(t, schema="4"), "at most 2, got 3 in .*newer urec-study"),
+    "newer": (lambda t: with_metadata(t, schema="4"), "at most 3, got 4 in .*newer urec-study"),
     "no version": (lambda t: with_metadata(t, schema=None), "schema must be a whole number"),
     "no name": (lambda t: with_metadata(t, name=None), r"\['urec_study.name'\] must be set"),
     "foreign": (lambda t: t.replace_schema_metadata({}), "must come from `python -m analysis exp"),
