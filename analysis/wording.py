@@ -56,9 +56,14 @@ def p_text(value: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def setting(value: float) -> str:
-    """A hyperparameter with at most three significant digits; MISSING for NaN."""
-    return MISSING if math.isnan(value) else f"{value:.3g}"
+def setting(value: float | str) -> str:
+    """A hyperparameter: text as it is, a whole number as such, others with three digits at most.
+
+    MISSING for NaN and "".
+    """
+    if isinstance(value, str) or math.isnan(value):
+        return value or MISSING if isinstance(value, str) else MISSING
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"
 
 
 def counted(num: int, singular: str, plural: str | None = None) -> str:

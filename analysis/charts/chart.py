@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,11 @@ INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
 
 DPI = 150
 
-_NOTE_LETTERS_PER_IN, _NOTE_LINE_IN, _LEGEND_IN = 15.0, 0.17, 0.42
-"""Of the small print below a whole figure, and the legend above."""
+_NOTE_LETTERS_PER_IN, _NOTE_LINE_IN = 15.0, 0.17
+"""Of the small print below a whole figure."""
+_LEGEND_IN, _LEGEND_LINE_IN, _LEGEND_LETTER_IN, _HANDLE_IN = 0.42, 0.24, 0.097, 0.62
+"""Of the legend above: its height, that of each further line, and the widths of a letter and of a
+marker with the gaps beside it."""
 
 
 SVG_UNITS_PER_IN = 72.0
@@ -41,8 +44,8 @@ class Chart:
     """The numbers drawn, one row per mark or stretch."""
     panels: tuple[Callable[[Axes], None], ...]
     """Each draws one panel, title and axes included; one or more."""
-    variants: tuple[str, ...]
-    """Keys of MODELS in the legend."""
+    styles: Styles
+    """Of the variants in the legend, in order."""
     note: str = ""
     """What bands, points and lines are."""
     num_columns: int = 2
@@ -82,7 +85,7 @@ def panel_corners_in(chart: Chart) -> list[tuple[float, float]]:
     """Upper left corner of every panel in the files, inches from the left and from the top."""
     num_columns = min(chart.num_columns, len(chart.panels))
     width_in, height_in = chart.panel_in
-    top_in = _LEGEND_IN if chart.variants else 0.0
+    top_in = _legend_height_in(chart)
     places = (divmod(index, num_columns) for index in range(len(chart.panels)))
     return [(column * width_in, top_in + row * height_in) for row, column in places]
 
@@ -98,8 +101,8 @@ def _whole_figure(chart: Chart) -> Figure:
     figure = _new_figure(num_columns * width_in, panels_end_in + note_in)
     for draw, (left_in, top_in) in zip(chart.panels, corners_in, strict=True):
         draw(_add_panel(figure, chart, left_in, note_in + panels_end_in - top_in - height_in))
-    if chart.variants:
-        _add_legend(figure, chart.variants)
+    if chart.styles:
+        _add_legend(figure, chart)
     if note:
         x, y = 0.08 / figure.get_figwidth(), _NOTE_LINE_IN / 2 / figure.get_figheight()
         figure.text(x, y, "\n".join(note), fontsize=8.5, va="bottom")
@@ -120,32 +123,53 @@ def _add_panel(figure: Figure, chart: Chart, left_in: float, bottom_in: float) -
     return axes
 
 
-def _add_legend(figure: Figure, variants: tuple[str, ...]) -> None:
+def _legend_columns(chart: Chart) -> int:
+    """Entries side by side above the panels: as many as the longest label leaves room for."""
+    longest = max(len(style.label) for style in chart.styles.values())
+    width_in = min(chart.num_columns, len(chart.panels)) * chart.panel_in[0]
+    fitting = int(width_in / (_HANDLE_IN + longest * _LEGEND_LETTER_IN))
+    return min(max(fitting, 1), len(chart.styles))
+
+
+def _legend_height_in(chart: Chart) -> float:
+    if not chart.styles:
+        return 0.0
+    num_lines = math.ceil(len(chart.styles) / _legend_columns(chart))
+    return _LEGEND_IN + (num_lines - 1) * _LEGEND_LINE_IN
+
+
+def _add_legend(figure: Figure, chart: Chart) -> None:
     from matplotlib.lines import Line2D
 
-    styles = [MODELS[variant] for variant in variants]
+    num_columns = _legend_columns(chart)
+    # matplotlib fills columns first, readers read lines.
+    in_lines = [*chart.styles.values()]
+    in_lines = [style for column in range(num_columns) for style in in_lines[column::num_columns]]
     handles = [
         Line2D(
             [],
             [],
-            linestyle="none",
+            linestyle=style.line,
+            linewidth=2.0,
             marker=style.marker,
             markersize=math.sqrt(style.marker_area),
             color=style.color,
             markeredgecolor=PAPER,
         )
-        for style in styles
+        for style in in_lines
     ]
     figure.legend(
         handles,
-        [style.label for style in styles],
+        [style.label for style in in_lines],
         loc="upper left",
-        ncols=len(styles),
+        ncols=num_columns,
         frameon=False,
         fontsize=11,
-        handletextpad=0.1,
+        handlelength=2.6,
+        handletextpad=0.5,
         columnspacing=1.2,
         borderpad=0.4,
+        labelspacing=0.35,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from analysis.charts.chart import INK, PAPER, RULE, SVG_UNITS_PER_IN, Chart, panel_corners_in
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ class PageChart:
     """SVG elements whose colours are the page's variables."""
     panel_width_px: int
     """Their natural width."""
-    variants: tuple[str, ...]
+    styles: Styles
+    """Of the variants in the legend, in order."""
     note: str
     downloads: tuple[Download, ...]
 
@@ -47,7 +48,7 @@ def page_chart(chart: Chart, files: tuple[Path, ...]) -> PageChart:
         name=chart.name,
         panels=tuple(_elements(svg.read_text(encoding="utf-8"), chart)),
         panel_width_px=round(chart.panel_in[0] * 96),
-        variants=chart.variants,
+        styles=chart.styles,
         note=chart.note,
         downloads=tuple(download(path.name, path.read_bytes()) for path in offered),
     )
@@ -100,7 +101,7 @@ def _adapted(svg: str, chart: Chart) -> str:
     svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
     variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}
-    variables |= {MODELS[variant].color: f"--{variant}" for variant in chart.variants}
+    variables |= {style.color: f"--{style.key}" for style in chart.styles.values()}
     for color, variable in variables.items():
         svg = svg.replace(color.lower(), f"var({variable})")
     # charts stand in one document: ids must not meet

@@ -1,14 +1,13 @@
-"""The annotations that U-REC needs for U-Net's scores, drawn over U-Net's annotations."""
+"""The annotations that a variant needs for a baseline's scores, over the baseline's own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.charts.chart import INK, PAPER, RULE, Chart
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import VariantStyle
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import needed_table
 from analysis.wording import percent
@@ -24,33 +23,37 @@ _MARGIN = 1.5
 
 
 def needed_chart(answer: Answer) -> Chart | None:
-    """One panel: on the dashed diagonal both models need the same; below it U-REC saves.
+    """One panel per baseline: on the dashed diagonal both need the same; below it a variant saves.
 
     Returns:
         None where nothing can be drawn: fewer than two shared fractions, or no model to compare.
     """
     if not answer.needed:
         return None
-    variants = tuple(dict.fromkeys(one.variant for one in answer.needed))
+    shown = {one.variant for one in answer.needed}
+    name = answer.baseline_label
     return Chart(
         name="annotation_needed",
-        label="Annotations needed for U-Net's score over those that U-Net had",
+        label=f"Annotations needed for {name}'s score over those that {name} had",
         data=needed_table(answer),
-        panels=(partial(_draw, answer.needed, answer.measure),),
-        variants=variants,
+        panels=tuple(partial(_draw, answer, reference) for reference in answer.references),
+        styles={name: style for name, style in answer.styles.items() if name in shown},
         note=(
-            "Dashed: as many annotations as U-Net; below it, annotations are saved. Points: where "
-            "the mean curve reaches U-Net's mean score; bars: 95 % interval over seeds. Triangles "
-            "at an end: the score is reached at the smallest fraction measured already, or not at "
-            "the largest."
+            f"Dashed: as many annotations as {name}; below it, annotations are saved. Points: "
+            f"where the mean curve reaches {name}'s mean score; bars: 95 % interval over seeds. "
+            "Triangles at an end: the score is reached at the smallest fraction measured already, "
+            "or not at the largest."
         ),
         panel_in=(5.6, 4.4),
         margins_in=(0.95, 0.2, 0.6, 0.42),
     )
 
 
-def _draw(needed: Sequence[AnnotationNeeded], measure: str, axes: Axes) -> None:
+def _draw(answer: Answer, reference: str, axes: Axes) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    needed = [one for one in answer.needed if one.reference == reference]
+    name = answer.styles[reference].label
 
     smallest = min(one.smallest for one in needed)
     largest = max(one.largest for one in needed)
@@ -59,8 +62,10 @@ def _draw(needed: Sequence[AnnotationNeeded], measure: str, axes: Axes) -> None:
     axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
     variants = list(dict.fromkeys(one.variant for one in needed))
     for one in needed:
-        shift = _DODGE ** (2 * variants.index(one.variant) - (len(variants) - 1))
-        _draw_one(one, one.label_frac * shift, (low, high), axes)
+        place = 2 * variants.index(one.variant) - (len(variants) - 1)
+        shift = _DODGE ** (place * min(1.0, 3 / len(variants)))
+        style = answer.styles[one.variant]
+        _draw_one(one, style, one.label_frac * shift, (low, high), axes)
     fracs = sorted({one.label_frac for one in needed})
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(fracs))
@@ -68,14 +73,19 @@ def _draw(needed: Sequence[AnnotationNeeded], measure: str, axes: Axes) -> None:
         axis.set_minor_locator(NullLocator())
     axes.grid(color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel("Annotations that U-Net had (log scale)")
+    axes.set_xlabel(f"Annotations that {name} had (log scale)")
     axes.set_ylabel("Annotations needed for its score")
-    axes.set_title(f"By test {SCORE_LABELS[measure]}", loc="left")
+    axes.set_title(f"By test {SCORE_LABELS[answer.measure]}", loc="left")
 
 
-def _draw_one(one: AnnotationNeeded, at: float, limits: tuple[float, float], axes: Axes) -> None:
+def _draw_one(
+    one: AnnotationNeeded,
+    style: VariantStyle,
+    at: float,
+    limits: tuple[float, float],
+    axes: Axes,
+) -> None:
     """A bar between the bounds and a point, or a triangle where it is beyond what was measured."""
-    style = MODELS[one.variant]
     low, high = (min(max(bound, limits[0]), limits[1]) for bound in (one.low, one.high))
     if one.is_known:
         axes.plot([at, at], [low, high], color=style.color, linewidth=5.0, alpha=0.3)

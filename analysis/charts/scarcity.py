@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.wording import listed, percent
@@ -26,9 +26,10 @@ SCORES = ("mean_f1", "oa")
 
 _TICK_GAP = 0.13
 """Fractions closer than this in log10 share one tick label, the larger one's."""
-_DODGE, _DODGE_ALONE = 0.010, 0.06
-"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap; the
-second where there is but one fraction, hence room."""
+_DODGE, _DODGE_ALONE = (0.010, 0.035), (0.06, 0.35)
+"""Shift of the seeds' points, as a share of the axis, so that the models do not overlap, and the
+most that many of them are shifted, so that they stay in the panel; the second pair where there is
+but one fraction, hence room."""
 _MIN_SPAN = 0.1
 """Least height of the score axis: a smaller one would make noise look like an effect."""
 
@@ -53,6 +54,8 @@ class ScarcityInfo:
     """All that one panel shows."""
 
     measure: str
+    styles: Styles
+    """Of the variants that have a curve, in order."""
     curves: tuple[ScarcityCurve, ...]
     ticks: tuple[float, ...]
     """Labelled fractions, ascending."""
@@ -60,19 +63,20 @@ class ScarcityInfo:
     """What the bands are, or why some are missing."""
 
 
-def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
+def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> ScarcityInfo:
     """Curves of all variants over annotation fraction.
 
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns; trials where it is NaN are left out.
+        styles: Of the variants, in order.
 
     Returns:
-        Curves in the order of MODELS, without variants that have no score.
+        Curves in that order, without variants that have no score.
     """
     defined = scores.dropna(subset=[measure])
     curves, lonely = [], set()
-    for variant in MODELS:
+    for variant in styles:
         rows = defined[defined["variant"] == variant]
         if rows.empty:
             continue
@@ -93,28 +97,30 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str) -> ScarcityInfo:
     all_fracs = sorted({float(f) for curve in curves for f in curve.label_frac})
     return ScarcityInfo(
         measure=measure,
+        styles={curve.variant: styles[curve.variant] for curve in curves},
         curves=tuple(curves),
         ticks=_spaced(all_fracs),
         note=_note(sorted(lonely), all_fracs),
     )
 
 
-def label_scarcity_chart(scores: pd.DataFrame) -> Chart:
+def label_scarcity_chart(scores: pd.DataFrame, styles: Styles) -> Chart:
     """The curves of every score of SCORES, one panel each.
 
     Args:
         scores: As from `scores.score_trials`, with at least one row.
+        styles: Of the variants, in order.
     """
     import pandas as pd
 
-    infos = [label_scarcity_info(scores, measure) for measure in SCORES]
+    infos = [label_scarcity_info(scores, measure, styles) for measure in SCORES]
     rows = [row for info in infos for row in label_scarcity_rows(info)]
     return Chart(
         name="label_scarcity",
         label="Test scores over the annotated share of the training pixels",
         data=pd.DataFrame(rows),
         panels=tuple(partial(draw_label_scarcity, info) for info in infos),
-        variants=tuple(curve.variant for curve in infos[0].curves),
+        styles=infos[0].styles,
         note=infos[0].note,
     )
 
@@ -169,15 +175,23 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
     axes.set_xscale("log")
     axes.set_xlim(span_low, span_high)
     is_alone = len({f for curve in info.curves for f in curve.label_frac.tolist()}) == 1
-    dodge = (span_high / span_low) ** (_DODGE_ALONE if is_alone else _DODGE)
+    each, most = _DODGE_ALONE if is_alone else _DODGE
+    dodge = (span_high / span_low) ** min(each, most / max(len(info.curves) - 1, 1))
     for index, curve in enumerate(info.curves):
-        style = MODELS[curve.variant]
+        style = info.styles[curve.variant]
         shift = dodge ** (2 * index - (len(info.curves) - 1))
         _draw_interval(curve, axes, style.color, shift)
         if is_alone:
             axes.plot(curve.label_frac * shift, curve.mean, "_", color=style.color, markersize=26)
         else:
-            axes.plot(curve.label_frac, curve.mean, color=style.color, linewidth=2.0, zorder=3)
+            axes.plot(
+                curve.label_frac,
+                curve.mean,
+                color=style.color,
+                linestyle=style.line,
+                linewidth=2.0,
+                zorder=3,
+            )
         axes.scatter(
             curve.seed_frac * shift,
             curve.seed_score,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, signed
 
 if TYPE_CHECKING:
+    from analysis.reading.styles import Styles
     from analysis.statistics.answer import Answer, AreaDifference
     from analysis.statistics.power_law import Extrapolation
     from analysis.statistics.stats import Interval
@@ -20,11 +20,13 @@ def curve_heading(answer: Answer) -> str:
     compared = [one for one in answer.area_differences if one.area.is_known]
     if not compared:
         return "Score over annotation"
-    return "; ".join(_area_text(one, SCORE_LABELS[answer.measure]) for one in compared[:2])
+    return "; ".join(
+        _area_text(one, SCORE_LABELS[answer.measure], answer.styles) for one in compared[:2]
+    )
 
 
-def _area_text(one: AreaDifference, label: str) -> str:
-    variant, reference = (MODELS[name].label for name in (one.variant, one.reference))
+def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
+    variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
     test = "" if math.isnan(one.p) else f", p {p_text(one.p)}"
     return (
@@ -39,7 +41,11 @@ def _interval(interval: Interval) -> str:
 
 def extrapolation_note(answer: Answer) -> str:
     """What twice the annotations would give, or why that is not said; '' without any curve."""
-    said = [_extrapolated(one) for one in answer.extrapolations if not one.refused]
+    said = [
+        _extrapolated(one, answer.styles[one.variant].label)
+        for one in answer.extrapolations
+        if not one.refused
+    ]
     refused = dict.fromkeys(one.refused for one in answer.extrapolations if one.refused)
     if said:
         label = SCORE_LABELS[answer.measure]
@@ -48,8 +54,7 @@ def extrapolation_note(answer: Answer) -> str:
     return "".join(f"Nothing is extrapolated beyond the data: {why}." for why in list(refused)[:1])
 
 
-def _extrapolated(one: Extrapolation) -> str:
-    label = MODELS[one.variant].label
+def _extrapolated(one: Extrapolation, label: str) -> str:
     bounds = "" if math.isnan(one.score.low) else f" ({one.score.low:.3f} to {one.score.high:.3f})"
     return (
         f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "

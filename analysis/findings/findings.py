@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import against_baseline
+from analysis.statistics.answer import RECONSTRUCTION
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS
 from analysis.wording import counted, listed, p_text, percent, signed
+from contract.methods import METHODS
 
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
@@ -31,32 +33,44 @@ def findings(answer: Answer) -> tuple[str, ...]:
             "No trial has been confirmed on the test tiles yet, so there is nothing to report.",
         )
     if len(variants) == 1:
-        label = MODELS[variants[0]].label
+        label = answer.styles[variants[0]].label
         return (
             f"Only {label} was confirmed on the test tiles: without another model, nothing can be "
-            "said about what reconstruction does.",
+            f"said about {answer.question}.",
         )
     said: list[str] = []
     for pair in [(one.variant, one.reference) for one in answer.area_differences]:
         family = [d for d in answer.main_differences if (d.variant, d.reference) == pair]
         said += _annotation_finding(answer, pair, family)
-        said.append(_difference_finding(pair, family))
-    if "unet" not in variants:
-        said.append(
-            "U-Net was not confirmed on the test tiles: nothing can be said about what "
-            "reconstruction does, only about what is reconstructed."
-        )
-    return tuple(said)
+        said.append(_difference_finding(answer, pair, family))
+    return (*said, *_without_baseline(answer))
+
+
+def _without_baseline(answer: Answer) -> Iterator[str]:
+    """What cannot be said where no baseline was confirmed."""
+    confirmed = [answer.styles[name].variant for name in answer.areas]
+    if any(one.is_baseline for one in confirmed):
+        return
+    missing = [style.label for style in answer.styles.values() if style.is_baseline]
+    known = [method.label for method in METHODS.values() if method.is_baseline]
+    without = (
+        f"{listed(missing or known[:1])} was not confirmed on the test tiles: nothing can be said"
+    )
+    factors = {name for one in confirmed for name in one.levels}
+    if factors == {"reconstruct_on"} and answer.question == RECONSTRUCTION:
+        yield f"{without} about {answer.question}, only about what is reconstructed."
+    elif missing or len({one.method for one in confirmed}) > 1:
+        yield f"{without} about differences from it."
 
 
 def _annotation_finding(
     answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
 ) -> Iterator[str]:
     """How much annotation is saved; one text, or none where there is but one fraction."""
-    variant, reference = (MODELS[name].label for name in pair)
+    variant, reference = (answer.styles[name].label for name in pair)
     needed = [one for one in answer.needed if (one.variant, one.reference) == pair]
     if not needed:
-        if pair[1] == "unet" and len(family) > 1:
+        if against_baseline(answer.styles, pair) and len(family) > 1:
             yield (
                 f"How much annotation {variant} saves cannot be said: no seed has the scores of "
                 "both models at two fractions."
@@ -85,17 +99,17 @@ def _annotation_finding(
     else:
         yield (
             f"No saving of annotations can be shown: for {_score_at(last, reference)}, {variant} "
-            f"needs {_share(last)}{_why_not(last, family)}."
+            f"needs {_share(last)}{_why_not(last, family, variant)}."
         )
 
 
-def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference]) -> str:
+def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str) -> str:
     """Why an interval below the reference's own fraction is no claim."""
     if not last.saves:
         return ""
     tested = any(d.is_testable for d in family if d.label_frac == last.label_frac)
     return (
-        f", but no test shows {MODELS[last.variant].label} to score higher there"
+        f", but no test shows {variant} to score higher there"
         if tested
         else f", but {counted(last.num, 'seed')} are too few for the test that a claim needs"
     )
@@ -123,8 +137,10 @@ def bound_text(needed: AnnotationNeeded, fraction: float) -> str:
     return percent(fraction / needed.label_frac)
 
 
-def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference]) -> str:
-    variant, reference = (MODELS[name].label for name in pair)
+def _difference_finding(
+    answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
+) -> str:
+    variant, reference = (answer.styles[name].label for name in pair)
     paired = [d for d in family if d.difference.num]
     if not paired and any(d.num_shared for d in family):
         return (
@@ -135,7 +151,11 @@ def _difference_finding(pair: tuple[str, str], family: Sequence[PairedDifference
         return (
             f"{reference} and {variant} share no seed at any annotation fraction: their "
             "differences cannot be paired, and nothing can be said about "
-            + ("what reconstruction does." if pair[1] == "unet" else "which is better.")
+            + (
+                f"{answer.question}."
+                if against_baseline(answer.styles, pair)
+                else "which is better."
+            )
         )
     label = SCORE_LABELS[paired[0].measure]
     if not any(d.is_testable for d in paired):

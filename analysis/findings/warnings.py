@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from analysis.reading.planned import planned_arms
-from analysis.reading.schema import MODELS
-from analysis.reading.trials import arms_of
+from analysis.reading.styles import arms_of
 from analysis.wording import counted, listed, percent
 from contract.names import OPEN_STATUSES
 
@@ -86,12 +85,11 @@ def _short_arms(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     if asked is None or not record.info.has_ended:
         return ()
     short = []
-    order = list(MODELS)
-    arms = {*arms_of(record.trials), *planned_arms(record.info)}
-    for frac, variant in sorted(arms, key=lambda arm: (arm[0], order.index(arm[1]))):
+    arms = arms_of([*record.arms, *planned_arms(record.info)], record.styles)
+    for frac, variant in arms:
         num = int(((scores["variant"] == variant) & (scores["label_frac"] == frac)).sum())
         if num < asked:
-            short.append(f"{MODELS[variant].label} at {percent(frac)} ({num} of {asked})")
+            short.append(f"{record.styles[variant].label} at {percent(frac)} ({num} of {asked})")
     return (f"Fewer seeds than asked for: {listed(short)}.",) if short else ()
 
 

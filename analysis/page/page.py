@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from analysis.findings.curve_findings import curve_heading, extrapolation_note
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
-from analysis.reading.schema import MODELS, NETWORKS
+from analysis.reading.styles import Styles
 from analysis.statistics.answer import MEASURES
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.tables_view import duration, tables_view, whole
@@ -35,6 +36,20 @@ if TYPE_CHECKING:
     from analysis.tables.study_tables import StudyTables
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SHAPES = {
+    "o": "border-radius: 50%;",
+    "D": "transform: rotate(45deg) scale(.88);",
+    "^": "transform: scale(1.2); clip-path: polygon(50% 0, 100% 100%, 0 100%);",
+    "s": "",
+    "v": "transform: scale(1.2); clip-path: polygon(0 0, 100% 0, 50% 100%);",
+    "P": "transform: scale(1.15); clip-path: polygon(33% 0, 67% 0, 67% 33%, 100% 33%, 100% 67%, "
+    "67% 67%, 67% 100%, 33% 100%, 33% 67%, 0 67%, 0 33%, 33% 33%);",
+    "X": "transform: rotate(45deg) scale(1.2); clip-path: polygon(33% 0, 67% 0, 67% 33%, "
+    "100% 33%, 100% 67%, 67% 67%, 67% 100%, 33% 100%, 33% 67%, 0 67%, 0 33%, 33% 33%);",
+    "*": "transform: scale(1.4); clip-path: polygon(50% 0, 61% 35%, 98% 35%, 68% 57%, 79% 91%, "
+    "50% 70%, 21% 91%, 32% 57%, 2% 35%, 39% 35%);",
+}
+"""matplotlib's markers in CSS."""
 _STATISTICS = ("differences", "intervals", "curves")
 """Tables offered below the differences."""
 
@@ -69,8 +84,9 @@ def render_page(
     """
     files = {stem: download(f"{stem}.csv", text.encode()) for stem, text in csvs.items()}
     whole_tiles = trial_pictures(record, scores) if pictures is None else []
+    styles = record.styles
     return (
-        environment()
+        environment(styles)
         .get_template("report.html")
         .render(
             info=record.info,
@@ -81,6 +97,8 @@ def render_page(
             curve_heading=curve_heading(answer),
             extrapolation=extrapolation_note(answer),
             answer=answer,
+            others=_method_labels(styles, [one.variant for one in answer.needed]),
+            rebuilding=_method_labels(styles, _rebuilding(record)),
             over_tiles=answer.resamples is not None,
             charts=charts,
             differences=difference_rows(answer),
@@ -99,8 +117,27 @@ def render_page(
     )
 
 
-def environment() -> Environment:
-    """Templates that escape what they are given and refuse names they were not given."""
+def _method_labels(styles: Styles, variants: Iterable[str]) -> list[str]:
+    """Different labels of the variants' methods, in order."""
+    return list(dict.fromkeys(styles[name].method_label for name in variants))
+
+
+def _rebuilding(record: StudyRecord) -> list[str]:
+    """Variants whose methods reconstruct what is not annotated."""
+    return [
+        name
+        for name, style in record.styles.items()
+        if (method := record.methods.get(style.variant.method)) is not None
+        and method.unannotated == "reconstruction"
+    ]
+
+
+def environment(styles: Styles) -> Environment:
+    """Templates that escape what they are given and refuse names they were not given.
+
+    Args:
+        styles: Of every variant that the page names.
+    """
     import jinja2
 
     made = jinja2.Environment(
@@ -111,15 +148,17 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {
-        "MODELS": MODELS,
+        "styles": styles,
+        "shapes": _SHAPES,
         "SCORE_LABELS": SCORE_LABELS,
         "infinity": math.inf,
         "rgb": _rgb,
-        "unbroken": _unbroken,
+        "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
         **{
             name: getattr(wording, name)
             for name in (
                 "percent",
+                "listed",
                 "tenths",
                 "score",
                 "mean_and_sd",
@@ -191,10 +230,12 @@ def difference_rows(answer: Answer) -> list[dict[str, Any]]:
     return rows
 
 
-def _unbroken(text: str) -> Markup:
-    """Text whose model names keep their hyphen on one line."""
-    names = "|".join(re.escape(MODELS[network].label) for network in NETWORKS)
-    return Markup(re.sub(names, r'<span class="whole">\g<0></span>', str(escape(text))))
+def _unbroken(text: str, names: Sequence[str]) -> Markup:
+    """Text whose names of methods keep their hyphen on one line."""
+    longest_first = sorted((str(escape(name)) for name in names), key=len, reverse=True)
+    found = "|".join(re.escape(name) for name in longest_first if "-" in name)
+    written = str(escape(text))
+    return Markup(re.sub(found, r'<span class="whole">\g<0></span>', written) if found else written)
 
 
 def _rgb(color: str) -> str:

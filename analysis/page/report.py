@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from analysis.findings.workers import InThisProcess
 from analysis.page.side_by_side import write_side_by_side
@@ -45,12 +45,19 @@ Folder = str | Path | None
 Writer = Callable[[StudyReport, Path], tuple[Path, ...]]
 
 
-def make_report(
-    *names: str,
-    tracking_uri: str | None = None,
-    out: Folder = None,
-    workers: Executor | None = None,
-) -> ReportPaths:
+class Options(TypedDict, total=False):
+    """Of every command."""
+
+    tracking_uri: str | None
+    """MLflow's store; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""
+    out: Folder
+    """Folder to write into; default `studies/<name>/report`, and for several studies
+    `studies/<name>+<name>/report`."""
+    workers: Executor | None
+    """Where charts are drawn, as from `workers.worker_processes`; None: here."""
+
+
+def make_report(*names: str, **options: Unpack[Options]) -> ReportPaths:
     """Writes the page with all tables, figures and pictures of a study.
 
     Of several studies, each gets a folder of its own with all of that, and one page shows them
@@ -58,10 +65,7 @@ def make_report(
 
     Args:
         names: Studies, or exported files (*.parquet).
-        tracking_uri: MLflow's store; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
-        out: Folder to write into; default `studies/<name>/report`, and for several studies
-            `studies/<name>+<name>/report`.
-        workers: Where charts are drawn, as from `workers.worker_processes`; None: here.
+        options: As in `Options`.
 
     Returns:
         Where things are; `index` is the page.
@@ -70,65 +74,45 @@ def make_report(
         UnknownStudyError: If the store has no such study.
         StudyDataError: If a record does not keep the contract, or a study is named twice.
     """
-    return _write(StudyReport.write_page, names, tracking_uri, out, workers)
+    return _write(StudyReport.write_page, names, **options)
 
 
-def make_tables(
-    *names: str,
-    tracking_uri: str | None = None,
-    out: Folder = None,
-    workers: Executor | None = None,
-) -> ReportPaths:
+def make_tables(*names: str, **options: Unpack[Options]) -> ReportPaths:
     """Writes the tables alone; arguments and errors as in `make_report`."""
-    return _write(StudyReport.write_tables, names, tracking_uri, out, workers)
+    return _write(StudyReport.write_tables, names, **options)
 
 
-def make_curves(
-    *names: str,
-    tracking_uri: str | None = None,
-    out: Folder = None,
-    workers: Executor | None = None,
-) -> ReportPaths:
+def make_curves(*names: str, **options: Unpack[Options]) -> ReportPaths:
     """Writes the charts alone; arguments and errors as in `make_report`.
 
     Before any trial is confirmed or searched there is nothing to draw, and `files` is empty.
     """
-    return _write(StudyReport.write_curves, names, tracking_uri, out, workers)
+    return _write(StudyReport.write_curves, names, **options)
 
 
-def make_pictures(
-    *names: str,
-    tracking_uri: str | None = None,
-    out: Folder = None,
-    workers: Executor | None = None,
-) -> ReportPaths:
+def make_pictures(*names: str, **options: Unpack[Options]) -> ReportPaths:
     """Writes the sheets of pictures alone; arguments and errors as in `make_report`.
 
     Studies without maps (older ones, exported ones) have none.
     """
-    return _write(StudyReport.write_pictures, names, tracking_uri, out, workers)
+    return _write(StudyReport.write_pictures, names, **options)
 
 
-def make_export(
-    *names: str,
-    tracking_uri: str | None = None,
-    out: Folder = None,
-    workers: Executor | None = None,
-) -> ReportPaths:
+def make_export(*names: str, **options: Unpack[Options]) -> ReportPaths:
     """Writes each study as a file `<name>.parquet`; arguments and errors as in `make_report`."""
 
     def write(report: StudyReport, folder: Path) -> tuple[Path, ...]:
         return (write_export(report.record, folder / f"{report.folder_name}{EXPORT_SUFFIX}"),)
 
-    return _write(write, names, tracking_uri, out, workers)
+    return _write(write, names, **options)
 
 
 def _write(
     writer: Writer,
     names: tuple[str, ...],
-    tracking_uri: str | None,
-    out: Folder,
-    workers: Executor | None,
+    tracking_uri: str | None = None,
+    out: Folder = None,
+    workers: Executor | None = None,
 ) -> ReportPaths:
     records = [load_study(name, tracking_uri) for name in names]
     reports = {

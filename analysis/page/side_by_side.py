@@ -13,10 +13,13 @@ from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_info, l
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
 from analysis.page.page import difference_rows, environment, study_facts
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles, styles_of
 from analysis.statistics.scores import SCORE_LABELS
+from analysis.tables.comparison import FOR_READERS, setting_names
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import csv_text
+from contract.methods import Method
+from contract.variants import Variant
 
 if TYPE_CHECKING:
     from analysis.page.study_report import StudyReport
@@ -34,23 +37,25 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     """
     import pandas as pd
 
+    frames = {name: report.tables.comparison for name, report in reports.items()}
+    settings = {setting for frame in frames.values() for setting in setting_names(frame)}
     together = pd.concat(
-        [report.tables.comparison.assign(study=name) for name, report in reports.items()],
-        ignore_index=True,
-    ).drop(columns="remarks")
+        [frame.assign(study=name) for name, frame in frames.items()], ignore_index=True
+    ).drop(columns=list(FOR_READERS))
+    styles = _joint_styles(reports)
     columns = ["study", *(column for column in together.columns if column != "study")]
     csv = folder / "tables" / "comparison.csv"
     csv.parent.mkdir(parents=True, exist_ok=True)
-    rows = machine_rows(together[columns])
+    rows = machine_rows(together[columns], settings=settings)
     csv.write_text(csv_text(rows), encoding="utf-8", newline="\n")
     files = [csv]
     charts = {}
-    for chart in _charts(reports):
+    for chart in _charts(reports, styles):
         written = write_chart(chart, folder / "figures")
         charts[chart.name] = page_chart(chart, written)
         files += written
     html = (
-        environment()
+        environment(styles)
         .get_template("side_by_side.html")
         .render(
             studies=[
@@ -75,12 +80,24 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     return (*files, index)
 
 
-def _charts(reports: Mapping[str, StudyReport]) -> list[Chart]:
+def _joint_styles(reports: Mapping[str, StudyReport]) -> Styles:
+    """One style for each variant, whichever of the studies have it; baselines first."""
+    named: dict[str, Variant] = {}
+    methods: dict[str, Method] = {}
+    for report in reports.values():
+        for name, style in report.record.styles.items():
+            named.setdefault(name, style.variant)
+        methods |= {one.name: one for one in report.record.info.methods}
+    ordered = sorted(named.values(), key=lambda one: not one.is_baseline)
+    return styles_of(ordered, methods.values())
+
+
+def _charts(reports: Mapping[str, StudyReport], styles: Styles) -> list[Chart]:
     """The label-scarcity curves, one panel per study."""
     import pandas as pd
 
     infos = {
-        name: label_scarcity_info(report.scores, report.answer.measure)
+        name: label_scarcity_info(report.scores, report.answer.measure, styles)
         for name, report in reports.items()
         if not report.scores.empty
     }
@@ -101,7 +118,7 @@ def _charts(reports: Mapping[str, StudyReport]) -> list[Chart]:
                 )
                 for name, info in infos.items()
             ),
-            variants=tuple(variant for variant in MODELS if variant in drawn),
+            styles={name: style for name, style in styles.items() if name in drawn},
             note="Line: mean; points: seeds; band, from 3 seeds on: t-based 95 % interval over "
             "seeds. Each panel has a scale of its own.",
         )

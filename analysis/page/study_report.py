@@ -96,7 +96,7 @@ class StudyReport:
     def charts(self) -> Iterator[Chart]:
         """Those that can be drawn; none before a trial is confirmed or searched."""
         if not self.scores.empty:
-            yield label_scarcity_chart(self.scores)
+            yield label_scarcity_chart(self.scores, self.record.styles)
         needed = needed_chart(self.answer)
         if needed is not None:
             yield needed

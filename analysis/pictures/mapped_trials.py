@@ -18,7 +18,7 @@ from analysis.pictures.maps.maps import (
     reference_content,
 )
 from analysis.pictures.trial_pictures import png_size
-from analysis.reading.schema import MODELS, StudyDataError
+from analysis.reading.schema import StudyDataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class MappedArms:
     label_frac: float
     seed: int
     trial_keys: Mapping[str, str]
-    """By variant, in the order of MODELS; two or more."""
+    """By variant, in the order of the record; two or more."""
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -106,7 +106,7 @@ class MappedStudy:
         return decode_picture(content, where=where, shape=self.shape(tile))
 
     def reconstruction(self, trial_key: str, tile: str) -> Picture | None:
-        """A trial's reconstruction (H, W, 3); None where it has none, as U-Net."""
+        """A trial's reconstruction (H, W, 3); None where it has none."""
         content = reconstruction_content(self.record, trial_key, tile)
         where = f"the reconstruction of test tile {tile} of trial {trial_key}"
         if content is None:
@@ -157,7 +157,7 @@ def _arms(record: StudyRecord, scores: pd.DataFrame, tile: str) -> Sequence[Mapp
         here = scores[scores["label_frac"] == frac]
         seed = int(here["seed"].min())  # only the first confirmation seed keeps maps
         first = here[here["seed"] == seed].set_index("variant")["trial_key"]
-        keys = {variant: str(first[variant]) for variant in MODELS if variant in first.index}
+        keys = {variant: str(first[variant]) for variant in record.styles if variant in first.index}
         kept = {
             variant: key
             for variant, key in keys.items()

@@ -30,7 +30,7 @@ from analysis.pictures.maps.panels import (
     map_uri,
     picture_uri,
 )
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 from analysis.wording import MISSING, counted, percent
 
 MAX_TILES = 12
@@ -68,14 +68,25 @@ class FractionPictures:
     label_frac: float
     seed: int
     """Of all its trials."""
-    variants: tuple[str, ...]
-    """Keys of MODELS that have maps."""
+    styles: Styles
+    """Of the variants that have maps, in order."""
     pair: tuple[str, str]
     """The two of them that are compared pixel by pixel."""
     tiles: tuple[TileDisagreement, ...]
     """Every test tile with maps, in order."""
     crops: tuple[CropPictures, ...]
     """In the order of classes."""
+
+    @property
+    def pair_labels(self) -> tuple[str, str]:
+        """Labels of the two."""
+        first, second = (self.styles[name].label for name in self.pair)
+        return first, second
+
+    @property
+    def kind_colors(self) -> Picture:
+        """Of the kinds of pixels in their maps of disagreement, (5, 3)."""
+        return kind_colors(*(self.styles[name].color for name in self.pair))
 
     @property
     def total(self) -> Tally:
@@ -90,8 +101,8 @@ class FractionPictures:
     @property
     def legend(self) -> list[tuple[str, str, str]]:
         """Colour, meaning and share of every kind of pixel in the maps of disagreement."""
-        total, (first, second) = self.total, (MODELS[key].label for key in self.pair)
-        colors = [color_text(color) for color in kind_colors(*self.pair)]
+        total, (first, second) = self.total, self.pair_labels
+        colors = [color_text(color) for color in self.kind_colors]
         entries = [
             (colors[BOTH_RIGHT], "both right", _share(total, total.both_right)),
             (colors[FIRST_RIGHT], f"{first} alone right", _share(total, total.first_right)),
@@ -104,19 +115,19 @@ class FractionPictures:
 
     def tile_panel(self, one: TileDisagreement) -> Panel:
         """The map of a tile."""
-        first, second = (MODELS[key].label for key in self.pair)
+        first, second = self.pair_labels
         alt = (
             f"Test tile {one.tile}: {first} alone is right on "
             f"{_share(one.tally, one.tally.first_right)} of the pixels, {second} alone on "
             f"{_share(one.tally, one.tally.second_right)}"
         )
-        uri = map_uri(one.kinds, kind_colors(*self.pair))
+        uri = map_uri(one.kinds, self.kind_colors)
         return _panel(one.tile, uri, alt, is_map=True)
 
     @property
     def heading(self) -> str:
         """What was found, for a reader."""
-        total, (first, second) = self.total, (MODELS[key].label for key in self.pair)
+        total, (first, second) = self.total, self.pair_labels
         at = f"At {percent(self.label_frac)} of the labels"
         if not total.num_known:
             return f"{at}, no test pixel has a reference to compare with"
@@ -157,29 +168,33 @@ class PictureSection:
             (name, color_text(color)) for name, color in zip(self.classes, self.colors, strict=True)
         ]
 
-    def panels(self, one: CropPictures) -> list[Panel]:
+    def panels(self, one: CropPictures, styles: Styles) -> list[Panel]:
         """The pictures of a crop: what is there, what was predicted, errors, reconstructions.
 
         Titles are the same for all crops of a fraction.
+
+        Args:
+            one: The crop.
+            styles: Of its variants.
         """
         where = f"of the crop for {_words(one.class_name)}"
         panels = []
         if one.image is not None:
             panels.append(_panel("Original", picture_uri(one.image), f"Image {where}"))
         maps = {"Reference": one.reference}
-        maps |= {MODELS[v].label: classes for v, classes in one.predicted.items()}
+        maps |= {styles[v].label: classes for v, classes in one.predicted.items()}
         for title, classes in maps.items():
             share = percent(float(np.mean(classes == one.crop.class_index)))
             alt = f"{title} {where}: {share} {_words(one.class_name)}"
             panels.append(_panel(title, map_uri(classes, self.colors), alt, is_map=True))
         for variant, classes in one.predicted.items():
-            title = f"Errors of {MODELS[variant].label}"
+            title = f"Errors of {styles[variant].label}"
             uri = map_uri(errors(one.reference, classes), error_colors())
             alt = f"{title} {where}: {counted(one.num_wrong(variant), 'pixel')}"
             panels.append(_panel(title, uri, alt, is_map=True))
         for variant, pixels in one.reconstructed.items():
             several = len(one.reconstructed) > 1
-            title = "Reconstruction" + (f", {MODELS[variant].label}" if several else "")
+            title = "Reconstruction" + (f", {styles[variant].label}" if several else "")
             panels.append(_panel(title, picture_uri(pixels), f"{title} {where}"))
         return panels
 

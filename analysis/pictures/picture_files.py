@@ -65,7 +65,7 @@ def _crop_rows(section: PictureSection) -> list[dict[str, object]]:
         _crop_row(fraction, one, variant)
         for fraction in section.fractions
         for one in fraction.crops
-        for variant in fraction.variants
+        for variant in fraction.styles
     ]
 
 

@@ -54,7 +54,7 @@ def picture_section(record: StudyRecord, scores: pd.DataFrame) -> PictureSection
             FractionPictures(
                 label_frac=arms.label_frac,
                 seed=arms.seed,
-                variants=tuple(arms.trial_keys),
+                styles={name: record.styles[name] for name in arms.trial_keys},
                 pair=arms.pair,
                 tiles=tuple(tile for tile, _ in of_tiles),
                 crops=_cut(mapped, arms, chosen),

@@ -11,10 +11,8 @@ from analysis.pictures.maps.panels import (
     class_colors,
     error_colors,
     errors,
-    kind_colors,
 )
 from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
-from analysis.reading.schema import MODELS
 from analysis.wording import percent
 
 _NUM_TILE_COLUMNS = 4
@@ -48,10 +46,10 @@ def prediction_sheet(section: PictureSection, fraction: FractionPictures) -> She
     def cells(one: CropPictures) -> tuple[Cell, ...]:
         shown = [] if one.image is None else [Cell(title="Original", pixels=one.image)]
         shown.append(Cell(title="Reference", pixels=class_colors(one.reference, section.colors)))
-        shown += [_predicted(one, variant, section) for variant in one.predicted]
+        shown += [_predicted(one, variant, section, fraction) for variant in one.predicted]
         shown += [
             Cell(
-                title=f"Errors, {MODELS[variant].label}",
+                title=f"Errors, {fraction.styles[variant].label}",
                 pixels=class_colors(errors(one.reference, classes), error_colors()),
             )
             for variant, classes in one.predicted.items()
@@ -67,7 +65,7 @@ def prediction_sheet(section: PictureSection, fraction: FractionPictures) -> She
 
 
 def reconstruction_sheet(section: PictureSection, fraction: FractionPictures) -> Sheet | None:
-    """Original, reconstruction, U-REC, U-Net (figure 3); None where nothing is reconstructed."""
+    """Original, reconstructions, maps (figure 3); None where nothing is reconstructed."""
     rows, captions = [], []
     for one in fraction.crops:
         if not one.reconstructed:
@@ -77,13 +75,13 @@ def reconstruction_sheet(section: PictureSection, fraction: FractionPictures) ->
         shown += [
             Cell(
                 title="Reconstruction",
-                subtitle=MODELS[variant].label if several else "",
+                subtitle=fraction.styles[variant].label if several else "",
                 pixels=pixels,
             )
             for variant, pixels in one.reconstructed.items()
         ]
         ordered = [*one.reconstructed, *(v for v in one.predicted if v not in one.reconstructed)]
-        rows.append((*shown, *(_predicted(one, variant, section) for variant in ordered)))
+        rows.append((*shown, *(_predicted(one, variant, section, fraction) for variant in ordered)))
         captions.append(_caption(one, fraction))
     if not rows:
         return None
@@ -97,7 +95,7 @@ def reconstruction_sheet(section: PictureSection, fraction: FractionPictures) ->
 
 def disagreement_sheet(fraction: FractionPictures) -> Sheet:
     """A small map per test tile, those with most disagreement first."""
-    colors = kind_colors(*fraction.pair)
+    colors = fraction.kind_colors
     cells = [
         Cell(
             title=one.tile,
@@ -120,13 +118,15 @@ def disagreement_sheet(fraction: FractionPictures) -> Sheet:
     )
 
 
-def _predicted(one: CropPictures, variant: str, section: PictureSection) -> Cell:
+def _predicted(
+    one: CropPictures, variant: str, section: PictureSection, fraction: FractionPictures
+) -> Cell:
     pixels = class_colors(one.predicted[variant], section.colors)
-    return Cell(title=MODELS[variant].label, pixels=pixels)
+    return Cell(title=fraction.styles[variant].label, pixels=pixels)
 
 
 def _caption(one: CropPictures, fraction: FractionPictures) -> str:
-    first, second = (MODELS[key].label for key in fraction.pair)
+    first, second = fraction.pair_labels
     crop = one.crop
     return (
         f"{one.class_name.replace('_', ' ')}: {second} alone right on {crop.num_second_px}, "

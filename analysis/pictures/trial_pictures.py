@@ -7,7 +7,6 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
 from contract.names import BUDGETS, PICTURE, budget_stem
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def trial_pictures(record: StudyRecord, scores: pd.DataFrame) -> list[Picture]:
     pictures = []
     ends = sorted({float(scores["label_frac"].min()), float(scores["label_frac"].max())})
     for frac in ends:
-        for variant in MODELS:
+        for variant in record.styles:
             rows = scores[(scores["label_frac"] == frac) & (scores["variant"] == variant)]
             if rows.empty:
                 continue

@@ -4,80 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
+from analysis.reading.compared import (
+    StudyDataError,
+    StudyParameter,
+    recorded_methods,
+    recorded_parameters,
+    recorded_variants,
+)
+from contract.methods import Method
 from contract.mlflow_store.logins import without_login
 from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
+from contract.variants import Variant
+
+__all__ = ["StudyDataError", "StudyInfo", "parse_study"]
 
 EXPORT_SUFFIX = ".parquet"
 """A name that ends so is a file, not a study in MLflow."""
-
-
-class StudyDataError(ValueError):
-    """A record in MLflow is not as `run_study.py` writes it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelStyle:
-    """How a model, or a variant of one, is named and drawn, everywhere."""
-
-    network: Literal["unet", "urec"]
-    """The tag `model`."""
-    label: str
-    """The name a reader sees."""
-    short_label: str
-    """The same for a terminal, where a line has 100 columns."""
-    color: str
-    """Colour on white, '#RRGGBB'; told apart with any colour vision (Okabe and Ito, 2008)."""
-    color_dark: str
-    """The same hue, light enough for a dark page."""
-    marker: str
-    """matplotlib marker, so that the models differ without colour too."""
-    marker_area: float = 30.0
-    """In square points, so that all markers look equally large."""
-
-
-MODELS: dict[str, ModelStyle] = {
-    "unet": ModelStyle(
-        network="unet",
-        label="U-Net",
-        short_label="U-Net",
-        color="#0072B2",
-        color_dark="#56B4E9",
-        marker="o",
-    ),
-    "urec": ModelStyle(
-        network="urec",
-        label="U-REC",
-        short_label="U-REC",
-        color="#D55E00",
-        color_dark="#F0883E",
-        marker="D",
-    ),
-    # the colour of U-REC: it is U-REC as published, and never meets `urec` in one study
-    "urec-all": ModelStyle(
-        network="urec",
-        label="U-REC (all pixels)",
-        short_label="U-REC (all)",
-        color="#D55E00",
-        color_dark="#F0883E",
-        marker="s",
-    ),
-    "urec-annotated": ModelStyle(
-        network="urec",
-        label="U-REC (annotated pixels)",
-        short_label="U-REC (annotated)",
-        color="#CC79A7",
-        color_dark="#CC79A7",
-        marker="^",
-        marker_area=48.0,
-    ),
-}
-"""Every variant that analysis knows, in the order of rows and legends. `urec-all` and
-`urec-annotated` reconstruct all training pixels and the annotated ones alone: arms of their own
-where a study varies `reconstruct_on`."""
-
-NETWORKS = tuple(dict.fromkeys(style.network for style in MODELS.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +67,28 @@ class StudyInfo:
     num_failed: int | None = None
     """Failed trials as the study counted them at its end; None where it is not recorded."""
 
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """study.yaml as written: config, dataset, provenance; empty where there is none."""
+
     @property
     def has_ended(self) -> bool:
         """Whether all trials of the study were begun and waited for."""
         return self.status not in OPEN_STATUSES
 
-    document: Mapping[str, Any] = field(default_factory=dict)
-    """study.yaml as written: config, dataset, provenance; empty where there is none."""
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """What is compared, as from `compared.recorded_methods`."""
+        return recorded_methods(self.document, self.name)
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """Those asked for, as from `compared.recorded_variants`; trials may name others."""
+        return recorded_variants(self.document, self.methods, self.name)
+
+    @cached_property
+    def parameters(self) -> tuple[StudyParameter, ...]:
+        """What varies, as from `compared.recorded_parameters`."""
+        return recorded_parameters(self.document, self.name)
 
 
 def parse_study(
@@ -143,8 +103,8 @@ def parse_study(
         num_failed: Its tag of that name; None without one.
 
     Raises:
-        StudyDataError: If status, select_by or num_failed break their rule or a class has no
-            name.
+        StudyDataError: If status, select_by or num_failed break their rule, a class has no name,
+            or what is compared or varied cannot be read.
     """
     if status not in STUDY_STATUSES:
         raise StudyDataError(
@@ -165,7 +125,7 @@ def parse_study(
         color = entry.get("color")
         classes.append(ClassInfo(name=str(entry["name"]), color=_checked_color(color, name)))
     seeds = config.get("seeds")
-    return StudyInfo(
+    info = StudyInfo(
         name=name,
         status=status,
         classes=tuple(classes),
@@ -176,6 +136,8 @@ def parse_study(
         num_failed=None if num_failed is None else int(num_failed),
         document=_without_credentials(document),
     )
+    _ = (info.variants, info.parameters)  # refused here rather than by whoever asks first
+    return info
 
 
 def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:

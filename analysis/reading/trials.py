@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.reading.schema import MODELS, NETWORKS, StudyDataError
+from analysis.reading.compared import StudyDataError, StudyParameter, known_parameter
+from analysis.reading.schema import StudyInfo
+from contract.methods import METHODS
 from contract.names import PHASES, SELECT_SCORES, STATUSES, TIME_PARTS, search_number
 
 if TYPE_CHECKING:
@@ -43,9 +46,11 @@ TRIAL_COLUMNS: dict[str, str] = {
     "run_id": "str",
     "artifact_uri": "str",
 }
-"""Columns and dtypes of the table of trials; NaN (or NA, or "") where a run has not recorded one.
+"""Columns and dtypes of every table of trials; NaN (or NA, or "") where a run has not recorded one.
 `number` is that of a search trial in its arm, from 0 in the order of suggestion, and -1 for a
 confirmation trial."""
+BASIC = tuple(map(known_parameter, ("w1", "lr", "batch_size", "reconstruct_on")))
+"""Parameters among them: tables have them whatever a study varies."""
 
 _METRICS = {
     **{f"select_{score}": f"select/{score}" for score in SELECT_SCORES},
@@ -63,23 +68,32 @@ _METRICS = {
 _CONVERGED = {"true": True, "false": False}
 
 
-def trial_row(run: Run) -> dict[str, Any]:
+def trial_columns(parameters: Iterable[StudyParameter]) -> dict[str, str]:
+    """TRIAL_COLUMNS, and a column for each other parameter: numbers, or text ("" for none)."""
+    others = {one.name: "float64" if one.is_number else "str" for one in parameters}
+    return TRIAL_COLUMNS | {
+        name: kind for name, kind in others.items() if name not in TRIAL_COLUMNS
+    }
+
+
+def trial_row(run: Run, info: StudyInfo) -> dict[str, Any]:
     """One trial's tags, parameters and last metrics, checked.
 
     Args:
         run: A child run that has the tag trial_key.
+        info: Of its study: a parameter counts only where the trial's method has it, whatever was
+            logged.
 
     Returns:
-        One value per column of TRIAL_COLUMNS. `w1` is NaN for U-Net, which has no
-        reconstruction to weigh, whatever was logged. Older runs, without these tags, are the
-        variant that their model names and had one attempt.
+        One value per column of `trial_columns`. Older runs, without these tags, are the variant
+        that their model names and had one attempt.
 
     Raises:
-        StudyDataError: If a tag or parameter is missing, unknown or not a number.
+        StudyDataError: If a tag or parameter is missing or breaks its rule.
     """
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
     key = tags["trial_key"]
-    model = _one_of(tags, "model", NETWORKS, key)
+    model = _tag(tags, "model", key)
     label_frac = _number(tags, "label_frac", key)
     if not 0.0 < label_frac <= 1.0:
         raise StudyDataError(f"label_frac must be in (0, 1], got {label_frac!r} in trial {key}")
@@ -93,48 +107,55 @@ def trial_row(run: Run) -> dict[str, Any]:
         "phase": _one_of(tags, "phase", PHASES, key),
         "arm": _tag(tags, "arm", key),
         "model": model,
-        "variant": _variant(tags, model, key),
+        "variant": tags.get("variant", model),
         "label_frac": label_frac,
         "seed": int(_number(tags, "seed", key)),
         "number": search_number(key),
         "status": _one_of(tags, "status", STATUSES, key),
         "attempts": _attempts(tags, key),
         "converged": None if converged is None else _CONVERGED[converged],
-        "w1": _number(params, "w1", key) if model == "urec" and "w1" in params else float("nan"),
+        "steps": _number(params, "steps", key) if "steps" in params else math.nan,
         "run_id": run.info.run_id,
         "artifact_uri": run.info.artifact_uri,
     }
-    row["reconstruct_on"] = params.get("reconstruct_on", "") if model == "urec" else ""
-    for name in ("lr", "steps", "batch_size"):
-        row[name] = _number(params, name, key) if name in params else float("nan")
+    methods = METHODS | {one.name: one for one in info.methods}
+    for one in (*BASIC, *info.parameters):
+        text = params.get(one.name)
+        if text is None or not one.is_of(model, methods):
+            row.setdefault(one.name, math.nan if one.is_number else "")
+            continue
+        try:
+            row[one.name] = one.read(text)
+        except ValueError as error:
+            raise StudyDataError(f"{error} in trial {key}") from None
     for column, metric in _METRICS.items():
-        row[column] = metrics.get(metric, float("nan"))
+        row[column] = metrics.get(metric, math.nan)
     return row
 
 
-def trials_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """All rows as a table with the dtypes of TRIAL_COLUMNS, in order of trial_key."""
+def trials_frame(
+    rows: Sequence[Mapping[str, Any]], parameters: Iterable[StudyParameter] = ()
+) -> pd.DataFrame:
+    """All rows as a table with the dtypes of `trial_columns`, in order of trial_key.
+
+    A parameter of which the record says nothing and no trial has a value gets no column.
+    """
     import pandas as pd
 
     frame = pd.DataFrame(
         {
             column: pd.Series([row[column] for row in rows], dtype=dtype)
-            for column, dtype in TRIAL_COLUMNS.items()
+            for column, dtype in trial_columns(parameters).items()
         }
     )
-    return frame.sort_values("trial_key", ignore_index=True)
-
-
-def arms_of(trials: pd.DataFrame) -> list[tuple[float, str]]:
-    """The (label_frac, variant) of all trials, by label_frac, then in the order of MODELS."""
-    order = list(MODELS)
-    pairs = set(zip(trials["label_frac"], trials["variant"], strict=True))
-    return sorted(pairs, key=lambda pair: (pair[0], order.index(pair[1])))
-
-
-def _variant(tags: Mapping[str, str], model: str, key: str) -> str:
-    of_model = tuple(name for name, style in MODELS.items() if style.network == model)
-    return _one_of({"variant": model, **tags}, "variant", of_model, key)
+    unused = [
+        one.name
+        for one in parameters
+        if one.role == "unrecorded"
+        and one.name not in TRIAL_COLUMNS
+        and not (frame[one.name].notna() & (frame[one.name] != "")).any()
+    ]
+    return frame.drop(columns=unused).sort_values("trial_key", ignore_index=True)
 
 
 def _attempts(tags: Mapping[str, str], key: str) -> int:

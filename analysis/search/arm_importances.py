@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.reading.schema import MODELS
-from analysis.reading.trials import arms_of
+from analysis.reading.styles import Styles
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.importances import importances, predicted_share
-from analysis.search.search_table import ranked_trials, search_trials
+from analysis.search.search_table import arms_of_search, ranked_trials, search_trials
 from analysis.wording import counted, listed, percent
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ NEEDS = "needs optuna and scikit-learn (pip install 'urec-study[analysis]')"
 
 NOTE = (
     "fANOVA (Hutter et al., 2014): the share of the score's variance over the whole space that a "
-    "hyperparameter explains alone; what is missing to 100\N{NO-BREAK SPACE}% is due to both "
+    "hyperparameter explains alone; what is missing to 100\N{NO-BREAK SPACE}% is due to {} "
     "together. It is only as good as the forest fitted to the trials, and bad regions weigh as "
     "much as good ones. PED-ANOVA (Watanabe et al., 2023): how much the values of the best quarter "
     "of the trials, 5 at least, differ from those of all, in shares that sum to "
@@ -38,7 +37,7 @@ NOTE = (
     "share of the variance that a forest predicts for trials it was not fitted to; at 0 or below, "
     "an importance would be one of noise, and none is given."
 )
-"""What the columns are, and the limits of both methods."""
+"""What the columns are, and the limits of both methods; with a place for "both" or "several"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ def arm_importances(record: StudyRecord) -> tuple[ArmImportances, ...]:
     """The importances of every arm with something to search.
 
     Returns:
-        By annotation fraction, then in the order of MODELS. Empty where nothing was searched.
+        By annotation fraction, then in the order of the record. Empty where nothing was searched.
 
     Raises:
         StudyDataError: If the space on record cannot be read.
@@ -76,7 +75,7 @@ def arm_importances(record: StudyRecord) -> tuple[ArmImportances, ...]:
     searched = search_trials(record)
     domains = searched_domains(record)
     found = []
-    for frac, variant in arms_of(searched):
+    for frac, variant in arms_of_search(record, searched):
         ranked = ranked_trials(searched, variant, frac)
         of_arm = [domain for domain in domains if ranked[domain.name].notna().any()]
         if of_arm:
@@ -102,7 +101,7 @@ def importances_csv(arms: Sequence[ArmImportances]) -> str:
     return text
 
 
-def unsaid(arms: Sequence[ArmImportances]) -> tuple[str, ...]:
+def unsaid(arms: Sequence[ArmImportances], styles: Styles) -> tuple[str, ...]:
     """One sentence for each variant and cause of missing importances.
 
     Returns:
@@ -118,7 +117,7 @@ def unsaid(arms: Sequence[ArmImportances]) -> tuple[str, ...]:
         where = listed([percent(arm.label_frac) for arm in group])
         fewest, most = (fold(arm.num_finished for arm in group) for fold in (min, max))
         trials = counted(most, "trial") if fewest == most else f"{fewest} to {most} trials"
-        sentences.append(f"{MODELS[variant].label} at {where}: {_sentence(group[0], trials)}.")
+        sentences.append(f"{styles[variant].label} at {where}: {_sentence(group[0], trials)}.")
     return tuple(sentences)
 
 
@@ -144,7 +143,8 @@ def _of_arm(
             predicted = predicted_share(points, score)
             if predicted > 0.0:
                 num_levels = {domain.name: len(domain.levels) for domain in covering}
-                fanova, ped_anova = importances(points, score, num_levels)
+                words = [one.name for one in covering if not one.parameter.is_number]
+                fanova, ped_anova = importances(points, score, num_levels, words)
         except ImportError:
             cause = NEEDS
     if predicted <= 0.0:
@@ -174,12 +174,12 @@ def _why_not(finished: pd.DataFrame, domains: Sequence[Domain]) -> str:
     return "all scores are equal" if finished["select_score"].nunique() < 2 else ""
 
 
-def _scaled(domain: Domain, values: pd.Series[float]) -> NDArray[np.float64]:
-    """Values as the search sees them: 0 to 1 along a logarithmic range, or the rank of a level.
+def _scaled(domain: Domain, values: pd.Series[Any]) -> NDArray[np.float64]:
+    """Values as the search sees them: 0 to 1 along the scale of a range, or the rank of a level.
 
     Optuna's fANOVA weighs a range by its length on a linear scale, where nine tenths of two
     decades lie in the upper one.
     """
     if domain.levels:
-        return np.array([domain.levels.index(float(v)) for v in values], dtype=np.float64)
+        return np.array([domain.levels.index(v) for v in values], dtype=np.float64)
     return np.clip([domain.position(float(v)) for v in values], 0.0, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent
@@ -54,21 +54,26 @@ class BestSoFarInfo:
     label_frac: float
     select_by: str
     """The validation score, one of SELECT_SCORES."""
+    styles: Styles
+    """Of all variants, in order."""
     curves: tuple[BestSoFar, ...]
-    """In the order of MODELS, without arms of which no trial has finished."""
+    """In that order, without arms of which no trial has finished."""
 
 
-def best_so_far_info(searched: pd.DataFrame, label_frac: float, select_by: str) -> BestSoFarInfo:
+def best_so_far_info(
+    searched: pd.DataFrame, label_frac: float, select_by: str, styles: Styles
+) -> BestSoFarInfo:
     """The curves of all variants at one annotation fraction.
 
     Args:
         searched: As from `search_table.search_trials`.
         label_frac: The fraction.
         select_by: The score that `select_score` holds.
+        styles: Of all variants, in order.
     """
     curves = []
     at_frac = searched[searched["label_frac"] == label_frac]
-    for variant in MODELS:
+    for variant in styles:
         arm = at_frac[at_frac["variant"] == variant]
         finished = ranked_trials(arm, variant, label_frac).sort_values("number")
         if finished.empty:
@@ -85,7 +90,9 @@ def best_so_far_info(searched: pd.DataFrame, label_frac: float, select_by: str) 
                 last=int(ended["number"].max()),
             )
         )
-    return BestSoFarInfo(label_frac=label_frac, select_by=select_by, curves=tuple(curves))
+    return BestSoFarInfo(
+        label_frac=label_frac, select_by=select_by, styles=styles, curves=tuple(curves)
+    )
 
 
 def best_so_far_chart(record: StudyRecord) -> Chart | None:
@@ -97,11 +104,11 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
     import pandas as pd
 
     searched = search_trials(record)
-    infos = [
-        info
-        for frac in sorted(searched["label_frac"].unique().tolist())
-        if (info := best_so_far_info(searched, frac, record.info.select_by)).curves
+    fracs = sorted(searched["label_frac"].unique().tolist())
+    by_frac = [
+        best_so_far_info(searched, frac, record.info.select_by, record.styles) for frac in fracs
     ]
+    infos = [info for info in by_frac if info.curves]
     if not any(curve.last > 0 for info in infos for curve in info.curves):
         return None
     rows = [row for info in infos for curve in info.curves for row in _rows(info, curve)]
@@ -112,7 +119,7 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
         label=f"Best validation {SCORE_LABELS[record.info.select_by]} over the trials of a search",
         data=pd.DataFrame(rows),
         panels=tuple(partial(draw_best_so_far, info) for info in infos),
-        variants=tuple(variant for variant in MODELS if variant in shown),
+        styles={name: style for name, style in record.styles.items() if name in shown},
         note=_note(has_pruned),
         num_columns=num_columns(len(infos)),
         panel_in=PANEL_IN,
@@ -149,13 +156,15 @@ def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
     """Draws one panel; draws nothing but axes if there is no curve."""
     from matplotlib.ticker import MaxNLocator
 
+    step = min(0.05, 0.2 / max(len(info.curves), 1))
     for index, curve in enumerate(info.curves):
-        style = MODELS[curve.variant]
+        style = info.styles[curve.variant]
         axes.plot(
             np.append(curve.number, curve.last),
             np.append(curve.best, curve.best[-1]),
             drawstyle="steps-post",
             color=style.color,
+            linestyle=style.line,
             linewidth=2.0,
             zorder=3,
         )
@@ -172,7 +181,7 @@ def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
         )
         axes.plot(
             curve.pruned,
-            np.full(len(curve.pruned), 0.025 + 0.05 * index),
+            np.full(len(curve.pruned), 0.025 + step * index),
             "|",
             color=style.color,
             alpha=0.5,

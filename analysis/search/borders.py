@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
-from analysis.reading.trials import arms_of
 from analysis.search.domains import Domain, searched_domains
-from analysis.search.search_table import ranked_trials, search_trials
+from analysis.search.search_table import arms_of_search, ranked_trials, search_trials
 from analysis.wording import listed, percent, setting
+from contract.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
 
 BORDER = 0.05
-"""Share of a range, on its logarithmic scale, that counts as its end."""
+"""Share of a range, on its own scale, that counts as its end."""
 MIN_TRIALS = 4
 """Finished trials of an arm; with fewer, the best of them lies anywhere."""
 MIN_LEVELS = 3
 """Of two levels, each is an end."""
-
-_POSSIBLE = {"w1": (0.0, 1.0), "lr": (0.0, 1.0)}
-"""Ends of what a hyperparameter can be at all: nothing lies beyond them."""
 
 
 def border_warnings(record: StudyRecord) -> tuple[str, ...]:
@@ -29,7 +25,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
 
     Returns:
         Such as "U-REC at 1 %: the best w1, 0.48, sits at the upper end of its range 0.01 to 0.5:
-        a wider range may do better."; by annotation fraction, then in the order of MODELS. Arms
+        a wider range may do better."; by annotation fraction, then in the order of the record. Arms
         of one variant of which the same is to be said share a sentence.
 
     Raises:
@@ -37,9 +33,9 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
     """
     searched, domains = search_trials(record), searched_domains(record)
     fracs: dict[tuple[str, str], list[str]] = {}
-    for frac, variant in arms_of(searched):
+    for frac, variant in arms_of_search(record, searched):
         ranked = ranked_trials(searched, variant, frac)
-        for domain in domains:
+        for domain in (one for one in domains if one.parameter.is_number):
             tried = ranked.dropna(subset=[domain.name])
             if len(tried) < MIN_TRIALS:
                 continue
@@ -49,7 +45,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
                 said = f"the best {domain.name}, {setting(best)}, {remark}"
                 fracs.setdefault((variant, said), []).append(percent(frac))
     return tuple(
-        f"{MODELS[variant].label} at {listed(where)}: {said}"
+        f"{record.styles[variant].label} at {listed(where)}: {said}"
         for (variant, said), where in fracs.items()
     )
 
@@ -58,7 +54,7 @@ def border_remark(domain: Domain, best: float) -> str:
     """What is to be said of a best value, "" where it lies inside or nothing lies beyond it.
 
     Args:
-        domain: As on record; of one that is not known nothing can be said.
+        domain: Of numbers, as on record; of one that is not known nothing can be said.
         best: The value of the best trial.
 
     Returns:
@@ -66,16 +62,17 @@ def border_remark(domain: Domain, best: float) -> str:
     """
     if not domain.is_known or (domain.levels and len(domain.levels) < MIN_LEVELS):
         return ""
-    low, high = (
-        (domain.levels[0], domain.levels[-1]) if domain.levels else (domain.low, domain.high)
-    )
+    ends = (domain.levels[0], domain.levels[-1]) if domain.levels else (domain.low, domain.high)
+    low, high = map(float, ends)
     if domain.levels:
         at_low, at_high = best <= low, best >= high
     else:
         position = domain.position(best)
         at_low, at_high = position <= BORDER, position >= 1.0 - BORDER
-    smallest, largest = _POSSIBLE[domain.name]
-    if not (at_low and low > smallest) and not (at_high and high < largest):
+    row = PARAMETERS.get(domain.name)  # nothing lies beyond what a parameter can be at all
+    at_low &= row is None or low > row.lowest
+    at_high &= row is None or high < row.highest
+    if not at_low and not at_high:
         return ""
     if domain.levels:
         end, beyond = ("lowest", "a lower") if at_low else ("highest", "a higher")

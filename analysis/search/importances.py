@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,10 @@ def predicted_share(points: NDArray[np.float64], score: NDArray[np.float64]) -> 
 
 
 def importances(
-    points: NDArray[np.float64], score: NDArray[np.float64], num_levels: Mapping[str, int]
+    points: NDArray[np.float64],
+    score: NDArray[np.float64],
+    num_levels: Mapping[str, int],
+    unordered: Collection[str] = (),
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Importances by fANOVA and by PED-ANOVA, the same every time.
 
@@ -48,6 +51,7 @@ def importances(
             range, or the rank of a level.
         score: Validation scores, (N,), higher is better, not all equal.
         num_levels: Of each hyperparameter, in the order of columns; 0 for a range.
+        unordered: Those whose levels are words, so that their ranks mean nothing.
 
     Returns:
         By hyperparameter: of fANOVA the shares of variance, of PED-ANOVA shares that sum to 1,
@@ -62,7 +66,7 @@ def importances(
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        optuna_study = _optuna_study(points, score, num_levels)
+        optuna_study = _optuna_study(points, score, num_levels, unordered)
         fanova, ped_anova = (
             _evaluated(optuna_study, evaluator, num_levels)
             for evaluator in (
@@ -78,16 +82,25 @@ def importances(
 
 
 def _optuna_study(
-    points: NDArray[np.float64], score: NDArray[np.float64], num_levels: Mapping[str, int]
+    points: NDArray[np.float64],
+    score: NDArray[np.float64],
+    num_levels: Mapping[str, int],
+    unordered: Collection[str],
 ) -> Any:
     """The trials as a study of Optuna, in memory."""
     import optuna
-    from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
 
     distributions: dict[str, BaseDistribution] = {
         name: IntDistribution(0, num - 1) if num else FloatDistribution(0.0, 1.0)
         for name, num in num_levels.items()
     }
+    distributions |= {name: CategoricalDistribution(range(num_levels[name])) for name in unordered}
     optuna_study = optuna.create_study(direction="maximize")
     for point, value in zip(points.tolist(), score.tolist(), strict=True):
         params = {

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, Chart
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 from analysis.search.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
-from analysis.search.domains import Domain, searched_domains
+from analysis.search.domains import Domain, Level, searched_domains
 from analysis.search.search_table import ranked_trials, search_trials
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import setting
-from contract.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 MIN_BUCKETS, MAX_BUCKETS = 5, 8
 """Stretches of a range, by the number of trials."""
 _TRIALS_PER_BUCKET = 4
+_LETTERS = 28
+"""Of tick labels side by side below a panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,8 @@ class Isolation:
     variant: str
     number: NDArray[np.int64]
     """Of each trial in its arm, (N,); the first is the one that was chosen."""
-    value: NDArray[np.float64]
-    """Of the hyperparameter, (N,)."""
+    value: tuple[Level, ...]
+    """Of the hyperparameter, N of them."""
     score: NDArray[np.float64]
     """Validation score, (N,)."""
     bucket: NDArray[np.int64]
@@ -58,12 +59,14 @@ class IsolationInfo:
     label_frac: float
     select_by: str
     """The validation score, one of SELECT_SCORES."""
+    styles: Styles
+    """Of all variants, in order."""
     arms: tuple[Isolation, ...]
-    """In the order of MODELS, without those that lack the hyperparameter or finished trials."""
+    """In that order, without those that lack the hyperparameter or finished trials."""
 
 
 def isolation_infos(
-    searched: pd.DataFrame, domain: Domain, select_by: str
+    searched: pd.DataFrame, domain: Domain, select_by: str, styles: Styles
 ) -> tuple[IsolationInfo, ...]:
     """One hyperparameter at every annotation fraction, in the same buckets throughout.
 
@@ -71,6 +74,7 @@ def isolation_infos(
         searched: As from `search_table.search_trials`.
         domain: Of the hyperparameter.
         select_by: The score that `select_score` holds.
+        styles: Of all variants, in order.
 
     Returns:
         By fraction, without fractions that have nothing to show.
@@ -82,18 +86,23 @@ def isolation_infos(
     edges = bucket_edges(domain, int(finished.groupby(["variant", "label_frac"]).size().max()))
     infos = []
     for frac in sorted(finished["label_frac"].unique().tolist()):
-        ranked = [ranked_trials(finished, variant, frac) for variant in MODELS]
+        ranked = [ranked_trials(finished, variant, frac) for variant in styles]
         arms = tuple(_isolation(arm, domain, edges) for arm in ranked if not arm.empty)
         infos.append(
             IsolationInfo(
-                domain=domain, edges=edges, label_frac=frac, select_by=select_by, arms=arms
+                domain=domain,
+                edges=edges,
+                label_frac=frac,
+                select_by=select_by,
+                styles=styles,
+                arms=arms,
             )
         )
     return tuple(infos)
 
 
 def bucket_edges(domain: Domain, num_trials: int) -> NDArray[np.float64]:
-    """Edges of the equal stretches of a range on its logarithmic scale; none for levels.
+    """Edges of the equal stretches of a range on its own scale; none for levels.
 
     Args:
         domain: A range with known ends, or levels.
@@ -105,15 +114,16 @@ def bucket_edges(domain: Domain, num_trials: int) -> NDArray[np.float64]:
     if domain.levels:
         return np.empty(0)
     num_buckets = min(max(num_trials // _TRIALS_PER_BUCKET, MIN_BUCKETS), MAX_BUCKETS)
-    return np.geomspace(domain.low, domain.high, num_buckets + 1)
+    spaced = np.geomspace if domain.parameter.log else np.linspace
+    return spaced(domain.low, domain.high, num_buckets + 1)
 
 
 def _isolation(arm: pd.DataFrame, domain: Domain, edges: NDArray[np.float64]) -> Isolation:
-    value = arm[domain.name].to_numpy(np.float64)
+    value = tuple(arm[domain.name].tolist())
     score = arm["select_score"].to_numpy(np.float64)
     if domain.levels:
         num_buckets = len(domain.levels)
-        bucket = np.searchsorted(np.array(domain.levels), value)
+        bucket = np.array([domain.levels.index(one) for one in value])
     else:
         num_buckets = len(edges) - 1
         bucket = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, num_buckets - 1)
@@ -133,13 +143,12 @@ def isolation_charts(record: StudyRecord) -> tuple[Chart, ...]:
     """One chart per hyperparameter searched, with one panel per annotation fraction.
 
     Returns:
-        `isolation_w1` and `isolation_lr`, without one that was not searched or of which no trial
-        has finished.
+        `isolation_<name>`, without one of which no trial has finished.
     """
     searched = search_trials(record)
     charts = []
     for domain in searched_domains(record):
-        infos = isolation_infos(searched, domain, record.info.select_by)
+        infos = isolation_infos(searched, domain, record.info.select_by, record.styles)
         if infos:
             charts.append(_chart(infos))
     return tuple(charts)
@@ -154,10 +163,10 @@ def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
     parts = "level" if domain.levels else f"of {len(infos[0].edges) - 1} equal stretches"
     return Chart(
         name=f"isolation_{domain.name}",
-        label=f"Validation {SCORE_LABELS[infos[0].select_by]} over {PARAMETERS[domain.name].label}",
+        label=f"Validation {SCORE_LABELS[infos[0].select_by]} over {domain.parameter.label}",
         data=pd.DataFrame([row for info in infos for arm in info.arms for row in _rows(info, arm)]),
         panels=tuple(partial(draw_isolation, info) for info in infos),
-        variants=tuple(variant for variant in MODELS if variant in shown),
+        styles={name: style for name, style in infos[0].styles.items() if name in shown},
         note=(
             f"Points: finished trials; bars: the best of each {parts}; ring: the trial that was "
             f"chosen. What else a search varies is not held fixed, and a {part} with more trials "
@@ -187,22 +196,23 @@ def _rows(info: IsolationInfo, arm: Isolation) -> list[dict[str, object]]:
 
 def draw_isolation(info: IsolationInfo, axes: Axes) -> None:
     """Draws one panel."""
+    step = min(0.28, 0.8 / len(info.arms))
     for index, arm in enumerate(info.arms):
-        _draw_arm(info, arm, 0.28 * (index - (len(info.arms) - 1) / 2), axes)
+        _draw_arm(info, arm, step, step * (index - (len(info.arms) - 1) / 2), axes)
     _set_x_axis(info.domain, axes)
     scores = [score for arm in info.arms for score in arm.score.tolist()]
     set_score_axis(axes, scores, info.select_by, info.label_frac)
 
 
-def _draw_arm(info: IsolationInfo, arm: Isolation, shift: float, axes: Axes) -> None:
-    """Points, bars and ring; `shift` keeps the variants apart, in levels."""
-    style = MODELS[arm.variant]
+def _draw_arm(info: IsolationInfo, arm: Isolation, step: float, shift: float, axes: Axes) -> None:
+    """Points, bars and ring; `step` and `shift` keep the variants apart, in levels."""
+    style = info.styles[arm.variant]
     if info.domain.levels:
         x = arm.bucket + shift
         centres = np.arange(len(arm.best)) + shift
-        left, right = centres - 0.12, centres + 0.12
+        left, right = centres - 0.43 * step, centres + 0.43 * step
     else:
-        x, left, right = arm.value, info.edges[:-1], info.edges[1:]
+        x, left, right = np.array(arm.value), info.edges[:-1], info.edges[1:]
     axes.scatter(
         x,
         arm.score,
@@ -226,17 +236,27 @@ def _draw_arm(info: IsolationInfo, arm: Isolation, shift: float, axes: Axes) -> 
 def _set_x_axis(domain: Domain, axes: Axes) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    label = PARAMETERS[domain.name].label
     if domain.levels:
         axes.set_xlim(-0.5, len(domain.levels) - 0.5)
-        ticks = {float(i): level for i, level in enumerate(domain.levels)}
-        axes.set_xlabel(label)
-    else:
+        ticks: dict[float, Level] = {float(i): level for i, level in enumerate(domain.levels)}
+    elif domain.parameter.log:
         axes.set_xscale("log")
         margin = (domain.high / domain.low) ** 0.04
         axes.set_xlim(domain.low / margin, domain.high * margin)
         ticks = {tick: tick for tick in domain.ticks()}
-        axes.set_xlabel(f"{label} (log scale)")
+    else:
+        margin = 0.04 * (domain.high - domain.low)
+        axes.set_xlim(domain.low - margin, domain.high + margin)
+        ticks = {tick: tick for tick in domain.ticks()}
+    is_log = domain.parameter.log and not domain.levels
+    axes.set_xlabel(f"{domain.parameter.label} (log scale)" if is_log else domain.parameter.label)
+    labels = [_short(setting(level), _LETTERS // len(ticks)) for level in ticks.values()]
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
-    axes.xaxis.set_major_formatter(FixedFormatter([setting(level) for level in ticks.values()]))
+    axes.xaxis.set_major_formatter(FixedFormatter(labels))
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _short(text: str, num: int) -> str:
+    """A text of at most so many letters, four at least; "…" stands for what is left out."""
+    num = max(num, 4)
+    return text if len(text) <= num else f"{text[: num - 1]}…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,7 @@ from analysis.search.best_so_far import best_so_far_chart
 from analysis.search.borders import border_warnings
 from analysis.search.isolation import isolation_charts
 from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
-from analysis.wording import counted, percent, setting
-from contract.parameters import SEARCHED
+from analysis.wording import counted, listed, percent, setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
 
 _MIN_FRACTIONS, _MIN_TRIALS, _MIN_RATIO = 3, 10, 3.0
-"""Annotation fractions, finished trials in each of them, and ratio of the best w1 at both ends,
-from which on the heading speaks of a trend."""
+"""Annotation fractions, finished trials in each of them, and ratio of the best values at both
+ends, from which on the heading speaks of a trend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +38,21 @@ class SearchSection:
     """What the section shows beside its charts."""
 
     heading: str
-    """A trend of the best w1 where there is one, else what was tried; "" without a search."""
+    """A trend of a best value where there is one, else what was tried; "" without a search."""
     rows: tuple[Mapping[str, Any], ...]
     """As from `search_table.search_results`; empty before any search trial."""
+    settings: tuple[str, ...]
+    """Columns of the rows that some method of the study has."""
+    labels: Mapping[str, str]
+    """By name: how charts name what was searched."""
+    lacking: tuple[str, ...]
+    """One sentence for each method that lacks some of the settings."""
     borders: tuple[str, ...]
     """As from `borders.border_warnings`."""
     importances: tuple[ArmImportances, ...]
     """As from `arm_importances.arm_importances`."""
     parameters: tuple[str, ...]
-    """Hyperparameters with an importance in some arm, in the order of SEARCHED."""
+    """Hyperparameters with an importance in some arm, in the order of the record."""
     unsaid: tuple[str, ...]
     """As from `arm_importances.unsaid`."""
     note: str
@@ -83,13 +88,16 @@ def search_section(record: StudyRecord) -> SearchSection:
     said = {name for arm in arms for name in (*arm.fanova, *arm.ped_anova)}
     importances = [download("importances.csv", importances_csv(arms).encode())] if arms else []
     return SearchSection(
-        heading=_heading(results, search_trials(record)),
+        heading=_heading(record, results),
         rows=tuple(_plain(results)),
+        settings=record.shown_settings,
+        labels={one.name: one.label for one in record.searched},
+        lacking=tuple(_lacking(record)),
         borders=border_warnings(record),
         importances=arms,
-        parameters=tuple(name for name in SEARCHED if name in said),
-        unsaid=unsaid(arms),
-        note=NOTE,
+        parameters=tuple(one.name for one in record.searched if one.name in said),
+        unsaid=unsaid(arms, record.styles),
+        note=NOTE.format("both" if len(said) <= 2 else "several"),
         table_downloads=(download("search.csv", search_csv(results).encode()),),
         importance_downloads=tuple(importances),
     )
@@ -99,12 +107,32 @@ def _plain(results: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): row[name] for name in row} for row in results.to_dict("records")]
 
 
-def _heading(results: pd.DataFrame, searched: pd.DataFrame) -> str:
+def _lacking(record: StudyRecord) -> Iterator[str]:
+    """Which settings a method does not have, and what that means for its search."""
+    shown = [one for one in record.settings if one.name in record.shown_settings]
+    tried = {style.variant.method: style.method_label for style in record.styles.values()}
+    for method, label in tried.items():
+        lacking = [one.name for one in shown if not one.is_of(method, record.methods)]
+        if lacking:
+            only = f"{lacking[0]} varies" if len(lacking) == 1 else "these vary"
+            yield (
+                f"{label} has no {listed(lacking)}: where only {only}, it has nothing to search "
+                "and gets one trial."
+            )
+
+
+def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
     if results.empty:
         return ""
-    trend = _trend(results, searched)
-    if trend:
-        return f"Search: {trend}"
+    searched = search_trials(record)
+    tried = {style.variant.method for style in record.styles.values()}
+    for one in record.searched:
+        # What only some methods have, such as the weight of a reconstruction, is their question.
+        is_own = one.unannotated is not None or not all(
+            one.is_of(method, record.methods) for method in tried
+        )
+        if is_own and one.log and (trend := _trend(one.name, results, searched)):
+            return f"Search: {trend}"
     num_trials = sorted(set(results["num_trials"].tolist()))
     trials = (
         counted(num_trials[0], "trial")
@@ -116,25 +144,25 @@ def _heading(results: pd.DataFrame, searched: pd.DataFrame) -> str:
     return f"Search: {trials} in {arms}"
 
 
-def _trend(results: pd.DataFrame, searched: pd.DataFrame) -> str:
-    """Whether the best w1 falls or rises with annotation; "" unless the trials bear it out.
+def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame) -> str:
+    """Whether the best value falls or rises with annotation; "" unless the trials bear it out.
 
     It must do so from each fraction to the next, in one variant, and the best quarter of the
-    trials at both ends must not share a value of w1: the best trial alone is a matter of chance.
+    trials at both ends must not share a value: the best trial alone is a matter of chance.
     """
-    found = results.dropna(subset=["w1"]).sort_values("label_frac")
+    found = results.dropna(subset=[name]).sort_values("label_frac")
     if len(set(found["model"])) != 1 or len(found) < _MIN_FRACTIONS:
         return ""
-    variant, fracs, best = str(found["model"].iloc[0]), found["label_frac"], found["w1"].tolist()
+    variant, fracs, best = str(found["model"].iloc[0]), found["label_frac"], found[name].tolist()
     ranked = [ranked_trials(searched, variant, frac) for frac in fracs]
     if len(found) < (results["model"] == variant).sum() or min(map(len, ranked)) < _MIN_TRIALS:
         return ""
     steps = [after - before for before, after in pairwise(best)]
     falls, rises = max(steps) < 0.0, min(steps) > 0.0
-    ends = [arm["w1"].head(math.ceil(len(arm) / 4)) for arm in (ranked[0], ranked[-1])]
+    ends = [arm[name].head(math.ceil(len(arm) / 4)) for arm in (ranked[0], ranked[-1])]
     smaller, larger = ends[::-1] if falls else ends
     is_apart = smaller.max() < larger.min()
     if not (falls or rises) or not is_apart or max(best) < _MIN_RATIO * min(best):
         return ""
     first, last = (f"{setting(best[i])} at {percent(fracs.iloc[i])}" for i in (0, -1))
-    return f"the best w1 {'falls' if falls else 'rises'} from {first} to {last}"
+    return f"the best {name} {'falls' if falls else 'rises'} from {first} to {last}"

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.reading.planned import planned_arms
-from analysis.reading.schema import MODELS
-from analysis.statistics.differences import (
-    PairedDifference,
-    all_differences,
-    pairs_of,
-    variant_pairs,
-)
+from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
+from analysis.statistics.differences import PairedDifference, all_differences
 from analysis.statistics.efficiency import (
     AnnotationNeeded,
     ScoreGrid,
@@ -28,6 +23,8 @@ from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.stats import Interval, t_interval
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted, listed, percent
+from contract.methods import Method
+from contract.variants import variant_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +34,9 @@ if TYPE_CHECKING:
 
 MEASURES = ("mean_f1", "oa", "miou")
 """Scores whose differences are given."""
+
+RECONSTRUCTION = "what reconstruction does"
+"""The question of a study whose other methods all reconstruct."""
 
 _SEED = 17
 
@@ -62,10 +62,14 @@ class Answer:
 
     measure: str
     """The score that findings rest on: the one that the study selects by, fixed beforehand."""
+    styles: Styles
+    """Of all variants of the study, in order."""
+    question: str
+    """What the study is about, to follow "nothing can be said about"."""
     differences: Mapping[str, tuple[PairedDifference, ...]]
     """By measure."""
     needed: tuple[AnnotationNeeded, ...]
-    """For every U-REC variant against U-Net, over the measure's grid of shared fractions."""
+    """For every other variant against its baselines, over the shared fractions of the measure."""
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
@@ -85,6 +89,16 @@ class Answer:
         )
 
     @property
+    def baseline_label(self) -> str:
+        """What the annotations needed are compared with, by its label where it is one."""
+        return baseline_label(self.styles[name] for name in self.references)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The baselines whose scores are to be reached."""
+        return tuple(dict.fromkeys(one.reference for one in self.needed))
+
+    @property
     def main_differences(self) -> tuple[PairedDifference, ...]:
         """Those of `measure`."""
         return self.differences[self.measure]
@@ -97,47 +111,61 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
         record: The study.
         scores: As from `scores.score_trials(record)`.
     """
-    planned = planned_arms(record.info)
-    pairs = pairs_of({variant for _, variant in planned})
+    fracs = {frac for frac, _ in planned_arms(record.info)}
     return compute_answer(
         scores,
         record.info.select_by,
+        record.styles,
         resample_tiles(record, MEASURES),
-        num_planned=len({frac for frac, _ in planned}) * len(pairs),
+        num_planned=len(fracs) * len(variant_pairs(record.info.variants)),
+        question=_question(record.info.methods),
     )
+
+
+def _question(methods: Sequence[Method]) -> str:
+    uses = {method.unannotated for method in methods if not method.is_baseline}
+    return RECONSTRUCTION if uses <= {"reconstruction"} else "what the methods do"
 
 
 def compute_answer(
     scores: pd.DataFrame,
     measure: str,
+    styles: Styles,
     resamples: TileResamples | None = None,
     measures: Sequence[str] = MEASURES,
     num_planned: int = 0,
+    question: str = RECONSTRUCTION,
 ) -> Answer:
     """As `answer_of`, from scores alone.
 
     Args:
         scores: Columns trial_key, variant, label_frac, seed and `measures`.
         measure: The one of them that findings rest on.
+        styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
         measures: Scores whose differences are given.
         num_planned: As in `differences.all_differences`.
+        question: As in `Answer`.
     """
-    pairs = {pair: score_grid(scores, measure, pair) for pair in variant_pairs(scores)}
+    compared = pairs_in(styles, scores["variant"])
+    pairs = {pair: score_grid(scores, measure, pair) for pair in compared}
     grids = {
         variant: score_grid(scores, measure, [variant])
-        for variant in MODELS
+        for variant in styles
         if (scores["variant"] == variant).any()
     }
     return Answer(
         measure=measure,
+        styles=styles,
+        question=question,
         differences={
-            name: all_differences(scores, name, resamples, num_planned) for name in measures
+            name: all_differences(scores, name, compared, resamples, num_planned)
+            for name in measures
         },
         needed=tuple(
             one
             for pair, grid in pairs.items()
-            if pair[1] == "unet"
+            if against_baseline(styles, pair)
             for one in annotations_needed(grid, *pair)
         ),
         areas={
@@ -145,7 +173,7 @@ def compute_answer(
             for variant, grid in grids.items()
         },
         left_out=tuple(
-            f"{MODELS[pair[0]].label} and {MODELS[pair[1]].label}: {text}"
+            f"{styles[pair[0]].label} and {styles[pair[1]].label}: {text}"
             for pair, grid in pairs.items()
             if (text := _left_out(grid))
         ),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.reading.schema import MODELS
 from analysis.statistics.significance import LEVEL, holm, pairs_needed, share_higher, sign_flip_p
 from analysis.statistics.stats import Interval, seeds_and_tiles_interval, t_interval
 
@@ -63,36 +61,19 @@ class PairedDifference:
         return not math.isnan(self.p_holm)
 
 
-def variant_pairs(scores: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """The (variant, reference) to compare, of all variants that have scores.
-
-    Returns:
-        Every U-REC variant against U-Net, then the U-REC variants against each other, in the
-        order of MODELS.
-    """
-    return pairs_of(set(scores["variant"]))
-
-
-def pairs_of(variants: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """As `variant_pairs`, of these variants."""
-    unet, urec = (
-        [name for name, style in MODELS.items() if style.network == network and name in variants]
-        for network in ("unet", "urec")
-    )
-    return (*((name, reference) for name in urec for reference in unet), *combinations(urec, 2))
-
-
 def all_differences(
     scores: pd.DataFrame,
     measure: str,
+    pairs: Iterable[tuple[str, str]],
     resamples: TileResamples | None = None,
     num_planned: int = 0,
 ) -> tuple[PairedDifference, ...]:
-    """The `paired_differences` of all `variant_pairs`, one pair after the other, corrected.
+    """The `paired_differences` of all pairs, one pair after the other, corrected.
 
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns.
+        pairs: (variant, reference), as from `styles.pairs_in`.
         resamples: As in `paired_differences`.
         num_planned: Tests that the study set out to make, fractions times pairs: those not there
             yet, or failed, count in the correction too. Their number must not depend on what
@@ -100,7 +81,7 @@ def all_differences(
     """
     family = [
         paired
-        for variant, reference in variant_pairs(scores)
+        for variant, reference in pairs
         for paired in paired_differences(scores, measure, variant, reference, resamples)
     ]
     return _corrected(family, max(num_planned, sum(one.difference.num > 0 for one in family)))
@@ -109,8 +90,8 @@ def all_differences(
 def paired_differences(
     scores: pd.DataFrame,
     measure: str,
-    variant: str = "urec",
-    reference: str = "unet",
+    variant: str,
+    reference: str,
     resamples: TileResamples | None = None,
 ) -> tuple[PairedDifference, ...]:
     """One variant minus another, paired by seed, at every fraction both were confirmed at.
@@ -121,8 +102,8 @@ def paired_differences(
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns.
-        variant: Key of MODELS.
-        reference: Key of MODELS: what is subtracted.
+        variant: Name of one variant.
+        reference: Name of the one that is subtracted.
         resamples: As from `tile_scores.resample_tiles`; None: no interval over tiles.
 
     Returns:

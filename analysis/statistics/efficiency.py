@@ -41,7 +41,7 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
     Args:
         scores: As from `scores.score_trials`.
         measure: One of its score columns.
-        variants: Keys of MODELS, one or more.
+        variants: Their names, one or more.
 
     Returns:
         F and S may be 0.
@@ -150,8 +150,8 @@ def annotations_needed(
 
     Args:
         grid: With both variants.
-        variant: Key of MODELS.
-        reference: Key of MODELS.
+        variant: Name of the one that saves.
+        reference: Name of the one whose scores are to be reached.
 
     Returns:
         One entry per fraction of the grid, ascending; none with fewer than two fractions or

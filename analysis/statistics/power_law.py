@@ -76,7 +76,7 @@ def extrapolate(variant: str, label_frac: Values, scores: Values) -> Extrapolati
     where the held-out step is shorter than the step beyond.
 
     Args:
-        variant: Key of MODELS.
+        variant: Its name.
         label_frac: (F,), ascending.
         scores: (S, F), S at least 1, none of them NaN.
     """

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.reading.confusion import Confusion
-from analysis.reading.schema import MODELS
 from contract.measures import (
     Counts,
     Values,
@@ -79,8 +78,8 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     Returns:
         Columns trial_key, variant, label_frac, seed, the keys of SCORE_LABELS and
         `<score>_eroded` of ERODED_SCORES (NaN without an eroded reference); rows by label_frac,
-        then variant in the order of MODELS, then seed. Empty, with its columns, before any trial
-        is confirmed.
+        then variant in the order of the record, then seed. Empty, with its columns, before any
+        trial is confirmed.
     """
     import pandas as pd
 
@@ -101,7 +100,7 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
         )
         row |= {f"{score}_eroded": eroded_scores[score] for score in ERODED_SCORES}
         rows.append(row)
-    order = list(MODELS)
+    order = list(record.styles)
     rows.sort(key=lambda row: (row["label_frac"], order.index(row["variant"]), row["seed"]))
     return pd.DataFrame(rows, columns=columns)
 

@@ -6,11 +6,14 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from analysis.reading.compared import StudyParameter
 from analysis.reading.planned import planned_arms
-from analysis.reading.schema import MODELS, StudyInfo
-from analysis.reading.trials import arms_of
+from analysis.reading.styles import arms_of
 from analysis.statistics.scores import SCORE_LABELS, score_confusion
 from analysis.statistics.stats import standard_deviation, t_interval
 from analysis.tables.confusion.confusion_tables import (
@@ -18,7 +21,7 @@ from analysis.tables.confusion.confusion_tables import (
     all_confusion_tables,
     largest_of,
 )
-from analysis.tables.published import PUBLISHED, is_vaihingen, published_scores
+from analysis.tables.published import is_vaihingen, published_oa, published_scores
 from analysis.tables.remarks import arm_remarks
 from analysis.wording import mean_and_sd, percent
 from contract.terminal import writable
@@ -32,8 +35,11 @@ __all__ = ["ConfusionTable", "comparison", "comparison_text", "confusion_tables"
 
 PER_CLASS_SCORES = ("precision", "recall", "f1", "iou")
 
-_TEXT_WIDTH = 100
-"""Columns of a terminal."""
+FOR_READERS = ("short_label", "remarks")
+"""Columns of a comparison that no CSV file has."""
+
+_TEXT_WIDTH, _MIN_REMARKS = 100, 16
+"""Columns of a terminal, and of its last column where there are remarks."""
 
 
 def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
@@ -48,10 +54,11 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
         num_not_converged (confirmation trials); for each score of SCORE_LABELS `<score>_mean` and
         `<score>_sd` over seeds, and, where the study has an eroded reference,
         `<score>_eroded_mean` and `<score>_eroded_sd`; oa_published (of the paper, at full
-        annotation) where the data are ISPRS Vaihingen; w1, lr, reached_frac_mean, remarks (as
-        from `remarks.arm_remarks`). OA and kappa count all classes, whatever the means leave out.
-        NaN where nothing was measured; sd is NaN for one seed. Rows by label_frac, then variant
-        in the order of MODELS.
+        annotation) where the data are ISPRS Vaihingen; the record's settings (w1, lr and what else
+        was searched; NaN or "" where trials differ), reached_frac_mean, short_label (of the
+        variant), remarks (as from `remarks.arm_remarks`). OA and kappa count all classes,
+        whatever the means leave out. NaN where nothing was measured; sd is NaN for one seed. Rows
+        by label_frac, then variant in the order of the record.
 
     Raises:
         StudyDataError: If the configuration on record asks for arms that cannot be.
@@ -59,13 +66,15 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     eroded = _eroded_scores(record)
-    arms = sorted(
-        {*arms_of(record.trials), *planned_arms(record.info)},
-        key=lambda arm: (arm[0], list(MODELS).index(arm[1])),
-    )
+    arms = arms_of([*record.arms, *planned_arms(record.info)], record.styles)
     rows = [_comparison_row(record, scores, eroded, variant, frac) for frac, variant in arms]
-    columns = list(_comparison_row(record, scores, eroded, "unet", math.nan))
-    return pd.DataFrame(rows, columns=columns)
+    if rows:
+        return pd.DataFrame(rows)
+    names = [f"{score}_{what}" for score in SCORE_LABELS for what in ("mean", "sd")]
+    lead = ["model", "label_frac", "num_seeds", "num_failed", "num_not_converged"]
+    return pd.DataFrame(
+        columns=[*lead, *names, "w1", "lr", "reached_frac_mean", *FOR_READERS], dtype="float64"
+    )
 
 
 def _comparison_row(
@@ -93,11 +102,11 @@ def _comparison_row(
         for score in SCORE_LABELS:
             row |= _mean_and_sd(f"{score}_eroded", [one[score] for one in of_arm])
     if is_vaihingen(record.info):
-        published = PUBLISHED[MODELS[variant].network]
-        row["oa_published"] = published.oa if frac == 1.0 else math.nan
-    row["w1"] = _shared_value(confirmed["w1"])
-    row["lr"] = _shared_value(confirmed["lr"])
+        method = record.styles[variant].variant.method
+        row["oa_published"] = published_oa(method) if frac == 1.0 else math.nan
+    row |= {one.name: _shared_value(one, confirmed[one.name]) for one in record.settings}
     row["reached_frac_mean"] = t_interval(confirmed["reached_frac"]).mean
+    row["short_label"] = record.styles[variant].variant.short_label
     row["remarks"] = arm_remarks(arm, len(measured))
     return row
 
@@ -122,27 +131,35 @@ def _eroded_scores(record: StudyRecord) -> dict[str, dict[str, float]]:
     }
 
 
-def _shared_value(values: Iterable[float]) -> float:
-    """The one value that all have; NaN if there is none or they differ."""
-    distinct = {float(v) for v in values if not math.isnan(v)}
-    return distinct.pop() if len(distinct) == 1 else math.nan
+def _shared_value(parameter: StudyParameter, values: pd.Series[Any]) -> float | str:
+    """The one value that all have; NaN or "" if there is none or they differ."""
+    distinct = set(values.dropna()) - {""}
+    if len(distinct) != 1:
+        return math.nan if parameter.is_number else ""
+    return float(distinct.pop()) if parameter.is_number else str(distinct.pop())
+
+
+def setting_names(frame: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of a comparison that are settings: from w1 to before reached_frac_mean."""
+    names = list(frame.columns)
+    return tuple(names[names.index("w1") : names.index("reached_frac_mean")])
 
 
 def confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[ConfusionTable, ...]:
     """Per variant, its confusion at the largest fraction it was confirmed at.
 
     Returns:
-        In the order of MODELS; variants without a confirmed trial are left out.
+        In the order of the record; variants without a confirmed trial are left out.
     """
-    return largest_of(all_confusion_tables(record, scores))
+    return largest_of(all_confusion_tables(record, scores), record.styles)
 
 
-def per_class(tables: Iterable[ConfusionTable], info: StudyInfo) -> pd.DataFrame:
+def per_class(tables: Iterable[ConfusionTable], record: StudyRecord) -> pd.DataFrame:
     """Precision, recall, F1 and IoU of each class, measured and, where there are any, published.
 
     Args:
         tables: One per variant, such as `confusion_tables`; from counts.
-        info: The study.
+        record: The study.
 
     Returns:
         Columns class, model (the variant), label_frac, num_seeds, precision, recall, f1, iou
@@ -154,12 +171,22 @@ def per_class(tables: Iterable[ConfusionTable], info: StudyInfo) -> pd.DataFrame
     import pandas as pd
 
     rows = []
-    for position, table in enumerate(tables):
+    shown = tuple(tables)
+    of_paper = {
+        table.variant: published_scores(
+            record.info, record.styles[table.variant].variant.method, table.classes
+        )
+        for table in shown
+    }
+    names = dict.fromkeys(name for one in of_paper.values() for name in one)
+    for position, table in enumerate(shown):
         values = {"precision": table.precision, "recall": table.recall, "f1": table.f1}
         # F1 = 2 TP / (2 TP + FP + FN), so IoU = TP / (TP + FP + FN) follows from it
         values["iou"] = table.f1 / (2.0 - table.f1)
-        published = published_scores(info, table.variant, table.classes) or {}
-        values |= {f"{name}_published": column for name, column in published.items()}
+        missing = np.full(len(table.classes), np.nan)
+        values |= {
+            f"{name}_published": of_paper[table.variant].get(name, missing) for name in names
+        }
         for index, name in enumerate(table.classes):
             row: dict[str, Any] = {
                 "class": name,
@@ -177,7 +204,8 @@ def per_class(tables: Iterable[ConfusionTable], info: StudyInfo) -> pd.DataFrame
 def comparison_text(frame: pd.DataFrame) -> str:
     """The comparison for a terminal: aligned, at most 100 columns, scores as mean ± sd.
 
-    Its characters are such that standard output can write.
+    Its characters are such that standard output can write. Long names and remarks take several
+    lines.
 
     Args:
         frame: As from `comparison`.
@@ -186,7 +214,7 @@ def comparison_text(frame: pd.DataFrame) -> str:
     rows = [
         [
             percent(row["label_frac"]),
-            MODELS[row["model"]].short_label,
+            row["short_label"],
             str(row["num_seeds"]),
             *(mean_and_sd(row[f"{s}_mean"], row[f"{s}_sd"]) for s in ("oa", "mean_f1", "miou")),
             row["remarks"],
@@ -199,11 +227,14 @@ def comparison_text(frame: pd.DataFrame) -> str:
     rows = [[writable(cell, encoding) for cell in row] for row in rows]
     rule = writable("─", encoding)
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    widths[-1] = min(widths[-1], _TEXT_WIDTH - sum(width + 2 for width in widths[:-1]))
+    for column, least in ((1, min(widths[-1], _MIN_REMARKS)), (-1, 0)):
+        others = sum(widths) - widths[-1] - (widths[1] if column == 1 else 0)
+        room = _TEXT_WIDTH - others - 2 * (len(widths) - 1) - least
+        widths[column] = min(widths[column], room)
     lines = []
-    for *cells, remarks in [header, [rule * width for width in widths], *rows]:
-        for part in textwrap.wrap(remarks, widths[-1]) or [""]:
-            line = zip([*cells, part], widths, strict=True)
+    for row in [header, [rule * width for width in widths], *rows]:
+        wrapped = [textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*wrapped, fillvalue=""):
+            line = zip(parts, widths, strict=True)
             lines.append("  ".join(cell.ljust(width) for cell, width in line).rstrip())
-            cells = [""] * len(cells)
     return "\n".join(lines)

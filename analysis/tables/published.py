@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.reading.schema import MODELS, StudyInfo
-from analysis.tables.confusion.confusion_tables import ConfusionTable, PerClass
+from analysis.reading.schema import StudyInfo
+from analysis.tables.confusion.confusion_tables import PerClass
 from analysis.wording import counted
 
 SOURCE = (
@@ -93,22 +94,12 @@ PUBLISHED: dict[str, PublishedResult] = {
         f1=(0.915, 0.941, 0.815, 0.882, 0.795, 0.399),
     ),
 }
-"""By network; all at full annotation."""
+"""By name of the published method; all at full annotation."""
 
 
-def published_table(network: str) -> ConfusionTable:
-    """Table 1 (`unet`) or 2 (`urec`) of the paper."""
-    result = PUBLISHED[network]
-    return ConfusionTable.from_normalised(
-        np.array(result.normalised),
-        np.array(result.precision),
-        variant=network,
-        label_frac=1.0,
-        num_tiles=len(AREAS["test"]),
-        classes=CLASSES,
-        f1=np.array(result.f1),
-        source=f"table {result.table} of Papadomanolaki et al., 2019",
-    )
+def published_oa(method: str) -> float:
+    """Overall accuracy of a method in the paper; NaN for one that it does not have."""
+    return PUBLISHED[method].oa if method in PUBLISHED else math.nan
 
 
 def is_vaihingen(info: StudyInfo) -> bool:
@@ -138,22 +129,21 @@ def is_vaihingen(info: StudyInfo) -> bool:
     return areas != {split: set(part) for split, part in _SCENE_AREAS.items()}
 
 
-def published_scores(
-    info: StudyInfo, variant: str, classes: Sequence[str]
-) -> dict[str, PerClass] | None:
-    """Published precision, recall and F1 of a variant's network, one per class.
+def published_scores(info: StudyInfo, method: str, classes: Sequence[str]) -> dict[str, PerClass]:
+    """Published precision, recall and F1 of a method, one per class.
 
     Args:
         info: The study.
-        variant: Key of MODELS; both variants of U-REC are compared with the paper's U-REC.
+        method: Its name; all variants of a published method stand beside the paper's.
         classes: The study's classes, K of them.
 
     Returns:
-        Arrays (K,) in the order of classes; None where the data are not Vaihingen.
+        Arrays (K,) in the order of classes; none where the data are not
+        Vaihingen or the paper does not have the method.
     """
-    if not is_vaihingen(info):
-        return None
-    result = PUBLISHED[MODELS[variant].network]
+    if method not in PUBLISHED or not is_vaihingen(info):
+        return {}
+    result = PUBLISHED[method]
     order = [CLASSES.index(_spelled(name)) for name in classes]
     rows = {"precision": result.precision, "recall": result.recall, "f1": result.f1}
     return {name: np.array(values)[order] for name, values in rows.items()}

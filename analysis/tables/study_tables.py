@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.statistics.differences import variant_pairs
+from analysis.reading.styles import Styles, pairs_in
 from analysis.tables.comparison import comparison, per_class
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 class StudyTables:
     """Every table of a study, as numbers."""
 
+    styles: Styles
+    """Of all variants of the study, in order."""
     comparison: pd.DataFrame
     """As from `comparison.comparison`."""
     per_class: pd.DataFrame
@@ -47,7 +49,7 @@ class StudyTables:
     confusions: tuple[ConfusionTable, ...]
     """As from `confusion_tables.all_confusion_tables`."""
     differences: tuple[ConfusionDifference, ...]
-    """As from `confusion_differences.confusion_differences`, of all `differences.variant_pairs`."""
+    """As from `confusion_differences.confusion_differences`, of all `styles.pairs_in`."""
     costs: pd.DataFrame
     """As from `costs.costs`."""
     time_spent: pd.DataFrame
@@ -56,14 +58,14 @@ class StudyTables:
     def texts(self) -> Iterator[TextTable]:
         """The tables that have a row, in the order of the page."""
         if not self.comparison.empty:
-            yield comparison_table(self.comparison)
+            yield comparison_table(self.comparison, self.styles)
         if not self.per_class.empty:
-            yield per_class_table(self.per_class)
-        yield from class_tables(self.confusions, self.differences)
+            yield per_class_table(self.per_class, self.styles)
+        yield from class_tables(self.confusions, self.differences, self.styles)
         if not self.costs.empty:
-            yield costs_table(self.costs)
+            yield costs_table(self.costs, self.styles)
         if not self.time_spent.empty:
-            yield time_spent_table(self.time_spent)
+            yield time_spent_table(self.time_spent, self.styles)
 
     def csvs(self) -> dict[str, str]:
         """The text of every CSV file by its name without suffix, such as "comparison"."""
@@ -82,11 +84,13 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
         scores: As from `scores.score_trials(record)`.
     """
     confusions = all_confusion_tables(record, scores)
+    pairs = pairs_in(record.styles, scores["variant"])
     return StudyTables(
+        styles=record.styles,
         comparison=comparison(record, scores),
-        per_class=per_class(largest_of(confusions), record.info),
+        per_class=per_class(largest_of(confusions, record.styles), record),
         confusions=confusions,
-        differences=confusion_differences(confusions, variant_pairs(scores)),
+        differences=confusion_differences(confusions, pairs),
         costs=costs(record),
         time_spent=time_spent(record),
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.reading.schema import MODELS
 from analysis.tables.confusion.confusion_differences import ConfusionDifference
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.wording import listed, percent, score, signed
@@ -16,19 +15,22 @@ from analysis.wording import listed, percent, score, signed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.reading.styles import Styles
+
 _SAME = 0.0005
 """Differences below it read 0.000."""
 
 
-def comparison_finding(frame: pd.DataFrame) -> str:
+def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
     """Mean F1 of each variant at its smallest and its largest fraction.
 
     Args:
         frame: As from `comparison.comparison`.
+        styles: Of the variants, in order.
     """
     measured = frame.dropna(subset=["mean_f1_mean"])
     ends = {}
-    for variant in MODELS:
+    for variant in styles:
         arms = measured[measured["model"] == variant].sort_values("label_frac")
         if not arms.empty:
             ends[variant] = arms.iloc[[0, -1]][["label_frac", "mean_f1_mean"]].to_numpy().tolist()
@@ -39,14 +41,14 @@ def comparison_finding(frame: pd.DataFrame) -> str:
         parts = []
         for variant, ((low, first), (high, last)) in ends.items():
             end = "" if low == high else f" to {score(last)} at {percent(high)}"
-            parts.append(f"{MODELS[variant].label} {score(first)} at {percent(low)}{end}")
+            parts.append(f"{styles[variant].label} {score(first)} at {percent(low)}{end}")
         return f"Mean F1 by share of the labels: {', '.join(parts)}"
     ((low, high),) = ranges
     if low == high:
-        parts = [f"{score(first)} for {MODELS[v].label}" for v, ((_, first), _) in ends.items()]
+        parts = [f"{score(first)} for {styles[v].label}" for v, ((_, first), _) in ends.items()]
         return f"With {percent(low)} of the labels, mean F1 is {listed(parts)}"
     parts = [
-        f"from {score(first)} to {score(last)} for {MODELS[variant].label}"
+        f"from {score(first)} to {score(last)} for {styles[variant].label}"
         for variant, ((_, first), (_, last)) in ends.items()
     ]
     return f"From {percent(low)} to {percent(high)} of the labels, mean F1 goes {listed(parts)}"
@@ -70,26 +72,28 @@ def otherwise_finding(frame: pd.DataFrame, has_excluded: bool) -> str:
     return text[:1].upper() + text[1:]
 
 
-def per_class_finding(frame: pd.DataFrame) -> str:
+def per_class_finding(frame: pd.DataFrame, styles: Styles) -> str:
     """The classes of the highest and the lowest F1 of each variant.
 
     Args:
         frame: As from `comparison.per_class`.
+        styles: Of the variants.
     """
     parts = []
     for variant, rows in frame.dropna(subset=["f1"]).groupby("model", sort=False):
         ranked = rows.sort_values("f1", kind="stable")
         low, high = ranked.iloc[0], ranked.iloc[-1]
-        text = f"{MODELS[str(variant)].label} {_class(high)}"
+        text = f"{styles[str(variant)].label} {_class(high)}"
         parts.append(text if len(ranked) == 1 else f"{text} to {_class(low)}")
     return f"F1 from the best to the worst class: {'; '.join(parts)}" if parts else ""
 
 
-def confusion_finding(tables: Iterable[ConfusionTable]) -> str:
+def confusion_finding(tables: Iterable[ConfusionTable], styles: Styles) -> str:
     """Of each table, which class is most often taken for which other one.
 
     Args:
         tables: One per variant, such as `confusion_tables.largest_of`.
+        styles: Of the variants.
 
     Returns:
         One sentence; "" where nothing was confused.
@@ -102,18 +106,19 @@ def confusion_finding(tables: Iterable[ConfusionTable]) -> str:
         share = float(shares[row, column])
         if share >= _SAME:
             taken, wrongly = (table.classes[i].replace("_", " ") for i in (row, column))
-            of = MODELS[table.variant].label
+            of = styles[table.variant].label
             parts.append(f"{taken} for {wrongly} by {of} ({score(share)})")
     return f"Taken most often: {', '.join(parts)}" if parts else ""
 
 
-def difference_finding(table: ConfusionDifference) -> str:
+def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     """The classes whose F1 differs most, described and not tested.
 
     Args:
         table: One of `confusion_differences.confusion_differences`.
+        styles: Of the variants.
     """
-    variant = MODELS[table.variant].label
+    variant = styles[table.variant].label
     known = [
         (value, name.replace("_", " "))
         for name, value in zip(table.classes, table.f1.tolist(), strict=True)
@@ -124,7 +129,7 @@ def difference_finding(table: ConfusionDifference) -> str:
     high, low = max(known, key=lambda one: one[0]), min(known, key=lambda one: one[0])
     most, least = (f"{name} ({signed(value)} F1)" for value, name in (high, low))
     if max(abs(high[0]), abs(low[0])) < _SAME:
-        return f"{variant} and {MODELS[table.reference].label} have the same F1 on every class"
+        return f"{variant} and {styles[table.reference].label} have the same F1 on every class"
     if len(known) == 1:
         return f"{variant} {'gains' if high[0] > 0 else 'loses'} on {most}"
     if low[0] >= _SAME:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from analysis.reading.schema import MODELS, ClassInfo
+from analysis.reading.schema import ClassInfo
+from analysis.reading.styles import Styles
 from analysis.statistics.scores import undefined_classes
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable, largest_of
-from analysis.tables.costs.costs import cost_finding, cost_notes
+from analysis.tables.costs.costs import cost_finding, cost_notes, relative_to
 from analysis.tables.costs.time_spent import PART_LABELS, time_finding, time_notes
-from analysis.tables.files.confusion_files import confusion_table, difference_table, pooled_over
+from analysis.tables.files.confusion_files import pooled_over, table_stem
 from analysis.tables.published import published_notes
 from analysis.tables.study_tables import StudyTables
 from analysis.tables.table_findings import (
@@ -69,6 +70,8 @@ class TablesView:
     comparison: list[dict[str, Any]]
     """Rows of `comparison.comparison`; empty before any trial, then nothing else is filled."""
     comparison_finding: str
+    settings: tuple[str, ...]
+    """Columns of the comparison that some method of the study has."""
     has_remarks: bool
     has_published: bool
     """Whether published OA stands in the comparison, which it does at full annotation."""
@@ -92,10 +95,12 @@ class TablesView:
     others: tuple[ConfusionLevel, ...]
     """What is left, by fraction, descending."""
     costs: list[dict[str, Any]]
-    """Both phases together, one row per arm, with trial_s and trial_s_per_unet of `confirm`."""
+    """Both phases together, one row per arm, with trial_s and trial_s_per_baseline of `confirm`."""
     phase_costs: list[dict[str, Any]]
     """Search and confirmation apart."""
     cost_finding: str
+    relative_to: str
+    """Heading of the column of ratios."""
     cost_notes: tuple[str, ...]
     has_gpus: bool
     has_test_s: bool
@@ -124,7 +129,8 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
     totals, phases = _cost_rows(tables)
     return TablesView(
         comparison=_rows(frame),
-        comparison_finding=comparison_finding(frame),
+        comparison_finding=comparison_finding(frame, record.styles),
+        settings=record.shown_settings,
         has_remarks=bool((frame["remarks"] != "").any()),
         has_published=bool("oa_published" in frame and frame["oa_published"].notna().any()),
         has_published_classes="f1_published" in tables.per_class.columns,
@@ -135,21 +141,24 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         per_class=[
             list(rows) for _, rows in groupby(_rows(tables.per_class), lambda row: row["class"])
         ],
-        per_class_finding=per_class_finding(tables.per_class),
+        per_class_finding=per_class_finding(tables.per_class, record.styles),
         one_fraction=fractions.pop() if len(fractions) == 1 else None,
         published_notes=published_notes(record.info),
         classes=record.info.classes,
-        confusion_finding=confusion_finding(largest_of(tables.confusions)),
+        confusion_finding=confusion_finding(
+            largest_of(tables.confusions, record.styles), record.styles
+        ),
         largest=largest,
         others=others,
         costs=totals,
         phase_costs=phases,
-        cost_finding=cost_finding(tables.costs),
+        cost_finding=cost_finding(tables.costs, record.styles),
+        relative_to=relative_to(record.styles),
         cost_notes=cost_notes(tables.costs),
         has_gpus=bool((tables.costs["gpu_hours"] > 0.0).any()),
         has_test_s=bool(tables.costs["num_tested"].any()),
         time_spent=[row | {"label": PART_LABELS[row["part"]]} for row in _rows(tables.time_spent)],
-        time_variants=tuple(name for name in tables.time_spent.columns if name in MODELS),
+        time_variants=tuple(tables.time_spent.columns[3:]),
         time_finding=time_finding(tables.time_spent),
         time_notes=time_notes(record),
     )
@@ -174,7 +183,7 @@ def _levels(tables: StudyTables) -> tuple[ConfusionLevel | None, tuple[Confusion
     """The tables of the largest fractions, and all others by fraction."""
     if not tables.confusions:
         return None, ()
-    first = largest_of(tables.confusions)
+    first = largest_of(tables.confusions, tables.styles)
     first_differences = largest_differences(tables.differences)
     shown = {id(one) for one in (*first, *first_differences)}
     others = []
@@ -184,12 +193,13 @@ def _levels(tables: StudyTables) -> tuple[ConfusionLevel | None, tuple[Confusion
             d for d in tables.differences if d.label_frac == frac and id(d) not in shown
         ]
         if left or left_differences:
-            others.append(_level(frac, left, left_differences))
+            others.append(_level(tables.styles, frac, left, left_differences))
     largest_frac = max(table.label_frac for table in first)
-    return _level(largest_frac, first, first_differences), tuple(others)
+    return _level(tables.styles, largest_frac, first, first_differences), tuple(others)
 
 
 def _level(
+    styles: Styles,
     frac: float,
     tables: tuple[ConfusionTable, ...] | list[ConfusionTable],
     differences: tuple[ConfusionDifference, ...] | list[ConfusionDifference],
@@ -197,14 +207,13 @@ def _level(
     return ConfusionLevel(
         label_frac=frac,
         matrices=tuple(
-            MatrixView(table=table, stem=confusion_table(table, with_fraction=True).stem)
-            for table in tables
+            MatrixView(table=table, stem=table_stem(table, with_fraction=True)) for table in tables
         ),
         differences=tuple(
             DifferenceView(
                 table=one,
-                stem=difference_table(one, with_fraction=True).stem,
-                finding=difference_finding(one),
+                stem=table_stem(one, with_fraction=True),
+                finding=difference_finding(one, styles),
                 pooled_over=pooled_over(one),
                 scale=max(
                     [_MIN_SCALE, *(abs(v) for v in one.normalised.ravel() if not math.isnan(v))]
@@ -220,7 +229,7 @@ def _cost_rows(tables: StudyTables) -> tuple[list[dict[str, Any]], list[dict[str
     for row in _rows(tables.costs):
         by_phase[row["phase"]].append(row)
     totals = [
-        total | {name: confirm[name] for name in ("trial_s", "trial_s_per_unet")}
+        total | {name: confirm[name] for name in ("trial_s", "trial_s_per_baseline")}
         for total, confirm in zip(by_phase["total"], by_phase["confirm"], strict=True)
     ]
     phases = [row for row in _rows(tables.costs) if row["phase"] != "total"]

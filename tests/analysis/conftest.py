@@ -33,6 +33,8 @@ class FakeStudy:
     with_document: bool = True
     select_by: str | None = None
     num_failed: int | None = None
+    recorded: dict[str, Any] = field(default_factory=dict)
+    """What its study.yaml says of methods, variants and parameters, as older ones do not."""
     experiment_id: str = field(init=False)
     parent_id: str = field(init=False)
 
@@ -68,6 +70,7 @@ class FakeStudy:
                 "commit": "0123abc", "versions": {"torch": "2.12.0", "mlflow": "3.17.2"},
                 "hardware": {"cpus": 2, "gpus": []},
             },
+            **self.recorded,
         }  # fmt: skip
 
     def trial(
@@ -134,11 +137,13 @@ class FakeStudy:
         picture: bytes | None = None,
         attempts: int | None = None,
         metrics: dict[str, float] | None = None,
+        params: dict[str, str] | None = None,
     ) -> str:
         """A finished confirmation trial with one confusion matrix per tile."""
         run_id = self.trial(
-            "confirm", model, frac, seed, converged=converged, attempts=attempts, metrics=metrics
-        )
+            "confirm", model, frac, seed, converged=converged, attempts=attempts, metrics=metrics,
+            params=params,
+        )  # fmt: skip
         tiles = list(counts)
         eroded_tiles = [None] * len(tiles) if eroded is None else list(eroded)
         document = {
@@ -217,6 +222,7 @@ def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> st
     fill_variants_study(FakeStudy(client, "variants", select_by="miou", num_failed=7))
     fill_stopped_study(FakeStudy(client, "stopped", status="stopped", seeds=2))
     fill_profiled_study(FakeStudy(client, "profiled"))
+    fill_unknown_study(client)
     return uri
 
 
@@ -256,6 +262,65 @@ def fill_variants_study(study: FakeStudy) -> None:
                 study.confirm(
                     model, frac, seed, counts,
                     picture=png(480, 160, generator), attempts=attempts,
+                )  # fmt: skip
+
+
+UNKNOWN: dict[str, Any] = {
+    "methods": [
+        {"name": "swin", "label": "Swin", "network": "swin", "unannotated": "nothing",
+         "is_baseline": True},
+        {"name": "mae", "label": "MAE", "network": "my.models:mae", "unannotated": "masking",
+         "is_baseline": False},
+        {"name": "twin", "label": "Twin-net", "network": "my.models:twin",
+         "unannotated": "consistency", "is_baseline": False},
+    ],
+    "variants": [
+        {"name": name, "label": label, "short_label": label, "method": name.partition("-")[0],
+         "is_baseline": name == "swin", "levels": levels}
+        for name, label, levels in (
+            ("swin", "Swin", {}),
+            ("mae-relu", "MAE, act relu", {"act": "relu"}),
+            ("mae-gelu", "MAE, act gelu", {"act": "gelu"}),
+            ("twin-relu", "Twin-net, act relu", {"act": "relu"}),
+            ("twin-gelu", "Twin-net, act gelu", {"act": "gelu"}),
+        )
+    ],
+    "parameters": [
+        {"name": "depth", "label": "depth of the encoder", "kind": "integer", "log": True,
+         "role": "searched", "domain": "1..64", "unannotated": None,
+         "methods": ["swin", "mae", "twin"]},
+        {"name": "mixer", "label": "token mixer", "kind": "choice", "log": False,
+         "role": "searched", "domain": "conv/attention/mlp", "unannotated": None,
+         "methods": ["mae", "twin"]},
+        {"name": "act", "label": "activation", "kind": "choice", "log": False,
+         "role": "compared", "domain": "relu/gelu", "unannotated": None,
+         "methods": ["mae", "twin"]},
+    ],
+}  # fmt: skip
+"""What a study of later methods and parameters writes into its study.yaml."""
+
+
+def fill_unknown_study(client: MlflowClient) -> None:
+    """Five variants of methods that the contract does not have, at two fractions."""
+    study = FakeStudy(client, "unknown", recorded=UNKNOWN)
+    generator = np.random.default_rng(23)
+    mixers = ("conv", "attention", "mlp")
+    for index, variant in enumerate(UNKNOWN["variants"]):
+        name, act = variant["name"], variant["levels"].get("act")
+        for frac in (0.1, 1.0):
+            for number in range(12):
+                depth, mixer = int(generator.integers(1, 65)), mixers[number % 3]
+                found = 0.4 + 0.08 * np.log10(depth) + 0.1 * (mixer == "attention") + 0.1 * frac
+                # `mixer` and `act` are logged for all, as older runs log what they do not have
+                study.trial(
+                    "search", name, frac, number, metrics={"select/mean_f1": found},
+                    params={"depth": str(depth), "mixer": mixer, "act": act or "relu"},
+                )  # fmt: skip
+            for seed in range(3):
+                counts = confusion_counts(0.6 + 0.2 * frac + 0.02 * index, generator)
+                study.confirm(
+                    name, frac, seed, [counts], metrics={"perf/train_s": 10.0 + index,
+                    "perf/eval_s": 1.0}, params={"depth": "16", "mixer": "mlp", "batch_size": "4"},
                 )  # fmt: skip
 
 

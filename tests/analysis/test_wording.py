@@ -30,3 +30,8 @@ def test_shares_of_a_column_have_one_decimal() -> None:
     ]
     assert found == ["58.9 %", "0.0 %", "100.0 %"]
     assert wording.tenths(math.nan) == wording.MISSING
+
+
+def test_settings_are_words_whole_numbers_or_three_digits() -> None:
+    found = [wording.setting(value) for value in (0.00123456, 1024.0, 0.0, "relu", "", math.nan)]
+    assert found == ["0.00123", "1024", "0", "relu", wording.MISSING, wording.MISSING]

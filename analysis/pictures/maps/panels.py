@@ -19,7 +19,6 @@ from analysis.pictures.maps.disagreement import (
     Kinds,
 )
 from analysis.pictures.maps.maps import UNKNOWN, ClassMap, Picture
-from analysis.reading.schema import MODELS
 
 RIGHT, WRONG, NO_REFERENCE = "#E6E9EC", "#30363D", "#A3ABB3"
 """Colours of error maps: of right and wrong pixels, and of those without a reference."""
@@ -57,12 +56,12 @@ def errors(reference: ClassMap, predicted: ClassMap) -> ClassMap:
 
 
 def kind_colors(first: str, second: str) -> Picture:
-    """Colours of the kinds of `disagreement` for two variants, keys of MODELS, (5, 3)."""
+    """Colours of the kinds of `disagreement` for two variants of these colours, (5, 3)."""
     colors = np.zeros((NUM_KINDS, 3), np.uint8)
     colors[BOTH_RIGHT], colors[BOTH_WRONG] = _rgb(RIGHT), _rgb(WRONG)
     colors[FIRST_RIGHT], colors[SECOND_RIGHT] = (
-        _rgb(MODELS[first].color),
-        _rgb(MODELS[second].color),
+        _rgb(first),
+        _rgb(second),
     )
     colors[NOT_KNOWN] = _rgb(NO_REFERENCE)
     return colors

@@ -13,7 +13,7 @@ import yaml
 from analysis.reading.confusion import TrialConfusion
 from analysis.reading.schema import EXPORT_SUFFIX, StudyDataError
 from analysis.reading.study_times import times_json
-from analysis.reading.trials import TRIAL_COLUMNS
+from analysis.reading.trials import TRIAL_COLUMNS, trial_columns
 from contract.mlflow_store.logins import without_login
 from contract.names import TIME_PARTS
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from analysis.reading.sources.record import StudyRecord
 
-EXPORT_SCHEMA = 2
+EXPORT_SCHEMA = 3
 """Version of the columns and metadata; a change of either takes the next number."""
 ADDED_COLUMNS = {2: ("test_s", *(f"time_{part}_s" for part in TIME_PARTS))}
-"""By the version from which on a file has them."""
+"""By the version from which on a file has them; from 3 on, also each parameter that the study
+varies."""
 METADATA_PREFIX = "urec_study."
 """Before the keys schema, name, status, num_failed, notes, study_yaml, times, store, run_id."""
 NO_PICTURES = "Read from an exported file: pictures of maps and of budgets are not part of it."
@@ -74,8 +75,12 @@ def write_export(record: StudyRecord, path: str | Path) -> Path:
     return target
 
 
-def export_schema() -> pa.Schema:
-    """Names and types of the columns, without metadata: one row is one trial."""
+def export_schema(columns: Mapping[str, str] = TRIAL_COLUMNS) -> pa.Schema:
+    """Names and types of the columns, without metadata: one row is one trial.
+
+    Args:
+        columns: Names and dtypes of the table of trials.
+    """
     import pyarrow as pa
 
     types = {
@@ -88,7 +93,7 @@ def export_schema() -> pa.Schema:
     tile = pa.struct([("tile", pa.string()), ("full", counts), ("eroded", counts)])
     return pa.schema(
         [
-            *((name, types[dtype]) for name, dtype in TRIAL_COLUMNS.items()),
+            *((name, types[dtype]) for name, dtype in columns.items()),
             ("failure", pa.string()),
             ("classes", pa.list_(pa.string())),
             ("exclude_from_mean", pa.list_(pa.string())),
@@ -100,11 +105,13 @@ def export_schema() -> pa.Schema:
 def _table(record: StudyRecord) -> pa.Table:
     import pyarrow as pa
 
-    schema = export_schema()
+    names = trial_columns(record.info.parameters)
+    names = {name: kind for name, kind in names.items() if name in record.trials.columns}
+    schema = export_schema(names)
     keys = record.trials["trial_key"].tolist()
     columns = {
         name: pa.Array.from_pandas(record.trials[name], type=schema.field(name).type)
-        for name in TRIAL_COLUMNS
+        for name in names
     }
     shown = record.trials["artifact_uri"].map(without_login)
     columns["artifact_uri"] = pa.Array.from_pandas(shown, type=pa.string())
@@ -151,7 +158,6 @@ def _metadata(record: StudyRecord) -> dict[str, str]:
     if record.times is not None:
         values["times"] = times_json(record.times)
     if info.document:
-        values["study_yaml"] = yaml.safe_dump(
-            dict(info.document), sort_keys=False, allow_unicode=True
-        )
+        # In ASCII: YAML folds some line breaks of Unicode, which would come back as spaces.
+        values["study_yaml"] = yaml.safe_dump(dict(info.document), sort_keys=False)
     return {METADATA_PREFIX + key: value for key, value in values.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from analysis.reading.confusion import TrialConfusion, parse_confusion
-from analysis.reading.schema import MODELS, StudyDataError, StudyInfo, parse_study
+from analysis.reading.schema import StudyDataError, StudyInfo, parse_study
 from analysis.reading.sources.export import (
     ADDED_COLUMNS,
     EXPORT_SCHEMA,
@@ -21,13 +21,13 @@ from analysis.reading.sources.export import (
 )
 from analysis.reading.sources.record import StudyRecord, check_same_classes
 from analysis.reading.study_times import parse_times
-from analysis.reading.trials import TRIAL_COLUMNS, trials_frame
+from analysis.reading.trials import TRIAL_COLUMNS, trial_columns, trials_frame
 from contract.names import PHASES, STATUSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ALLOWED = {"phase": PHASES, "status": STATUSES, "variant": tuple(MODELS)}
+_ALLOWED = {"phase": PHASES, "status": STATUSES}
 _REQUIRED = ("name", "status", "notes", "store", "run_id")
 
 
@@ -53,8 +53,8 @@ def load_exported(path: str | Path) -> StudyRecord:
             f"exported study must be an existing file, got {str(path)!r} (looked for "
             f"{source.absolute()}); `python -m analysis export NAME` writes one"
         )
-    table, metadata = _read(source)
-    absent = dict.fromkeys(TRIAL_COLUMNS)  # a file of an earlier version has fewer columns
+    table, metadata, info = _read(source)
+    absent = _absent(info)  # a file of an earlier version has fewer columns
     rows: list[dict[str, Any]] = [absent | row for row in table.to_pylist()]
     _check_rows(rows, source)
     confusions = {
@@ -62,8 +62,8 @@ def load_exported(path: str | Path) -> StudyRecord:
     }
     check_same_classes(confusions)
     return StudyRecord(
-        info=_study_info(metadata, source),
-        trials=trials_frame(rows),
+        info=info,
+        trials=trials_frame(rows, info.parameters),
         confusions=confusions,
         failures={
             row["trial_key"]: row["failure"] or "" for row in rows if row["status"] == "failed"
@@ -76,8 +76,14 @@ def load_exported(path: str | Path) -> StudyRecord:
     )
 
 
-def _read(path: Path) -> tuple[pa.Table, dict[str, str]]:
-    """The columns of the file's version, and the metadata without their prefix."""
+def _absent(info: StudyInfo) -> dict[str, Any]:
+    """What stands for a column that a file does not have."""
+    added = {one.name: None if one.is_number else "" for one in info.parameters}
+    return added | dict.fromkeys(TRIAL_COLUMNS)
+
+
+def _read(path: Path) -> tuple[pa.Table, dict[str, str], StudyInfo]:
+    """The columns of the file's version, the metadata without their prefix, and the study."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -85,9 +91,10 @@ def _read(path: Path) -> tuple[pa.Table, dict[str, str]]:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             found = file.schema_arrow
             metadata = _checked_metadata(found.metadata or {}, path)
-            expected = _schema_of(int(metadata["schema"]))
+            info = _study_info(metadata, path)
+            expected = _schema_of(int(metadata["schema"]), info, found.names)
             _check_columns(found, expected, path)
-            return file.read(columns=expected.names), metadata
+            return file.read(columns=expected.names), metadata, info
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise StudyDataError(
@@ -120,12 +127,15 @@ def _checked_metadata(raw: Mapping[bytes, bytes], path: Path) -> dict[str, str]:
     return metadata
 
 
-def _schema_of(version: int) -> pa.Schema:
+def _schema_of(version: int, info: StudyInfo, found: Collection[str]) -> pa.Schema:
     """The columns of files of this version: those of today without what was added since."""
     import pyarrow as pa
 
+    # Where the record has no space, a file holds those of the parameters that its trials had.
+    varied = [one for one in info.parameters if one.role != "unrecorded" or one.name in found]
     later = {name for added, names in ADDED_COLUMNS.items() if added > version for name in names}
-    return pa.schema([field for field in export_schema() if field.name not in later])
+    columns = trial_columns(varied if version >= 3 else ())
+    return pa.schema([field for field in export_schema(columns) if field.name not in later])
 
 
 def _check_columns(found: pa.Schema, expected: pa.Schema, path: Path) -> None:
@@ -159,10 +169,6 @@ def _check_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 raise StudyDataError(
                     f"{name} must be one of {list(allowed)}, got {row[name]!r} in {where}"
                 )
-        if row["model"] != MODELS[row["variant"]].network:
-            raise StudyDataError(
-                f"model must be that of variant {row['variant']}, got {row['model']!r} in {where}"
-            )
         if row["label_frac"] is None or not 0.0 < row["label_frac"] <= 1.0:
             raise StudyDataError(
                 f"label_frac must be in (0, 1], got {row['label_frac']!r} in {where}"

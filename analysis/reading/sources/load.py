@@ -86,7 +86,7 @@ def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
         ]
     info = _study_info(uri, parent, name, notes)
     newest = _newest_attempts(runs, notes)
-    trials = trials_frame([trial_row(run) for run in newest.values()])
+    trials = trials_frame([trial_row(run, info) for run in newest.values()], info.parameters)
     notes += _attempt_notes(trials, info)
     notes += _damage_notes(newest)
     confusions = _confusions(uri, newest, trials, notes)

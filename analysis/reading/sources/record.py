@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from analysis.reading.compared import StudyDataError, StudyParameter, tried_variants
 from analysis.reading.confusion import TrialConfusion
-from analysis.reading.schema import StudyDataError, StudyInfo
+from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.artifacts import read_artifact
 from analysis.reading.study_times import StudyTimes
+from analysis.reading.styles import Styles, arms_of, styles_of
+from analysis.reading.trials import BASIC
+from contract.methods import METHODS, Method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """Everything that MLflow, or a file exported from it, holds of one study."""
+    """Everything that MLflow, or a file exported from it, holds of one study.
+
+    Raises:
+        StudyDataError: If trials of a variant are of another method than it.
+    """
 
     info: StudyInfo
     trials: pd.DataFrame
-    """One row per trial, columns as in `trials.TRIAL_COLUMNS`, rows in order of trial_key."""
+    """One row per trial, columns as in `trials.trial_columns`, rows in order of trial_key."""
     confusions: Mapping[str, TrialConfusion]
     """By trial_key; only finished confirmation trials have one."""
     failures: Mapping[str, str]
@@ -38,6 +47,56 @@ class StudyRecord:
     """Around its trials; None where it was not profiled, or was killed then."""
     is_exported: bool = False
     """Whether it was read from an exported file: then it has no artifacts."""
+
+    def __post_init__(self) -> None:
+        _ = self.styles
+
+    @cached_property
+    def styles(self) -> Styles:
+        """Every variant on record or in a trial, in order, with its label and style."""
+        tried = zip(self.trials["variant"], self.trials["model"], strict=True)
+        return styles_of(tried_variants(tried, self.info.variants), self.info.methods)
+
+    @property
+    def arms(self) -> list[tuple[float, str]]:
+        """The (label_frac, variant) of all trials, by label_frac, then in the order of variants."""
+        tried = zip(self.trials["label_frac"], self.trials["variant"], strict=True)
+        return arms_of(tried, self.styles)
+
+    @cached_property
+    def searched(self) -> tuple[StudyParameter, ...]:
+        """The parameters that were tuned inside arms.
+
+        Without a space on record, one that differs between the search trials of an arm.
+        """
+        trials = self.trials[self.trials["phase"] == "search"]
+        tried = [one.name for one in self.info.parameters if one.name in trials.columns]
+        most = trials.groupby(["variant", "label_frac"])[tried].nunique().max()
+        return tuple(
+            replace(one, role="searched")
+            for one in self.info.parameters
+            if one.role == "searched" or (one.role == "unrecorded" and most.get(one.name, 0) > 1)
+        )
+
+    @cached_property
+    def methods(self) -> Mapping[str, Method]:
+        """What is known of methods, by name: those on record before those of the contract."""
+        return METHODS | {one.name: one for one in self.info.methods}
+
+    @property
+    def settings(self) -> tuple[StudyParameter, ...]:
+        """The parameters that tables of arms have: `w1`, `lr`, and what else was searched."""
+        fixed = [one for one in BASIC if one.name in ("w1", "lr")]
+        by_name = {one.name: one for one in (*fixed, *self.searched)}
+        return tuple(by_name.values())
+
+    @property
+    def shown_settings(self) -> tuple[str, ...]:
+        """Names of those of them that some method of the study has."""
+        tried = {style.variant.method for style in self.styles.values()}
+        return tuple(
+            one.name for one in self.settings if any(one.is_of(n, self.methods) for n in tried)
+        )
 
     def study_artifact(self, name: str) -> bytes | None:
         """One artifact of the study's own run; None if it has no such file, or was exported."""

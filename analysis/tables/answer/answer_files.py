@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from analysis.findings.findings import bound_text
-from analysis.reading.schema import MODELS
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
     curve_table,
@@ -59,8 +58,8 @@ def _differences(answer: Answer) -> TextTable:
         readable.append(
             [
                 percent(one.label_frac),
-                MODELS[one.variant].label,
-                MODELS[one.reference].label,
+                answer.styles[one.variant].label,
+                answer.styles[one.reference].label,
                 str(one.difference.num),
                 signed(one.difference.mean),
                 _bounds(one.difference),
@@ -88,13 +87,16 @@ def _tested(one: PairedDifference) -> str:
 
 
 def _needed(answer: Answer) -> TextTable:
-    readable = [["Labels", "Model", "Seeds", "Needed of these", "95 % interval"]]
+    several = len(answer.references) > 1
+    header = ["Labels", "Model", *["Reference"] * several, "Seeds", "Needed of these"]
+    readable = [[*header, "95 % interval"]]
     for one in answer.needed:
         bounds = f"{bound_text(one, one.low)} to {bound_text(one, one.high)}"
         readable.append(
             [
                 percent(one.label_frac),
-                MODELS[one.variant].label,
+                answer.styles[one.variant].label,
+                *[answer.styles[one.reference].label] * several,
                 str(one.num),
                 bound_text(one, one.needed),
                 bounds if one.is_known else MISSING,
@@ -105,6 +107,7 @@ def _needed(answer: Answer) -> TextTable:
         stem="annotation_needed",
         machine=machine_rows(needed_table(answer)),
         readable=readable,
-        caption=f"Annotations needed for U-Net's test {label}, as a share of those it had",
-        columns="llrrr",
+        caption=f"Annotations needed for {answer.baseline_label}'s test {label}, as a share of "
+        "those it had",
+        columns="ll" + "l" * several + "rrr",
     )

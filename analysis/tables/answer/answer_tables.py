@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.reading.trials import arms_of
+from analysis.reading.styles import arms_of
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.statistics.stats import (
     bootstrap_interval,
@@ -46,7 +46,8 @@ def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for frac, variant in arms_of(scores):
+    tried = zip(scores["label_frac"], scores["variant"], strict=True)
+    for frac, variant in arms_of(tried, answer.styles):
         arm = scores[(scores["variant"] == variant) & (scores["label_frac"] == frac)]
         for measure in SCORE_LABELS:
             values = arm[measure].to_numpy(np.float64)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.reading.confusion import Confusion
-from analysis.reading.schema import MODELS
 from contract.measures import (
     f1_per_class,
     precision_per_class,
@@ -38,24 +37,21 @@ SummaryRows = tuple[tuple[str, PerClass], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionTable:
-    """One variant at one annotation fraction; build it with one of the two class methods."""
+    """One variant at one annotation fraction; `from_counts` builds it."""
 
     variant: str
     label_frac: float
     seeds: tuple[int, ...]
-    """Whose trials are pooled; empty for a published table, which names none."""
+    """Whose trials are pooled."""
     num_tiles: int
     classes: tuple[str, ...]
-    counts: Confusion | None
-    """Summed over seeds and test tiles, (K, K), int64; rows reference, columns prediction. None
-    where only shares were published."""
+    counts: Confusion
+    """Summed over seeds and test tiles, (K, K), int64; rows reference, columns prediction."""
     normalised: Matrix
     """Row-normalised, (K, K), in [0, 1]; NaN rows for classes without reference pixels."""
     precision: PerClass
     recall: PerClass
     f1: PerClass
-    source: str = ""
-    """Where a published table stands; "" for what this study measured."""
 
     @classmethod
     def from_counts(
@@ -87,72 +83,10 @@ class ConfusionTable:
             f1=f1_per_class(counts),
         )
 
-    @classmethod
-    def from_normalised(
-        cls,
-        normalised: Matrix,
-        precision: PerClass,
-        *,
-        variant: str,
-        label_frac: float,
-        num_tiles: int,
-        classes: tuple[str, ...],
-        f1: PerClass | None = None,
-        source: str = "",
-    ) -> ConfusionTable:
-        """From a row-normalised matrix and its row of precision, as they are published.
-
-        Precision cannot follow from a row-normalised matrix, which no longer knows how frequent
-        the classes are. Recall is its diagonal.
-
-        Args:
-            normalised: Shares of each reference class, (K, K), in [0, 1]; rows reference.
-            precision: (K,), in [0, 1]; NaN for a class never predicted.
-            variant: Key of MODELS.
-            label_frac: Annotation fraction.
-            num_tiles: Test tiles.
-            classes: K names.
-            f1: (K,) as published; None computes it from precision and recall. Published figures
-                are rounded after F1 was computed: both can differ in the last digit.
-            source: Where the table was published.
-
-        Raises:
-            ValueError: If a shape is not that of K classes.
-        """
-        _check_shape("normalised", normalised, (len(classes),) * 2)
-        _check_shape("precision", precision, (len(classes),))
-        recall = np.diag(normalised).copy()
-        f1 = f1_of(precision, recall) if f1 is None else f1
-        _check_shape("f1", f1, (len(classes),))
-        return cls(
-            variant=variant,
-            label_frac=label_frac,
-            seeds=(),
-            num_tiles=num_tiles,
-            classes=classes,
-            counts=None,
-            normalised=normalised,
-            precision=precision,
-            recall=recall,
-            f1=f1,
-            source=source,
-        )
-
     @property
     def summary_rows(self) -> SummaryRows:
         """The three rows below the matrix, named as in the paper."""
         return summary_rows(self.precision, self.recall, self.f1)
-
-
-def f1_of(precision: PerClass, recall: PerClass) -> PerClass:
-    """F1 of each class from precision and recall, 2 P R / (P + R), (K,), in [0, 1].
-
-    The same values as from counts: 0 for a class that is in one of reference and prediction and
-    never right, although P or R is then NaN; NaN for a class in neither.
-    """
-    p, r = np.nan_to_num(precision), np.nan_to_num(recall)
-    f1 = np.divide(2.0 * p * r, p + r, out=np.zeros_like(p), where=p + r > 0.0)
-    return np.where(np.isnan(precision) & np.isnan(recall), np.nan, f1)
 
 
 def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[ConfusionTable, ...]:
@@ -163,12 +97,12 @@ def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[Con
         scores: As from `scores.score_trials(record)`.
 
     Returns:
-        By label_frac, then in the order of MODELS; arms without a confirmed trial are left out.
+        By label_frac, then in the order of the record; arms without a confirmed trial are left out.
     """
     tables = []
     for frac in sorted(set(scores["label_frac"])):
         at_frac = scores[scores["label_frac"] == frac]
-        for variant in MODELS:
+        for variant in record.styles:
             arm = at_frac[at_frac["variant"] == variant]
             if arm.empty:
                 continue
@@ -186,14 +120,21 @@ def all_confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[Con
     return tuple(tables)
 
 
-def largest_of(tables: Iterable[ConfusionTable]) -> tuple[ConfusionTable, ...]:
-    """Per variant its table at the largest fraction, in the order of MODELS."""
+def largest_of(
+    tables: Iterable[ConfusionTable], order: Iterable[str]
+) -> tuple[ConfusionTable, ...]:
+    """Per variant its table at the largest fraction.
+
+    Args:
+        tables: As from `all_confusion_tables`.
+        order: Of the variants; one that is not in it is left out.
+    """
     largest: dict[str, ConfusionTable] = {}
     for table in tables:
         known = largest.get(table.variant)
         if known is None or table.label_frac > known.label_frac:
             largest[table.variant] = table
-    return tuple(largest[variant] for variant in MODELS if variant in largest)
+    return tuple(largest[variant] for variant in order if variant in largest)
 
 
 def summary_rows(*rows: PerClass) -> SummaryRows:

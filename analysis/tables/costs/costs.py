@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.reading.schema import MODELS, StudyInfo
-from analysis.reading.trials import arms_of
+from analysis.reading.schema import StudyInfo
+from analysis.reading.styles import Styles
 from analysis.wording import counted, listed
 from contract.names import OPEN_STATUSES
 
@@ -34,7 +34,7 @@ COST_COLUMNS: dict[str, str] = {
     "eval_s": "float64",
     "test_s": "float64",
     "trial_s": "float64",
-    "trial_s_per_unet": "float64",
+    "trial_s_per_baseline": "float64",
     "patches_per_s": "float64",
     "peak_memory_mib": "float64",
     "gpu_hours": "float64",
@@ -53,16 +53,18 @@ def costs(record: StudyRecord) -> pd.DataFrame:
         Columns of COST_COLUMNS. num_trials: ended trials (finished, failed or pruned; repeated
         attempts count once); num_timed: those with times on record. Over these: steps; patches
         (steps x batch size, each with annotated pixels); patches_unannotated (as many again where
-        U-REC reconstructs all pixels, drawn from anywhere for the reconstruction alone, else 0);
+        all pixels are reconstructed, drawn from anywhere for the reconstruction alone; 0 where a
+        method learns from annotated pixels only; NaN for other uses of unannotated ones);
         train_s; eval_s (validation); test_s (test tiles, over the num_tested confirmation trials
         that timed them, as older ones did not); trial_s (train_s + eval_s per timed trial, and
-        test_s where every timed confirmation trial of the study has one) and trial_s_per_unet
-        (U-REC's trial_s over U-Net's at the same fraction; 1 for U-Net), both for `confirm` alone;
-        patches_per_s (annotated patches over train_s); peak_memory_mib (largest of a trial: of the
-        GPU if there is one, else of the process); gpu_hours and cpu_hours (train_s + eval_s, and
+        test_s where every timed confirmation trial of the study has one) and trial_s_per_baseline
+        (over that of the first baseline at the same fraction; 1 for the baseline itself), both for
+        `confirm` alone; patches_per_s (annotated patches over train_s);
+        peak_memory_mib (largest of a trial: of the GPU if there is one, else of the process);
+        gpu_hours and cpu_hours (train_s + eval_s, and
         test_s where it is recorded, times the workers of the trial and the GPUs or CPUs of one;
         gpu_hours is 0 on the CPU). NaN where nothing was recorded. Rows by label_frac, then variant
-        in the order of MODELS, then COST_PHASES.
+        in the order of the record, then COST_PHASES.
     """
     import pandas as pd
 
@@ -71,17 +73,17 @@ def costs(record: StudyRecord) -> pd.DataFrame:
     # Else arms would be compared of which one counts more than the other.
     all_tested = bool(confirmed["test_s"].notna().all())
     rows = []
-    for frac, variant in arms_of(record.trials):
-        trials = record.trials
+    trials = record.trials
+    for frac, variant in record.arms:
         arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
         ended = arm[~arm["status"].isin(OPEN_STATUSES)]
         for phase in COST_PHASES:
             of_phase = ended if phase == "total" else ended[ended["phase"] == phase]
             rows.append(
                 {"model": variant, "label_frac": frac, "phase": phase}
-                | _phase_costs(of_phase, phase, devices, all_tested)
+                | _phase_costs(_with_share(of_phase, record), phase, devices, all_tested)
             )
-    _add_ratios(rows)
+    _add_ratios(rows, first_baseline(record.styles))
     return pd.DataFrame(
         {
             column: pd.Series([row[column] for row in rows], dtype=dtype)
@@ -145,22 +147,42 @@ def cost_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def cost_finding(frame: pd.DataFrame) -> str:
-    """What a confirmation trial of U-REC takes beside one of U-Net, in one sentence; "" unknown.
+def cost_finding(frame: pd.DataFrame, styles: Styles) -> str:
+    """What a confirmation trial takes beside one of the first baseline, in one sentence.
 
     Args:
         frame: As from `costs`.
+        styles: Of the variants, in order.
+
+    Returns:
+        "" where nothing is known.
     """
-    known = frame.dropna(subset=["trial_s_per_unet"])
+    known = frame.dropna(subset=["trial_s_per_baseline"])
     said: list[str] = []
-    for variant, style in MODELS.items():
-        ratios = known.loc[known["model"] == variant, "trial_s_per_unet"]
-        if style.network == "unet" or ratios.empty:
+    baseline = first_baseline(styles)
+    for variant, style in styles.items():
+        ratios = known.loc[known["model"] == variant, "trial_s_per_baseline"]
+        if variant == baseline or ratios.empty:
             continue
         low, high = f"{ratios.min():.2f}", f"{ratios.max():.2f}"
         times = f"{low if low == high else f'{low} to {high}'} times"
         said.append(f"{times}{'' if said else ' as long'} for {style.label}")
-    return f"Beside U-Net, a confirmation trial takes {listed(said)}" if said else ""
+    return (
+        f"Beside {styles[baseline].label}, a confirmation trial takes {listed(said)}"
+        if baseline and said
+        else ""
+    )
+
+
+def first_baseline(styles: Styles) -> str:
+    """Name of the variant to which times are related; "" without a baseline."""
+    return next((name for name, style in styles.items() if style.is_baseline), "")
+
+
+def relative_to(styles: Styles) -> str:
+    """Heading of the column of ratios."""
+    baseline = first_baseline(styles)
+    return f"Relative to {styles[baseline].label if baseline else 'a baseline'}"
 
 
 def _timed(trials: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +209,7 @@ def _phase_costs(
         "num_tested": len(tests_s),
         "steps": _total(timed["steps"]),
         "patches": _total(patches),
-        "patches_unannotated": _total(patches * _unannotated_share(timed)),
+        "patches_unannotated": _total(patches * timed["unannotated_share"]),
         "train_s": train_s,
         "eval_s": eval_s,
         "test_s": _total(tests_s),
@@ -199,21 +221,23 @@ def _phase_costs(
     }
 
 
-def _unannotated_share(trials: pd.DataFrame) -> pd.Series[float]:
-    """Unannotated patches per annotated one; NaN where U-REC's kind is not on record."""
+def _with_share(trials: pd.DataFrame, record: StudyRecord) -> pd.DataFrame:
+    """The trials with their unannotated patches per annotated one; NaN where it is not known."""
+    without = [name for name, one in record.methods.items() if one.unannotated == "nothing"]
     share = trials["reconstruct_on"].map({"all": 1.0, "annotated": 0.0}).astype("float64")
-    return share.mask(trials["model"] == "unet", 0.0)
+    return trials.assign(unannotated_share=share.mask(trials["model"].isin(without), 0.0))
 
 
-def _add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Relates U-REC's seconds per confirmation trial to U-Net's at the same fraction."""
-    unet_s = {
+def _add_ratios(rows: list[dict[str, Any]], baseline: str) -> None:
+    """Relates the seconds per confirmation trial to the baseline's at the same fraction."""
+    baseline_s = {
         row["label_frac"]: row["trial_s"]
         for row in rows
-        if row["model"] == "unet" and row["phase"] == "confirm"
+        if row["model"] == baseline and row["phase"] == "confirm"
     }
     for row in rows:
-        row["trial_s_per_unet"] = _ratio(row["trial_s"], unet_s.get(row["label_frac"], math.nan))
+        whole = baseline_s.get(row["label_frac"], math.nan)
+        row["trial_s_per_baseline"] = _ratio(row["trial_s"], whole)
 
 
 def _total(values: pd.Series[float]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
 from analysis.wording import counted, percent
 from contract.names import TIME_PARTS
 
@@ -55,7 +54,7 @@ def time_spent(record: StudyRecord) -> pd.DataFrame:
     times = record.times
     if measured.empty and times is None:
         return pd.DataFrame({"part": [], "seconds": [], "share": []})
-    variants = [variant for variant in MODELS if (measured["variant"] == variant).any()]
+    variants = [variant for variant in record.styles if (measured["variant"] == variant).any()]
     shown = variants if len(variants) > 1 else []
     parts = {part: _sum(measured[f"time_{part}_s"]) for part in TIME_PARTS}
     around = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from analysis.reading.schema import MODELS
+from analysis.reading.styles import Styles
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import (
     HEADER,
@@ -15,27 +15,26 @@ from analysis.tables.confusion.confusion_tables import (
 )
 from analysis.tables.files.table_text import TextTable, machine_cell
 from analysis.wording import counted, percent, score, signed
-from contract.names import fraction_text
+from contract.names import file_stem, fraction_text
 
 
-def confusion_table(table: ConfusionTable, *, with_fraction: bool = False) -> TextTable:
+def confusion_table(
+    table: ConfusionTable, styles: Styles, *, with_fraction: bool = False
+) -> TextTable:
     """A confusion matrix with its three rows below; each file says the fraction and the seeds.
 
     In LaTeX the diagonal and the row of F1 are bold, as in the paper.
 
     Args:
-        table: One of `confusion_tables.all_confusion_tables`, or a published one.
+        table: One of `confusion_tables.all_confusion_tables`.
+        styles: Of the variants.
         with_fraction: Whether the files' name has the fraction (`confusion_urec_f0.10`).
     """
-    stem = f"confusion_{table.variant}" + (
-        f"_f{fraction_text(table.label_frac)}" if with_fraction else ""
-    )
-    at = f"of {MODELS[table.variant].label} at {percent(table.label_frac)} of the labels"
-    caption = f"Confusion matrix {at}, row-normalised, " + (
-        f"as published in {table.source}"
-        if table.source
-        else f"pooled over {counted(len(table.seeds), 'seed')} and "
-        f"{counted(table.num_tiles, 'test tile')}"
+    stem = table_stem(table, with_fraction=with_fraction)
+    at = f"of {styles[table.variant].label} at {percent(table.label_frac)} of the labels"
+    caption = (
+        f"Confusion matrix {at}, row-normalised, pooled over {counted(len(table.seeds), 'seed')} "
+        f"and {counted(table.num_tiles, 'test tile')}"
     )
     lead = [machine_cell(table.label_frac, ".6g"), str(len(table.seeds))]
     return _matrix(
@@ -44,17 +43,27 @@ def confusion_table(table: ConfusionTable, *, with_fraction: bool = False) -> Te
     )  # fmt: skip
 
 
-def difference_table(table: ConfusionDifference, *, with_fraction: bool = False) -> TextTable:
+def table_stem(table: ConfusionTable | ConfusionDifference, *, with_fraction: bool) -> str:
+    """Name of a table's files: `confusion_urec_minus_unet_f0.10`; the fraction where asked for."""
+    names = [file_stem(table.variant)]
+    if isinstance(table, ConfusionDifference):
+        names += ["minus", file_stem(table.reference)]
+    fraction = [f"f{fraction_text(table.label_frac)}"] * with_fraction
+    return "_".join(["confusion", *names, *fraction])
+
+
+def difference_table(
+    table: ConfusionDifference, styles: Styles, *, with_fraction: bool = False
+) -> TextTable:
     """The difference of two confusion tables, signed, laid out as they are.
 
     Args:
         table: One of `confusion_differences.confusion_differences`.
+        styles: Of the variants.
         with_fraction: Whether the files' name has the fraction.
     """
-    stem = f"confusion_{table.variant}_minus_{table.reference}" + (
-        f"_f{fraction_text(table.label_frac)}" if with_fraction else ""
-    )
-    labels = " minus ".join(MODELS[name].label for name in (table.variant, table.reference))
+    stem = table_stem(table, with_fraction=with_fraction)
+    labels = " minus ".join(styles[name].label for name in (table.variant, table.reference))
     caption = (
         f"{labels}: difference of the row-normalised confusion matrices at "
         f"{percent(table.label_frac)} of the labels, pooled over {pooled_over(table)}; no test is "
@@ -79,17 +88,19 @@ def pooled_over(table: ConfusionDifference) -> str:
 
 
 def class_tables(
-    confusions: Sequence[ConfusionTable], differences: Sequence[ConfusionDifference]
+    confusions: Sequence[ConfusionTable],
+    differences: Sequence[ConfusionDifference],
+    styles: Styles,
 ) -> Iterator[TextTable]:
     """All confusion tables and differences under their fraction; the largest without it too."""
-    for table in largest_of(confusions):
-        yield confusion_table(table)
+    for table in largest_of(confusions, styles):
+        yield confusion_table(table, styles)
     for table in confusions:
-        yield confusion_table(table, with_fraction=True)
+        yield confusion_table(table, styles, with_fraction=True)
     for difference in largest_differences(differences):
-        yield difference_table(difference)
+        yield difference_table(difference, styles)
     for difference in differences:
-        yield difference_table(difference, with_fraction=True)
+        yield difference_table(difference, styles, with_fraction=True)
 
 
 def _matrix(

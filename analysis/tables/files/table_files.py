@@ -3,61 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.reading.schema import MODELS
-from analysis.tables.confusion.confusion_tables import ConfusionTable
+from analysis.reading.styles import Styles
+from analysis.tables.comparison import FOR_READERS, setting_names
+from analysis.tables.costs.costs import relative_to
 from analysis.tables.costs.time_spent import PART_LABELS
-from analysis.tables.files.confusion_files import confusion_table
 from analysis.tables.files.table_text import TextTable, machine_cell
 from analysis.wording import MISSING, mean_and_sd, percent, score, setting, tenths
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SETTINGS = ("label_frac", "w1", "lr", "reached_frac_mean")
+_SHARES = ("label_frac", "reached_frac_mean")
 
 
-def comparison_table(frame: pd.DataFrame) -> TextTable:
+def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     """The comparison: every column but the remarks as CSV, six digits; the main ones to read.
 
     What is read has a column of published OA and one of remarks where there are any.
 
     Args:
         frame: As from `comparison.comparison`.
+        styles: Of the variants.
     """
     has_remarks = bool((frame["remarks"] != "").any())
+    settings = setting_names(frame)
     published = [column for column in frame.columns if column == "oa_published"]
     header = ["Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa"]
-    header += ["OA, published"] * len(published) + ["w1", "lr"]
+    header += ["OA, published"] * len(published) + [*settings]
     readable = [header + ["Remarks"] * has_remarks]
     for row in frame.to_dict("records"):
         readable.append(
-            [percent(row["label_frac"]), MODELS[row["model"]].label, str(row["num_seeds"])]
+            [percent(row["label_frac"]), styles[row["model"]].label, str(row["num_seeds"])]
             + [
                 mean_and_sd(row[f"{name}_mean"], row[f"{name}_sd"])
                 for name in ("oa", "mean_f1", "miou", "kappa")
             ]
             + [score(row[column]) for column in published]
-            + [setting(row["w1"]), setting(row["lr"])]
+            + [setting(row[name]) for name in settings]
             + [row["remarks"]] * has_remarks
         )
     return TextTable(
         stem="comparison",
-        machine=machine_rows(frame.drop(columns="remarks")),
+        machine=machine_rows(frame.drop(columns=list(FOR_READERS)), settings=settings),
         readable=readable,
         caption="Test scores by annotation fraction, mean ± standard deviation over seeds",
         columns="l" + "r" * (len(header) - 1) + "l" * has_remarks,
     )
 
 
-def per_class_table(frame: pd.DataFrame) -> TextTable:
+def per_class_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     """Precision, recall, F1 and IoU by class and variant, beside what is published.
 
     Args:
         frame: As from `comparison.per_class`.
+        styles: Of the variants.
     """
     published = [c for c in frame.columns if c.endswith("_published")]
     names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "iou": "IoU"}
@@ -69,7 +72,7 @@ def per_class_table(frame: pd.DataFrame) -> TextTable:
         if row["class"] != (readable[-1][0] if len(readable) > 1 else None):
             starts.append(len(readable))
         readable.append(
-            [row["class"], MODELS[row["model"]].label, percent(row["label_frac"])]
+            [row["class"], styles[row["model"]].label, percent(row["label_frac"])]
             + [str(row["num_seeds"])]
             + [score(row[column]) for column in (*names, *published)]
         )
@@ -84,11 +87,12 @@ def per_class_table(frame: pd.DataFrame) -> TextTable:
     )
 
 
-def costs_table(frame: pd.DataFrame) -> TextTable:
+def costs_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     """What every arm and phase cost.
 
     Args:
         frame: As from `costs.costs`.
+        styles: Of the variants.
     """
     shown: tuple[tuple[str, str, Callable[[float], str]], ...] = (
         ("steps", "Steps", _decimals(0)),
@@ -98,7 +102,7 @@ def costs_table(frame: pd.DataFrame) -> TextTable:
         ("eval_s", "Validation s", _decimals(1)),
         ("test_s", "Test tiles s", _decimals(1)),
         ("trial_s", "s per trial", _decimals(1)),
-        ("trial_s_per_unet", "Relative to U-Net", _decimals(2)),
+        ("trial_s_per_baseline", relative_to(styles), _decimals(2)),
         ("patches_per_s", "Patches/s", setting),
         ("peak_memory_mib", "Peak MiB", _decimals(0)),
         ("gpu_hours", "GPU-hours", setting),
@@ -108,7 +112,7 @@ def costs_table(frame: pd.DataFrame) -> TextTable:
     readable = [header]
     for row in frame.to_dict("records"):
         readable.append(
-            [percent(row["label_frac"]), MODELS[row["model"]].label, row["phase"]]
+            [percent(row["label_frac"]), styles[row["model"]].label, row["phase"]]
             + [str(row["num_trials"]), str(row["num_timed"])]
             + [written(row[column]) for column, _, written in shown]
         )
@@ -123,15 +127,16 @@ def costs_table(frame: pd.DataFrame) -> TextTable:
     )
 
 
-def time_spent_table(frame: pd.DataFrame) -> TextTable:
+def time_spent_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     """Where the time of a study went.
 
     Args:
         frame: As from `time_spent.time_spent`.
+        styles: Of the variants.
     """
-    variants = [column for column in frame.columns if column in MODELS]
+    variants = list(frame.columns[3:])
     header = ["Part", "Seconds", "Share of slot time"]
-    header += [f"{MODELS[variant].label}, s" for variant in variants]
+    header += [f"{styles[variant].label}, s" for variant in variants]
     readable = [header]
     for row in frame.to_dict("records"):
         readable.append(
@@ -167,23 +172,16 @@ def write_table(table: TextTable, folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def write_comparison(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
-    """Writes comparison.csv, .md and .tex of `comparison.comparison`; returns their paths."""
-    return write_table(comparison_table(frame), folder)
-
-
-def write_confusion(table: ConfusionTable, folder: Path) -> tuple[Path, ...]:
-    """Writes confusion_<variant>.csv, .md and .tex; returns their paths."""
-    return write_table(confusion_table(table), folder)
-
-
-def machine_rows(frame: pd.DataFrame, digits: str = ".6f") -> list[list[str]]:
+def machine_rows(
+    frame: pd.DataFrame, digits: str = ".6f", settings: Collection[str] = ()
+) -> list[list[str]]:
     """A frame as the rows of a CSV, header first, nothing for NaN; settings keep their digits."""
+    exact = {*_SHARES, *settings}
     return [
         list(frame.columns),
         *(
             [
-                machine_cell(value, ".6g" if column in _SETTINGS else digits)
+                machine_cell(value, ".6g" if column in exact else digits)
                 for column, value in row.items()
             ]
             for row in frame.to_dict("records")

@@ -9,7 +9,8 @@ from analysis.statistics.scores import score_trials
 
 
 def test_files_are_the_same_bytes_every_time(store: str, tmp_path: Path) -> None:
-    chart = label_scarcity_chart(score_trials(load_study("full", store)))
+    record = load_study("full", store)
+    chart = label_scarcity_chart(score_trials(record), record.styles)
     first = {path.name: path.read_bytes() for path in write_chart(chart, tmp_path / "a")}
     again = {path.name: path.read_bytes() for path in write_chart(chart, tmp_path / "b")}
     assert set(first) == {"label_scarcity.png", "label_scarcity.svg", "label_scarcity.csv"}
@@ -18,7 +19,8 @@ def test_files_are_the_same_bytes_every_time(store: str, tmp_path: Path) -> None
 
 
 def test_the_csv_holds_what_is_drawn(store: str, tmp_path: Path) -> None:
-    chart = label_scarcity_chart(score_trials(load_study("full", store)))
+    record = load_study("full", store)
+    chart = label_scarcity_chart(score_trials(record), record.styles)
     *_, csv = write_chart(chart, tmp_path)
     frame = pd.read_csv(csv)
     columns = "measure model label_frac num_seeds mean low high"

@@ -1,7 +1,15 @@
 import pandas as pd
 
 from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 HIGHER = [0.05, 0.06, 0.05, 0.055, 0.052, 0.051, 0.053]
 
@@ -21,12 +29,14 @@ def study(gains: list[float]) -> pd.DataFrame:
 
 def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
     frame = study(HIGHER)
-    heading = plain(curve_heading(compute_answer(frame, "mean_f1", measures=("mean_f1",))))
+    heading = plain(curve_heading(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))))
     assert heading == (
         "Averaged from 10 % to 100 % of the labels, U-REC minus U-Net is +0.053 mean F1 (+0.050 "
         "to +0.056 over 7 seeds, p = 0.016)"
     )
-    alone = compute_answer(frame[frame["variant"] == "unet"], "mean_f1", measures=("mean_f1",))
+    alone = compute_answer(
+        frame[frame["variant"] == "unet"], "mean_f1", STYLES, measures=("mean_f1",)
+    )
     assert curve_heading(alone) == "Score over annotation"
 
 
@@ -38,11 +48,15 @@ def test_extrapolation_is_told_with_its_check_or_refused() -> None:
         for seed in range(3)
     ]
     frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
-    told = plain(extrapolation_note(compute_answer(frame, "mean_f1", measures=("mean_f1",))))
+    told = plain(
+        extrapolation_note(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",)))
+    )
     assert told.startswith("By a power law, twice the annotations would give a test mean F1 of")
     assert "0.730 (0.728 to 0.733) for U-Net" in told
     few = frame[frame["label_frac"] > 0.1]
-    refused = plain(extrapolation_note(compute_answer(few, "mean_f1", measures=("mean_f1",))))
+    refused = plain(
+        extrapolation_note(compute_answer(few, "mean_f1", STYLES, measures=("mean_f1",)))
+    )
     assert refused == (
         "Nothing is extrapolated beyond the data: a power law needs 5 fractions, there are 4."
     )
@@ -50,5 +64,5 @@ def test_extrapolation_is_told_with_its_check_or_refused() -> None:
 
 def test_two_seeds_make_no_heading_of_a_difference() -> None:
     frame = study([0.1, 0.1])
-    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
     assert curve_heading(answer) == "Score over annotation"

@@ -2,9 +2,17 @@ import pandas as pd
 import pytest
 
 from analysis.findings.findings import findings
+from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
+from analysis.reading.styles import styles_of
 from analysis.statistics.answer import answer_of, compute_answer
 from analysis.statistics.scores import score_trials
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 HIGHER = [0.05, 0.06, 0.05, 0.055, 0.052, 0.051, 0.053]
 MIXED = [0.02, -0.02, 0.03, -0.01, 0.01, 0.0, -0.03]
@@ -27,7 +35,7 @@ def study(gains: dict[float, list[float]], rising: float = 0.0) -> pd.DataFrame:
 
 
 def say(frame: pd.DataFrame) -> list[str]:
-    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
     return [plain(text) for text in findings(answer)]
 
 
@@ -159,7 +167,7 @@ def test_variants_without_a_shared_seed_are_said_not_to_be_comparable() -> None:
 
 def test_an_interval_below_without_a_test_is_no_claim_and_says_why() -> None:
     frame = study({0.25: HIGHER[:3], 0.5: HIGHER[:3], 1.0: HIGHER[:3]}, rising=0.0530)
-    answer = compute_answer(frame, "mean_f1", measures=("mean_f1",))
+    answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
     assert answer.needed[-1].saves
     assert not any(answer.claims(one) for one in answer.needed)
     first = plain(findings(answer)[0])
@@ -192,7 +200,7 @@ def test_seeds_with_gaps_are_told_and_do_not_silence_the_rest() -> None:
     frame = study(dict.fromkeys((0.1, 0.2, 0.5, 1.0), HIGHER), rising=0.05)
     gaps = (frame["seed"] == 0) & (frame["label_frac"] == 0.1)
     few = (frame["seed"] > 1) & (frame["label_frac"] == 0.2)
-    answer = compute_answer(frame[~gaps & ~few], "mean_f1", measures=("mean_f1",))
+    answer = compute_answer(frame[~gaps & ~few], "mean_f1", STYLES, measures=("mean_f1",))
     assert {one.label_frac for one in answer.needed} == {0.1, 0.5, 1.0}
     (told,) = answer.left_out
     assert plain(told) == (

@@ -6,6 +6,14 @@ import pytest
 from analysis.pictures.crops import Crop
 from analysis.pictures.maps.disagreement import tile_disagreement
 from analysis.pictures.picture_data import CropPictures, FractionPictures, PictureSection
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 CLASSES = ("low_vegetation", "car")
 COLORS = np.array([[0, 255, 255], [255, 255, 0]], dtype=np.uint8)
@@ -35,7 +43,8 @@ def section_of(crops=None, *, kinds=None, variants=("unet", "urec"), num_tiles: 
         kinds = np.array([[0, 0, 0, 1], [2, 2, 3, 4]], np.uint8)
     tiles = [tile_disagreement(f"area{i}", np.roll(kinds, i), 280) for i in range(num_tiles)]
     fraction = FractionPictures(
-        label_frac=0.01, seed=1, variants=variants, pair=variants[:2], tiles=tuple(tiles),
+        label_frac=0.01, seed=1, styles={v: STYLES[v] for v in variants}, pair=variants[:2],
+        tiles=tuple(tiles),
         crops=(crop_of(variants=variants),) if crops is None else tuple(crops),
     )  # fmt: skip
     return PictureSection(classes=CLASSES, colors=COLORS, fractions=(fraction,), num_left_out=0)

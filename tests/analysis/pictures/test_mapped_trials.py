@@ -37,11 +37,12 @@ def scored(tmp_path):
         for variant, frac, seed in (*with_maps, *without):
             key = f"{variant}-{frac}-{seed}"
             confusions[key] = one
-            rows.append((key, variant, frac, seed, key, str(tmp_path / key)))
+            model = variant.partition("-")[0]
+            rows.append((key, variant, model, frac, seed, key, str(tmp_path / key)))
             if (variant, frac, seed) in with_maps:
                 (tmp_path / key / "maps").mkdir(parents=True)
                 (tmp_path / key / "maps" / "t.png").write_bytes(png(1))
-        columns = ["trial_key", "variant", "label_frac", "seed", "run_id", "artifact_uri"]
+        columns = ["trial_key", "variant", "model", "label_frac", "seed", "run_id", "artifact_uri"]
         trials = pd.DataFrame(rows, columns=columns)
         record = StudyRecord(
             info=StudyInfo(name="s", status="finished"), trials=trials, confusions=confusions,

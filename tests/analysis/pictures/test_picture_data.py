@@ -45,7 +45,7 @@ def test_at_most_twelve_tiles_are_shown_and_all_are_counted(make_section) -> Non
 
 def test_panels_of_a_crop_and_their_alternative_texts(make_section) -> None:
     section = make_section()
-    panels = section.panels(section.fractions[0].crops[0])
+    panels = section.panels(section.fractions[0].crops[0], section.fractions[0].styles)
     assert [panel.title for panel in panels] == [
         "Original", "Reference", "U-Net", "U-REC", "Errors of U-Net", "Errors of U-REC",
         "Reconstruction",
@@ -61,7 +61,10 @@ def test_panels_of_a_crop_and_their_alternative_texts(make_section) -> None:
 
 def test_panels_of_three_variants_name_each_reconstruction(make_section) -> None:
     section = make_section(variants=("unet", "urec-all", "urec-annotated"))
-    titles = [panel.title for panel in section.panels(section.fractions[0].crops[0])]
+    titles = [
+        panel.title
+        for panel in section.panels(section.fractions[0].crops[0], section.fractions[0].styles)
+    ]
     assert titles[-2:] == [
         "Reconstruction, U-REC (all pixels)", "Reconstruction, U-REC (annotated pixels)",
     ]  # fmt: skip

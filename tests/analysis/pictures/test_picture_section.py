@@ -82,8 +82,9 @@ def study(tmp_path: Path) -> Callable[..., StudyRecord]:
                     if seed == 1:
                         write_maps(folder / "maps", maps, reconstructs=variant != "unet")
                     confusions[key] = confusion(shown, maps)
-                    rows.append((key, variant, frac, seed, key, str(folder)))
-        columns = ["trial_key", "variant", "label_frac", "seed", "run_id", "artifact_uri"]
+                    model = variant.partition("-")[0]
+                    rows.append((key, variant, model, frac, seed, key, str(folder)))
+        columns = ["trial_key", "variant", "model", "label_frac", "seed", "run_id", "artifact_uri"]
         return StudyRecord(
             info=StudyInfo(name="maps", status="finished"),
             trials=pd.DataFrame(rows, columns=columns),
@@ -173,7 +174,7 @@ def test_three_variants_are_shown_and_the_first_two_compared(study) -> None:
     variants = ("unet", "urec-all", "urec-annotated")
     record = study({0.1: variants})
     (fraction,) = picture_section(record, score_trials(record)).fractions
-    assert fraction.variants == variants
+    assert tuple(fraction.styles) == variants
     assert fraction.pair == ("unet", "urec-all")
     for one in fraction.crops:
         assert set(one.predicted) == set(variants)

@@ -1,40 +1,37 @@
 """The part of the page that shows maps and budgets."""
 
 import re
-from pathlib import Path
 
-import jinja2
 import numpy as np
 import pytest
 
-import analysis
-from analysis import wording
+from analysis.page.page import environment
 from analysis.pictures.maps.disagreement import tile_disagreement
 from analysis.pictures.picture_data import FractionPictures, PictureSection
 from analysis.pictures.trial_pictures import BudgetPicture, Picture
-from analysis.reading.schema import MODELS
-from analysis.statistics.scores import SCORE_LABELS
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 CLASSES = ("low_vegetation", "car")
 COLORS = np.array([[0, 255, 255], [255, 255, 0]], dtype=np.uint8)
 
 
 def render(**given) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(analysis.__file__).parent / "page" / "templates"),
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    names = ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
-    environment.globals |= {"MODELS": MODELS, "SCORE_LABELS": SCORE_LABELS}
-    environment.globals |= {name: getattr(wording, name) for name in names}
     nothing = {
+        "rebuilding": ["U-REC"],
         "downloads": lambda stem: f"[{stem}]",
         "section": None,
         "pictures": [],
         "budgets": [],
         "widest_px": 0,
     }
-    return environment.get_template("_pictures.html").render(nothing | given)
+    return environment(STYLES).get_template("_pictures.html").render(nothing | given)
 
 
 PICTURE = Picture(
@@ -71,7 +68,8 @@ def test_headings_state_findings_and_every_picture_has_a_text(variants, make_sec
     (heading,) = re.findall("<h2>(.*?)</h2>", page)
     assert heading == section.fractions[0].heading
     images = re.findall("<img[^>]*>", page)
-    assert len(images) == 1 + len(section.panels(section.fractions[0].crops[0]))
+    (fraction,) = section.fractions
+    assert len(images) == 1 + len(section.panels(fraction.crops[0], fraction.styles))
     assert all(re.search('alt="[^"]{8,}"', image) for image in images)
     assert "rows 16\N{EN DASH}23, columns 32\N{EN DASH}39" in page
     assert "No square for low vegetation" in page
@@ -96,7 +94,7 @@ def test_tiles_without_reference_and_no_crops(make_section) -> None:
 def test_names_are_escaped() -> None:
     tile = tile_disagreement("<b>x", np.ones((2, 2), np.uint8), 280)
     fraction = FractionPictures(
-        label_frac=0.1, seed=1, variants=("unet", "urec"), pair=("unet", "urec"), tiles=(tile,),
+        label_frac=0.1, seed=1, styles=STYLES, pair=("unet", "urec"), tiles=(tile,),
         crops=(),
     )  # fmt: skip
     page = render(

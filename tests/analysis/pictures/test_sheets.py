@@ -1,7 +1,6 @@
 import numpy as np
 
 from analysis.pictures.sheets import disagreement_sheet, prediction_sheet, reconstruction_sheet
-from analysis.reading.schema import MODELS
 
 COLORS = np.array([[0, 255, 255], [255, 255, 0]], dtype=np.uint8)
 
@@ -39,11 +38,11 @@ def test_every_variant_has_its_columns(make_section) -> None:
     assert len(titles(prediction_sheet(section, section.fractions[0]))[0]) == 8
     sheet = reconstruction_sheet(section, section.fractions[0])
     assert titles(sheet) == [[
-        "Original", "Reconstruction", "Reconstruction", MODELS["urec-all"].label,
-        MODELS["urec-annotated"].label, "U-Net",
+        "Original", "Reconstruction", "Reconstruction", "U-REC (all pixels)",
+        "U-REC (annotated pixels)", "U-Net",
     ]]  # fmt: skip
     assert [cell.subtitle for cell in sheet.rows[0][1:3]] == [
-        MODELS["urec-all"].label, MODELS["urec-annotated"].label,
+        "U-REC (all pixels)", "U-REC (annotated pixels)",
     ]  # fmt: skip
 
 

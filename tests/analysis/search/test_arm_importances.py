@@ -6,11 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import tried_variants
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
+from analysis.reading.styles import styles_of
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.arm_importances import NEEDS, arm_importances, importances_csv, unsaid
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 SPACE = "w1=0.01..0.5,lr=0.0001..0.01,label_frac=0.1"
 
@@ -37,6 +45,7 @@ def record_of(
     frame = frame.reindex(columns=list(TRIAL_COLUMNS))
     frame["phase"], frame["status"] = "search", "finished"
     frame["variant"], frame["label_frac"] = variant, 0.1
+    frame["model"] = variant.partition("-")[0]
     frame["trial_key"] = [f"search-t{i:03d}" for i in range(num)]
     document = {} if space is None else {"config": {"space": space}}
     return StudyRecord(
@@ -85,7 +94,7 @@ def test_what_cannot_be_said_has_a_reason_and_no_numbers(record: StudyRecord, re
     assert arm.reason.endswith(reason)
     assert (arm.fanova, arm.ped_anova) == ({}, {})
     assert math.isnan(arm.predicted)
-    (sentence,) = unsaid([arm])
+    (sentence,) = unsaid([arm], STYLES)
     assert sentence.endswith(f"at 10\N{NO-BREAK SPACE}%: {arm.reason}.")
 
 
@@ -116,7 +125,7 @@ def test_without_the_libraries_it_says_what_is_needed(
     (arm,) = arm_importances(record_of(12))
     assert arm.reason == NEEDS
     assert (arm.fanova, arm.ped_anova) == ({}, {})
-    assert unsaid([arm]) == (f"U-REC at 10\N{NO-BREAK SPACE}%: {NEEDS}.",)
+    assert unsaid([arm], STYLES) == (f"U-REC at 10\N{NO-BREAK SPACE}%: {NEEDS}.",)
 
 
 def test_pruned_and_failed_trials_do_not_count() -> None:
@@ -145,7 +154,7 @@ def test_alike_arms_share_a_sentence() -> None:
 
     (arm,) = arm_importances(record_of(3))
     others = [replace(arm, label_frac=1.0, num_finished=5), replace(arm, variant="urec-all")]
-    first, second = unsaid([arm, *others])
+    first, second = unsaid([arm, *others], STYLES)
     assert first == (
         "U-REC at 10\N{NO-BREAK SPACE}% and 100\N{NO-BREAK SPACE}%: cannot be said from 3 to 5 "
         "trials: 10 are needed."

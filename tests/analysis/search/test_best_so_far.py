@@ -9,9 +9,11 @@ import pytest
 
 from analysis.charts.chart import Chart, write_chart
 from analysis.charts.inline import page_chart
+from analysis.reading.compared import tried_variants
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
+from analysis.reading.styles import styles_of
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.best_so_far import (
     best_so_far_chart,
@@ -21,6 +23,12 @@ from analysis.search.best_so_far import (
     score_limits,
 )
 from analysis.search.search_table import search_trials
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 
 def panels(chart: Chart) -> tuple[str, ...]:
@@ -33,6 +41,7 @@ def record_of(*trials: tuple[str, float, int, str, float]) -> StudyRecord:
     """Search trials (variant, label_frac, number, status, mean F1)."""
     columns = ["variant", "label_frac", "number", "status", "select_mean_f1"]
     frame = pd.DataFrame(trials, columns=columns).reindex(columns=list(TRIAL_COLUMNS))
+    frame["model"] = frame["variant"].str.partition("-")[0]
     frame["phase"] = "search"
     frame["trial_key"] = [f"search-{t[0]}-f{t[1]:.2f}-t{t[2]:03d}" for t in trials]
     return StudyRecord(
@@ -56,7 +65,7 @@ ARM = [
 
 
 def test_best_runs_over_finished_trials_in_their_order() -> None:
-    info = best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1")
+    info = best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1", STYLES)
     (curve,) = info.curves
     np.testing.assert_array_equal(curve.number, [0, 1, 3])
     np.testing.assert_array_equal(curve.score, [0.5, 0.4, 0.7])
@@ -68,7 +77,7 @@ def test_best_runs_over_finished_trials_in_their_order() -> None:
 def test_best_agrees_with_the_maximum_of_every_prefix() -> None:
     scores = np.random.default_rng(5).uniform(size=40)
     rows = [("unet", 1.0, i, "finished", float(s)) for i, s in enumerate(scores)]
-    (curve,) = best_so_far_info(search_trials(record_of(*rows)), 1.0, "mean_f1").curves
+    (curve,) = best_so_far_info(search_trials(record_of(*rows)), 1.0, "mean_f1", STYLES).curves
     assert curve.best.tolist() == [max(scores[: i + 1]) for i in range(40)]
 
 
@@ -92,13 +101,13 @@ def test_one_panel_per_fraction_in_the_colours_of_the_models() -> None:
     ]
     chart = best_so_far_chart(record_of(*rows))
     assert chart is not None
-    assert chart.variants == ("unet", "urec")
+    assert tuple(chart.styles) == ("unet", "urec")
     assert "pruned" not in chart.note
     first, second = panels(chart)
     assert ">2\N{NO-BREAK SPACE}% of the labels<" in first
     assert ">100\N{NO-BREAK SPACE}% of the labels<" in second
-    for variant in chart.variants:
-        assert f"var(--{variant})" in first
+    for style in chart.styles.values():
+        assert f"var(--{style.key})" in first
     assert "#000000" not in first
 
 
@@ -106,7 +115,7 @@ def test_pruned_trials_stand_at_the_foot_whatever_their_score() -> None:
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()
-    draw_best_so_far(best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1"), axes)
+    draw_best_so_far(best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1", STYLES), axes)
     low, high = axes.get_ylim()
     assert low < 0.4 < 0.7 < high < 0.99
     drawn = [line.get_ydata() for line in axes.lines if line.get_marker() == "|"]

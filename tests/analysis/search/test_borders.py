@@ -3,6 +3,7 @@ import math
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import StudyParameter, known_parameter
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
@@ -15,6 +16,7 @@ def record_of(space: str, *trials: tuple[str, float, float, float, float]) -> St
     """Finished search trials (variant, label_frac, w1, lr, mean F1)."""
     columns = ["variant", "label_frac", "w1", "lr", "select_mean_f1"]
     frame = pd.DataFrame(trials, columns=columns).reindex(columns=list(TRIAL_COLUMNS))
+    frame["model"] = frame["variant"].str.partition("-")[0]
     frame["phase"], frame["status"] = "search", "finished"
     frame["number"] = range(len(trials))
     frame["trial_key"] = [f"search-t{i:03d}" for i in range(len(trials))]
@@ -28,7 +30,7 @@ def record_of(space: str, *trials: tuple[str, float, float, float, float]) -> St
     )
 
 
-W1 = Domain(name="w1", low=0.01, high=0.5)
+W1 = Domain(parameter=known_parameter("w1"), low=0.01, high=0.5)
 
 
 def arm(best: float, *, variant: str = "urec", frac: float = 0.01, num: int = 4) -> list[tuple]:
@@ -73,16 +75,16 @@ def test_border_is_five_percent_of_the_logarithmic_range(share: float, expected:
 def test_levels_at_the_end_of_the_possible_are_no_border(
     levels: tuple[float, ...], best: float, expected: str
 ) -> None:
-    remark = border_remark(Domain(name="w1", levels=levels), best)
+    remark = border_remark(Domain(parameter=known_parameter("w1"), levels=levels), best)
     assert remark.startswith(expected) if expected else remark == ""
 
 
 def test_learning_rate_cannot_exceed_one() -> None:
-    assert border_remark(Domain(name="lr", low=1e-3, high=1.0), 1.0) == ""
+    assert border_remark(Domain(parameter=known_parameter("lr"), low=1e-3, high=1.0), 1.0) == ""
 
 
 def test_unknown_range_has_no_border(store: str) -> None:
-    assert border_remark(Domain(name="w1"), 0.5) == ""
+    assert border_remark(Domain(parameter=known_parameter("w1")), 0.5) == ""
     assert border_warnings(record_of("w1,label_frac=1", *arm(0.48))) == ()
     for name in ("variants", "full", "empty", "stopped", "broken"):
         assert border_warnings(load_study(name, store)) == ()
@@ -104,3 +106,14 @@ def test_pruned_and_failed_trials_do_not_count() -> None:
     record = record_of("w1=0.01..0.5", *arm(0.1), ("urec", 0.01, 0.5, 0.001, 0.9))
     record.trials.loc[4, "status"] = "pruned"
     assert border_warnings(record) == ()
+
+
+def test_borders_of_whole_numbers_on_a_linear_scale() -> None:
+    steps = Domain(parameter=known_parameter("warmup_steps"), low=0.0, high=100.0)
+    assert border_remark(steps, 96.0).startswith("sits at the upper end of its range 0 to 100")
+    assert border_remark(steps, 94.0) == ""
+    assert border_remark(steps, 0.0) == ""  # fewer than none there cannot be
+    depth = StudyParameter(name="depth", label="depth", kind="integer", role="searched")
+    few = Domain(parameter=depth, low=2.0, high=5.0)
+    assert "the lower end" in border_remark(few, 2.0)
+    assert border_remark(few, 3.0) == ""

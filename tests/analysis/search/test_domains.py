@@ -1,12 +1,20 @@
 import math
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import StudyParameter, known_parameter, recorded_parameters
 from analysis.reading.schema import StudyDataError
 from analysis.reading.sources.load import load_study
-from analysis.search.domains import Domain, parse_domains, searched_domains
+from analysis.search.domains import Domain, domain_of, searched_domains
 from contract.space import parse_space
+
+
+def parse_domains(space: str, study: str) -> tuple[Domain, ...]:
+    """What is searched of a space, as older studies wrote it."""
+    parameters = recorded_parameters({"config": {"space": space}}, study)
+    return tuple(domain_of(one, study) for one in parameters if one.role == "searched")
 
 
 def test_ranges_and_levels_are_read_and_factors_passed_over() -> None:
@@ -31,7 +39,7 @@ def test_domains_are_those_that_the_study_writes(text: str) -> None:
 def test_name_alone_is_a_domain_that_is_not_known() -> None:
     (domain,) = parse_domains("w1,label_frac", "demo")
     assert not domain.is_known
-    widened = domain.covering([0.02, math.nan, 0.2])
+    widened = domain.covering([0.02, 0.2])
     assert (widened.low, widened.high) == (0.02, 0.2)
     alone = domain.covering([0.1])
     assert alone.low < 0.1 < alone.high
@@ -56,22 +64,73 @@ def test_broken_space_is_one_line_that_says_where(text: str, message: str) -> No
 
 
 def test_values_outside_of_a_domain_widen_it() -> None:
-    widened = Domain(name="w1", low=0.01, high=0.5).covering([0.005, 0.1])
+    widened = Domain(parameter=known_parameter("w1"), low=0.01, high=0.5).covering([0.005, 0.1])
     assert (widened.low, widened.high) == (0.005, 0.5)
-    assert Domain(name="w1", levels=(0.1, 0.3)).covering([0.2]).levels == (0.1, 0.2, 0.3)
-    assert Domain(name="w1").covering([0.0, 0.1]).levels == (0.0, 0.1)
+    assert Domain(parameter=known_parameter("w1"), levels=(0.1, 0.3)).covering([0.2]).levels == (
+        0.1,
+        0.2,
+        0.3,
+    )
+    assert Domain(parameter=known_parameter("w1")).covering([0.0, 0.1]).levels == (0.0, 0.1)
 
 
 def test_position_is_logarithmic() -> None:
-    domain = Domain(name="lr", low=1e-4, high=1e-2)
+    domain = Domain(parameter=known_parameter("lr"), low=1e-4, high=1e-2)
     assert [domain.position(v) for v in (1e-4, 1e-3, 1e-2)] == pytest.approx([0.0, 0.5, 1.0])
     assert domain.position(0.0) == -math.inf
 
 
+def parameter(**given: Any) -> StudyParameter:
+    return StudyParameter(**{"name": "depth", "label": "depth", "role": "searched"} | given)
+
+
+def test_position_on_a_linear_scale_is_linear() -> None:
+    domain = Domain(parameter=parameter(), low=-1.0, high=3.0)
+    assert [domain.position(v) for v in (-1.0, 0.0, 3.0)] == [0.0, 0.25, 1.0]
+    assert domain.ticks() == (-1.0, 0.0, 1.0, 2.0, 3.0)
+    alone = Domain(parameter=parameter()).covering([0.0])
+    assert alone.low < 0.0 < alone.high
+
+
+def test_few_whole_numbers_are_levels_and_many_are_a_range() -> None:
+    whole = parameter(kind="integer")
+    assert domain_of(parameter(kind="integer", domain="2..5"), "demo").covering([3.0]).levels == (
+        2.0, 3.0, 4.0, 5.0,
+    )  # fmt: skip
+    many = Domain(parameter=whole, low=1.0, high=40.0).covering([7.0])
+    assert (many.levels, many.low, many.high) == ((), 1.0, 40.0)
+    log = Domain(parameter=parameter(kind="integer", log=True), low=8.0, high=32.0)
+    assert log.ticks() == (8.0, 16.0, 32.0)
+
+
+def test_words_keep_their_order_and_take_in_what_was_tried() -> None:
+    choice = domain_of(parameter(kind="choice", domain="relu/elu/gelu"), "demo")
+    assert choice.levels == ("relu", "elu", "gelu")
+    assert choice.covering(["silu", "elu"]).levels == ("relu", "elu", "gelu", "silu")
+    truth = domain_of(parameter(kind="yes/no", domain="True/no"), "demo")
+    assert truth.levels == ("yes", "no")
+    with pytest.raises(StudyDataError, match="depth must be yes or no"):
+        domain_of(parameter(kind="yes/no", domain="maybe"), "demo")
+    with pytest.raises(StudyDataError, match="range of depth must be LOW"):
+        domain_of(parameter(kind="choice", domain="relu..gelu"), "demo")
+
+
+def test_a_name_that_nobody_knows_is_read_from_its_levels() -> None:
+    words, numbers = parse_domains("act=relu/elu,depth=1/3/2", "demo")
+    assert (words.parameter.kind, words.levels) == ("choice", ("relu", "elu"))
+    assert (numbers.parameter.kind, numbers.levels) == ("float", (1.0, 2.0, 3.0))
+
+
 def test_ticks_leave_room_for_each_other() -> None:
-    assert Domain(name="lr", low=1e-4, high=1e-2).ticks() == pytest.approx((1e-4, 1e-3, 1e-2))
-    assert Domain(name="w1", low=0.01, high=0.5).ticks() == pytest.approx((0.01, 0.1, 0.5))
-    assert Domain(name="w1", low=0.01, high=0.12).ticks() == pytest.approx((0.01, 0.12))
+    assert Domain(parameter=known_parameter("lr"), low=1e-4, high=1e-2).ticks() == pytest.approx(
+        (1e-4, 1e-3, 1e-2)
+    )
+    assert Domain(parameter=known_parameter("w1"), low=0.01, high=0.5).ticks() == pytest.approx(
+        (0.01, 0.1, 0.5)
+    )
+    assert Domain(parameter=known_parameter("w1"), low=0.01, high=0.12).ticks() == pytest.approx(
+        (0.01, 0.12)
+    )
 
 
 def test_without_a_space_what_varies_was_searched(store: str) -> None:
@@ -87,7 +146,9 @@ def test_space_on_record_counts_alone() -> None:
     from analysis.reading.schema import StudyInfo
     from analysis.reading.sources.record import StudyRecord
 
-    trials = pd.DataFrame({"phase": ["search"] * 2, "variant": "urec", "label_frac": 1.0})
+    trials = pd.DataFrame(
+        {"phase": ["search"] * 2, "variant": "urec", "model": "urec", "label_frac": 1.0}
+    )
     info = StudyInfo(
         name="demo", status="finished", document={"config": {"space": "w1=0.1/0.2,label_frac=1"}}
     )

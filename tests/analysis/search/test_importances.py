@@ -80,3 +80,15 @@ def test_noise_predicts_nothing_and_a_signal_does(num: int) -> None:
         shares["signal"].append(predicted_share(points, points[:, 1] + noise))
     assert sum(share <= 0.0 for share in shares["noise"]) >= 4
     assert min(shares["signal"]) > 0.3
+
+
+def test_mixed_spaces_find_the_word_that_matters() -> None:
+    generator = np.random.default_rng(2)
+    word, whole = generator.integers(3, size=60), generator.integers(5, size=60)
+    real = generator.uniform(size=60)
+    points = np.stack([word, whole, real], axis=1).astype(np.float64)
+    score = (word == 1) + generator.normal(0.0, 0.02, 60)
+    fanova, ped_anova = importances(points, score, {"act": 3, "depth": 5, "lr": 0}, ["act"])
+    assert list(fanova) == list(ped_anova) == ["act", "depth", "lr"]
+    assert fanova["act"] > 0.8
+    assert ped_anova["act"] > 0.6

@@ -9,9 +9,11 @@ import pytest
 
 from analysis.charts.chart import Chart, write_chart
 from analysis.charts.inline import page_chart
+from analysis.reading.compared import known_parameter, tried_variants
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
+from analysis.reading.styles import styles_of
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.domains import Domain
 from analysis.search.isolation import (
@@ -22,7 +24,13 @@ from analysis.search.isolation import (
 )
 from analysis.search.search_table import search_trials
 
-RANGE = Domain(name="lr", low=1e-4, high=1e-2)
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
+
+RANGE = Domain(parameter=known_parameter("lr"), low=1e-4, high=1e-2)
 
 
 def panels(chart: Chart) -> tuple[str, ...]:
@@ -35,6 +43,7 @@ def record_of(space: str, *trials: tuple[str, float, float, float, float]) -> St
     """Finished search trials (variant, label_frac, w1, lr, mean F1)."""
     columns = ["variant", "label_frac", "w1", "lr", "select_mean_f1"]
     frame = pd.DataFrame(trials, columns=columns).reindex(columns=list(TRIAL_COLUMNS))
+    frame["model"] = frame["variant"].str.partition("-")[0]
     frame["phase"], frame["status"] = "search", "finished"
     frame["number"] = range(len(trials))
     frame["trial_key"] = [f"search-t{i:03d}" for i in range(len(trials))]
@@ -63,7 +72,7 @@ def drawn(num: int, seed: int = 0) -> list[tuple[str, float, float, float, float
 def test_best_of_each_stretch_by_hand() -> None:
     lrs = (1e-4, 1.5e-4, 1e-3, 1e-2)
     rows = [("unet", 1.0, math.nan, lr, s) for lr, s in zip(lrs, (0.5, 0.6, 0.4, 0.7), strict=True)]
-    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1")
+    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
     (arm,) = info.arms
     np.testing.assert_allclose(info.edges, 1e-4 * 100 ** (np.arange(6) / 5))
     np.testing.assert_allclose(arm.best, [0.6, np.nan, 0.4, np.nan, 0.7])
@@ -74,13 +83,13 @@ def test_best_of_each_stretch_by_hand() -> None:
 def test_value_on_an_edge_belongs_to_the_stretch_above_it() -> None:
     edge = float(bucket_edges(RANGE, 1)[2])
     rows = [("unet", 1.0, math.nan, lr, 0.5) for lr in (1e-4, edge, 1e-2)]
-    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1")
+    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
     np.testing.assert_array_equal(info.arms[0].bucket, [0, 2, 4])
 
 
 def test_stretches_agree_with_pandas() -> None:
     searched = search_trials(record_of("lr", *drawn(40)))
-    info = isolation_infos(searched, RANGE, "mean_f1")[0]
+    info = isolation_infos(searched, RANGE, "mean_f1", STYLES)[0]
     rows = searched[(searched["variant"] == "urec") & (searched["label_frac"] == 0.02)]
     cut = pd.cut(rows["lr"], info.edges, labels=False, right=False, include_lowest=True)
     expected = rows.groupby(cut)["select_score"].max()
@@ -97,8 +106,8 @@ def test_number_of_stretches_follows_the_trials(num: int, buckets: int) -> None:
 
 def test_levels_are_their_own_buckets_and_may_be_zero() -> None:
     rows = [("urec", 1.0, w1, 0.001, s) for w1, s in ((0.0, 0.3), (0.5, 0.5), (0.0, 0.4))]
-    domain = Domain(name="w1", levels=(0.0, 0.1, 0.5))
-    (info,) = isolation_infos(search_trials(record_of("w1", *rows)), domain, "mean_f1")
+    domain = Domain(parameter=known_parameter("w1"), levels=(0.0, 0.1, 0.5))
+    (info,) = isolation_infos(search_trials(record_of("w1", *rows)), domain, "mean_f1", STYLES)
     assert len(info.edges) == 0
     np.testing.assert_allclose(info.arms[0].best, [0.4, np.nan, 0.5])
     (chart,) = isolation_charts(record_of("w1=0/0.1/0.5,label_frac=1", *rows))
@@ -111,12 +120,12 @@ def test_levels_are_their_own_buckets_and_may_be_zero() -> None:
 def test_one_chart_per_hyperparameter_and_no_w1_for_unet() -> None:
     space = "w1=0.01..0.5,lr=0.0001..0.01,label_frac=0.02/1"
     w1, lr = isolation_charts(record_of(space, *drawn(10)))
-    assert (w1.name, w1.variants) == ("isolation_w1", ("urec",))
-    assert (lr.name, lr.variants) == ("isolation_lr", ("unet", "urec"))
+    assert (w1.name, tuple(w1.styles)) == ("isolation_w1", ("urec",))
+    assert (lr.name, tuple(lr.styles)) == ("isolation_lr", ("unet", "urec"))
     assert len(w1.panels) == len(lr.panels) == 2
     svg = panels(w1)[0]
-    assert "var(--urec)" in svg
-    assert "var(--unet)" not in svg
+    assert "var(--variant-1)" in svg
+    assert "var(--variant-0)" not in svg
     assert "w\N{SUBSCRIPT ONE} (log scale)" in svg
     assert "#000000" not in svg
 
@@ -154,8 +163,12 @@ def test_one_trial_can_be_drawn() -> None:
     from matplotlib.figure import Figure
 
     searched = search_trials(record_of("lr", ("unet", 1.0, math.nan, 1e-3, 0.5)))
-    for domain in (RANGE, Domain(name="lr"), Domain(name="lr", levels=(1e-3,))):
-        (info,) = isolation_infos(searched, domain, "mean_f1")
+    for domain in (
+        RANGE,
+        Domain(parameter=known_parameter("lr")),
+        Domain(parameter=known_parameter("lr"), levels=(1e-3,)),
+    ):
+        (info,) = isolation_infos(searched, domain, "mean_f1", STYLES)
         axes = Figure().subplots()
         draw_isolation(info, axes)
         assert axes.get_title(loc="left") == "100\N{NO-BREAK SPACE}% of the labels"

@@ -4,21 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis import wording
 from analysis.charts.chart import write_chart
 from analysis.charts.inline import PageChart, page_chart
-from analysis.reading.schema import MODELS, StudyInfo
+from analysis.page.page import environment
+from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.search_section import search_charts, search_section
-from analysis.statistics.scores import SCORE_LABELS
 
 SPACE = "w1=0.01..0.5,lr=0.0001..0.01,label_frac=0.01/0.1/1"
 STUDIES = (
@@ -46,6 +43,7 @@ def record_of(
             part["trial_key"] = [f"search-{variant}-f{frac:.2f}-t{i:03d}" for i in range(num)]
             parts.append(part)
     frame = pd.concat(parts, ignore_index=True).reindex(columns=list(TRIAL_COLUMNS))
+    frame["model"] = frame["variant"].str.partition("-")[0]
     frame["phase"], frame["status"] = "search", "finished"
     return StudyRecord(
         info=StudyInfo(name="demo", status="finished", document={"config": {"space": SPACE}}),
@@ -62,15 +60,7 @@ def rendered(record: StudyRecord, folder: Path) -> str:
     charts: dict[str, PageChart] = {}
     for chart in search_charts(record):
         charts[chart.name] = page_chart(chart, write_chart(chart, folder))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(analysis.__file__).parent / "page" / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.globals |= {"MODELS": MODELS, "SCORE_LABELS": SCORE_LABELS}
-    names = ("percent", "score", "mean_and_sd", "signed", "setting", "counted")
-    environment.globals |= {name: getattr(wording, name) for name in names}
-    page = environment.from_string('{% include "_search.html" %}')
+    page = environment(record.styles).from_string('{% include "_search.html" %}')
     return page.render(search=search_section(record), charts=charts, info=record.info)
 
 

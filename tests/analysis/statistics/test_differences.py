@@ -5,15 +5,30 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
+from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
-from analysis.statistics.differences import (
-    all_differences,
-    paired_differences,
-    pairs_of,
-    variant_pairs,
-)
+from analysis.reading.styles import pairs_in, styles_of
+from analysis.statistics.differences import PairedDifference, paired_differences
+from analysis.statistics.differences import all_differences as corrected_differences
 from analysis.statistics.scores import score_trials
 from analysis.statistics.tile_scores import resample_tiles
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
+
+
+def all_differences(
+    frame: pd.DataFrame, measure: str, num_planned: int = 0
+) -> tuple[PairedDifference, ...]:
+    pairs = pairs_in(STYLES, frame["variant"])
+    return corrected_differences(frame, measure, pairs, num_planned=num_planned)
+
+
+def variant_pairs(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    return pairs_in(STYLES, frame["variant"])
 
 
 def scores(*rows: tuple[str, float, int, float]) -> pd.DataFrame:
@@ -34,7 +49,7 @@ def test_differences_are_paired_by_seed_not_by_order() -> None:
         ("urec", 0.1, 2, 0.52), ("urec", 0.1, 0, 0.72), ("urec", 0.1, 1, 0.62),
         ("unet", 0.1, 0, 0.70), ("unet", 0.1, 1, 0.60), ("unet", 0.1, 2, 0.50),
     )  # fmt: skip
-    (paired,) = paired_differences(frame, "mean_f1")
+    (paired,) = paired_differences(frame, "mean_f1", "urec", "unet")
     assert paired.difference.num == 3
     assert paired.difference.mean == pytest.approx(0.02)
     assert paired.difference.low == pytest.approx(0.02)
@@ -45,13 +60,13 @@ def test_only_shared_seeds_and_fractions_count() -> None:
         ("urec", 0.1, 0, 0.8), ("urec", 0.1, 1, 0.9), ("unet", 0.1, 1, 0.7),
         ("urec", 1.0, 0, 0.9), ("unet", 0.5, 0, 0.9),
     )  # fmt: skip
-    (paired,) = paired_differences(frame, "mean_f1")
+    (paired,) = paired_differences(frame, "mean_f1", "urec", "unet")
     assert (paired.label_frac, paired.difference.num) == (0.1, 1)
     assert paired.difference.mean == pytest.approx(0.2)
 
 
 def test_no_scores_no_differences() -> None:
-    assert paired_differences(scores(), "mean_f1") == ()
+    assert paired_differences(scores(), "mean_f1", "urec", "unet") == ()
 
 
 def test_any_two_variants_are_paired_by_seed() -> None:
@@ -62,7 +77,7 @@ def test_any_two_variants_are_paired_by_seed() -> None:
     (paired,) = paired_differences(frame, "mean_f1", "urec-all", "urec-annotated")
     assert (paired.variant, paired.reference) == ("urec-all", "urec-annotated")
     assert (paired.difference.num, paired.difference.mean) == (2, pytest.approx(0.05))
-    assert paired_differences(frame, "mean_f1") == ()
+    assert paired_differences(frame, "mean_f1", "urec", "unet") == ()
 
 
 def test_every_u_rec_is_compared_with_u_net_and_then_with_each_other() -> None:
@@ -106,7 +121,7 @@ def test_few_pairs_have_no_p_and_show_nothing() -> None:
 def test_a_score_that_is_missing_is_no_pair() -> None:
     frame = gains({0.1: [0.1, 0.1, 0.1]})
     frame.loc[0, "mean_f1"] = math.nan
-    (one,) = paired_differences(frame, "mean_f1")
+    (one,) = paired_differences(frame, "mean_f1", "urec", "unet")
     assert one.difference.num == 2
 
 
@@ -149,7 +164,7 @@ def test_all_pairs_of_variants_are_one_family() -> None:
 
 
 def test_planned_pairs_count_in_the_correction_before_they_are_confirmed() -> None:
-    assert len(pairs_of({"unet", "urec-all", "urec-annotated"})) == 3
+    assert len(pairs_in(STYLES, {"unet", "urec-all", "urec-annotated"})) == 3
     frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
     (interim,) = all_differences(frame, "mean_f1", num_planned=3)  # one fraction, three pairs
     assert (interim.is_testable, interim.pairs_needed) == (False, 7)

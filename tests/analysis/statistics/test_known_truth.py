@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.findings.findings import findings
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer
 from analysis.statistics.efficiency import ScoreGrid, annotations_needed, area_under_curve
 from analysis.statistics.significance import share_higher
@@ -21,6 +23,12 @@ from analysis.statistics.stats import (
     t_interval,
 )
 from contract.measures import class_mean, f1_per_class, overall_accuracy
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 NUM_STUDIES = 500
 
@@ -80,7 +88,7 @@ class Truth:
         ]
         columns = ["variant", "label_frac", "seed", "mean_f1"]
         frame = pd.DataFrame(rows, columns=columns)
-        return compute_answer(frame, "mean_f1", measures=("mean_f1",))
+        return compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
 
 
 CLASSES = ("ground", "roof", "tree", "car")

@@ -16,7 +16,7 @@ COLUMNS = [
     "model", "label_frac", "num_seeds", "num_failed", "num_not_converged",
     *(f"{score}_{of}" for score in SCORES for of in ("mean", "sd")),
     *(f"{score}_eroded_{of}" for score in SCORES for of in ("mean", "sd")),
-    "oa_published", "w1", "lr", "reached_frac_mean", "remarks",
+    "oa_published", "w1", "lr", "reached_frac_mean", "short_label", "remarks",
 ]  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def test_data_that_are_not_vaihingen_have_no_published_column(store: str) -> Non
     scenes = other(record, dataset=dataset)
     frame = comparison(scenes, score_trials(scenes))
     assert list(frame.columns) == [c for c in COLUMNS if c != "oa_published"]
-    classes = per_class(confusion_tables(scenes, score_trials(scenes)), scenes.info)
+    classes = per_class(confusion_tables(scenes, score_trials(scenes)), scenes)
     assert not [c for c in classes.columns if "published" in c]
 
 
@@ -197,7 +197,7 @@ def test_study_without_any_trial_lists_what_was_asked_for(store: str) -> None:
 def test_per_class_scores_by_hand(store: str) -> None:
     record = load_study("variants", store)
     tables = confusion_tables(record, score_trials(record))
-    frame = per_class(tables, record.info)
+    frame = per_class(tables, record)
     assert list(frame.columns) == [
         "class", "model", "label_frac", "num_seeds", "precision", "recall", "f1", "iou",
         "precision_published", "recall_published", "f1_published",
@@ -207,7 +207,6 @@ def test_per_class_scores_by_hand(store: str) -> None:
     car = frame[(frame["class"] == "car") & (frame["model"] == "urec-annotated")].iloc[0]
     assert (car["label_frac"], car["num_seeds"]) == (0.02, 2)
     counts = tables[2].counts
-    assert counts is not None
     hits, reference, predicted = counts[4, 4], counts[4].sum(), counts[:, 4].sum()
     assert car["precision"] == pytest.approx(hits / predicted)
     assert car["recall"] == pytest.approx(hits / reference)
@@ -220,7 +219,7 @@ def test_per_class_scores_by_hand(store: str) -> None:
 
 def test_absent_class_has_no_scores(store: str) -> None:
     record = load_study("absent-class", store)
-    frame = per_class(confusion_tables(record, score_trials(record)), record.info)
+    frame = per_class(confusion_tables(record, score_trials(record)), record)
     undefined = frame.set_index("class")[["precision", "recall", "f1", "iou"]].isna()
     assert undefined.loc["car"].all()
     assert not undefined.drop("car").any(axis=None)
@@ -228,7 +227,7 @@ def test_absent_class_has_no_scores(store: str) -> None:
 
 def test_per_class_of_nothing_has_columns_and_no_rows(store: str) -> None:
     record = load_study("empty", store)
-    frame = per_class((), record.info)
+    frame = per_class((), record)
     assert frame.empty
     assert "f1" in frame.columns
 

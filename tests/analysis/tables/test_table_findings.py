@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
 from analysis.tables.confusion.confusion_differences import ConfusionDifference
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.table_findings import (
@@ -12,6 +14,12 @@ from analysis.tables.table_findings import (
     difference_finding,
     otherwise_finding,
     per_class_finding,
+)
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
 )
 
 NAN = math.nan
@@ -40,7 +48,7 @@ def compared(*arms: tuple[str, float, float]) -> pd.DataFrame:
 def test_comparison_is_summed_up_from_end_to_end(
     arms: list[tuple[str, float, float]], said: str
 ) -> None:
-    assert comparison_finding(compared(*arms)) == said
+    assert comparison_finding(compared(*arms), STYLES) == said
 
 
 def test_other_ways_of_counting_say_by_how_much() -> None:
@@ -65,10 +73,10 @@ def test_best_and_worst_class_of_each_variant() -> None:
         [("a_b", "unet", 0.9), ("a_b", "urec", 0.8), ("c", "unet", 0.2), ("c", "urec", NAN)],
         columns=["class", "model", "f1"],
     )
-    assert per_class_finding(frame) == (
+    assert per_class_finding(frame, STYLES) == (
         "F1 from the best to the worst class: U-Net a b (0.900) to c (0.200); U-REC a b (0.800)"
     )
-    assert per_class_finding(frame.iloc[:0]) == ""
+    assert per_class_finding(frame.iloc[:0], STYLES) == ""
 
 
 def test_most_frequent_mistake_of_each_variant() -> None:
@@ -80,11 +88,11 @@ def test_most_frequent_mistake_of_each_variant() -> None:
 
     unet = table("unet", [[9, 1, 0], [4, 6, 0], [0, 0, 0]])
     perfect = table("urec", [[9, 0, 0], [0, 6, 0], [0, 0, 1]])
-    assert confusion_finding([unet, perfect]) == (
+    assert confusion_finding([unet, perfect], STYLES) == (
         "Taken most often: tree for low veg by U-Net (0.400)"
     )
-    assert confusion_finding([perfect]) == ""
-    assert confusion_finding([]) == ""
+    assert confusion_finding([perfect], STYLES) == ""
+    assert confusion_finding([], STYLES) == ""
 
 
 @pytest.mark.parametrize(
@@ -113,4 +121,4 @@ def test_difference_is_described_by_its_extremes(f1: list[float], said: str) -> 
         num_tiles=1, classes=("low_veg", "tree", "car"), normalised=np.zeros((3, 3)),
         precision=nothing, recall=nothing, f1=np.array(f1),
     )  # fmt: skip
-    assert difference_finding(table) == said
+    assert difference_finding(table, STYLES) == said

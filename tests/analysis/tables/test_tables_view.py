@@ -5,11 +5,19 @@ import jinja2
 import pytest
 
 from analysis.page.page import environment
+from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
+from analysis.reading.styles import styles_of
 from analysis.statistics.scores import score_trials
 from analysis.tables.study_tables import study_tables
 from analysis.tables.tables_view import TablesView, duration, tables_view, whole
 from analysis.wording import MISSING
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
+)
 
 PARENT = """
 {% macro downloads(stem) %}<a href="#{{ stem }}">CSV</a>{% endmacro %}
@@ -29,9 +37,9 @@ def view_of(store: str, study: str) -> tuple[TablesView, set[str]]:
 
 
 def rendered(view: TablesView) -> str:
-    made = environment()
+    made = environment(STYLES)
     made.loader = jinja2.ChoiceLoader([jinja2.DictLoader({"page": PARENT}), made.loader])
-    return made.get_template("page").render(tables=view)
+    return made.get_template("page").render(tables=view, rebuilding=["U-REC"])
 
 
 class TableCheck(HTMLParser):

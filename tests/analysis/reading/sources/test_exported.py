@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.page.report import make_curves, make_tables
 from analysis.reading.confusion import TileConfusion, TrialConfusion
-from analysis.reading.schema import MODELS, StudyDataError, parse_study
+from analysis.reading.schema import StudyDataError, parse_study
 from analysis.reading.sources.export import ADDED_COLUMNS, NO_PICTURES, write_export
 from analysis.reading.sources.exported import load_exported
 from analysis.reading.sources.load import StudyRecord, load_study
@@ -26,6 +26,9 @@ STUDIES = (
     "full", "variants", "one-seed", "one-model", "empty", "searching", "broken", "stopped",
     "absent-class", "twice", "profiled",
 )  # fmt: skip
+
+
+VARIANTS = [("unet", "unet"), ("urec", "urec-annotated"), ("x", "x-depth-3"), ("", "\N{SNOWMAN}")]
 
 
 def assert_same(exported: StudyRecord, tracked: StudyRecord) -> None:
@@ -99,9 +102,9 @@ def records(draw: st.DrawFn) -> StudyRecord:
     rows = []
     for key in draw(st.lists(text, unique=True, max_size=4)):
         row = {name: draw(drawn[dtype]) for name, dtype in TRIAL_COLUMNS.items()}
-        variant = draw(st.sampled_from(list(MODELS)))
+        model, variant = draw(st.sampled_from(VARIANTS))
         row |= {
-            "trial_key": key, "variant": variant, "model": MODELS[variant].network,
+            "trial_key": key, "variant": variant, "model": model,
             "phase": draw(st.sampled_from(PHASES)), "status": draw(st.sampled_from(STATUSES)),
             "label_frac": draw(st.floats(0.0, 1.0, exclude_min=True)),
         }  # fmt: skip
@@ -148,6 +151,10 @@ def with_metadata(table: pa.Table, **changed: str | None) -> pa.Table:
     return table.replace_schema_metadata(metadata)
 
 
+def with_space(table: pa.Table, space: str) -> pa.Table:
+    return with_metadata(table, study_yaml=f"config: {{space: '{space}'}}")
+
+
 def with_row(table: pa.Table, **changed: Any) -> pa.Table:
     """The table with other values in its first row."""
     rows = table.to_pylist()
@@ -156,7 +163,7 @@ def with_row(table: pa.Table, **changed: Any) -> pa.Table:
 
 
 CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
-    "newer": (lambda t: with_metadata(t, schema="3"), "at most 2, got 3 in .*newer urec-study"),
+    "newer": (lambda t: with_metadata(t, schema="4"), "at most 3, got 4 in .*newer urec-study"),
     "no version": (lambda t: with_metadata(t, schema=None), "schema must be a whole number"),
     "no name": (lambda t: with_metadata(t, name=None), r"\['urec_study.name'\] must be set"),
     "foreign": (lambda t: t.replace_schema_metadata({}), "must come from `python -m analysis exp"),
@@ -167,13 +174,13 @@ CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "study status": (lambda t: with_metadata(t, status="done"), "status must be one of"),
     "times": (lambda t: with_metadata(t, times="{"), "times must be a JSON object, got '{'"),
     "added column": (lambda t: t.drop_columns(["test_s"]), r"columns \['test_s'\], got none"),
+    "parameter": (lambda t: with_space(t, "depth=1/2"), r"columns \['depth'\], got none"),
     "column": (lambda t: t.drop_columns(["lr", "w1"]), r"columns \['w1', 'lr'\]"),
     "type": (
         lambda t: t.set_column(0, "trial_key", pa.array([1] * len(t))),
         "trial_key must be of type string, got int64",
     ),
     "status": (lambda t: with_row(t, status="done"), "status must be one of .* got 'done' in tri"),
-    "variant": (lambda t: with_row(t, variant="segnet"), "variant must be one of .* got 'segnet'"),
     "model": (lambda t: with_row(t, model="urec"), "model must be that of variant unet"),
     "fraction": (lambda t: with_row(t, label_frac=1.5), "label_frac must be in"),
     "seed": (lambda t: with_row(t, seed=None), "seed must be set, got none in trial confirm-unet"),

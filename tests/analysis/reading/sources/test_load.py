@@ -72,11 +72,16 @@ def test_study_without_runs_or_document_still_loads(store: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("wrong-shape", r"shape \(6, 6\), got \(2, 3\) in tile area15"), ("wrong-model", "segnet")],
+    [("wrong-shape", r"shape \(6, 6\), got \(2, 3\) in tile area15")],
 )
 def test_broken_contract_names_the_trial(store: str, name: str, message: str) -> None:
     with pytest.raises(StudyDataError, match=message):
         load_study(name, store)
+
+
+def test_a_model_that_nobody_knows_is_a_variant_of_its_own_name(store: str) -> None:
+    (style,) = load_study("wrong-model", store).styles.values()
+    assert (style.label, style.variant.method, style.is_baseline) == ("segnet", "segnet", False)
 
 
 def test_importing_load_is_quick() -> None:

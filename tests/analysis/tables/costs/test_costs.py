@@ -5,9 +5,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import tried_variants
 from analysis.reading.schema import parse_study
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
+from analysis.reading.styles import styles_of
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.tables.costs.costs import (
     COST_COLUMNS,
@@ -15,6 +17,12 @@ from analysis.tables.costs.costs import (
     cost_notes,
     costs,
     devices_per_worker,
+)
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
 )
 
 GPU = {"gpus": 0.5, "cpus": 4.0}
@@ -103,7 +111,7 @@ def test_test_tiles_count_where_every_confirmation_trial_timed_them() -> None:
     assert math.isnan(search["test_s"])
     assert search["cpu_hours"] == pytest.approx(4 * 100 / 3600)
     assert row(frame, "unet", "total")["test_s"] == 20.0
-    assert row(frame, "urec", "confirm")["trial_s_per_unet"] == pytest.approx(160 / 120)
+    assert row(frame, "urec", "confirm")["trial_s_per_baseline"] == pytest.approx(160 / 120)
     assert cost_notes(frame) == ()
 
 
@@ -111,7 +119,7 @@ def test_arms_are_compared_without_test_tiles_where_some_were_not_timed() -> Non
     """Trials from before they were timed: as then; hours count what is known."""
     frame = costs(record([{}, {"variant": "urec", "test_s": 60.0}]))
     urec = row(frame, "urec", "confirm")
-    assert (urec["test_s"], urec["trial_s"], urec["trial_s_per_unet"]) == (60.0, 100.0, 1.0)
+    assert (urec["test_s"], urec["trial_s"], urec["trial_s_per_baseline"]) == (60.0, 100.0, 1.0)
     assert urec["cpu_hours"] == pytest.approx(4 * 160 / 3600)
     assert math.isnan(row(frame, "unet", "confirm")["test_s"])
     assert cost_notes(frame) == (
@@ -146,23 +154,23 @@ def test_cost_relative_to_unet_is_per_fraction() -> None:
             ]
         )
     )  # fmt: skip
-    assert row(frame, "urec", "confirm")["trial_s_per_unet"] == pytest.approx(1.75)
-    assert row(frame, "urec", "confirm", 1.0)["trial_s_per_unet"] == pytest.approx(2.5)
-    assert row(frame, "unet", "confirm")["trial_s_per_unet"] == 1.0
-    assert math.isnan(row(frame, "urec", "confirm", 0.5)["trial_s_per_unet"])
-    assert math.isnan(row(frame, "urec", "total")["trial_s_per_unet"])
-    assert cost_finding(frame) == (
+    assert row(frame, "urec", "confirm")["trial_s_per_baseline"] == pytest.approx(1.75)
+    assert row(frame, "urec", "confirm", 1.0)["trial_s_per_baseline"] == pytest.approx(2.5)
+    assert row(frame, "unet", "confirm")["trial_s_per_baseline"] == 1.0
+    assert math.isnan(row(frame, "urec", "confirm", 0.5)["trial_s_per_baseline"])
+    assert math.isnan(row(frame, "urec", "total")["trial_s_per_baseline"])
+    assert cost_finding(frame, STYLES) == (
         "Beside U-Net, a confirmation trial takes 1.75 to 2.50 times as long for U-REC"
     )
 
 
 def test_finding_names_every_variant() -> None:
     trials = [{}, {"variant": "urec-all"}, {"variant": "urec-annotated", "train_s": 50.0}]
-    assert cost_finding(costs(record(trials))) == (
+    assert cost_finding(costs(record(trials)), STYLES) == (
         "Beside U-Net, a confirmation trial takes 1.00 times as long for U-REC (all pixels) and "
         "0.60 times for U-REC (annotated pixels)"
     )
-    assert cost_finding(costs(record([{}]))) == ""
+    assert cost_finding(costs(record([{}])), STYLES) == ""
 
 
 def test_failed_and_pruned_trials_are_counted_and_in_no_sum() -> None:
@@ -263,13 +271,13 @@ def test_studies_with_missing_parts_have_a_table(store: str, study: str) -> None
     assert len(frame) == 3 * len(arms)
     assert frame["train_s"].isna().all()  # these studies record no times
     assert dict(frame.dtypes.astype(str)) == COST_COLUMNS
-    assert cost_finding(frame) == ""
+    assert cost_finding(frame, STYLES) == ""
 
 
 def test_times_of_0_give_no_rate() -> None:
     frame = costs(record([{"train_s": 0.0, "eval_s": 0.0}, {"variant": "urec"}]))
     assert math.isnan(row(frame, "unet", "confirm")["patches_per_s"])
-    assert math.isnan(row(frame, "urec", "confirm")["trial_s_per_unet"])
+    assert math.isnan(row(frame, "urec", "confirm")["trial_s_per_baseline"])
 
 
 def test_cost_of_a_record_does_not_change_it() -> None:

@@ -86,7 +86,7 @@ def test_finding_names_the_largest_part(profiled: StudyRecord) -> None:
 
 
 def test_file_has_plain_words_and_numbers(profiled: StudyRecord) -> None:
-    text = time_spent_table(time_spent(profiled))
+    text = time_spent_table(time_spent(profiled), profiled.styles)
     assert text.stem == "time_spent"
     assert text.readable[0] == [
         "Part", "Seconds", "Share of slot time", "U-Net, s", "U-REC, s",

@@ -3,6 +3,8 @@ import io
 
 import numpy as np
 
+from analysis.reading.compared import tried_variants
+from analysis.reading.styles import styles_of
 from analysis.tables.confusion.confusion_differences import confusion_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.files.confusion_files import (
@@ -10,6 +12,12 @@ from analysis.tables.files.confusion_files import (
     confusion_table,
     difference_table,
     pooled_over,
+)
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
 )
 
 CLASSES = ("road", "low_vegetation")
@@ -30,7 +38,7 @@ DIFFERENCES = confusion_differences(TABLES, [("urec", "unet")])
 
 
 def test_confusion_is_laid_out_as_in_the_paper() -> None:
-    text = confusion_table(TABLES[2])
+    text = confusion_table(TABLES[2], STYLES)
     assert text.readable == [
         ["Reference / Predicted", "road", "low_vegetation"],
         ["road", "0.800", "0.200"],
@@ -50,7 +58,7 @@ def test_confusion_is_laid_out_as_in_the_paper() -> None:
 
 
 def test_diagonal_and_f1_are_bold_in_latex_and_nothing_else() -> None:
-    lines = confusion_table(TABLES[2]).latex.split("\n")
+    lines = confusion_table(TABLES[2], STYLES).latex.split("\n")
     bold = [line.strip() for line in lines if "textbf" in line]
     assert bold == [
         r"road & \textbf{0.800} & 0.200 \\",
@@ -63,7 +71,7 @@ def test_diagonal_and_f1_are_bold_in_latex_and_nothing_else() -> None:
 
 
 def test_difference_is_signed_and_says_what_it_is_of() -> None:
-    text = difference_table(DIFFERENCES[0])
+    text = difference_table(DIFFERENCES[0], STYLES)
     assert text.readable[1] == ["road", "+0.100", "\N{MINUS SIGN}0.100"]
     assert text.readable[2] == ["low_vegetation", "0.000", "0.000"]
     assert text.readable[4][1:] == ["+0.100", "0.000"]
@@ -78,7 +86,7 @@ def test_difference_is_signed_and_says_what_it_is_of() -> None:
 
 
 def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
-    texts = {text.stem: text for text in class_tables(TABLES, DIFFERENCES)}
+    texts = {text.stem: text for text in class_tables(TABLES, DIFFERENCES, STYLES)}
     assert list(texts) == [
         "confusion_unet", "confusion_urec",
         "confusion_unet_f0.10", "confusion_urec_f0.10", "confusion_unet_f1.00",
@@ -89,4 +97,4 @@ def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
     assert texts["confusion_urec"].csv != texts["confusion_urec_f0.10"].csv
     plain = texts["confusion_urec_minus_unet"]
     assert plain.csv == texts["confusion_urec_minus_unet_f1.00"].csv
-    assert list(class_tables((), ())) == []
+    assert list(class_tables((), (), STYLES)) == []

@@ -6,17 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
+from analysis.reading.styles import styles_of
 from analysis.statistics.scores import score_trials
-from analysis.tables.comparison import comparison, confusion_tables, per_class
+from analysis.tables.comparison import FOR_READERS, comparison, confusion_tables, per_class
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.costs.costs import COST_COLUMNS
+from analysis.tables.files.confusion_files import confusion_table
 from analysis.tables.files.table_files import (
     comparison_table,
     costs_table,
     per_class_table,
-    write_comparison,
-    write_confusion,
+    write_table,
+)
+
+STYLES = styles_of(
+    tried_variants(
+        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+    )
 )
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -33,8 +41,8 @@ def csv_rows(text: str) -> list[dict[str, str]]:
 
 def test_comparison_for_machines_has_every_column_but_the_remarks(store: str) -> None:
     frame = compared(store, "full")
-    rows = csv_rows(comparison_table(frame).csv)
-    assert list(rows[0]) == [column for column in frame.columns if column != "remarks"]
+    rows = csv_rows(comparison_table(frame, STYLES).csv)
+    assert list(rows[0]) == [column for column in frame.columns if column not in FOR_READERS]
     assert float(rows[3]["kappa_eroded_sd"]) == pytest.approx(
         frame.loc[3, "kappa_eroded_sd"], abs=5e-7
     )
@@ -42,13 +50,13 @@ def test_comparison_for_machines_has_every_column_but_the_remarks(store: str) ->
 
 
 def test_one_seed_has_an_empty_spread_not_zero(store: str) -> None:
-    rows = csv_rows(comparison_table(compared(store, "one-seed")).csv)
+    rows = csv_rows(comparison_table(compared(store, "one-seed"), STYLES).csv)
     assert [row["oa_sd"] for row in rows] == ["", ""]
     assert [row["w1"] for row in rows] == ["", "0.1"]
 
 
 def test_remarks_stand_in_what_is_read(store: str) -> None:
-    text = comparison_table(compared(store, "variants"))
+    text = comparison_table(compared(store, "variants"), STYLES)
     last = text.markdown.splitlines()[-1]
     assert last.startswith(f"| 100{NBSP}% | U-REC (annotated pixels) | 0 |")
     assert last.endswith("| search: 2 of 2 failed |")
@@ -57,7 +65,7 @@ def test_remarks_stand_in_what_is_read(store: str) -> None:
 
 
 def test_table_without_remarks_or_published_figures_has_no_columns_for_them(store: str) -> None:
-    text = comparison_table(compared(store, "full").drop(columns="oa_published"))
+    text = comparison_table(compared(store, "full").drop(columns="oa_published"), STYLES)
     assert text.readable[0] == [
         "Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa", "w1", "lr",
     ]  # fmt: skip
@@ -65,7 +73,7 @@ def test_table_without_remarks_or_published_figures_has_no_columns_for_them(stor
 
 
 def test_published_accuracy_stands_in_its_own_column(store: str) -> None:
-    text = comparison_table(compared(store, "full"))
+    text = comparison_table(compared(store, "full"), STYLES)
     position = list(text.readable[0]).index("OA, published")
     assert [row[position] for row in text.readable[1:]] == [
         "\N{EN DASH}", "\N{EN DASH}", "0.886", "0.890",
@@ -74,8 +82,8 @@ def test_published_accuracy_stands_in_its_own_column(store: str) -> None:
 
 def test_classes_stand_beside_what_is_published(store: str) -> None:
     record = load_study("full", store)
-    frame = per_class(confusion_tables(record, score_trials(record)), record.info)
-    text = per_class_table(frame)
+    frame = per_class(confusion_tables(record, score_trials(record)), record)
+    text = per_class_table(frame, STYLES)
     assert text.readable[0] == [
         "Class", "Model", "Labels", "Seeds", "Precision", "Recall", "F1", "IoU",
         "Precision, published", "Recall, published", "F1, published",
@@ -94,12 +102,12 @@ def test_costs_show_what_is_not_known_as_missing() -> None:
         "num_pruned": 0, "num_timed": 2, "num_tested": 1, "steps": 40000.0, "patches": 560000.0,
         "patches_unannotated": 560000.0, "train_s": 1234.56, "eval_s": 7.0, "test_s": 3.0,
         "trial_s": 620.78,
-        "trial_s_per_unet": 1.5, "patches_per_s": 453.6, "peak_memory_mib": 2100.4,
+        "trial_s_per_baseline": 1.5, "patches_per_s": 453.6, "peak_memory_mib": 2100.4,
         "gpu_hours": 0.0, "cpu_hours": 0.000344,
     }  # fmt: skip
     unknown = {c: np.nan if d == "float64" else measured[c] for c, d in COST_COLUMNS.items()}
     unknown["label_frac"] = 0.1
-    text = costs_table(pd.DataFrame([measured, unknown], columns=list(COST_COLUMNS)))
+    text = costs_table(pd.DataFrame([measured, unknown], columns=list(COST_COLUMNS)), STYLES)
     assert text.readable[1] == [
         f"10{NBSP}%", "U-REC", "confirm", "3", "2", "40,000", "560,000", "560,000", "1,234.6",
         "7.0", "3.0", "620.8", "1.50", "454", "2,100", "0", "0.000344",
@@ -113,12 +121,12 @@ def test_costs_show_what_is_not_known_as_missing() -> None:
 
 
 def test_files_are_named_after_their_table(store: str, tmp_path: Path) -> None:
-    paths = write_comparison(compared(store, "full"), tmp_path / "tables")
+    paths = write_table(comparison_table(compared(store, "full"), STYLES), tmp_path / "tables")
     table = ConfusionTable.from_counts(
         np.eye(2, dtype=np.int64), variant="urec-annotated", label_frac=0.02, seeds=(0, 1),
         num_tiles=2, classes=("a", "b"),
     )  # fmt: skip
-    paths += write_confusion(table, tmp_path / "tables")
+    paths += write_table(confusion_table(table, STYLES), tmp_path / "tables")
     assert [path.name for path in paths] == [
         f"{stem}.{suffix}"
         for stem in ("comparison", "confusion_urec-annotated")
