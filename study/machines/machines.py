@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from study.machines.cluster import (
     ask_for_nodes,
@@ -64,7 +65,7 @@ class Machines:
             finally:
                 self.expect(0)
         else:
-            with ray_on_this_machine(self.slots):
+            with ray_on_this_machine(self.slots, _runtime_env(self._config)):
                 yield
 
     def room(self) -> int:
@@ -79,11 +80,11 @@ class Machines:
             self._room, self._counted_at = fits, time.monotonic()
         return self._room
 
-    def release(self, folder: str) -> None:
-        """Free what the workers of a trial hold whose process was lost.
+    def release(self, folder: Path) -> None:
+        """Free what the workers of a trial hold if its process was lost.
 
         Args:
-            folder: The trial's folder, as handed to it.
+            folder: The trial's folder, as its task names it.
         """
         if self._config.worker_range[1]:
             release_group(folder)
@@ -115,5 +116,10 @@ def machines_of(config: StudyConfig) -> Iterator[Machines]:
     if config.address is None:
         yield Machines(config)
         return
-    with ray_cluster(config.address), sole_driver(config):
+    with ray_cluster(config.address, _runtime_env(config)), sole_driver(config):
         yield Machines(config)
+
+
+def _runtime_env(config: StudyConfig) -> dict[str, Any]:
+    """What the processes of a study's trials need besides this package: code of a person's own."""
+    return {}
