@@ -14,6 +14,7 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
+from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
     check_output,
@@ -52,6 +53,7 @@ from study.tune.scheduler import ArmScheduler
 from study.tune.searcher import StudySearcher
 from study.tune.trial_callback import TrialCallback
 from study.tune.tuning import run_with_tune
+from trainables.errors import ConfigError
 from trainables.training.trace import find_trace
 
 
@@ -87,6 +89,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             _note(*trials.set_damaged_aside())
             sync.restore()
             _note(*trials.set_damaged_aside())  # those that came from the storage
+            _require_manifest(config, trials)
             times.restore(sync)
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
@@ -226,6 +229,19 @@ def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:
         _say(f"opening the storage {store.shown}")
         machines.check_storage(store)
     return StorageSync(config.folder, store)
+
+
+def _require_manifest(config: StudyConfig, trials: StudyTrials) -> None:
+    """Refuse trials of which nobody knows to which study they belong.
+
+    Raises:
+        ConfigError: If there are trials and no `study.yaml`, which is written before the first.
+    """
+    path = config.folder / MANIFEST
+    if not path.exists() and any(trials.keys()):
+        raise ConfigError(
+            f"{path} must be there, since trials of the study are, got no such file; {ADVICE}"
+        )
 
 
 @contextmanager

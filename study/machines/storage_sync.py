@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from contract.names import BUDGETS, MANIFEST, RESULT, TRIALS
+from study.design.manifest import parse_manifest, read_manifest
 from study.machines.databases import OPTUNA_DATABASE, remove_journals
 from study.machines.session_file import TIMES, parse_sessions, read_sessions
 from trainables.data.tilesets.node_tiles import remove_tiles
@@ -57,7 +56,7 @@ class StorageSync:
             return
         names = self._store.names()
         stored = self._read_stored_manifest(self._store)
-        here = _read_manifest(self._folder / MANIFEST)
+        here = read_manifest(self._folder / MANIFEST)
         if stored is not None:
             self._refuse_another(self._store, stored, here)
             budgets = [name for name in names if name.startswith(f"{BUDGETS}/")]
@@ -143,7 +142,7 @@ class StorageSync:
 
     def _read_stored_manifest(self, store: Store) -> dict[str, Any] | None:
         content = store.read(MANIFEST)
-        return None if content is None else _parsed(content, f"{MANIFEST} in {store.shown}")
+        return None if content is None else parse_manifest(content, f"{MANIFEST} in {store.shown}")
 
     def _take_times(self, store: Store) -> None:
         """Take the times of the store's sessions, unless as many are known here."""
@@ -207,20 +206,6 @@ def _ends_last(names: Iterable[str]) -> tuple[list[str], list[str]]:
     listed = list(names)
     ends = [name for name in listed if Path(name).name in ENDS]
     return [name for name in listed if name not in ends], ends
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    return _parsed(path.read_bytes(), str(path)) if path.exists() else None
-
-
-def _parsed(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        manifest = yaml.safe_load(content)
-    except yaml.YAMLError:
-        manifest = None
-    if not isinstance(manifest, dict) or "study_id" not in manifest:
-        raise OSError(f"{where} must be the record of a study, got something else")
-    return manifest
 
 
 def _num_continued(manifest: dict[str, Any]) -> int:

@@ -153,13 +153,13 @@ class StudyTrials:
         self._sync.push(plan.trial.key, PLAN)
 
     def draw_again(self, trial: TrialConfig) -> None:
-        """Put a trial on record anew whose earlier values nobody knows: it begins from its start."""
+        """Put a trial on record whose earlier values were lost: it begins from its start."""
         remove_leftovers(self._folder / trial.key)
         self._sync.drop_checkpoints(trial.key)
         self.record(TrialPlan(trial=trial))
 
     def plan(self, trial: TrialConfig) -> None:
-        """Prepare a trial that is about to be given to a process; a failure of before is forgotten."""
+        """Prepare a trial that a process is about to get; an earlier failure is forgotten."""
         if forget_failure(self._folder / trial.key):
             self._sync.drop(trial.key, FAILED, FAILURES, TRACEBACK)
         known = read_plan(self._folder / trial.key)
@@ -208,7 +208,7 @@ class StudyTrials:
         return is_free
 
     def fail(self, trial: TrialConfig, error: str, *, has_retries: bool) -> None:
-        """The last attempt at a trial failed; a process that was lost after the end changes nothing.
+        """The last attempt at a trial failed, unless its process was lost after it had finished.
 
         Args:
             trial: The trial.

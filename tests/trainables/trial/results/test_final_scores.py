@@ -15,7 +15,7 @@ from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData
 from trainables.trial.folder.trial_files import TrialFiles
-from trainables.trial.results import test_split as held_out
+from trainables.trial.results import final_scores as held_out
 from trainables.trial.results.final_scores import score_test_tiles
 
 pytestmark = pytest.mark.numbers
@@ -41,7 +41,7 @@ def score(random_tiles, tmp_path, monkeypatch):
         if group.size > 1:  # without the others, who would be waited for
             monkeypatch.setattr(ProcessGroup, "wait", lambda self: None)
             monkeypatch.setattr(ProcessGroup, "sum", lambda self, tensor: tensor)
-        with TrialFiles(str(tmp_path / "trial"), None) as files:
+        with TrialFiles(tmp_path / "trial", None) as files:
             return score_test_tiles(
                 model, TRAINING, data, tiles, map_colors=None, group=group, device=CPU, files=files
             )
