@@ -5,6 +5,7 @@ Ray Tune does, and does them one after the other.
 """
 
 import contextlib
+import io
 import random
 import shutil
 from pathlib import Path
@@ -90,7 +91,7 @@ def patched():
 
 @pytest.fixture(scope="module")
 def finished(patched, tiny_folder, mlflow_database, tmp_path_factory):
-    """The folder in which a study has run, a copy of it, and the arguments of its command."""
+    """Runs a study; where it has run, a copy of its folder, its command's arguments, its table."""
     folder = tmp_path_factory.mktemp("whole")
     place, copy = folder / "here", folder / "copy"
     place.mkdir()
@@ -107,20 +108,21 @@ def finished(patched, tiny_folder, mlflow_database, tmp_path_factory):
     }  # fmt: skip
     (place / "config.yaml").write_text(yaml.safe_dump(options | training))
     arguments = ["--config", str(place / "config.yaml")]
-    with contextlib.chdir(place):
+    said = io.StringIO()
+    with contextlib.chdir(place), contextlib.redirect_stdout(said):
         assert run_study.main(arguments) == 0
-    shutil.copytree(place, copy)
-    return place, copy, arguments
+    shutil.copytree(place / "studies", copy)
+    return place, copy, arguments, said.getvalue()
 
 
 @pytest.fixture
 def run_again(finished, capsys):
     """Damages files of the finished study, and runs its command again."""
-    place, copy, arguments = finished
+    place, copy, arguments, _ = finished
 
     def run(**damages):
-        shutil.rmtree(place)
-        shutil.copytree(copy, place)
+        shutil.rmtree(place / "studies")  # MLflow has its database open, and is no part of it
+        shutil.copytree(copy, place / "studies")
         for name, content in damages.items():
             file = place / "studies" / NAME / name
             if content is None:
@@ -137,11 +139,9 @@ def run_again(finished, capsys):
 
 
 @pytest.fixture
-def table(run_again):
-    status, table, _ = run_again()
-    assert status == 0
-    assert table.count("\n") == 4
-    return table
+def table(finished):
+    assert finished[3].count("\n") == 4
+    return finished[3]
 
 
 def check(run_again, table, name, how):
@@ -157,16 +157,15 @@ def check(run_again, table, name, how):
     assert ";" in refusal, f"what to do, in {refusal!r}"
 
 
-@pytest.mark.parametrize("how", CONTENTS)
 @pytest.mark.parametrize("name", KEY_FILES)
-def test_a_study_that_loses_a_file(run_again, table, name, how):
-    check(run_again, table, name, how)
+def test_a_study_that_loses_a_file(run_again, table, name):
+    check(run_again, table, name, "random")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", CONTENTS)
 def test_a_study_that_loses_any_one_file(finished, run_again, table, how):
-    folder = finished[1] / "studies" / NAME
+    folder = finished[1] / NAME
     names = [file.relative_to(folder) for file in sorted(folder.rglob("*")) if file.is_file()]
     ours = [
         name.as_posix() for name in names
