@@ -57,7 +57,7 @@ def test_a_lost_trial_is_served_again_with_its_values(open_search, phase):
 
 
 def test_nothing_is_left_when_every_trial_has_ended(open_search):
-    config = study(models=["unet"])
+    config = study(models=["unet"], space="label_frac=1")
     search = open_search(config)
     first = search.next_trial()
     assert first.key == "search-unet-f1.00-t000"
@@ -85,6 +85,6 @@ def test_no_arm_waits_for_another(open_search):
 
 
 def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(open_search):
-    search = open_search(study(models=["unet"]))
+    search = open_search(study(models=["unet"], space="label_frac=1"))
     end(search, search.next_trial(), None)
     assert search.next_trial().phase == "confirm"
