@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -42,28 +42,20 @@ _VARIABLES: Final = _WORKER_VARIABLES | {
 
 
 @contextmanager
-def ray_on_this_machine(
-    slots: Slots, runtime_env: Mapping[str, Any] | None = None
-) -> Iterator[None]:
+def ray_on_this_machine(slots: Slots) -> Iterator[None]:
     """Ray on this machine; the terminal is left to the live line.
-
-    Args:
-        slots: What the machine offers.
-        runtime_env: What processes of trials need besides; Ray's runtime environment.
 
     Raises:
         ConfigError: If the folder of its sockets would have too long a path.
         StudyHaltedError: If Ray does not start.
     """
-    options: dict[str, Any] = {
+    options = {
         "address": "local",
         "_temp_dir": ray_folder(),
         "num_cpus": int(slots.num_cpus),
         "num_gpus": int(slots.num_gpus),
         "include_dashboard": False,
     }
-    if runtime_env:
-        options["runtime_env"] = dict(runtime_env)
     try:
         _init(options)
     except (OSError, RuntimeError, ValueError) as error:
@@ -73,12 +65,11 @@ def ray_on_this_machine(
 
 
 @contextmanager
-def ray_cluster(address: str, runtime_env: Mapping[str, Any] | None = None) -> Iterator[None]:
+def ray_cluster(address: str) -> Iterator[None]:
     """A running cluster that this machine belongs to.
 
     Args:
         address: `auto`, or host and port of its head.
-        runtime_env: What processes of trials need besides; Ray's runtime environment.
 
     Raises:
         ConfigError: If there is none.
@@ -86,7 +77,7 @@ def ray_cluster(address: str, runtime_env: Mapping[str, Any] | None = None) -> I
     options = {
         "address": address,
         "namespace": _NAMESPACE,
-        "runtime_env": {"env_vars": _WORKER_VARIABLES, **(runtime_env or {})},
+        "runtime_env": {"env_vars": _WORKER_VARIABLES},
     }
     try:
         host, _, port = address.rpartition(":")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from study.machines.cluster import (
     ask_for_nodes,
@@ -65,7 +65,7 @@ class Machines:
             finally:
                 self.expect(0)
         else:
-            with ray_on_this_machine(self.slots, _runtime_env(self._config)):
+            with ray_on_this_machine(self.slots):
                 yield
 
     def room(self) -> int:
@@ -116,10 +116,5 @@ def machines_of(config: StudyConfig) -> Iterator[Machines]:
     if config.address is None:
         yield Machines(config)
         return
-    with ray_cluster(config.address, _runtime_env(config)), sole_driver(config):
+    with ray_cluster(config.address), sole_driver(config):
         yield Machines(config)
-
-
-def _runtime_env(config: StudyConfig) -> dict[str, Any]:
-    """What the processes of a study's trials need besides this package: code of a person's own."""
-    return {}

@@ -15,7 +15,7 @@ from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData
 from trainables.trial.folder.trial_files import TrialFiles
-from trainables.trial.results import final_scores as held_out
+from trainables.trial.results import final_scores
 from trainables.trial.results.final_scores import score_test_tiles
 
 pytestmark = pytest.mark.numbers
@@ -51,7 +51,7 @@ def score(random_tiles, tmp_path, monkeypatch):
 
 def test_scores_and_time_of_the_evaluation_alone(score, tmp_path, monkeypatch):
     times = iter([10.0, 12.5])
-    monkeypatch.setattr(held_out.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(final_scores.time, "perf_counter", lambda: next(times))
     found = score(ProcessGroup())
     assert found["perf/test_s"] == 2.5
     record = json.loads((tmp_path / "trial" / CONFUSION).read_text())
