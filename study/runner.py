@@ -112,7 +112,7 @@ class StudySession(TrialListener):
         sync: StorageSync,
         times: SessionTimes,
     ) -> None:
-        """Plan nothing yet.
+        """Take up what the trials' folders say.
 
         Args:
             config: The study.
@@ -190,7 +190,7 @@ class StudySession(TrialListener):
             self._machines.expect(search.num_left)
             run_with_tune(
                 config,
-                StudySearcher(search, trials, tasks, self._machines.room),
+                StudySearcher(search, trials, tasks, self._machines),
                 ArmScheduler(search),
                 TrialCallback(trials, queue, self._times),
                 self._machines.slots.gpus,

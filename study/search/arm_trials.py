@@ -92,7 +92,9 @@ class ArmTrials:
             return False
         trial = self.all()[number]
         for validation, score in self._validations(rows):
-            if validation not in trial.intermediate_values:  # else told before it was interrupted
+            if (
+                validation not in trial.intermediate_values
+            ):  # else known from before it was interrupted
                 if self._report(number, validation, score):
                     self._stopped_at[number] = validation
                 trial = self.all()[number]
@@ -118,7 +120,7 @@ class ArmTrials:
                 self._add_known(dict(in_database[number]))
                 self._trials.record(TrialPlan(trial=self.trial(number)))
             else:
-                self._trials.draw_again(self._draw())
+                self._trials.begin_again(self._draw())
                 if self._distributions:
                     self.notes.append(
                         f"the values of {key} were lost with its record; it is run with values "
@@ -131,7 +133,7 @@ class ArmTrials:
                 self._tell(number, outcome)
 
     def _take_validations(self, number: int, plan: TrialPlan, outcome: Outcome | None) -> None:
-        """Tell Optuna what the pruner of an earlier session was told of a trial."""
+        """Tell Optuna the validations of a trial that an earlier session knew."""
         if self._config.pruner == "none":
             return
         if plan.stopped_at is not None:

@@ -1,4 +1,4 @@
-"""What is told of a trial's life."""
+"""The events of a trial's life."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from trainables.trial.folder.outcomes import Outcome, Rows
 class TrialListener:
     """Is told what happens to trials; a method that is not overridden does nothing.
 
-    What a listener is told is on disk, and in the storage, before: after a crash it can be told
-    again by what the trials' folders say.
+    An event is on disk, and in the storage, before a listener hears of it: after a crash it can be
+    told again by what the trials' folders say.
     """
 
     def on_plan(self, trial: TrialConfig) -> None:
@@ -32,7 +32,7 @@ class TrialListener:
         Args:
             trial: The trial.
             step: Its last optimiser step.
-            rows: Rows of its curves that were not told before.
+            rows: Rows of its curves that are new.
         """
 
     def on_interrupt(self, trial: TrialConfig) -> None:

@@ -59,7 +59,7 @@ class _Unfinished:
     is_running: bool = False
     """Whether a process runs it, or will at once."""
     is_loss_told: bool = False
-    """Whether the loss of its process was told, and no process has run it since."""
+    """Whether its process is known to be lost, and no other has run it since."""
 
 
 class StudyTrials:
@@ -152,8 +152,8 @@ class StudyTrials:
         write_plan(self._folder / plan.trial.key, plan)
         self._sync.push(plan.trial.key, PLAN)
 
-    def draw_again(self, trial: TrialConfig) -> None:
-        """Put a trial on record whose earlier values were lost: it begins from its start."""
+    def begin_again(self, trial: TrialConfig) -> None:
+        """Put a trial on record whose earlier values are lost or others: it begins at step 0."""
         remove_leftovers(self._folder / trial.key)
         self._sync.drop_checkpoints(trial.key)
         self.record(TrialPlan(trial=trial))
@@ -163,8 +163,10 @@ class StudyTrials:
         if forget_failure(self._folder / trial.key):
             self._sync.drop(trial.key, FAILED, FAILURES, TRACEBACK)
         known = read_plan(self._folder / trial.key)
-        if known is None or known.trial != trial:
+        if known is None:
             self.record(TrialPlan(trial=trial))
+        elif known.trial != trial:
+            self.begin_again(trial)
         for listener in self._listeners:
             listener.on_plan(trial)
 
@@ -254,7 +256,7 @@ class StudyTrials:
     def note_validations(
         self, key: str, validations: Mapping[int, float], stopped_at: int | None
     ) -> None:
-        """Put on record what the search was told of a running trial, and its verdict."""
+        """Put on record what the pruner knows of a running trial, and its verdict."""
         plan = read_plan(self._folder / key)
         assert plan is not None, key
         self.record(replace(plan, validations=validations, stopped_at=stopped_at))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from study.machines.machines import Machines
 from study.search.study_search import StudySearch
 from study.trials.study_trials import StudyTrials
 from study.trials.tasks import TaskBuilder
@@ -22,7 +22,7 @@ class StudySearcher(Searcher):
         search: StudySearch,
         trials: StudyTrials,
         tasks: TaskBuilder,
-        room: Callable[[], int],
+        machines: Machines,
     ) -> None:
         """Translate between a study and Tune.
 
@@ -30,13 +30,13 @@ class StudySearcher(Searcher):
             search: Says which trial comes next.
             trials: Is told that a trial is about to run.
             tasks: Makes of a trial what its process is given.
-            room: Returns how many trials may run at once now.
+            machines: Say how many trials may run at once now.
         """
         super().__init__(metric="score", mode="max")
         self._search = search
         self._trials = trials
         self._tasks = tasks
-        self._room = room
+        self._machines = machines
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher into a file, and nobody reads it."""
@@ -47,7 +47,7 @@ class StudySearcher(Searcher):
     ) -> dict[str, TrialTask] | str | None:
         """What the next process is given; None = not yet; FINISHED = nothing is left."""
         num_running = self._search.num_running
-        if num_running and num_running >= self._room():
+        if num_running and num_running >= self._machines.room():
             return None
         trial = self._search.next_trial()
         if trial is None:

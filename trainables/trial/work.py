@@ -32,7 +32,7 @@ from trainables.trial.results.picture import trial_picture
 from trainables.trial.task import TrialTask
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
-"""Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""
+"""Takes a report to Ray Tune: `step`, `rows` since the last one, `score`, `finished`."""
 
 
 def do_trial(task: TrialTask, group: ProcessGroup, device: torch.device, report: Report) -> None:

@@ -28,7 +28,7 @@ _START_S: Final = 20.0
 _RESIZE_S: Final = 60.0
 """An elastic group grows at most this often, or twice per checkpoint, from which it goes on."""
 _TIMEOUT_S: Final = 2 * 3600
-"""Of a worker that waits for another, which may have to bring gigabytes of tiles to its node."""
+"""How long a worker waits for another, which may have to bring gigabytes of tiles to its node."""
 _PEER_LOST: Final = (RuntimeError, DistBackendError, DistNetworkError)
 """Exactly these; torch says other things with their subclasses."""
 
@@ -72,9 +72,9 @@ def _in_background(work: Callable[[], Any]) -> Future[Any]:
 def _pass_on(receiver: Receiver, ended: Future[Any], report: Report) -> None:
     while True:
         is_last = ended.done()
-        told = receiver.receive(0.0 if is_last else _POLL_S)
-        if told is not None:
-            report(told)
+        received = receiver.receive(0.0 if is_last else _POLL_S)
+        if received is not None:
+            report(received)
             receiver.take()
         elif is_last:
             return

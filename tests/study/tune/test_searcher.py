@@ -37,7 +37,8 @@ def room():
 
 
 def open_searcher(trials, room):
-    return StudySearcher(trials, trials, trials, lambda: room[0])
+    machines = SimpleNamespace(room=lambda: room[0])
+    return StudySearcher(trials, trials, trials, machines)
 
 
 def test_no_more_trials_than_there_is_room_for(room):

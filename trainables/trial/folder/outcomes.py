@@ -53,11 +53,11 @@ class Outcome:
     history: Rows
     """Rows of its curves."""
     score: float | None = None
-    """Selected validation measure; of finished trials alone."""
+    """Selected validation measure; None for a trial that has not finished."""
     attempts: int = 1
     """How often it was tried: its failures, and the attempt that did not fail."""
     traceback: str = ""
-    """Of the last attempt of a failed trial."""
+    """Text of the error that ended the last attempt of a failed trial."""
     record: Mapping[str, Any]
     """The file's content; see `trainables.trial.work` for that of a finished trial."""
 
