@@ -1,6 +1,7 @@
 """What becomes of a trial by what is told of it: its folder first, then everybody else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,19 @@ def test_the_folder_alone_says_where_a_trial_stands(trials, trial, folder, tmp_p
     leave_result(folder, trial)
     assert again.state(trial.key) == "finished"
     assert again.recorded(trial.key).trial == trial
+
+
+def test_a_trial_of_other_values_does_not_go_on_from_the_checkpoint(trials, make_trial, tmp_path):
+    trial = make_trial("confirm")
+    trials.plan(trial)
+    checkpoint = tmp_path / "trials" / trial.key / "checkpoint.pt"
+    checkpoint.write_bytes(b"state")
+    trials.plan(trial)
+    assert checkpoint.exists()
+    other = replace(trial, training=replace(trial.training, lr=0.5))
+    trials.plan(other)
+    assert not checkpoint.exists()
+    assert trials.recorded(trial.key).trial == other
 
 
 def test_a_trial_that_goes_on_reports_its_rows_once(trials, recorder, trial, folder):
