@@ -25,7 +25,7 @@ class Stopwatch:
 
         Args:
             device: Where the trial computes.
-            since: When the driver made the trial's task, in seconds since 1970 by the driver's
+            since: When the driver handed the trial out, in seconds since 1970 by the driver's
                 clock, which must agree with this machine's; None for a stopwatch that is off.
         """
         self._device = device
@@ -39,7 +39,7 @@ class Stopwatch:
         return nullcontext() if self._since is None else self._timed(name)
 
     def started(self) -> None:
-        """Count what has passed since the task was made to `start`."""
+        """Count what has passed since the hand-out to `start`."""
         if self._since is not None:
             self._synchronise()
             self._add("start", time.time() - self._since)
