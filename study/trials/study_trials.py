@@ -58,7 +58,7 @@ class _Unfinished:
     """Whether a process of this session has run it."""
     is_running: bool = False
     """Whether a process runs it, or will at once."""
-    is_loss_told: bool = False
+    is_loss_known: bool = False
     """Whether its process is known to be lost, and no other has run it since."""
 
 
@@ -174,7 +174,7 @@ class StudyTrials:
         """A process runs a trial, for the first time or after it was interrupted."""
         unfinished = self._seen(trial)
         is_first, unfinished.is_started = not unfinished.is_started, True
-        unfinished.is_running, unfinished.is_loss_told = True, False
+        unfinished.is_running, unfinished.is_loss_known = True, False
         for listener in self._listeners:
             listener.on_start(trial, is_first=is_first)
 
@@ -287,7 +287,7 @@ class StudyTrials:
     def _note_failure(self, trial: TrialConfig, error: str) -> bool:
         """Count a failed attempt, or halt the study for it; returns whether it is a new one.
 
-        The loss of a process may be told twice: once of the work that it did, and once of the
+        Tune may tell the loss of a process twice: once of the work that it did, and once of the
         process itself. The second word comes before another process has run the trial.
         """
         folder, unfinished = self._folder / trial.key, self._seen(trial)
@@ -297,8 +297,8 @@ class StudyTrials:
         elif self._sync.is_blamed(error):
             self._halt = f"the storage cannot be used: {error.strip().splitlines()[-1]}"
         else:
-            unfinished.is_loss_told = is_lost(error) and not unfinished.is_loss_told
-            if is_lost(error) and not unfinished.is_loss_told:
+            unfinished.is_loss_known = is_lost(error) and not unfinished.is_loss_known
+            if is_lost(error) and not unfinished.is_loss_known:
                 return False
             count_failure(folder)
             self._sync.push(trial.key, FAILURES)
