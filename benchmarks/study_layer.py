@@ -6,7 +6,7 @@ What runs is `run_study`, with MLflow and Optuna in SQLite files, on ten arms (t
 annotation fractions, four search trials to one confirmation) and as many slots as CPUs; in the
 place of `run_trial` stands a function that writes the record of a trial of one validation and
 ends. Each study has a process of its own. Printed are the seconds of the study, from the reading of
-the tiles to the last record in MLflow, the seconds per trial from the first hand-out on (the start
+the tiles to the last record in MLflow, the seconds per trial from the first task on (the start
 of the actors and the last wait for MLflow are in them, and weigh more where trials are few; the
 slope between the sizes has neither), and the driver's memory. `--cprofile` writes where the main
 thread was in one more study of the largest size, which counts in no figure.
@@ -42,26 +42,26 @@ _GOAL_S = 90.0
 _GOAL_RATIO = 1.2
 
 
-def no_op_trial(handed: dict[str, Any]) -> None:
+def no_op_trial(given: dict[str, Any]) -> None:
     """In the place of `trainables.trial.run.run_trial`: records an outcome without training."""
     from ray import tune
 
-    trial = handed["trial"]
-    steps = trial["training"]["steps"]
-    score = zlib.crc32(trial["key"].encode()) / 2**32
+    task = given["task"]
+    steps = task.trial.training.steps
+    score = zlib.crc32(task.trial.key.encode()) / 2**32
     row = {"step": steps, "train/loss": 1.0, "train/loss_seg": 1.0, "train/lr": 1e-3}
     measures = ("oa", "kappa", "mean_f1", "miou", "mean_f1_all", "miou_all")
     row |= {f"val/{name}": score for name in measures}
     tune.report({"step": steps, "rows": [row], "score": score, "finished": False})
     record = {
-        "trial": trial,
+        "trial": task.trial.to_plain(),
         "score": score,
         "converged": True,
         "metrics": {f"test/measure_{index}": 0.5 for index in range(40)},
         "history": [row],
         "damaged_checkpoints": [],
     }
-    folder = Path(handed["folder"])
+    folder = task.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "confusion.json").write_text(json.dumps({"schema": 1, "tiles": []}))
     (folder / "picture.png").write_bytes(bytes(20_000))

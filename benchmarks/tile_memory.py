@@ -14,16 +14,17 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import ray
 
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
+from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile, TileSet, pack_tiles
 from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.trial.task import TaskData, TaskResources, TrialTask
 
 _SIDE_PX = 2048
 _NUM_CLASSES = 3
@@ -39,9 +40,9 @@ def uss_mib() -> float:
 
 @ray.remote(num_cpus=1)
 class Trial:
-    """Trains on what it is handed, and watches its own memory meanwhile."""
+    """Trains on what it is given, and watches its own memory meanwhile."""
 
-    def run(self, handed: dict[str, Any]) -> float:
+    def run(self, task: TrialTask) -> float:
         """Largest USS while the trial runs, MiB."""
         from trainables.trial import run as trial
 
@@ -56,7 +57,7 @@ class Trial:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            trial.run_trial(handed)
+            trial.run_trial({trial.TASK: task})
         finally:
             done.set()
             watcher.join()
@@ -97,22 +98,27 @@ def measure(size_mib: float, steps: int, unit: Unit) -> tuple[float, list[float]
                 key=f"t{index}", phase="search", model="urec", label_frac=0.1, seed=0,
                 training=training,
             )  # fmt: skip
-            handed = {
-                "trial": config.to_plain(),
-                "tiles": shared,
-                "budget": drawn,
-                "scaling": uint8_scaling(3).to_plain(),
-                "study": "memory",
-                "bands": ["red", "green", "blue"],
-                "classes": [{"name": str(k), "color": [k, k, k]} for k in range(_NUM_CLASSES)],
-                "exclude_from_mean": [],
-                "folder": f"{folder}/{index}",
-                "store": None,
-                "workers": (0, 0),
-                "cpus": 1,
-                "gpus": 0,
-            }
-            runs.append(actor.run.remote(handed))
+            task = TrialTask(
+                trial=config,
+                study="memory",
+                data=TaskData(
+                    bands=("red", "green", "blue"),
+                    nodata=(),
+                    classes=tuple(
+                        ClassSpec(name=str(k), color=(k, k, k)) for k in range(_NUM_CLASSES)
+                    ),
+                    exclude_from_mean=(),
+                    scaling=uint8_scaling(3),
+                ),
+                tiles=shared,
+                budget=drawn[0],
+                annotated=drawn[1],
+                folder=Path(folder) / str(index),
+                store=None,
+                resources=TaskResources(workers=(0, 0), cpus=1, gpus=0),
+                checkpoint_every_s=20.0,
+            )
+            runs.append(actor.run.remote(task))
         peaks = ray.get(runs)
     for actor in actors:
         ray.kill(actor)

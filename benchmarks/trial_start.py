@@ -5,7 +5,7 @@
 One slot, whose actor is warm after its first trial. Measured is the time between two trials: from
 the last word of one, that it has finished, to the first step of the next one (the study), or to
 its first statement (the Tune trial). The study trains U-REC of width 4 for 30 steps on tiny tiles;
-the difference of the medians is what searcher, hand-out, files and building the network take.
+the difference of the medians is what searcher, task, files and building the network take.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ def note(file: str, what: str) -> None:
         stream.write(f"{what} {time.time()!r}\n")
 
 
-def no_op(handed: dict[str, Any]) -> None:
+def no_op(given: dict[str, Any]) -> None:
     """A Tune trial that reports and ends."""
     from ray import tune
 
-    note(handed["moments"], "step")
+    note(given["moments"], "step")
     tune.report({"score": 0.0})
-    note(handed["moments"], "end")
+    note(given["moments"], "end")
 
 
-def noted_trial(handed: dict[str, Any]) -> None:
+def noted_trial(given: dict[str, Any]) -> None:
     """`run_trial`, which notes its first step and its end."""
     import trainables.training.step
     from trainables.trial.run import run_trial
 
-    file = str(Path(handed["folder"]).parent.parent / "moments.txt")
+    file = str(given["task"].folder.parent.parent / "moments.txt")
     usual = trainables.training.step.Step.take
     taken: list[bool] = []
 
@@ -65,7 +65,7 @@ def noted_trial(handed: dict[str, Any]) -> None:
 
     trainables.training.step.Step.take = take  # type: ignore[method-assign]
     try:
-        run_trial(handed)
+        run_trial(given)
     finally:
         trainables.training.step.Step.take = usual  # type: ignore[method-assign]
         note(file, "end")

@@ -32,7 +32,7 @@ TIME_PARTS: Final = (
     "trace",
 )
 """Parts of a trial whose wall seconds are measured where a study is profiled, in their order,
-`time/<part>_s` in MLflow. `start` runs from the hand-out by the driver to the first step, and
+`time/<part>_s` in MLflow. `start` runs from the making of its task to the first step, and
 `trace` is what writing one takes."""
 
 MANIFEST: Final = "study.yaml"

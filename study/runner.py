@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import optuna
 import ray
@@ -13,8 +12,9 @@ from mlflow.exceptions import MlflowException
 from ray import tune
 
 from contract.mlflow_store.logins import hide_logins
-from contract.names import BUDGETS, MANIFEST, MODEL_FILE, TRIALS
-from study.design.arms import Arm, arm_of, longest_first, num_trials, plan_arms
+from contract.names import BUDGETS, MANIFEST
+from study.design.arms import Arm, longest_first, num_trials, plan_arms
+from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
     check_output,
@@ -24,10 +24,9 @@ from study.design.preflight import (
 )
 from study.design.preparation import Budgets, budget_warnings, prepare, resolve_steps
 from study.errors import StudyHaltedError, is_disk_full
-from study.machines.databases import create_optuna_database
+from study.machines.databases import OPTUNA_DATABASE
 from study.machines.machines import Machines, machines_of
-from study.machines.session_file import TIMES
-from study.machines.storage_sync import DATABASE, StorageSync
+from study.machines.storage_sync import StorageSync
 from study.mlflow_runs.session import (
     open_records,
     open_tracking,
@@ -36,19 +35,26 @@ from study.mlflow_runs.session import (
     uploading,
     wait_for,
 )
-from study.mlflow_runs.upload_queue import now_ms
+from study.mlflow_runs.study_run import StudyRun
+from study.mlflow_runs.trial_uploads import TrialUploads
+from study.mlflow_runs.upload_queue import UploadQueue, now_ms
 from study.search.arm_search import ArmSearch
+from study.search.optuna_database import OptunaDatabase
+from study.search.study_search import StudySearch
 from study.settings.config import StudyConfig
-from study.trials.kept_models import keep_best_model
+from study.trials.kept_models import KeptModels
+from study.trials.listener import TrialListener
+from study.trials.progress import ProgressLine
+from study.trials.session_times import SessionTimes
 from study.trials.study_outcome import StudyOutcome
-from study.trials.tasks import make_hand_out, study_store
-from study.tune.progress import ProgressCallback
+from study.trials.study_trials import StudyTrials
+from study.trials.tasks import TaskBuilder, study_store
+from study.tune.scheduler import ArmScheduler
 from study.tune.searcher import StudySearcher
-from study.tune.session_times import SessionTimes
-from study.tune.trial_callback import TrackingCallback
+from study.tune.trial_callback import TrialCallback
 from study.tune.tuning import run_with_tune
+from trainables.errors import ConfigError
 from trainables.training.trace import find_trace
-from trainables.trial.folder.outcomes import Outcome, ended_trials, read_outcome, remove_leftovers
 
 
 def run_study(config: StudyConfig) -> StudyOutcome:
@@ -64,8 +70,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
     if config.address is not None:
         _say(f"joining the Ray cluster at {config.address}")
     with _in_one_line(), machines_of(config) as machines:
-        if machines.note is not None:
-            _say(f"note: {machines.note}")
+        _note(machines.note)
         arms = plan_arms(config)
         sync = _open_store(config, machines)
         check_output(
@@ -78,18 +83,139 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             if config.data is not None:
                 _say("reading tiles")
             data = read_data(config, spec)
-            for note in data.notes:
-                _say(f"note: {note}")
+            _note(*data.notes)
             config = resolve_steps(config, data)
+            trials = StudyTrials(config.trials_folder, sync, machines)
+            _note(*trials.set_damaged_aside())
             sync.restore()
-            times.restore()
+            _note(*trials.set_damaged_aside())  # those that came from the storage
+            _require_manifest(config, trials)
+            times.restore(sync)
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
-            for warning in budget_warnings(budgets, [one.name for one in data.spec.classes]):
-                _say(f"note: {warning}")
+            _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
-            return _run_trials(config, arms, data, budgets, machines, sync, times)
+            session = StudySession(config, arms, machines, trials, sync, times)
+            return session.run(data, budgets)
+
+
+class StudySession(TrialListener):
+    """One run of the command: takes up what is done of a prepared study, and runs the rest."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        arms: tuple[Arm, ...],
+        machines: Machines,
+        trials: StudyTrials,
+        sync: StorageSync,
+        times: SessionTimes,
+    ) -> None:
+        """Take up what the trials' folders say.
+
+        Args:
+            config: The study.
+            arms: Its arms.
+            machines: Where its trials run.
+            trials: Where its trials stand.
+            sync: Keeps its storage like its folder.
+            times: Measures the session.
+        """
+        self._config = config
+        self._machines = machines
+        self._trials = trials
+        self._sync = sync
+        self._times = times
+        self._num_trials = num_trials(config, arms)
+        self._models = KeptModels(config, arms, sync)
+        self._search = StudySearch(self._open_searches(longest_first(arms)))
+
+    def run(self, data: StudyData, budgets: Budgets) -> StudyOutcome:
+        """Run what is left of the study.
+
+        Args:
+            data: Its data set.
+            budgets: Its annotation budgets.
+
+        Raises:
+            StudyHaltedError: If it cannot go on, with the reason.
+            KeyboardInterrupt: If it was stopped before its end.
+        """
+        record, runs = open_records(self._config)
+        _note(*record.notes)
+        with (
+            uploading(record, runs, self._times.total) as queue,
+            self._times.kept(self._machines.slots.concurrent, queue),
+        ):
+            uploads = TrialUploads(runs, queue)
+            for folder, outcome in self._trials.take_up():
+                uploads.add(outcome, folder)
+            if self._search.num_left:
+                self._run_trials(data, budgets, queue, uploads)
+            self._sync.remove_tiles()
+            self._models.keep_best()
+            queue.put(record.log_times, self._times.total, now_ms())
+            queue.put(record.close, self._num_failed)
+            wait_for(queue, tracking_uri(self._config), _say)
+        if queue.refused:
+            record = repair(self._config, queue.refused[0], self._num_failed, self._times.total)
+        self._times.upload()
+        return self._outcome(record)
+
+    def on_end(self, outcome: object, folder: object) -> None:
+        """Tell the cluster what is left."""
+        self._machines.expect(self._search.num_left)
+
+    def _open_searches(self, arms: tuple[Arm, ...]) -> list[ArmSearch]:
+        database = OptunaDatabase(self._config.folder / OPTUNA_DATABASE)
+        _note(*database.notes)
+        searches = [ArmSearch(self._config, arm, database, self._trials) for arm in arms]
+        self._sync.remove_database()
+        for search in searches:
+            _note(*search.notes)
+        return searches
+
+    def _run_trials(
+        self, data: StudyData, budgets: Budgets, queue: UploadQueue, uploads: TrialUploads
+    ) -> None:
+        config, search, trials = self._config, self._search, self._trials
+        if config.address is None:
+            _say("starting Ray")
+        with self._machines.ray():
+            num_done = self._num_trials - search.num_left
+            progress = ProgressLine(self._num_trials, num_done, queue)
+            trials.add_listeners(search, uploads, self._times, self._models, self, progress)
+            tasks = TaskBuilder(config, data, budgets, self._machines.slots)
+            self._machines.expect(search.num_left)
+            run_with_tune(
+                config,
+                StudySearcher(search, trials, tasks, self._machines),
+                ArmScheduler(search),
+                TrialCallback(trials, queue, self._times),
+                self._machines.slots.gpus,
+            )
+            progress.close()
+        if search.num_left:  # Tune takes Ctrl-C for an end like any other
+            raise KeyboardInterrupt
+
+    @property
+    def _num_failed(self) -> int:
+        return sum(outcome.state == "failed" for _, outcome in self._trials.ended())
+
+    def _outcome(self, record: StudyRun) -> StudyOutcome:
+        config = self._config
+        return StudyOutcome(
+            name=config.name,
+            folder=config.folder,
+            tracking_uri=tracking_uri(config),
+            parent_run_id=record.parent_id,
+            num_trials=self._num_trials,
+            num_failed=self._num_failed,
+            num_left_out=self._num_trials - len(self._trials.ended()),
+            is_profiled=config.profile,
+            trace=find_trace(config.trials_folder) if config.profile else None,
+        )
 
 
 def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:
@@ -103,6 +229,19 @@ def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:
         _say(f"opening the storage {store.shown}")
         machines.check_storage(store)
     return StorageSync(config.folder, store)
+
+
+def _require_manifest(config: StudyConfig, trials: StudyTrials) -> None:
+    """Refuse trials of which nobody knows to which study they belong.
+
+    Raises:
+        ConfigError: If there are trials and no `study.yaml`, which is written before the first.
+    """
+    path = config.folder / MANIFEST
+    if not path.exists() and any(trials.keys()):
+        raise ConfigError(
+            f"{path} must be there, since trials of the study are, got no such file; {ADVICE}"
+        )
 
 
 @contextmanager
@@ -122,107 +261,11 @@ def _in_one_line() -> Iterator[None]:
         raise StudyHaltedError(reason) from None  # the cause may quote a login
 
 
-def _run_trials(
-    config: StudyConfig,
-    arms: tuple[Arm, ...],
-    data: StudyData,
-    budgets: Budgets,
-    machines: Machines,
-    sync: StorageSync,
-    times: SessionTimes,
-) -> StudyOutcome:
-    """Open the records, take up what is done and run the rest."""
-    uri, trials = tracking_uri(config), config.trials_folder
-    record, runs = open_records(config)
-    for note in record.notes:
-        _say(f"note: {note}")
-    with (
-        uploading(record, runs, times.total) as queue,
-        times.kept(machines.slots.concurrent, queue),
-    ):
-        for folder, outcome in ended_trials(trials):
-            if not outcome.goes_on:
-                remove_leftovers(folder)  # who should have was lost before
-            queue.put(partial(runs.add, folder, outcome, now_ms()))
-        searches = _open_searches(config, longest_first(arms))
-        num_all, num_left = num_trials(config, arms), sum(search.num_left for search in searches)
-        if num_left:
-            if config.address is None:
-                _say("starting Ray")
-            with machines.ray():
-                hand_out = times.around(make_hand_out(config, data, budgets, machines.slots))
-                searcher = StudySearcher(
-                    searches, hand_out, room=machines.room, on_change=sync.save_database
-                )
-                progress = ProgressCallback(
-                    num_all,
-                    num_all - num_left,
-                    lambda: queue.num_waiting * queue.is_away,
-                    lambda key: read_outcome(trials / key) is None,
-                )
-                on_end = partial(_after_trial, config, arms, machines, sync, searcher, times)
-                tracking = TrackingCallback(searcher, runs, queue, sync, on_end, machines.release)
-                machines.expect(num_left)
-                callbacks = times.callbacks([tracking, progress])
-                run_with_tune(config, searcher, machines.slots.gpus, callbacks)
-                progress.close()
-            if not searcher.is_done:  # Tune takes Ctrl-C for an end like any other
-                raise KeyboardInterrupt
-        sync.remove_tiles()
-        for arm in arms:
-            _keep_best_model(config, arm, sync)
-        states = [outcome.state for _, outcome in ended_trials(trials)]
-        queue.put(partial(record.log_times, times.total, now_ms()))
-        queue.put(partial(record.close, states.count("failed")))
-        wait_for(queue, uri, _say)
-    if queue.refused:
-        record = repair(config, queue.refused[0], states.count("failed"), times.total)
-    if (config.folder / TIMES).exists():
-        sync.save(TIMES)
-    return StudyOutcome(
-        name=config.name,
-        folder=config.folder,
-        tracking_uri=uri,
-        parent_run_id=record.parent_id,
-        num_trials=num_all,
-        num_failed=states.count("failed"),
-        num_left_out=num_all - len(states),
-        is_profiled=config.profile,
-        trace=find_trace(config.folder / TRIALS) if config.profile else None,
-    )
-
-
-def _after_trial(
-    config: StudyConfig,
-    arms: tuple[Arm, ...],
-    machines: Machines,
-    sync: StorageSync,
-    searcher: StudySearcher,
-    times: SessionTimes,
-    outcome: Outcome,
-) -> None:
-    """Keep to the quota of networks, and tell the cluster what is left."""
-    times.ended(outcome.trial.key)
-    if config.profile:
-        sync.save(TIMES)
-    if outcome.trial.phase == "confirm":
-        (arm,) = (arm for arm in arms if arm.name == arm_of(outcome.trial))
-        _keep_best_model(config, arm, sync)
-    machines.expect(searcher.num_left)
-
-
-def _keep_best_model(config: StudyConfig, arm: Arm, sync: StorageSync) -> None:
-    for key in keep_best_model(config, arm, config.trials_folder):
-        sync.drop(key, MODEL_FILE)
-
-
-def _open_searches(config: StudyConfig, arms: tuple[Arm, ...]) -> list[ArmSearch]:
-    trials = config.trials_folder
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database = create_optuna_database((config.folder / DATABASE).resolve())
-    return [
-        ArmSearch(config, arm, database, lambda key: read_outcome(trials / key)) for arm in arms
-    ]
+def _note(*notes: str | None) -> None:
+    """Say what a person should know although the study goes on."""
+    for note in notes:
+        if note is not None:
+            _say(f"note: {note}")
 
 
 def _say(text: str) -> None:

@@ -20,8 +20,14 @@ from contract.space import Varied
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.data.budgets.annotation import Budget
+from trainables.errors import ConfigError
 from trainables.storage.atomic_files import write_atomically
 
+ADVICE: Final = (
+    "put the copy back that the study's run in MLflow holds among its artifacts, or choose "
+    "another --name"
+)
+"""What to do where `study.yaml` is lost."""
 _PACKAGES: Final = (
     DISTRIBUTION, "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
     "seaborn",
@@ -134,10 +140,30 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Content of `study.yaml`, or None where the study has not begun."""
-    if not path.exists():
-        return None
-    manifest: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Content of `study.yaml`, or None where the study has not begun.
+
+    Raises:
+        ConfigError: If the file is damaged.
+    """
+    return parse_manifest(path.read_bytes(), str(path)) if path.exists() else None
+
+
+def parse_manifest(content: bytes, where: str) -> dict[str, Any]:
+    """Content of `study.yaml` from its bytes.
+
+    Args:
+        content: YAML.
+        where: The file, for messages.
+
+    Raises:
+        ConfigError: If it is anything else than the record of a study.
+    """
+    try:
+        manifest = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError):  # ValueError: no UTF-8, or no such date
+        manifest = None
+    if not isinstance(manifest, dict) or not {"study_id", "config"} <= manifest.keys():
+        raise ConfigError(f"{where} must be the record of a study, got something else; {ADVICE}")
     return manifest
 
 

@@ -24,7 +24,7 @@ from trainables.storage.store import Store
 
 _NAMESPACE: Final = "urec-study"
 _READ_S: Final = 120.0
-"""For a machine that starts its first process."""
+"""How long a machine may take that starts its first process."""
 _ANSWER_S: Final = 10.0
 """A head that lets a connection wait for so long is not there."""
 _WORKER_VARIABLES: Final = {
@@ -37,7 +37,7 @@ _VARIABLES: Final = _WORKER_VARIABLES | {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's own record of all trials, which nobody reads
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are told in the record
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they stand in the record
 }
 
 

@@ -17,6 +17,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from contract.mlflow_store.sqlite_address import sqlite_file, sqlite_url
 
+OPTUNA_DATABASE: Final = "optuna.db"
+"""In the folder of a study."""
 _SQLITE: Final = "sqlite:///"
 
 
@@ -65,6 +67,12 @@ def create_mlflow_database(uri: str) -> None:
         store.engine.dispose()
 
     _create_whole(path, create)
+
+
+def remove_journals(path: Path) -> None:
+    """Remove what SQLite keeps beside a database that another one takes the place of."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _create_whole(path: Path, create: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from contract.methods import Method
@@ -81,11 +82,11 @@ class Machines:
             self._room, self._counted_at = fits, time.monotonic()
         return self._room
 
-    def release(self, folder: str) -> None:
-        """Free what the workers of a trial hold whose process was lost.
+    def release(self, folder: Path) -> None:
+        """Free what the workers of a trial hold if its process was lost.
 
         Args:
-            folder: The trial's folder, as handed to it.
+            folder: The trial's folder, as its task names it.
         """
         if self._config.worker_range[1]:
             release_group(folder)

@@ -9,7 +9,7 @@ from typing import Final
 from trainables.errors import ConfigError
 
 _MAX_SOCKET_BYTES: Final = 103
-"""Of a Unix socket's path: 107 on Linux, 103 on macOS."""
+"""Longest path of a Unix socket: 107 on Linux, 103 on macOS."""
 _BELOW: Final = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
 """What Ray puts after its folder: date, time and process, and the longest name."""
 _MAX_BYTES: Final = _MAX_SOCKET_BYTES - len(_BELOW) - len("/ray")

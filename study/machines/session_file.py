@@ -20,19 +20,19 @@ class Session:
     slots: int
     """Trials at once, as counted at its start."""
     wall_s: float = 0.0
-    """From the start of the command's work."""
+    """Seconds since the start of the command's work."""
     before_s: float = 0.0
-    """Of these, up to the first hand-out of a trial."""
+    """The part of them before the first trial was given to a process."""
     slot_before_s: float = 0.0
     """Slots times `before_s`."""
     slot_s: float = 0.0
     """Slots times wall seconds; where more trials ran than slots were counted, as many."""
     trial_s: float = 0.0
-    """In which slots held a trial, from its hand-out until the driver saw its end."""
+    """Seconds for which slots held a trial, until the driver saw its end."""
     tracking_s: float = 0.0
-    """Of the thread that sends records to MLflow, while it sends; beside the trials."""
+    """Seconds that the thread of records took to send them to MLflow; beside the trials."""
     callback_s: float = 0.0
-    """Of the driver in Tune's callbacks; beside the trials."""
+    """Seconds that the driver spent in Tune's callbacks; beside the trials."""
 
 
 def read_sessions(path: Path) -> list[Session]:

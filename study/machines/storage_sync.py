@@ -7,28 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from contract.names import BUDGETS, MANIFEST, RESULT, TRIALS
-from study.machines.database_copy import (
-    DatabaseState,
-    copy_database,
-    count_trials,
-    database_state,
-    replace_database,
-)
+from study.design.manifest import parse_manifest, read_manifest
+from study.machines.databases import OPTUNA_DATABASE, remove_journals
 from study.machines.session_file import TIMES, parse_sessions, read_sessions
 from trainables.data.tilesets.node_tiles import remove_tiles
 from trainables.errors import ConfigError
 from trainables.storage.atomic_files import write_atomically
 from trainables.storage.folder_files import files_below
 from trainables.storage.store import Store
-from trainables.trial.folder.outcomes import FAILED, FAILURES, PRUNED, read_outcome
+from trainables.trial.folder.outcomes import ENDS, FAILED, FAILURES, PLAN, read_outcome
 from trainables.trial.folder.trial_files import CHECKPOINT, PREVIOUS_CHECKPOINT
 
-DATABASE: Final = "optuna.db"
-_ENDS: Final = (PRUNED, FAILED, RESULT)
-"""One of them says that a trial has ended."""
 _CHECKPOINTS: Final = (CHECKPOINT, PREVIOUS_CHECKPOINT)
 
 
@@ -50,7 +40,6 @@ class StorageSync:
         self._folder = folder
         self._store = store
         self._saved: dict[str, str] = {}
-        self._database_state: DatabaseState | None = None
 
     def restore(self) -> None:
         """At the start of a study: give folder and store what one has and the other lacks.
@@ -67,7 +56,7 @@ class StorageSync:
             return
         names = self._store.names()
         stored = self._read_stored_manifest(self._store)
-        here = _read_manifest(self._folder / MANIFEST)
+        here = read_manifest(self._folder / MANIFEST)
         if stored is not None:
             self._refuse_another(self._store, stored, here)
             budgets = [name for name in names if name.startswith(f"{BUDGETS}/")]
@@ -76,8 +65,9 @@ class StorageSync:
             self._store.download_all(budgets, self._folder)
             if TIMES in names:
                 self._take_times(self._store)
-            if DATABASE in names:
-                self._take_database(self._store, keep=here is not None)
+            if OPTUNA_DATABASE in names:  # an earlier version wrote values of trials there alone
+                remove_journals(self._folder / OPTUNA_DATABASE)
+                self._store.download(OPTUNA_DATABASE, self._folder / OPTUNA_DATABASE)
         self._exchange_trials(self._store, names)
         # Last: with it here, the study has begun here.
         if stored is not None and (here is None or _num_continued(stored) > _num_continued(here)):
@@ -98,15 +88,10 @@ class StorageSync:
                 self._store.write(name, content)
                 self._saved[name] = digest
 
-    def save_database(self) -> None:
-        """Bring a whole copy of Optuna's database to the store, unless it has not changed."""
-        if self._store is None:
-            return
-        path = self._folder / DATABASE
-        state = database_state(path)  # before the copy: what is written meanwhile is copied again
-        if self._database_state != state:
-            self._store.write(DATABASE, copy_database(path))
-            self._database_state = state
+    def remove_database(self) -> None:
+        """Remove Optuna's database from the store: the records of trials say what it did."""
+        if self._store is not None:
+            self._store.remove(OPTUNA_DATABASE)
 
     def pull(self, key: str) -> None:
         """Bring what a trial that has ended left in the store into its folder."""
@@ -157,22 +142,7 @@ class StorageSync:
 
     def _read_stored_manifest(self, store: Store) -> dict[str, Any] | None:
         content = store.read(MANIFEST)
-        return None if content is None else _parsed(content, f"{MANIFEST} in {store.shown}")
-
-    def _take_database(self, store: Store, *, keep: bool) -> None:
-        """Take the store's database, unless that here is as far.
-
-        It is not where the study went on from another machine meanwhile: then its trials here
-        would get numbers that others have.
-        """
-        here = self._folder / DATABASE
-        newer = here.with_name(f".{DATABASE}.stored.partial")
-        try:
-            store.download(DATABASE, newer)
-            if not (keep and here.exists()) or count_trials(newer) > count_trials(here):
-                replace_database(here, newer)
-        finally:
-            newer.unlink(missing_ok=True)
+        return None if content is None else parse_manifest(content, f"{MANIFEST} in {store.shown}")
 
     def _take_times(self, store: Store) -> None:
         """Take the times of the store's sessions, unless as many are known here."""
@@ -193,24 +163,27 @@ class StorageSync:
             f"{TRIALS}/{key}/{name}"
             for key, files in stored.items()
             if not (self._trial(key) / RESULT).exists()
-            and any(end in files and not (self._trial(key) / end).exists() for end in _ENDS)
+            and any(end in files and not (self._trial(key) / end).exists() for end in ENDS)
             for name in files
         ]
         self._take_trials(store, wanted)
+        unended = {key: files for key, files in stored.items() if not set(ENDS) & set(files)}
+        # A plan that only this machine has was never run: the study went on from another one.
+        plans = [f"{TRIALS}/{key}/{PLAN}" for key, files in unended.items() if PLAN in files]
         attempts = [
             f"{TRIALS}/{key}/{FAILURES}"
-            for key, files in stored.items()
-            if FAILURES in files and not self._trial(key).exists()  # of trials that have not ended
+            for key, files in unended.items()
+            if FAILURES in files and not self._trial(key).exists()
         ]
-        store.download_all(attempts, self._folder)
+        store.download_all(attempts + plans, self._folder)
         for trial in sorted((self._folder / TRIALS).glob("*")):
             there, place = set(stored.get(trial.name, ())), store.at(TRIALS, trial.name)
             files = files_below(trial, ".")
             if (trial / RESULT).exists() and RESULT not in there:
                 place.remove(FAILED)  # it was repeated without the store, and finished
                 there -= {FAILED}
-            if any((trial / end).exists() for end in _ENDS):
-                if not set(_ENDS) & there:
+            if any((trial / end).exists() for end in ENDS):
+                if not set(ENDS) & there:
                     kept = [name for name in files if name not in _CHECKPOINTS]
                     for part in _ends_last(kept):
                         place.upload_all(trial, part)
@@ -231,22 +204,8 @@ class StorageSync:
 
 def _ends_last(names: Iterable[str]) -> tuple[list[str], list[str]]:
     listed = list(names)
-    ends = [name for name in listed if Path(name).name in _ENDS]
+    ends = [name for name in listed if Path(name).name in ENDS]
     return [name for name in listed if name not in ends], ends
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    return _parsed(path.read_bytes(), str(path)) if path.exists() else None
-
-
-def _parsed(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        manifest = yaml.safe_load(content)
-    except yaml.YAMLError:
-        manifest = None
-    if not isinstance(manifest, dict) or "study_id" not in manifest:
-        raise OSError(f"{where} must be the record of a study, got something else")
-    return manifest
 
 
 def _num_continued(manifest: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""The study's records in MLflow while it runs: opened, delivered, waited for, repaired."""
+"""The study's records in MLflow while it runs: opened, uploaded, waited for, repaired."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Final
 
 from contract.mlflow_store.logins import TrackingUri, hide_logins
@@ -74,9 +73,9 @@ def uploading(
     """Send records to MLflow; where the study stops before its end, its runs say so.
 
     Args:
-        record: Of the study.
-        runs: Of its trials.
-        times: As for `StudyRun.log_times`, where the study stops.
+        record: The study's run.
+        runs: The runs of its trials.
+        times: Returns the study's times, as `StudyRun.log_times` takes them.
     """
     queue = UploadQueue()
     try:
@@ -84,7 +83,7 @@ def uploading(
     except BaseException:
         if not queue.is_closed:
             queue.put(runs.stop)
-            queue.put(partial(record.log_times, times, now_ms()))
+            queue.put(record.log_times, times, now_ms())
             queue.put(record.stop)
             queue.close(_PATIENCE_AT_STOP_S)
         raise
@@ -108,7 +107,7 @@ def wait_for(queue: UploadQueue, uri: TrackingUri, say: Callable[[str], None]) -
 def repair(
     config: StudyConfig, refused: str, num_failed: int, times: Callable[[], Mapping[str, float]]
 ) -> StudyRun:
-    """Once more what MLflow refused, a run that somebody deleted, say.
+    """Write all records again where MLflow refused some: somebody deleted a run, say.
 
     Raises:
         StudyHaltedError: If it refuses again.

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Final
+from typing import Any, Final
 
 from mlflow.exceptions import MlflowException
 
@@ -42,10 +42,6 @@ class UploadQueue:
         self.refused: list[str] = []
         """What the store said to records that it will never take."""
 
-    def __reduce__(self) -> tuple[type[UploadQueue], tuple[()]]:
-        """Without its thread: Tune pickles its callbacks, and never reads them back here."""
-        return UploadQueue, ()
-
     @property
     def is_closed(self) -> bool:
         """Whether nothing more is sent."""
@@ -56,9 +52,14 @@ class UploadQueue:
         """Records that have not arrived."""
         return sum(not one.done() for one in self._pending)
 
-    def put(self, send: Callable[[], None]) -> None:
-        """Send in its turn; `send` is called again until it passes or is refused."""
-        self._pending.append(self._executor.submit(self._send, send))
+    @property
+    def num_delayed(self) -> int:
+        """Records that the store, being away, has not taken; 0 while it takes them."""
+        return self.num_waiting * self.is_away
+
+    def put(self, send: Callable[..., None], *given: Any) -> None:
+        """Send in its turn: `send` is called with `given`, again until it passes or is refused."""
+        self._pending.append(self._executor.submit(self._send, send, given))
 
     def check(self) -> None:
         """Raise what went wrong in the thread and is neither the store's absence nor refusal."""
@@ -79,12 +80,12 @@ class UploadQueue:
             self._executor.shutdown(wait=True, cancel_futures=True)
         return all(not one.cancelled() and one.result() for one in self._pending)
 
-    def _send(self, send: Callable[[], None]) -> bool:
-        """Whether it has been dealt with, rather than given up."""
+    def _send(self, send: Callable[..., None], given: tuple[Any, ...]) -> bool:
+        """Returns whether the record has been dealt with, rather than given up."""
         delay_s = 0.5
         while not self._given_up.is_set():
             try:
-                self._call(send)
+                self._call(send, given)
             except (MlflowException, OSError) as error:
                 if getattr(error, "error_code", None) in _REFUSALS:
                     self.refused.append(" ".join(str(error).split()))
@@ -97,10 +98,10 @@ class UploadQueue:
                 return True
         return False
 
-    def _call(self, send: Callable[[], None]) -> None:
+    def _call(self, send: Callable[..., None], given: tuple[Any, ...]) -> None:
         start = time.perf_counter()
         try:
-            send()
+            send(*given)
         finally:
             self.sending_s += time.perf_counter() - start
 

@@ -1,19 +1,18 @@
 """One arm from its first search trial to its last confirmation, without Ray.
 
 An arm is confirmed as soon as its own search has ended: no arm waits for another. All state lies
-in Optuna's database and in the trial folders, so a study continues from what they hold.
+in the trials' folders, so a study continues from what they hold.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
-from optuna.trial import TrialState
-
-from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
+from study.design.arms import Arm, confirm_seeds, confirm_trial
 from study.search.arm_trials import ArmTrials
+from study.search.optuna_database import OptunaDatabase
 from study.settings.config import StudyConfig
+from study.trials.study_trials import StudyTrials
 from trainables.settings.config import TrialConfig
 from trainables.trial.folder.outcomes import Outcome, Rows
 
@@ -22,32 +21,30 @@ class ArmSearch:
     """Search and confirmation of one arm, without Ray."""
 
     def __init__(
-        self,
-        config: StudyConfig,
-        arm: Arm,
-        storage: str,
-        outcome_of: Callable[[str], Outcome | None],
+        self, config: StudyConfig, arm: Arm, database: OptunaDatabase, trials: StudyTrials
     ) -> None:
-        """Open the arm's Optuna study and take up what is already done.
+        """Take up what is already done.
 
         Args:
             config: The study.
             arm: The arm.
-            storage: Optuna's database URI.
-            outcome_of: How the trial with this key ended; None where it has not.
+            database: Where the search is shown to other tools.
+            trials: The study's trials.
         """
         self.arm = arm
         self._config = config
-        self._trials = ArmTrials(config, arm, storage)
-        self._interrupted: deque[int] = deque()
+        self._trials = ArmTrials(config, arm, database, trials)
+        self.notes = self._trials.notes
+        """What a person must know of trials whose records were lost, a line each."""
+        known = self._trials.all()
+        self._num_asked = len(known)
+        self._interrupted = deque(one.number for one in known if not one.state.is_finished())
         self._running: dict[str, int] = {}
-        self._num_asked = 0
-        self._take_up(outcome_of)
-        self._seeds: deque[int] = deque()
-        for seed in confirm_seeds(config):
-            ended = outcome_of(confirm_trial(config, arm, seed, {}).key)
-            if ended is None or ended.state == "failed":
-                self._seeds.append(seed)
+        self._seeds = deque(
+            seed
+            for seed in confirm_seeds(config)
+            if trials.state(confirm_trial(config, arm, seed, {}).key) not in ("finished", "pruned")
+        )
         self._give_up_confirmation()
 
     @property
@@ -58,17 +55,18 @@ class ArmSearch:
     def next_trial(self) -> TrialConfig | None:
         """The next trial, or None while the search is still running or when nothing is left."""
         if self._interrupted:
-            return self._search_trial(self._interrupted.popleft())
+            number = self._interrupted.popleft()
+            return self._run(number, self._trials.trial(number))
         if self._num_asked < self.arm.num_search:
             self._num_asked += 1
-            return self._search_trial(self._trials.add())
+            return self._run(self._num_asked - 1, self._trials.add())
         if self._running or not self._seeds:
             return None
         values = self._trials.best_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)
 
     def should_prune(self, key: str, rows: Rows) -> bool:
-        """Tell Optuna the validations of a search trial; whether it is to be stopped.
+        """Tell Optuna the validations of a search trial; returns whether it is to be stopped.
 
         Pruning compares trials of this arm alone: its Optuna study holds no others.
         """
@@ -77,10 +75,9 @@ class ArmSearch:
 
     def complete(self, outcome: Outcome) -> None:
         """Tell Optuna how a search trial ended; confirmation is none of its business."""
-        number = self._running.get(outcome.trial.key)
+        number = self._running.pop(outcome.trial.key, None)
         if number is not None:
             self._trials.end(number, outcome)
-            del self._running[outcome.trial.key]
             self._give_up_confirmation()
 
     def requeue(self, trial: TrialConfig) -> None:
@@ -91,16 +88,9 @@ class ArmSearch:
         else:
             self._seeds.appendleft(trial.seed)
 
-    def _take_up(self, outcome_of: Callable[[str], Outcome | None]) -> None:
-        for trial in self._trials.all():
-            self._num_asked += 1
-            if trial.state == TrialState.RUNNING:
-                key = search_trial(self._config, self.arm, trial.number, {}).key
-                outcome = outcome_of(key)
-                if outcome is None:
-                    self._interrupted.append(trial.number)
-                else:
-                    self._trials.end(trial.number, outcome)
+    def _run(self, number: int, trial: TrialConfig) -> TrialConfig:
+        self._running[trial.key] = number
+        return trial
 
     def _give_up_confirmation(self) -> None:
         """Confirm nothing where there is something to choose and no search trial to choose."""
@@ -108,9 +98,3 @@ class ArmSearch:
         ended = searched and not self._running and not self._interrupted
         if self.arm.searched and ended and self._trials.best_values() is None:
             self._seeds.clear()
-
-    def _search_trial(self, number: int) -> TrialConfig:
-        values = self._trials.values(number)
-        trial = search_trial(self._config, self.arm, number, values)
-        self._running[trial.key] = number
-        return trial

@@ -11,7 +11,7 @@ from typing import Final
 from contract.mlflow_store.logins import TrackingUri
 
 _TABLE_OF_TIMES: Final = Path("report") / "tables" / "time_spent.md"
-"""As the report writes it."""
+"""Path below the study's folder to which the report writes the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class StudyOutcome:
     num_left_out: int
     """Confirmation trials that were never run, since every search trial of their arm failed."""
     is_profiled: bool = False
-    """Whether it was told to measure where its time goes."""
+    """Whether it measures where its time goes."""
     trace: Path | None = None
-    """Of one of its trials, where it is profiled and the trial got so far."""
+    """The trace of one of its trials; None if it is not profiled or no trial got so far."""
 
     def __post_init__(self) -> None:
         """Keep the login out of what is printed."""
@@ -56,7 +56,7 @@ class StudyOutcome:
 
     @property
     def profile(self) -> str:
-        """Where the table of times and the trace of a trial are, in a line; empty without any."""
+        """A line that names the table of times and the trace of a trial; empty without any."""
         if not self.is_profiled:
             return ""
         files = (self.folder / _TABLE_OF_TIMES, self.trace)

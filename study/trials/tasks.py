@@ -1,10 +1,8 @@
-"""What the process of a trial is given; what it is not given it cannot read."""
+"""Tasks: what the process of each trial is given."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import ray
 
@@ -14,14 +12,13 @@ from study.design.preflight import StudyData
 from study.design.preparation import Budgets
 from study.machines.slots import Slots
 from study.settings.config import StudyConfig
+from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.node_tiles import NodeTiles, upload_tiles
 from trainables.data.tilesets.tileset import TileSet
 from trainables.settings.config import TrialConfig
 from trainables.storage.store import Store
 from trainables.training.trace import find_trace
-
-HandOut = Callable[[TrialConfig], dict[str, Any]]
-"""Turns a trial into everything its process is given."""
+from trainables.trial.task import TaskData, TaskResources, TrialTask
 
 
 def study_store(config: StudyConfig) -> Store | None:
@@ -33,56 +30,71 @@ def study_store(config: StudyConfig) -> Store | None:
     return None if config.storage is None else Store(config.storage).at(config.name)
 
 
-def make_hand_out(config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots) -> HandOut:
-    """Put tiles and budgets where all trials of a machine share them.
+class TaskBuilder:
+    """Makes of a trial what its process is given."""
 
-    Tiles in memory reach every machine once, by Ray; mapped ones by the storage.
-    """
-    store = study_store(config)
+    def __init__(
+        self, config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots
+    ) -> None:
+        """Put tiles and budgets where all trials of a machine share them.
 
-    def send(held: TileSet) -> TileSet | NodeTiles:
-        if store is None or config.address is None or held.folder is None:
-            return held
-        return upload_tiles(held, store)
+        Tiles in memory reach every machine once, by Ray; mapped ones by the storage.
 
-    tiles = {split: ray.put(send(held)) for split, held in data.tiles.items()}
-    drawn = {
-        key: (ray.put(budget.to_plain()), ray.put(pixels))
-        for key, (budget, pixels) in budgets.items()
-    }
-    scaling = data.scaling.to_plain()
-    classes = [{"name": one.name, "color": list(one.color)} for one in data.spec.classes]
-    mapped_seed = confirm_seeds(config)[0]  # of the first repeat alone: maps take disk
-    # The first that is handed out is traced, also when it is handed out again.
-    traced: str | None = None
-    is_traced = not config.profile or find_trace(config.trials_folder) is not None
-    bands, excluded = list(data.spec.bands), list(data.spec.exclude_from_mean)
-
-    def hand_out(trial: TrialConfig) -> dict[str, Any]:
-        nonlocal traced
-        if traced is None and not is_traced:
-            traced = trial.key
-        # A search trial is not handed the test tiles: it cannot read them.
-        splits = ("train", "val", "test") if trial.phase == "confirm" else ("train", "val")
-        return {
-            "trial": trial.to_plain(),
-            "tiles": {split: tiles[split] for split in splits},
-            "budget": drawn[trial.seed, trial.label_frac],
-            "study": config.name,
-            "bands": bands,
-            "nodata": data.spec.nodata,
-            "scaling": scaling,
-            "classes": classes,
-            "exclude_from_mean": excluded,
-            "folder": str(config.trials_folder / trial.key),
-            "store": None if store is None else store.at(TRIALS, trial.key),
-            "workers": config.worker_range,
-            "cpus": config.cpus,
-            "gpus": slots.gpus,
-            "checkpoint_every_s": config.checkpoint_every_s,
-            "keep_maps": trial.phase == "confirm" and trial.seed == mapped_seed,
-            "timed_since": time.time() if config.profile else None,
-            "trace": trial.key == traced,
+        Args:
+            config: The study.
+            data: Its data set.
+            budgets: Its annotation budgets, by seed and fraction.
+            slots: What a trial gets of the machines.
+        """
+        self._config = config
+        self._store = study_store(config)
+        self._tiles = {split: ray.put(self._shared(held)) for split, held in data.tiles.items()}
+        self._budgets = {
+            key: (ray.put(budget.to_plain()), ray.put(pixels))
+            for key, (budget, pixels) in budgets.items()
         }
+        self._data = TaskData(
+            bands=tuple(data.spec.bands),
+            nodata=tuple(data.spec.nodata),
+            classes=tuple(ClassSpec(name=one.name, color=one.color) for one in data.spec.classes),
+            exclude_from_mean=tuple(data.spec.exclude_from_mean),
+            scaling=data.scaling,
+        )
+        self._resources = TaskResources(
+            workers=config.worker_range, cpus=config.cpus, gpus=slots.gpus
+        )
+        self._has_trace = find_trace(config.trials_folder) is not None
+        self._traced: str | None = None
 
-    return hand_out
+    def build(self, trial: TrialConfig) -> TrialTask:
+        """What the process of a trial is given; a search trial cannot read the test tiles."""
+        is_confirmed = trial.phase == "confirm"
+        splits = ("train", "val", "test") if is_confirmed else ("train", "val")
+        budget, annotated = self._budgets[trial.seed, trial.label_frac]
+        return TrialTask(
+            trial=trial,
+            study=self._config.name,
+            data=self._data,
+            tiles={split: self._tiles[split] for split in splits},
+            budget=budget,
+            annotated=annotated,
+            folder=self._config.trials_folder / trial.key,
+            store=None if self._store is None else self._store.at(TRIALS, trial.key),
+            resources=self._resources,
+            checkpoint_every_s=self._config.checkpoint_every_s,
+            # The maps of the first repeat alone are kept: they take disk.
+            keep_maps=is_confirmed and trial.seed == confirm_seeds(self._config)[0],
+            timed_since=time.time() if self._config.profile else None,
+            trace=self._is_traced(trial),
+        )
+
+    def _is_traced(self, trial: TrialConfig) -> bool:
+        """Whether it is the first trial of a profiled study, also when it is given out again."""
+        if self._config.profile and not self._has_trace and self._traced is None:
+            self._traced = trial.key
+        return trial.key == self._traced
+
+    def _shared(self, tiles: TileSet) -> TileSet | NodeTiles:
+        if self._store is None or self._config.address is None or tiles.folder is None:
+            return tiles
+        return upload_tiles(tiles, self._store)

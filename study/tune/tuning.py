@@ -10,6 +10,8 @@ from ray import tune
 from study.settings.config import StudyConfig
 from study.tune.scheduler import ArmScheduler
 from study.tune.searcher import StudySearcher
+from study.tune.trial_callback import TrialCallback
+from study.tune.tune_trial import task_of
 from trainables.trial.run import run_trial
 
 _COORDINATOR_BYTES: Final = 800 * 2**20
@@ -19,16 +21,18 @@ _COORDINATOR_BYTES: Final = 800 * 2**20
 def run_with_tune(
     config: StudyConfig,
     searcher: StudySearcher,
+    scheduler: ArmScheduler,
+    callback: TrialCallback,
     gpus: float,
-    callbacks: list[tune.Callback],
 ) -> None:
     """Run trials until the searcher has no more, or until somebody stops it.
 
     Args:
         config: The study.
         searcher: Gives the trials, as many at once as fit.
+        scheduler: Says which of them are stopped early.
+        callback: Is told how they go.
         gpus: GPUs of one worker.
-        callbacks: Are told how they go.
     """
     in_group = config.worker_range[1] > 0
     # Workers take resources beside their trial's: a trial that held a CPU while its workers wait
@@ -38,15 +42,15 @@ def run_with_tune(
         tune.with_resources(run_trial, of_group if in_group else {"cpu": config.cpus, "gpu": gpus}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=ArmScheduler(searcher),
+            scheduler=scheduler,
             num_samples=-1,  # the searcher says when: one that was lost may be served again
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.config["trial"]["key"]),
+            trial_dirname_creator=lambda trial: task_of(trial).trial.key,
         ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(config.folder.resolve()),
-            callbacks=callbacks,
+            callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=config.retries),
             verbose=0,
         ),

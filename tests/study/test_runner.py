@@ -18,13 +18,14 @@ from mlflow.tracking import MlflowClient
 
 import run_study
 import trainables.training.loop as loop
-from study import machines, runner
+from study import runner
 from study.design.arms import confirm_seeds, confirm_trial, plan_arms, search_trial
 from study.design.preflight import find_dataset, read_data
 from study.design.preparation import prepare
+from study.machines import machines
 from study.machines.session_file import TIMES
 from study.machines.slots import find_slots
-from study.trials.tasks import make_hand_out
+from study.trials.tasks import TaskBuilder
 from trainables.data.budgets.annotation import Budget, draw_budget
 from trainables.settings.process_group import ALONE
 from trainables.training.loop import TrainingData
@@ -33,54 +34,54 @@ COMMAND = Path(__file__).parents[2] / "run_study.py"
 
 
 @pytest.fixture
-def handed(make_config, monkeypatch):
-    """A study, its data and what `_hand_out` gives to a trial, without Ray."""
+def study(make_config, monkeypatch):
+    """A study, its data and the tasks of its trials, without Ray."""
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
-    return config, data, make_hand_out(config, data, budgets, find_slots(config))
+    return config, data, TaskBuilder(config, data, budgets, find_slots(config))
 
 
-def test_search_trial_is_not_handed_the_test_tiles(handed):
-    config, data, hand_out = handed
+def test_search_trial_is_not_given_the_test_tiles(study):
+    config, data, tasks = study
     for arm in plan_arms(config):
-        given = hand_out(search_trial(config, arm, 0, {}))
-        assert given["tiles"] == {"train": data.tiles["train"], "val": data.tiles["val"]}
-        held = [given[name] for name in ("trial", "budget", "classes", "folder")]
+        task = tasks.build(search_trial(config, arm, 0, {}))
+        assert task.tiles == {"train": data.tiles["train"], "val": data.tiles["val"]}
+        held = (task.trial, task.budget, task.data, task.folder)
         assert "c1" not in str(held), "nor their names"
+        with pytest.raises(ValueError, match="must not be given test tiles"):
+            replace(task, tiles=data.tiles)
 
 
-def test_confirmation_is_handed_the_test_tiles(handed):
-    config, data, hand_out = handed
-    given = hand_out(confirm_trial(config, plan_arms(config)[0], 1, {}))
-    assert given["tiles"] == data.tiles
+def test_confirmation_is_given_the_test_tiles(study):
+    config, data, tasks = study
+    assert tasks.build(confirm_trial(config, plan_arms(config)[0], 1, {})).tiles == data.tiles
 
 
-def test_trial_is_handed_the_budget_of_its_seed_and_fraction(handed):
-    config, _, hand_out = handed
+def test_trial_is_given_the_budget_of_its_seed_and_fraction(study):
+    config, _, tasks = study
     drawn = set()
     for arm in plan_arms(config):
         for seed in confirm_seeds(config):
             trial = confirm_trial(config, arm, seed, {})
-            given = hand_out(trial)
-            plain, pixels = given["budget"]
-            budget = Budget.from_plain(plain)
-            assert pixels.checksum == budget.pixels_checksum
+            task = tasks.build(trial)
+            budget = Budget.from_plain(task.budget)
+            assert task.annotated.checksum == budget.pixels_checksum
             assert (budget.seed, budget.fraction_asked) == (trial.seed, trial.label_frac)
-            assert given["trial"] == trial.to_plain()
-            assert given["folder"] == str((config.folder / "trials" / trial.key).resolve())
-            assert given["cpus"] == 0.5
+            assert task.trial == trial
+            assert task.folder == (config.folder / "trials" / trial.key).resolve()
+            assert task.resources.cpus == 0.5
             drawn.add(budget.checksum)
     # Paired: two fractions x the seeds, the same for both models.
     assert len(drawn) == 2 * config.seeds
-    search = hand_out(search_trial(config, plan_arms(config)[0], 0, {}))
-    assert Budget.from_plain(search["budget"][0]).seed == config.seed
+    search = tasks.build(search_trial(config, plan_arms(config)[0], 0, {}))
+    assert Budget.from_plain(search.budget).seed == config.seed
 
 
-def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(handed):
+def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(study):
     """Pairs U-Net with both kinds of U-REC: differences between them are no luck of the draw."""
-    config, data, _ = handed
+    config, data, _ = study
     config = replace(config, space="lr,reconstruct_on,label_frac=0.25/1")
     budgets = prepare_again(config, data)
     drawn: dict[tuple[float, int], dict[str, str]] = {}
@@ -268,7 +269,7 @@ def test_stopped_study_is_not_called_finished(make_config, store, monkeypatch, t
     What an earlier run of the command measured with --profile is recorded by one without, too.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(machines, "ray_on_this_machine", lambda slots: contextlib.nullcontext())
+    monkeypatch.setattr(machines, "ray_on_this_machine", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(runner, "run_with_tune", lambda *arguments: None)
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(name="stopped", tracking_uri=store)

@@ -46,6 +46,20 @@ def is_partial(name: str) -> bool:
     return last.startswith(".") and last.endswith(".partial")
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file to `NAME.damaged`, or `NAME.damaged-2` and so on; nothing is lost.
+
+    Returns:
+        Its new path.
+    """
+    number, target = 1, path.with_name(f"{path.name}.damaged")
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{number}")
+    path.replace(target)
+    return target
+
+
 def copy_whole(source: Any, target: Path) -> None:
     """Write what an open file holds to a folder, of this machine or of the network.
 

@@ -14,9 +14,7 @@ import torch
 from contract.names import MODEL_FILE, PICTURE, RESULT
 from trainables.data.budgets.annotation import Budget, verify_pixels
 from trainables.data.budgets.pixel_set import PixelSet
-from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.node_tiles import NodeTiles
-from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrialConfig
@@ -27,79 +25,73 @@ from trainables.training.checkpoint import Row
 from trainables.training.loop import TrainingData, TrainResult, train
 from trainables.training.stopwatch import Stopwatch
 from trainables.training.trace import PROFILE, TRACE, Tracer
+from trainables.trial.folder.outcomes import read_outcome
 from trainables.trial.folder.trial_files import CHECKPOINT, TrialFiles
 from trainables.trial.results.final_scores import score_test_tiles
 from trainables.trial.results.picture import trial_picture
+from trainables.trial.task import TrialTask
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
-"""Takes what Ray Tune is told: `step`, `rows` since the last one, `score`, `finished`."""
+"""Takes a report to Ray Tune: `step`, `rows` since the last one, `score`, `finished`."""
 
 
-def do_trial(
-    handed: Mapping[str, Any], group: ProcessGroup, device: torch.device, report: Report
-) -> None:
-    """Train, evaluate and record one trial; of several workers, each calls this.
+def do_trial(task: TrialTask, group: ProcessGroup, device: torch.device, report: Report) -> None:
+    """Train, evaluate and record one trial; each of several workers calls this.
 
     Everything is on disk, or in the store, before the last report, since code after it may never
     run.
 
     Args:
-        handed: See `trainables.trial.run.run_trial`.
+        task: The trial, and all that it may read and use.
         group: The workers; the first writes the trial's files and reports.
         device: Where this worker trains.
         report: Tells Ray Tune; the first worker alone calls it.
-
-    Raises:
-        ValueError: If a search trial is handed test tiles.
     """
-    config = TrialConfig.from_plain(handed["trial"])
-    if config.phase == "search" and "test" in handed["tiles"]:
-        raise ValueError(f"a search trial must not be handed test tiles, got them in {config.key}")
-    watch = Stopwatch(device, handed["timed_since"])
-    torch.set_num_threads(max(1, int(handed["cpus"])))
+    watch = Stopwatch(device, task.timed_since)
+    torch.set_num_threads(max(1, int(task.resources.cpus)))
     keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with TrialFiles(handed["folder"], handed["store"]) as files:
+    with TrialFiles(task.folder, task.store) as files:
         if group.is_first:
             files.fetch()
-        score = group.from_first(_score(files.folder))
+        score = group.from_first(_recorded_score(files.folder))
         if score is None:  # else its process was lost after all had been written
-            score = _work(config, handed, group, device, files, watch, report)
+            score = _work(task, group, device, files, watch, report)
         if group.is_first:
             files.remove_checkpoints()
     if group.is_first:
-        report({"step": config.training.steps, "rows": [], "score": score, "finished": True})
+        steps = task.trial.training.steps
+        report({"step": steps, "rows": [], "score": score, "finished": True})
 
 
-def _score(folder: Path) -> float | None:
-    """What a finished trial recorded, or None where it has not finished."""
-    path = folder / RESULT
-    return float(json.loads(path.read_text(encoding="utf-8"))["score"]) if path.exists() else None
+def _recorded_score(folder: Path) -> float | None:
+    """The score that a finished trial recorded; None for a trial that has not finished."""
+    outcome = read_outcome(folder)
+    return outcome.score if outcome is not None and outcome.state == "finished" else None
 
 
 def _work(
-    config: TrialConfig,
-    handed: Mapping[str, Any],
+    task: TrialTask,
     group: ProcessGroup,
     device: torch.device,
     files: TrialFiles,
     watch: Stopwatch,
     report: Report,
 ) -> float:
-    """All of a trial but its last report; returns the selected validation measure."""
-    tiles = {split: _open(ray.get(ref)) for split, ref in handed["tiles"].items()}
-    budget_plain, pixels_ref = handed["budget"]
-    budget = Budget.from_plain(ray.get(budget_plain))
-    annotated: PixelSet = ray.get(pixels_ref)
+    """Do all of a trial but its last report; returns the selected validation measure."""
+    config = task.trial
+    tiles = {split: _open(ray.get(ref)) for split, ref in task.tiles.items()}
+    budget = Budget.from_plain(ray.get(task.budget))
+    annotated: PixelSet = ray.get(task.annotated)
     verify_pixels(tiles["train"], budget, annotated)
     data = TrainingData(
         train=tiles["train"],
         annotated=annotated,
         val=tiles["val"],
-        scaling=BandScaling.from_plain(handed["scaling"]),
-        class_names=tuple(entry["name"] for entry in handed["classes"]),
-        exclude_from_mean=tuple(handed["exclude_from_mean"]),
+        scaling=task.data.scaling,
+        class_names=tuple(one.name for one in task.data.classes),
+        exclude_from_mean=task.data.exclude_from_mean,
     )
 
     def report_rows(step: int, rows: Sequence[Row]) -> None:
@@ -109,14 +101,14 @@ def _work(
         with watch.part("report"):
             report({"step": step, "rows": list(rows), "score": score, "finished": False})
 
-    with _tracer(handed, files, device, group, watch) as tracer:
+    with _tracer(task, files, device, group, watch) as tracer:
         result = train(
             config,
             data,
             device=device,
             checkpoint=files.folder / CHECKPOINT,
             report=report_rows,
-            checkpoint_every_s=handed["checkpoint_every_s"],
+            checkpoint_every_s=task.checkpoint_every_s,
             group=group,
             watch=watch,
             tracer=tracer,
@@ -129,29 +121,29 @@ def _work(
                 config.training,
                 data,
                 tiles["test"],
-                map_colors=_colors(handed) if handed["keep_maps"] else None,
+                map_colors=_colors(task) if task.keep_maps else None,
                 group=group,
                 device=device,
                 files=files,
             )
     if group.is_first:
         with watch.part("record"):
-            _keep(result, config, data, tiles, handed, device, files)
+            _keep(result, task, data, tiles, device, files)
         metrics |= {f"time/{part}_s": seconds for part, seconds in result.seconds.items()}
         _record(result, config, metrics, files)
     return result.best_score
 
 
 def _tracer(
-    handed: Mapping[str, Any],
+    task: TrialTask,
     files: TrialFiles,
     device: torch.device,
     group: ProcessGroup,
     watch: Stopwatch,
 ) -> Tracer:
-    """Of the first worker, where the trial is to be traced and no earlier attempt has been."""
+    """Returns a tracer that is on if this is the first worker of a trial that has no trace yet."""
     folder = files.folder / PROFILE
-    is_wanted = handed["trace"] and group.is_first and not (folder / TRACE).exists()
+    is_wanted = task.trace and group.is_first and not (folder / TRACE).exists()
     return Tracer(folder if is_wanted else None, device, watch, lambda: files.push(PROFILE))
 
 
@@ -161,22 +153,21 @@ def _open(tiles: TileSet | NodeTiles) -> TileSet:
 
 def _keep(
     result: TrainResult,
-    config: TrialConfig,
+    task: TrialTask,
     data: TrainingData,
     tiles: Mapping[str, TileSet],
-    handed: Mapping[str, Any],
     device: torch.device,
     files: TrialFiles,
 ) -> None:
     """Write the picture of a trial and, of a confirmation trial, its network."""
     shown = tiles["test" if "test" in tiles else "val"].tile(0)
     picture = trial_picture(
-        result.model, shown, _colors(handed), config.training, data.scaling, device
+        result.model, shown, _colors(task), task.trial.training, data.scaling, device
     )
     write_atomically(files.folder / PICTURE, picture)
     files.push(PICTURE)
-    if config.phase == "confirm":  # search trials are compared, never applied: no weights
-        _trained(result, config, handed).save(files.folder / MODEL_FILE)
+    if task.trial.phase == "confirm":  # search trials are compared, never applied: no weights
+        _trained(result, task).save(files.folder / MODEL_FILE)
         files.push(MODEL_FILE)
 
 
@@ -196,22 +187,20 @@ def _record(
     files.push(RESULT)
 
 
-def _colors(handed: Mapping[str, Any]) -> list[tuple[int, int, int]]:
-    return [tuple(entry["color"]) for entry in handed["classes"]]
+def _colors(task: TrialTask) -> list[tuple[int, int, int]]:
+    return [one.color for one in task.data.classes]
 
 
-def _trained(result: TrainResult, config: TrialConfig, handed: Mapping[str, Any]) -> TrainedModel:
+def _trained(result: TrainResult, task: TrialTask) -> TrainedModel:
     """What is kept of the network, to be applied to other images."""
     return TrainedModel.from_trial(
         result.model,
-        config,
-        classes=[
-            ClassSpec(name=one["name"], color=tuple(one["color"])) for one in handed["classes"]
-        ],
-        bands=handed["bands"],
-        scaling=BandScaling.from_plain(handed["scaling"]),
-        nodata=handed["nodata"],
-        study=handed["study"],
+        task.trial,
+        classes=task.data.classes,
+        bands=task.data.bands,
+        scaling=task.data.scaling,
+        nodata=task.data.nodata,
+        study=task.study,
     )
 
 

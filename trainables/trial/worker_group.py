@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from torch.distributed import DistBackendError, DistNetworkError
 from trainables.settings.process_group import ProcessGroup
 from trainables.trial.folder.trial_files import scratch_folder
 from trainables.trial.group_resources import memory_tag
+from trainables.trial.task import TrialTask
 from trainables.trial.work import Report, do_trial
 from trainables.trial.worker_reports import Address, Receiver, Sender
 
@@ -27,16 +28,16 @@ _START_S: Final = 20.0
 _RESIZE_S: Final = 60.0
 """An elastic group grows at most this often, or twice per checkpoint, from which it goes on."""
 _TIMEOUT_S: Final = 2 * 3600
-"""Of a worker that waits for another, which may have to bring gigabytes of tiles to its node."""
+"""How long a worker waits for another, which may have to bring gigabytes of tiles to its node."""
 _PEER_LOST: Final = (RuntimeError, DistBackendError, DistNetworkError)
 """Exactly these; torch says other things with their subclasses."""
 
 
-def run_group(handed: Mapping[str, Any], report: Report) -> None:
+def run_group(task: TrialTask, report: Report) -> None:
     """Run a trial on several workers and wait for its end.
 
     Args:
-        handed: See `trainables.trial.run.run_trial`.
+        task: The trial, and all that it may read and use.
         report: Tells Ray Tune.
 
     Raises:
@@ -46,7 +47,7 @@ def run_group(handed: Mapping[str, Any], report: Report) -> None:
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_S))
     host = get_node_ip_address()  # type: ignore[no-untyped-call]
     with Receiver(host) as receiver, scratch_folder() as scratch:
-        ended = _in_background(_trainer(handed, receiver.address, str(scratch)).fit)
+        ended = _in_background(_trainer(task, receiver.address, str(scratch)).fit)
         _pass_on(receiver, ended, report)
         try:
             ended.result()
@@ -71,34 +72,37 @@ def _in_background(work: Callable[[], Any]) -> Future[Any]:
 def _pass_on(receiver: Receiver, ended: Future[Any], report: Report) -> None:
     while True:
         is_last = ended.done()
-        told = receiver.receive(0.0 if is_last else _POLL_S)
-        if told is not None:
-            report(told)
+        received = receiver.receive(0.0 if is_last else _POLL_S)
+        if received is not None:
+            report(received)
             receiver.take()
         elif is_last:
             return
 
 
-def _trainer(handed: Mapping[str, Any], address: Address, scratch: str) -> TorchTrainer:
-    low, high = handed["workers"]
-    gpus = handed["gpus"]
+def _trainer(task: TrialTask, address: Address, scratch: str) -> TorchTrainer:
+    low, high = task.resources.workers
+    gpus = task.resources.gpus
     scaling: dict[str, Any] = {  # ray's types know those of its first version alone
         "num_workers": high if low == high else (low, high),
         "use_gpu": gpus > 0,
-        "resources_per_worker": {"CPU": handed["cpus"], "memory": memory_tag(handed["folder"])}
+        "resources_per_worker": {
+            "CPU": task.resources.cpus,
+            "memory": memory_tag(task.folder),
+        }
         | ({"GPU": gpus} if gpus > 0 else {}),
-        "elastic_resize_monitor_interval_s": max(_RESIZE_S, 2 * handed["checkpoint_every_s"]),
+        "elastic_resize_monitor_interval_s": max(_RESIZE_S, 2 * task.checkpoint_every_s),
     }
     return TorchTrainer(
         _on_worker,
-        train_loop_config={"handed": handed, "address": address},
+        train_loop_config={"task": task, "address": address},
         # Checkpoints and scores travel between CPUs, all else between cards.
         torch_config=TorchConfig(
             backend="cpu:gloo,cuda:nccl" if gpus > 0 else "gloo", timeout_s=_TIMEOUT_S
         ),
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
-            name=handed["trial"]["key"],
+            name=task.trial.key,
             storage_path=scratch,  # nothing is kept there: trials write their own state
             # A lost worker is a failed attempt of the trial, which Tune counts and repeats.
             failure_config=FailureConfig(max_failures=0),
@@ -109,7 +113,7 @@ def _trainer(handed: Mapping[str, Any], address: Address, scratch: str) -> Torch
 def _on_worker(config: dict[str, Any]) -> None:
     context = get_context()
     group = ProcessGroup(rank=context.get_world_rank(), size=context.get_world_size())
-    do_trial(config["handed"], group, get_device(), Sender(config["address"]).send)
+    do_trial(config["task"], group, get_device(), Sender(config["address"]).send)
 
 
 def _cause(error: WorkerGroupError) -> BaseException:

@@ -1,4 +1,4 @@
-"""From the first worker of a group to the process of its trial: reports, each answered.
+"""Reports from the first worker of a group to the process of its trial, each answered.
 
 A report returns when Ray Tune has taken it, as in a trial of one process: a trial that is to be
 stopped goes no further. Ray's own way from Train to Tune can lock up: two threads fill a queue of
@@ -43,7 +43,7 @@ class Receiver:
         key = secrets.token_bytes(32)
         self._listener = Listener((host, 0), family="AF_INET6" if ":" in host else "AF_INET")
         self.address: Address = (host, self._listener.address[1], key)
-        self._told: queue.Queue[tuple[Connection, bytes]] = queue.Queue()
+        self._received: queue.Queue[tuple[Connection, bytes]] = queue.Queue()
         self._open: set[Connection] = set()
         self._asked: Connection | None = None
         self._is_closed = False
@@ -67,10 +67,10 @@ class Receiver:
     def receive(self, timeout_s: float) -> dict[str, Any] | None:
         """The next report, to be answered by `take`; None where none came in time."""
         try:
-            self._asked, told = self._told.get(timeout=timeout_s)
+            self._asked, content = self._received.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        report: dict[str, Any] = json.loads(told)
+        report: dict[str, Any] = json.loads(content)
         return report
 
     def take(self) -> None:
@@ -95,7 +95,7 @@ class Receiver:
             deliver_challenge(connection, self.address[2])
             answer_challenge(connection, self.address[2])
             while not self._is_closed:
-                self._told.put((connection, connection.recv_bytes()))
+                self._received.put((connection, connection.recv_bytes()))
         except (EOFError, OSError, AuthenticationError):
             return  # the worker is gone, or it was somebody else
         finally:

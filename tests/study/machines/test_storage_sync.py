@@ -1,16 +1,11 @@
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import closing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 import yaml
 
@@ -53,30 +48,6 @@ def _write(folder: Path, *names: str) -> None:
         (folder / name).write_text(name)
 
 
-@lru_cache
-def _empty_database() -> bytes:
-    """Tables take Optuna a while."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optuna.db"
-        optuna.create_study(storage=f"sqlite:///{path}", study_name="arm")
-        return path.read_bytes()
-
-
-def _database(folder: Path, num_trials: int) -> optuna.Study:
-    """Optuna's database with trials of which the last is running."""
-    path = folder / "optuna.db"
-    if not path.exists():
-        path.write_bytes(_empty_database())
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
-    optuna_study = optuna.load_study(study_name="arm", storage=storage)
-    while (done := len(optuna_study.trials)) < num_trials:
-        trial = optuna_study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
-        if done < num_trials - 1:
-            optuna_study.tell(trial, 0.5)
-    return optuna_study
-
-
 def _files(folder: Path) -> list[str]:
     return sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
 
@@ -90,7 +61,7 @@ def test_without_a_store_nothing_happens(folder: Path):
     sync = StorageSync(folder, None)
     sync.restore()
     sync.save("none")
-    sync.save_database()
+    sync.remove_database()
     sync.pull("a")
     sync.push("a", "none")
     sync.drop("a", "none")
@@ -109,9 +80,7 @@ def test_nothing_comes_from_an_empty_store_into_an_empty_folder(
 def test_a_driver_goes_on_from_the_store_alone(sync: StorageSync, folder: Path, store: Store):
     _manifest(folder)
     _write(folder, "budgets/s0-f0.1.json", "budgets/s0-f0.1.png")
-    _database(folder, 3)
     sync.save("study.yaml", "budgets")
-    sync.save_database()
     _trial_in_store(store, "done", "maps/t ü.png", "model.pt", END)
     _trial_in_store(store, "running", "checkpoint.pt", "checkpoint-previous.pt", "failures.txt")
     _trial_in_store(store, "pruned", "pruned.json")
@@ -122,7 +91,6 @@ def test_a_driver_goes_on_from_the_store_alone(sync: StorageSync, folder: Path, 
     assert _files(folder) == [
         "budgets/s0-f0.1.json",
         "budgets/s0-f0.1.png",
-        "optuna.db",
         "study.yaml",
         "trials/done/maps/t ü.png",
         "trials/done/model.pt",
@@ -134,7 +102,6 @@ def test_a_driver_goes_on_from_the_store_alone(sync: StorageSync, folder: Path, 
     ]
     assert (folder / "study.yaml").read_bytes() == manifest
     assert (folder / "trials/done" / END).read_text() == END
-    assert len(_database(folder, 0).trials) == 3
 
 
 def test_what_is_here_stays(sync: StorageSync, folder: Path, store: Store):
@@ -177,7 +144,7 @@ def test_another_study_of_this_name_is_refused(
 
 def test_a_record_that_is_none_is_refused(sync: StorageSync, store: Store):
     store.write("study.yaml", b"study_id: [")
-    with pytest.raises(OSError, match=r"study\.yaml in .* must be the record of a study"):
+    with pytest.raises(ConfigError, match=r"study\.yaml in .* must be the record of a study"):
         sync.restore()
 
 
@@ -250,73 +217,37 @@ def test_files_are_saved_once(
         sync.save("none")
 
 
-def test_every_ask_and_tell_reaches_the_store(
-    sync: StorageSync, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_database_of_an_earlier_version_is_taken_and_then_removed(
+    sync: StorageSync, folder: Path, store: Store
 ):
-    written: list[str] = []
-    write = Store.write
-
-    def note(self: Store, name: str, content: bytes) -> None:
-        written.append(name)
-        write(self, name, content)
-
-    monkeypatch.setattr(Store, "write", note)
-    optuna_study = _database(folder, 1)
-    for number in range(3):
-        sync.save_database()
-        sync.save_database()
-        assert len(written) == 2 * number + 1
-        optuna_study.tell(number, 0.25 * number)
-        sync.save_database()
-        assert len(written) == 2 * number + 2
-        store.download("optuna.db", tmp_path / "optuna.db")
-        copied = optuna.load_study(
-            study_name="arm", storage=f"sqlite:///{tmp_path / 'optuna.db'}"
-        ).trials
-        assert [trial.value for trial in copied] == [0.25 * n for n in range(number + 1)]
-        optuna_study.ask()
-
-
-def test_a_database_that_is_being_written_is_copied_whole(
-    sync: StorageSync, folder: Path, store: Store, tmp_path: Path
-):
-    _database(folder, 2)
-    with closing(sqlite3.connect(folder / "optuna.db", isolation_level=None)) as writer:
-        writer.execute("BEGIN")
-        writer.execute("UPDATE trials SET state = 'FAIL'")
-        sync.save_database()  # reads beside the writer what was there before
-        writer.execute("COMMIT")
-    store.download("optuna.db", tmp_path / "copy.db")
-    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
-        states = {state for (state,) in copy.execute("SELECT state FROM trials")}
-    assert states == {"COMPLETE", "RUNNING"}
-
-
-def test_a_log_of_sqlite_counts_as_a_change(sync: StorageSync, folder: Path, store: Store):
-    _database(folder, 1)
-    with closing(sqlite3.connect(folder / "optuna.db", isolation_level=None)) as writer:
-        writer.execute("PRAGMA journal_mode=WAL")
-        sync.save_database()
-        before = store.read("optuna.db")
-        writer.execute("UPDATE trials SET state = 'FAIL'")
-        sync.save_database()
-    assert store.read("optuna.db") != before
-
-
-@pytest.mark.parametrize(("here", "stored", "left"), [(1, 2, 2), (2, 1, 2), (2, 2, 2)])
-def test_the_database_that_knows_more_trials_stays(
-    sync: StorageSync, folder: Path, store: Store, here: int, stored: int, left: int
-):
-    # A machine that was left for another one would number its next trials as those of the other.
+    """It holds values of trials that have not ended; now the trials' folders say them."""
     _manifest(folder)
-    _database(folder, stored)
     sync.save("study.yaml")
-    sync.save_database()
-    (folder / "optuna.db").unlink()
-    _database(folder, here)
-    StorageSync(folder, store).restore()
-    assert len(_database(folder, 0).trials) == left
-    assert [name for name in _files(folder) if "partial" in name] == []
+    store.write("optuna.db", b"stored")
+    _write(folder, "optuna.db", "optuna.db-wal")
+    sync.restore()
+    assert (folder / "optuna.db").read_bytes() == b"stored"
+    assert not (folder / "optuna.db-wal").exists()
+    assert "optuna.db" in store.names(), "until their folders do"
+    sync.remove_database()
+    sync.remove_database()
+    assert "optuna.db" not in store.names()
+
+
+def test_the_plan_of_a_trial_that_went_on_elsewhere_is_taken(
+    sync: StorageSync, folder: Path, store: Store
+):
+    """A plan that is here alone was never run: the driver died before it reached the store."""
+    _manifest(folder)
+    sync.save("study.yaml")
+    _write(folder, "trials/a/trial.json", "trials/b/trial.json")
+    store.write("trials/a/trial.json", b"stored")
+    _trial_in_store(store, "c", "trial.json", "checkpoint.pt")
+    sync.restore()
+    plans = {file.parent.name: file.read_text() for file in folder.glob("trials/*/trial.json")}
+    assert plans == {
+        "a": "stored", "b": "trials/b/trial.json", "c": "trial.json",
+    }  # fmt: skip
 
 
 def test_the_record_that_went_on_elsewhere_is_taken(sync: StorageSync, folder: Path, store: Store):
@@ -470,7 +401,7 @@ def test_checkpoints_of_ended_trials_go(
     config = make_config(space="w1,label_frac=0.1")
     arm = plan_arms(config)[0]
     trial = (search_trial if phase == "search" else confirm_trial)(config, arm, 1, {})
-    record = json.dumps({"trial": trial.to_plain(), "history": []})
+    record = json.dumps({"trial": trial.to_plain(), "history": [], "score": 0.5})
     _manifest(folder)
     sync.save("study.yaml")
     _trial_in_store(store, trial.key, "checkpoint.pt", "checkpoint-previous.pt")

@@ -1,4 +1,4 @@
-"""Which trials keep their maps; what else is handed out is tested with the runner."""
+"""Which trials keep their maps; what else a task holds is tested with the runner."""
 
 import pytest
 import ray
@@ -7,7 +7,7 @@ from study.design.arms import confirm_seeds, confirm_trial, plan_arms, search_tr
 from study.design.preflight import find_dataset, read_data
 from study.design.preparation import prepare
 from study.machines.slots import find_slots
-from study.trials.tasks import make_hand_out
+from study.trials.tasks import TaskBuilder
 from trainables.data.tilesets.node_tiles import NodeTiles
 
 
@@ -17,28 +17,28 @@ def study(make_config, monkeypatch):
     config = make_config(space="w1,label_frac=0.25/1", seeds=3, seed=4, cpus=0.5)
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
-    return config, make_hand_out(config, data, budgets, find_slots(config))
+    return config, TaskBuilder(config, data, budgets, find_slots(config))
 
 
 def test_the_first_confirmation_of_every_arm_keeps_its_maps(study):
-    config, hand_out = study
+    config, tasks = study
     assert confirm_seeds(config) == (5, 6, 7)
     for arm in plan_arms(config):
-        kept = [hand_out(confirm_trial(config, arm, s, {}))["keep_maps"] for s in (5, 6, 7)]
+        kept = [tasks.build(confirm_trial(config, arm, s, {})).keep_maps for s in (5, 6, 7)]
         assert kept == [True, False, False]
 
 
 def test_no_search_trial_does(study):
-    config, hand_out = study
+    config, tasks = study
     for arm in plan_arms(config):
-        assert hand_out(search_trial(config, arm, 0, {}))["keep_maps"] is False
+        assert tasks.build(search_trial(config, arm, 0, {})).keep_maps is False
 
 
 def test_without_a_storage_trials_write_to_the_folder_of_the_study(study):
-    config, hand_out = study
-    handed = hand_out(confirm_trial(config, plan_arms(config)[0], 5, {}))
-    assert handed["store"] is None
-    assert handed["folder"] == str(config.folder.resolve() / "trials" / "confirm-urec-f0.25-s5")
+    config, tasks = study
+    task = tasks.build(confirm_trial(config, plan_arms(config)[0], 5, {}))
+    assert task.store is None
+    assert task.folder == config.folder.resolve() / "trials" / "confirm-urec-f0.25-s5"
 
 
 @pytest.mark.parametrize("mapped", [False, True])
@@ -51,12 +51,12 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
     )  # fmt: skip
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
-    hand_out = make_hand_out(config, data, budgets, find_slots(config))
-    handed = hand_out(confirm_trial(config, plan_arms(config)[0], 1, {}))
-    assert handed["workers"] == (1, 2)
+    tasks = TaskBuilder(config, data, budgets, find_slots(config))
+    task = tasks.build(confirm_trial(config, plan_arms(config)[0], 1, {}))
+    assert task.resources.workers == (1, 2)
     place = tmp_path / "storage" / "tiny"
-    assert handed["store"].uri == str(place / "trials" / "confirm-urec-f1.00-s1")
-    for split, tiles in handed["tiles"].items():
+    assert task.store.uri == str(place / "trials" / "confirm-urec-f1.00-s1")
+    for split, tiles in task.tiles.items():
         assert isinstance(tiles, NodeTiles) is mapped
         if mapped:
             assert (place / "tiles" / data.tiles[split].checksum / "images.npy").is_file()
@@ -64,43 +64,43 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
 
 @pytest.fixture
 def profiled(make_config, monkeypatch):
-    """Hands out anew, as every run of the command does."""
+    """Makes tasks anew, as every run of the command does."""
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5, profile=True)
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, plan_arms(config), data)
     trials = [search_trial(config, arm, 0, {}) for arm in plan_arms(config)]
-    return config, trials, lambda: make_hand_out(config, data, budgets, find_slots(config))
+    return config, trials, lambda: TaskBuilder(config, data, budgets, find_slots(config))
 
 
 def test_without_a_profile_nothing_is_timed_or_traced(study):
-    config, hand_out = study
-    handed = hand_out(search_trial(config, plan_arms(config)[0], 0, {}))
-    assert (handed["timed_since"], handed["trace"]) == (None, False)
+    config, tasks = study
+    task = tasks.build(search_trial(config, plan_arms(config)[0], 0, {}))
+    assert (task.timed_since, task.trace) == (None, False)
 
 
-def test_the_first_trial_is_traced_also_when_it_is_handed_out_again(profiled):
+def test_the_first_trial_is_traced_also_when_it_is_given_out_again(profiled):
     _, trials, begin = profiled
-    hand_out = begin()
+    tasks = begin()
     order = [trials[1], trials[0], trials[1], trials[2]]
-    assert [hand_out(trial)["trace"] for trial in order] == [True, False, True, False]
+    assert [tasks.build(trial).trace for trial in order] == [True, False, True, False]
 
 
-def test_every_trial_is_told_when_it_was_handed_out(profiled, monkeypatch):
+def test_every_task_says_when_it_was_made(profiled, monkeypatch):
     _, trials, begin = profiled
     moments = iter([100.0, 200.0])
-    hand_out = begin()
+    tasks = begin()
     monkeypatch.setattr("study.trials.tasks.time.time", lambda: next(moments))
-    assert [hand_out(trial)["timed_since"] for trial in trials[:2]] == [100.0, 200.0]
+    assert [tasks.build(trial).timed_since for trial in trials[:2]] == [100.0, 200.0]
 
 
 def test_a_study_goes_on_to_trace_unless_it_has_a_trace(profiled):
     config, trials, begin = profiled
-    begin()(trials[0])
-    hand_out = begin()  # the trial of before had been traced by no means
-    assert hand_out(trials[1])["trace"]
+    begin().build(trials[0])
+    tasks = begin()  # the trial of before had been traced by no means
+    assert tasks.build(trials[1]).trace
     folder = config.folder / "trials" / trials[1].key / "profile"
     folder.mkdir(parents=True)
     (folder / "trace.json.gz").write_bytes(b"")
-    hand_out = begin()
-    assert not any(hand_out(trial)["trace"] for trial in trials)
+    tasks = begin()
+    assert not any(tasks.build(trial).trace for trial in trials)

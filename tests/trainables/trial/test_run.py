@@ -15,17 +15,21 @@ import torch
 from PIL import Image
 
 from contract.names import CONFUSION, MAPS, MODEL_FILE, PICTURE, RESULT, TIME_PARTS
-from trainables import predict, trial, trial_work
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
+from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.evaluation.inference import predict_logits
 from trainables.networks.model_file import TrainedModel
+from trainables.predict import command as predict
 from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.storage.store import Store
 from trainables.training.trace import OPERATORS, PROFILE, TRACE
+from trainables.trial import run as trial
+from trainables.trial import work as trial_work
 from trainables.trial.folder.trial_files import CHECKPOINT, TrialFiles
+from trainables.trial.task import TaskData, TaskResources, TrialTask
 
 TRAINING = TrainingConfig(
     width=2,
@@ -38,10 +42,10 @@ TRAINING = TrainingConfig(
     infer_window_px=96,
     infer_step_px=96,
 )
-CLASSES = [
-    {"name": name, "color": list(color)}
+CLASSES = tuple(
+    ClassSpec(name=name, color=color)
     for name, color in (("land", (0, 128, 0)), ("water", (0, 0, 255)), ("wood", (9, 8, 7)))
-]
+)
 
 
 @pytest.fixture
@@ -59,29 +63,26 @@ def run(random_tiles, tmp_path, monkeypatch):
             key=f"{phase}-a", phase=phase, model="urec", label_frac=1.0, seed=1, training=TRAINING
         )
         splits = ("train", "val", "test") if phase == "confirm" else ("train", "val")
-        trial.run_trial(
-            {
-                "trial": config.to_plain(),
-                "tiles": {split: tiles[split] for split in splits},
-                "budget": (budget.to_plain(), pixels),
-                "nodata": (),
-                "scaling": uint8_scaling(3).to_plain(),
-                "study": "harbour",
-                "bands": ["red", "green", "blue"],
-                "classes": CLASSES,
-                "exclude_from_mean": [],
-                "folder": str(tmp_path / config.key),
-                "store": None,
-                "workers": (0, 0),
-                "cpus": 1,
-                "gpus": 0,
-                "checkpoint_every_s": 0.0,
-                "keep_maps": False,
-                "timed_since": None,
-                "trace": False,
-            }
-            | {name: change(budget, pixels) for name, change in changed.items()}
+        task = TrialTask(
+            trial=config,
+            study="harbour",
+            data=TaskData(
+                bands=("red", "green", "blue"),
+                nodata=(),
+                classes=CLASSES,
+                exclude_from_mean=(),
+                scaling=uint8_scaling(3),
+            ),
+            tiles={split: tiles[split] for split in splits},
+            budget=budget.to_plain(),
+            annotated=pixels,
+            folder=tmp_path / config.key,
+            store=None,
+            resources=TaskResources(workers=(0, 0), cpus=1, gpus=0),
+            checkpoint_every_s=0.0,
         )
+        changes = {name: change(budget, pixels) for name, change in changed.items()}
+        trial.run_trial({"task": replace(task, **changes)})
         return tmp_path / config.key
 
     return run_phase
@@ -95,18 +96,18 @@ def test_a_search_trial_keeps_no_weights(run):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda budget, pixels: (budget.to_plain() | {"annotated_px": 1}, pixels),
-        lambda budget, pixels: (budget.to_plain(), replace(pixels, bits=pixels.bits & 127)),
+        {"budget": lambda budget, pixels: budget.to_plain() | {"annotated_px": 1}},
+        {"annotated": lambda budget, pixels: replace(pixels, bits=pixels.bits & 127)},
     ],
 )
 def test_a_changed_budget_stops_the_trial(run, change):
     with pytest.raises(DataError, match=r"checksum|pixels"):
-        run("search", budget=change)
+        run("search", **change)
 
 
 def test_a_search_trial_never_sees_test_tiles(run, tmp_path):
-    """Whoever hands them is stopped before a tile is read."""
-    with pytest.raises(ValueError, match="must not be handed test tiles"):
+    """Whoever gives them is stopped before a tile is read."""
+    with pytest.raises(ValueError, match="must not be given test tiles"):
         run("search", tiles=lambda *_: {"train": None, "val": None, "test": None})
     assert list(tmp_path.iterdir()) == []
 
@@ -127,9 +128,16 @@ def test_a_confirmation_trial_leaves_its_model(run):
     trained = TrainedModel.load(folder / MODEL_FILE)
     assert (trained.trial_key, trained.study) == ("confirm-a", "harbour")
     assert trained.bands == ("red", "green", "blue")
-    assert [(one.name, list(one.color)) for one in trained.classes] == [
-        (one["name"], one["color"]) for one in CLASSES
-    ]
+    assert trained.classes == CLASSES
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00random", b"{}"])
+def test_a_trial_whose_result_is_damaged_is_run_again(run, content):
+    folder = run("search")
+    before = json.loads((folder / RESULT).read_text())
+    (folder / RESULT).write_bytes(content)
+    run("search")
+    assert json.loads((folder / RESULT).read_text())["history"] == before["history"]
 
 
 @pytest.mark.numbers

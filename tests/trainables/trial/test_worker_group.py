@@ -61,7 +61,7 @@ def test_a_stop_by_tune_reaches_the_worker_that_waits(monkeypatch):
     """Tune stops a trial by ending the thread that reports."""
     outcome: queue.Queue[ConnectionError] = queue.Queue()
 
-    def trainer(handed, address, scratch):
+    def trainer(task, address, scratch):
         class Trainer:
             def fit(self):
                 try:

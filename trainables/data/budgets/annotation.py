@@ -34,6 +34,7 @@ from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
 from trainables.storage.atomic_files import write_atomically
 
+_ADVICE: Final = "remove it, and it is written again from the same seed"
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
 
@@ -210,9 +211,9 @@ def read_budget(path: Path) -> Budget:
     try:
         return Budget.from_plain(json.loads(path.read_text(encoding="utf-8")))
     except DataError as error:
-        raise DataError(f"{error} [in {path}]") from error
+        raise DataError(f"{error} [in {path}]; {_ADVICE}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} must be a budget manifest, got {error}") from error
+        raise DataError(f"{path} must be a budget manifest, got {error}; {_ADVICE}") from error
 
 
 def _take(

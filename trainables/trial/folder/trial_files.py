@@ -36,7 +36,7 @@ class TrialFiles:
     this person is made.
     """
 
-    def __init__(self, folder: str, store: Store | None) -> None:
+    def __init__(self, folder: Path, store: Store | None) -> None:
         """Take the folder, or make a scratch folder.
 
         Args:
@@ -47,7 +47,7 @@ class TrialFiles:
         self._lock: int | None = None
         self._stored: dict[str, _Stamp | None] = {}
         if store is None:
-            self.folder = Path(folder)
+            self.folder = folder
         else:
             _remove_abandoned()
             self.folder, self._lock = _make_scratch()

@@ -5,14 +5,20 @@ import json
 import pytest
 
 from contract.names import RESULT, TRACEBACK
-from study.design.arms import plan_arms, search_trial
+from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.trial.folder.outcomes import (
     FAILED,
+    FAILURES,
+    PLAN,
     PRUNED,
+    TrialPlan,
     count_failure,
     forget_failure,
     read_outcome,
+    read_plan,
+    set_damaged_aside,
     write_failed,
+    write_plan,
     write_pruned,
 )
 
@@ -20,9 +26,12 @@ ROWS = [{"step": 2, "train/loss": 1.5}]
 
 
 @pytest.fixture
-def trial(make_config):
-    config = make_config(space="w1,label_frac=0.1")
-    return search_trial(config, plan_arms(config)[0], 0, {"w1": 0.25})
+def trial():
+    training = TrainingConfig(w1=0.25)
+    return TrialConfig(
+        key="search-urec-f0.10-t000", phase="search", model="urec", label_frac=0.1, seed=0,
+        training=training,
+    )  # fmt: skip
 
 
 def leave_result(folder, trial):
@@ -68,3 +77,36 @@ def test_only_what_failed_for_good_is_forgotten(tmp_path, trial):
     forget_failure(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert {FAILED, PRUNED, RESULT}.isdisjoint(file.name for file in tmp_path.iterdir())
+
+
+def test_a_plan_is_read_as_it_was_written(tmp_path, trial):
+    assert read_plan(tmp_path) is None
+    plan = TrialPlan(trial=trial, validations={1: 0.25, 2: 0.5}, stopped_at=2)
+    write_plan(tmp_path, plan)
+    assert read_plan(tmp_path) == plan
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[]", b"null", b"{}", b'{"trial": 3}'])
+@pytest.mark.parametrize("name", [RESULT, PRUNED, FAILED, PLAN])
+def test_what_is_no_record_is_set_aside_and_nothing_else(tmp_path, trial, name, content):
+    leave_result(tmp_path, trial)
+    write_pruned(tmp_path, trial, ROWS)
+    write_failed(tmp_path, trial, ROWS, "out of memory")
+    write_plan(tmp_path, TrialPlan(trial=trial))
+    count_failure(tmp_path)
+    before = {file.name for file in tmp_path.iterdir()}
+    assert set_damaged_aside(tmp_path) == []
+    for number in ("", "-2"):
+        (tmp_path / name).write_bytes(content)
+        assert set_damaged_aside(tmp_path) == [tmp_path / f"{name}.damaged{number}"]
+    assert {file.name for file in tmp_path.iterdir() if "damaged" not in file.name} == (
+        before - {name}
+    )
+
+
+def test_failures_that_cannot_be_read_are_counted_anew(tmp_path, trial):
+    """They must not take the outcome with them."""
+    leave_result(tmp_path, trial)
+    (tmp_path / FAILURES).write_bytes(b"\xff")
+    assert set_damaged_aside(tmp_path) == [tmp_path / f"{FAILURES}.damaged"]
+    assert read_outcome(tmp_path).attempts == 1

@@ -44,7 +44,7 @@ def _states(store: Store) -> tuple[bytes | None, bytes | None]:
 def test_without_a_store_the_folder_itself_is_used(tmp_path: Path, temp: Path):
     folder = tmp_path / "trial"
     folder.mkdir()
-    with TrialFiles(str(folder), None) as files:
+    with TrialFiles(folder, None) as files:
         assert files.folder == folder
         _save(files, b"1")
         (folder / RESULT).write_text("{}")

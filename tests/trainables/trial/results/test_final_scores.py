@@ -41,7 +41,7 @@ def score(random_tiles, tmp_path, monkeypatch):
         if group.size > 1:  # without the others, who would be waited for
             monkeypatch.setattr(ProcessGroup, "wait", lambda self: None)
             monkeypatch.setattr(ProcessGroup, "sum", lambda self, tensor: tensor)
-        with TrialFiles(str(tmp_path / "trial"), None) as files:
+        with TrialFiles(tmp_path / "trial", None) as files:
             return score_test_tiles(
                 model, TRAINING, data, tiles, map_colors=None, group=group, device=CPU, files=files
             )

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Final, Protocol, TextIO
 
-from ray.tune import Callback
+from study.trials.listener import TrialListener
+from trainables.settings.config import TrialConfig
+from trainables.trial.folder.outcomes import Outcome, Rows
+
+_EVERY_S: Final = 10.0
+"""How often a stream that is no terminal gets a line."""
 
 
-class ProgressCallback(Callback):
+class Uploads(Protocol):
+    """Records on their way to the tracking server."""
+
+    @property
+    def num_delayed(self) -> int:
+        """Records that the tracking server, being away, has not taken."""
+
+
+class ProgressLine(TrialListener):
     """Rewrites one line on a terminal; elsewhere writes a line now and then."""
-
-    _EVERY_S = 10.0
 
     def __init__(
         self,
         num_trials: int,
         num_done: int,
-        waiting: Callable[[], int] = lambda: 0,
-        goes_on: Callable[[str], bool] = lambda key: False,
+        uploads: Uploads | None = None,
         stream: TextIO = sys.stderr,
     ) -> None:
         """Count from what an earlier run of the study has done.
@@ -28,8 +38,7 @@ class ProgressCallback(Callback):
         Args:
             num_trials: Trials of the whole study.
             num_done: Trials finished before this run.
-            waiting: Records that the tracking server, being away, has not taken.
-            goes_on: Whether the trial with this key, which Tune has given up, will be served again.
+            uploads: Says how many records wait for the tracking server.
             stream: Where the line goes.
         """
         self._num_trials = num_trials
@@ -38,39 +47,33 @@ class ProgressCallback(Callback):
         self._num_failed = 0
         self._share: dict[str, float] = {}
         self._start: float | None = None
-        self._waiting = waiting
-        self._goes_on = goes_on
+        self._uploads = uploads
         self._stream = stream
         self._live = stream.isatty()
         self._written = 0.0
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_start(self, trial: TrialConfig, *, is_first: bool) -> None:
         """A trial runs."""
         self._start = self._start or time.monotonic()
-        self._share.setdefault(trial.trial_id, 0.0)
+        self._share.setdefault(trial.key, 0.0)
         self._write()
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_step(self, trial: TrialConfig, step: int, rows: Rows) -> None:
         """A running trial got further."""
-        self._share[trial.trial_id] = (
-            result.get("step", 0) / trial.config["trial"]["training"]["steps"]
-        )
+        self._share[trial.key] = step / trial.training.steps
         self._write()
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial is done."""
-        self._end(trial)
+    def on_interrupt(self, trial: TrialConfig) -> None:
+        """A trial was lost and will be served again."""
+        self._share.pop(trial.key, None)
+        self._write()
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed, or was lost and will be served again."""
-        if self._goes_on(str(trial.config["trial"]["key"])):
-            self._share.pop(trial.trial_id, None)
-            self._write()
-            return
-        self._num_failed += 1
-        self._end(trial)
+    def on_end(self, outcome: Outcome, folder: Path) -> None:
+        """A trial is done, or has failed for good."""
+        self._num_failed += outcome.state == "failed"
+        self._share.pop(outcome.trial.key, None)
+        self._num_done += 1
+        self._write()
 
     def close(self) -> None:
         """Leave the last state of the line standing."""
@@ -84,8 +87,8 @@ class ProgressCallback(Callback):
         parts = [f"{self._num_done} of {self._num_trials} trials", f"{len(self._share)} running"]
         if self._num_failed:
             parts.append(f"{self._num_failed} failed")
-        if num_waiting := self._waiting():
-            parts.append(f"{num_waiting} records wait for the tracking server")
+        if self._uploads is not None and self._uploads.num_delayed:
+            parts.append(f"{self._uploads.num_delayed} records wait for the tracking server")
         left = self.seconds_left()
         parts.append("estimating time left" if left is None else f"{_clock(left)} left")
         return ", ".join(parts)
@@ -98,15 +101,10 @@ class ProgressCallback(Callback):
         remaining = self._num_trials - self._num_before - work
         return (time.monotonic() - self._start) / work * remaining
 
-    def _end(self, trial: Any) -> None:
-        self._share.pop(trial.trial_id, None)
-        self._num_done += 1
-        self._write()
-
     def _write(self, now: bool = False) -> None:
         if self._live:
             self._stream.write(f"\r\x1b[K{self.text()}")
-        elif now or time.monotonic() - self._written >= self._EVERY_S:
+        elif now or time.monotonic() - self._written >= _EVERY_S:
             self._written = time.monotonic()
             self._stream.write(f"{self.text()}\n")
         self._stream.flush()

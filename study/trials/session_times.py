@@ -2,27 +2,25 @@
 
 A session is one run of the command. Trials measure their own parts
 (`trainables.training.stopwatch`); here is how long the command ran, how long its slots held a
-trial, and what the driver spent on tracking.
+trial, and what the driver spent on its records in MLflow.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Final
-
-from ray.tune import Callback
+from typing import Final, Protocol
 
 from study.machines.session_file import TIMES, Session, read_sessions
-from study.mlflow_runs.upload_queue import UploadQueue
-from study.trials.tasks import HandOut
-from study.tune.timed_callback import TimedCallback
+from study.machines.storage_sync import StorageSync
+from study.trials.listener import TrialListener
 from trainables.settings.config import TrialConfig
 from trainables.storage.atomic_files import write_atomically
+from trainables.trial.folder.outcomes import Outcome
 
 _SAVE_EVERY_S: Final = 10.0
 """A driver that is killed loses so much of its session's times."""
@@ -31,14 +29,21 @@ _SAVE_EVERY_S: Final = 10.0
 _NAMES: Final = tuple(field.name for field in fields(Session))
 
 
-class SessionTimes:
+class Uploads(Protocol):
+    """Carries records to MLflow."""
+
+    sending_s: float
+    """Wall seconds that this has taken so far."""
+
+
+class SessionTimes(TrialListener):
     """Measures this session where it is profiled, beside what earlier sessions measured."""
 
     def __init__(self, folder: Path, *, is_on: bool) -> None:
         """Start at the beginning of the command's work.
 
         Args:
-            folder: Of the study; nothing is written there before a trial was handed out.
+            folder: The study's folder; nothing is written there before a trial runs.
             is_on: Whether this session is profiled.
         """
         self._path = folder / TIMES
@@ -47,60 +52,72 @@ class SessionTimes:
         self._saved_at = self._start
         self._earlier: list[Session] = []
         self._session: Session | None = None
-        self._queue: UploadQueue | None = None
+        self._sync = StorageSync(folder, None)
+        self._uploads: Uploads | None = None
         self._running: set[str] = set()
         self._is_over = False
 
-    def restore(self) -> None:
-        """Take up what earlier sessions measured.
+    def restore(self, sync: StorageSync) -> None:
+        """Take up what earlier sessions measured, and bring what this one measures to the storage.
 
         Raises:
             ConfigError: If their file is damaged.
         """
+        self._sync = sync
         self._earlier = read_sessions(self._path)
 
     @contextmanager
-    def kept(self, slots: int, queue: UploadQueue) -> Iterator[None]:
+    def kept(self, slots: int, uploads: Uploads) -> Iterator[None]:
         """Keep what is measured meanwhile, also where the session is stopped.
 
         Args:
             slots: Trials at once.
-            queue: Carries records to MLflow.
+            uploads: Carries records to MLflow.
         """
         if not self._is_on:
             yield
             return
-        self._session, self._queue = Session(slots=slots), queue
+        self._session, self._uploads = Session(slots=slots), uploads
         try:
             yield
         finally:
             self._finish()
 
-    def around(self, hand_out: HandOut) -> HandOut:
-        """The same hand-out; a slot holds the trial from then on."""
-
-        def timed(trial: TrialConfig) -> dict[str, Any]:
-            self._tick()
-            self._running.add(trial.key)
-            return hand_out(trial)
-
-        return timed if self._is_on else hand_out
-
-    def callbacks(self, callbacks: Sequence[Callback]) -> list[Callback]:
-        """The same callbacks, whose time is measured."""
-        if not self._is_on:
-            return list(callbacks)
-        return [TimedCallback(one, self._take_callback) for one in callbacks]
-
-    def ended(self, key: str) -> None:
-        """A trial has ended, and its slot is free."""
+    def on_plan(self, trial: TrialConfig) -> None:
+        """A slot holds the trial from now on."""
         if self._is_on:
             self._tick()
-            self._running.discard(key)
+            self._running.add(trial.key)
+
+    def on_end(self, outcome: Outcome, folder: Path) -> None:
+        """The trial's slot is free."""
+        if self._is_on:
+            self._tick()
+            self._running.discard(outcome.trial.key)
             self.save()
+            self.upload()
+
+    @contextmanager
+    def callback(self) -> Iterator[None]:
+        """Measure what the driver does in a callback of Tune."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            now = time.perf_counter()
+            if self._session is not None:
+                self._session.callback_s += now - start
+            if self._is_on and now - self._saved_at >= _SAVE_EVERY_S:
+                self._tick()
+                self.save()
+
+    def upload(self) -> None:
+        """Bring the file of all sessions, if there is one, to the storage."""
+        if self._path.exists():
+            self._sync.save(TIMES)
 
     def save(self) -> None:
-        """Write all sessions so far, this one too once a trial was handed out."""
+        """Write all sessions so far, this one too once it has run a trial."""
         if self._sessions() != self._earlier:
             self._saved_at = time.perf_counter()
             content = {"sessions": [asdict(one) for one in self._sessions()]}
@@ -132,8 +149,8 @@ class SessionTimes:
         session, now = self._session, time.perf_counter()
         if session is None or self._is_over:
             return
-        if self._queue is not None:
-            session.tracking_s = self._queue.sending_s
+        if self._uploads is not None:
+            session.tracking_s = self._uploads.sending_s
         passed, self._last = now - self._last, now
         num_running = len(self._running)
         slots = max(session.slots, num_running)
@@ -142,10 +159,3 @@ class SessionTimes:
         session.trial_s += num_running * passed
         if session.trial_s == 0:
             session.before_s, session.slot_before_s = session.wall_s, session.slot_s
-
-    def _take_callback(self, seconds: float) -> None:
-        if self._session is not None:
-            self._session.callback_s += seconds
-        if time.perf_counter() - self._saved_at >= _SAVE_EVERY_S:
-            self._tick()
-            self.save()

@@ -2,14 +2,15 @@
 
 import json
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from analysis.reading.study_times import StudyTimes, study_times
 from study.machines.session_file import TIMES, Session, read_sessions
-from study.tune.session_times import SessionTimes
-from study.tune.timed_callback import TimedCallback
+from study.machines.storage_sync import StorageSync
+from study.trials.session_times import SessionTimes
 from trainables.errors import ConfigError
 
 
@@ -33,18 +34,21 @@ def _trial(key):
     return SimpleNamespace(key=key)
 
 
+def _end(times, *keys):
+    for key in keys:
+        times.on_end(SimpleNamespace(trial=_trial(key)), Path())
+
+
 def _session(times, clock, queue, slots=2):
     """10 s before the first trial; a for 8 s, b for 5 of them; 3 s to the end."""
     clock(6.0)
     with times.kept(slots, queue):
         clock(4.0)
-        hand_out = times.around(lambda trial: {"trial": trial.key})
-        assert hand_out(_trial("a")) == {"trial": "a"}
+        times.on_plan(_trial("a"))
         clock(3.0)
-        hand_out(_trial("b"))
+        times.on_plan(_trial("b"))
         clock(5.0)
-        times.ended("a")
-        times.ended("b")
+        _end(times, "a", "b")
         clock(3.0)
         queue.sending_s = 1.5
 
@@ -69,7 +73,7 @@ def test_sessions_add_up(tmp_path, clock, queue):
     for slots in (2, 3):
         clock(1000.0)
         times = SessionTimes(tmp_path, is_on=True)
-        times.restore()
+        times.restore(StorageSync(tmp_path, None))
         _session(times, clock, queue, slots)
     total = times.total()
     assert (total["time/wall_s"], total["time/trial_s"], total["time/slot_s"]) == (42, 26, 105)
@@ -80,9 +84,9 @@ def test_sessions_add_up(tmp_path, clock, queue):
 def test_the_end_is_when_the_sums_are_asked_for(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
     with times.kept(1, queue):
-        times.around(lambda trial: {})(_trial("a"))
+        times.on_plan(_trial("a"))
         clock(4.0)
-        times.ended("a")
+        _end(times, "a")
         assert times.total()["time/wall_s"] == 4.0
         clock(50.0)
     assert read_sessions(tmp_path / TIMES)[0].wall_s == 4.0
@@ -93,7 +97,7 @@ def test_a_stopped_session_counts_the_trials_that_ran(tmp_path, clock, queue):
 
     def stopped():
         with times.kept(2, queue):
-            times.around(lambda trial: {})(_trial("a"))
+            times.on_plan(_trial("a"))
             clock(4.0)
             raise KeyboardInterrupt
 
@@ -116,12 +120,10 @@ def test_more_trials_than_slots_make_slots(tmp_path, clock, queue):
     """On a cluster that has grown; else there would be less than no time without a trial."""
     times = SessionTimes(tmp_path, is_on=True)
     with times.kept(1, queue):
-        hand_out = times.around(lambda trial: {})
         for key in "abc":
-            hand_out(_trial(key))
+            times.on_plan(_trial(key))
         clock(2.0)
-        for key in "abc":
-            times.ended(key)
+        _end(times, *"abc")
         clock(2.0)
     (session,) = read_sessions(tmp_path / TIMES)
     assert (session.slot_s, session.trial_s) == (3 * 2.0 + 2.0, 6.0)
@@ -130,77 +132,41 @@ def test_more_trials_than_slots_make_slots(tmp_path, clock, queue):
 def test_a_trial_that_was_lost_and_is_served_again_holds_one_slot(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
     with times.kept(1, queue):
-        hand_out = times.around(lambda trial: {})
         for _ in range(2):
-            hand_out(_trial("a"))
+            times.on_plan(_trial("a"))
             clock(2.0)
-        times.ended("a")
+        _end(times, "a")
     assert read_sessions(tmp_path / TIMES)[0].trial_s == 4.0
 
 
-class _Recorder:
-    def __init__(self, clock):
-        self.calls = []
-        self._clock = clock
-
-    def __getattr__(self, name):
-        def call(**given):
-            self._clock(0.5)
-            self.calls.append((name, given))
-
-        return call
+def _call_back(times, clock, seconds):
+    with times.callback():
+        clock(seconds)
 
 
-def test_callbacks_are_told_the_same_and_timed(tmp_path, clock, queue):
-    times, inner = SessionTimes(tmp_path, is_on=True), _Recorder(clock)
-    (timed,) = times.callbacks([inner])
-    events = ("step_end", "trial_start", "trial_result", "trial_recover", "trial_complete",
-              "trial_error")  # fmt: skip
-    given = {"iteration": 1, "trials": [], "trial": "t", "result": {}}
+def test_callbacks_of_tune_are_timed(tmp_path, clock, queue):
+    times = SessionTimes(tmp_path, is_on=True)
     with times.kept(1, queue):
-        times.around(lambda trial: {})(_trial("a"))
+        times.on_plan(_trial("a"))
         clock(1.0)
-        for event in events:
-            of_event = dict(given)
-            if event == "step_end":
-                del of_event["trial"]
-            if event != "trial_result":
-                del of_event["result"]
-            getattr(timed, f"on_{event}")(**of_event)
-            assert inner.calls[-1] == (f"on_{event}", of_event)
-    assert read_sessions(tmp_path / TIMES)[0].callback_s == 3.0
-
-
-def test_callbacks_that_study_callbacks_use_are_all_passed_on():
-    from study.tune.progress import ProgressCallback
-    from study.tune.trial_callback import TrackingCallback
-
-    used = {
-        name for kind in (ProgressCallback, TrackingCallback) for name in vars(kind)
-        if name.startswith("on_")
-    }  # fmt: skip
-    assert used <= set(vars(TimedCallback))
+        _call_back(times, clock, 0.5)
+        _call_back(times, clock, 1.0)
+    assert read_sessions(tmp_path / TIMES)[0].callback_s == 1.5
 
 
 def test_a_driver_that_is_killed_loses_some_seconds_alone(tmp_path, clock, queue):
     times = SessionTimes(tmp_path, is_on=True)
-    (timed,) = times.callbacks([_Recorder(clock)])
     with times.kept(1, queue):
-        times.around(lambda trial: {})(_trial("a"))
+        times.on_plan(_trial("a"))
         clock(60.0)
-        timed.on_step_end(iteration=1, trials=[])
+        _call_back(times, clock, 0.5)
         assert json.loads((tmp_path / TIMES).read_text())["sessions"][0]["trial_s"] == 60.5
 
 
 def test_without_a_profile_nothing_is_done(tmp_path, clock, queue):
-    times, inner = SessionTimes(tmp_path, is_on=False), object()
-    assert times.callbacks([inner]) == [inner]
-
-    def hand_out(trial):
-        return {}
-
-    assert times.around(hand_out) is hand_out
+    times = SessionTimes(tmp_path, is_on=False)
     _session(times, clock, queue)
+    _call_back(times, clock, 60.0)
     assert times.total() == {}
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +175,7 @@ def test_a_session_without_a_profile_passes_on_what_is_known(tmp_path, clock, qu
     _session(SessionTimes(tmp_path, is_on=True), clock, queue)
     before = (tmp_path / TIMES).read_bytes()
     times = SessionTimes(tmp_path, is_on=False)
-    times.restore()
+    times.restore(StorageSync(tmp_path, None))
     _session(times, clock, queue)
     assert times.total() == {f"time/{name}": v for name, v in EXPECTED.items()} | {
         "time/sessions": 1

@@ -1,12 +1,13 @@
 """The live line."""
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-import study.tune.progress
-from study.tune.progress import ProgressCallback
+import study.trials.progress
+from study.trials.progress import ProgressLine
 
 
 class Clock:
@@ -27,29 +28,29 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(study.tune.progress, "time", clock)
+    monkeypatch.setattr(study.trials.progress, "time", clock)
     return clock
 
 
 def trial(name: str, steps: int = 10) -> SimpleNamespace:
-    config = {"trial": {"key": name, "training": {"steps": steps}}}
-    return SimpleNamespace(trial_id=name, config=config)
+    return SimpleNamespace(key=name, training=SimpleNamespace(steps=steps))
 
 
-def start(progress: ProgressCallback, name: str) -> None:
-    progress.on_trial_start(0, [], trial(name))
+def start(progress: ProgressLine, name: str) -> None:
+    progress.on_start(trial(name), is_first=True)
 
 
-def reach(progress: ProgressCallback, name: str, step: int) -> None:
-    progress.on_trial_result(0, [], trial(name), {"step": step})
+def reach(progress: ProgressLine, name: str, step: int) -> None:
+    progress.on_step(trial(name), step, [])
 
 
-def end(progress: ProgressCallback, name: str, failed: bool = False) -> None:
-    (progress.on_trial_error if failed else progress.on_trial_complete)(0, [], trial(name))
+def end(progress: ProgressLine, name: str, failed: bool = False) -> None:
+    state = "failed" if failed else "finished"
+    progress.on_end(SimpleNamespace(trial=trial(name), state=state), Path())
 
 
 def test_text_over_a_study(clock):
-    progress = ProgressCallback(4, 0, stream=io.StringIO())
+    progress = ProgressLine(4, 0, stream=io.StringIO())
     assert progress.text() == "0 of 4 trials, 0 running, estimating time left"
     start(progress, "a")
     start(progress, "b")
@@ -66,7 +67,7 @@ def test_text_over_a_study(clock):
 
 
 def test_pace_counts_from_what_was_done_before(clock):
-    progress = ProgressCallback(10, 6, stream=io.StringIO())
+    progress = ProgressLine(10, 6, stream=io.StringIO())
     start(progress, "a")
     clock.now += 60
     end(progress, "a")
@@ -75,7 +76,7 @@ def test_pace_counts_from_what_was_done_before(clock):
 
 
 def test_hours(clock):
-    progress = ProgressCallback(101, 0, stream=io.StringIO())
+    progress = ProgressLine(101, 0, stream=io.StringIO())
     start(progress, "a")
     clock.now += 65
     end(progress, "a")
@@ -83,12 +84,12 @@ def test_hours(clock):
 
 
 def test_nothing_left_to_do(clock):
-    assert ProgressCallback(3, 3, stream=io.StringIO()).seconds_left() == 0
+    assert ProgressLine(3, 3, stream=io.StringIO()).seconds_left() == 0
 
 
 def test_terminal_has_one_line(clock):
     stream = Terminal()
-    progress = ProgressCallback(1, 0, stream=stream)
+    progress = ProgressLine(1, 0, stream=stream)
     start(progress, "a")
     reach(progress, "a", 5)
     end(progress, "a")
@@ -99,7 +100,7 @@ def test_terminal_has_one_line(clock):
 
 def test_log_file_gets_a_line_now_and_then(clock):
     stream = io.StringIO()
-    progress = ProgressCallback(3, 0, stream=stream)
+    progress = ProgressLine(3, 0, stream=stream)
     start(progress, "a")
     for step in range(1, 9):
         clock.now += 2
@@ -109,3 +110,13 @@ def test_log_file_gets_a_line_now_and_then(clock):
     assert not any("\r" in line or "\x1b" in line for line in lines)
     progress.close()
     assert len(stream.getvalue().splitlines()) == 3
+
+
+def test_a_lost_trial_waits_and_is_no_failure(clock):
+    uploads = SimpleNamespace(num_delayed=3)
+    progress = ProgressLine(4, 0, uploads, stream=io.StringIO())
+    start(progress, "a")
+    progress.on_interrupt(trial("a"))
+    assert progress.text() == (
+        "0 of 4 trials, 0 running, 3 records wait for the tracking server, estimating time left"
+    )

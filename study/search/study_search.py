@@ -1,0 +1,55 @@
+"""The searches of all arms as one: which trial of the study comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from study.search.arm_search import ArmSearch
+from study.trials.listener import TrialListener
+from trainables.settings.config import TrialConfig
+from trainables.trial.folder.outcomes import Outcome, Rows
+
+
+class StudySearch(TrialListener):
+    """Serves the trials of the arms, and is told how they go."""
+
+    def __init__(self, searches: Sequence[ArmSearch]) -> None:
+        """Serve the arms' trials.
+
+        Args:
+            searches: One per arm, in the order in which they are served.
+        """
+        self._searches = searches
+        self._running: dict[str, ArmSearch] = {}
+
+    @property
+    def num_running(self) -> int:
+        """Trials that were served and have not ended."""
+        return len(self._running)
+
+    @property
+    def num_left(self) -> int:
+        """Trials that have not ended."""
+        return len(self._running) + sum(search.num_left for search in self._searches)
+
+    def next_trial(self) -> TrialConfig | None:
+        """The next trial; None where none can run now."""
+        for search in self._searches:
+            trial = search.next_trial()
+            if trial is not None:
+                self._running[trial.key] = search
+                return trial
+        return None
+
+    def should_prune(self, key: str, rows: Rows) -> bool:
+        """Whether a running trial is to be stopped, by what it reports now."""
+        return self._running[key].should_prune(key, rows)
+
+    def on_interrupt(self, trial: TrialConfig) -> None:
+        """Serve the trial again."""
+        self._running.pop(trial.key).requeue(trial)
+
+    def on_end(self, outcome: Outcome, folder: Path) -> None:
+        """Take the trial's end into account."""
+        self._running.pop(outcome.trial.key).complete(outcome)

@@ -1,0 +1,90 @@
+"""The searches of all arms together."""
+
+from pathlib import Path
+
+import pytest
+
+from study.design.arms import confirm_seeds, plan_arms
+from study.machines.storage_sync import StorageSync
+from study.search.arm_search import ArmSearch
+from study.search.optuna_database import OptunaDatabase
+from study.search.study_search import StudySearch
+from study.settings.config import StudyConfig, build_config
+from study.trials.study_trials import StudyTrials
+from trainables.settings.config import TrialConfig
+from trainables.trial.folder.outcomes import Outcome
+
+
+def study(**given: object) -> StudyConfig:
+    given = {"space": "w1,label_frac=1", "w1": 0.1, **given}
+    return build_config({"name": "s", "trials": 4, "seeds": 2, **given})
+
+
+@pytest.fixture
+def open_search(tmp_path):
+    def make(config: StudyConfig) -> StudySearch:
+        trials = StudyTrials(tmp_path / "trials", StorageSync(tmp_path, None))
+        database = OptunaDatabase(tmp_path / "optuna.db")
+        return StudySearch([ArmSearch(config, a, database, trials) for a in plan_arms(config)])
+
+    return make
+
+
+def ended(trial: TrialConfig, score: float | None) -> Outcome:
+    """Finished with a score, or failed without one."""
+    state = "failed" if score is None else "finished"
+    return Outcome(state=state, trial=trial, score=score, history=[], record={})
+
+
+def end(search: StudySearch, trial: TrialConfig, score: float | None) -> None:
+    search.on_end(ended(trial, score), Path())
+
+
+@pytest.mark.parametrize("phase", ["search", "confirm"])
+def test_a_lost_trial_is_served_again_with_its_values(open_search, phase):
+    search = open_search(study(models=["urec"], trials=1, seeds=1))
+    lost = search.next_trial()
+    if phase == "confirm":
+        end(search, lost, 0.5)
+        lost = search.next_trial()
+    left = search.num_left
+    search.on_interrupt(lost)
+    assert (search.num_left, search.num_running) == (left, 0)
+    assert search.next_trial() == lost
+    assert search.next_trial() is None
+    end(search, lost, 0.5)
+    assert (search.num_left == 0) == (phase == "confirm")
+
+
+def test_nothing_is_left_when_every_trial_has_ended(open_search):
+    config = study(models=["unet"], space="label_frac=1")
+    search = open_search(config)
+    first = search.next_trial()
+    assert first.key == "search-unet-f1.00-t000"
+    assert search.next_trial() is None
+    end(search, first, 0.5)
+    confirm = [search.next_trial() for _ in range(2)]
+    assert [trial.key for trial in confirm] == [
+        f"confirm-unet-f1.00-s{seed}" for seed in confirm_seeds(config)
+    ]
+    assert search.next_trial() is None, "the others still run"
+    end(search, confirm[0], 0.5)
+    assert (search.num_left, search.num_running) == (1, 1)
+    end(search, confirm[1], None)
+    assert (search.num_left, search.num_running) == (0, 0)
+
+
+def test_no_arm_waits_for_another(open_search):
+    search = open_search(study(space="w1,label_frac=1", trials=1))
+    assert search.next_trial().key == "search-urec-f1.00-t000"
+    unet = search.next_trial()
+    assert unet.key == "search-unet-f1.00-t000"
+    assert search.next_trial() is None
+    end(search, unet, 0.5)
+    assert search.next_trial().key == "confirm-unet-f1.00-s1"
+
+
+def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(open_search):
+    search = open_search(study(models=["unet"], space="label_frac=1"))
+    end(search, search.next_trial(), None)
+    assert search.next_trial().phase == "confirm"
