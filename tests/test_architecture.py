@@ -58,7 +58,7 @@ def test_no_other_place_knows_the_names_of_methods():
 
 
 def test_every_path_of_the_page_is_there():
-    named = re.findall(r"`((?:%s|docs|tests)/[\w/.]*)`" % "|".join(ROOMS), PAGE.read_text())
+    named = re.findall(rf"`((?:{'|'.join(ROOMS)}|docs|tests)/[\w/.]*)`", PAGE.read_text())
     assert len(named) > 20
     missing = [path for path in named if not (ROOT / path).exists()]
     assert missing == []

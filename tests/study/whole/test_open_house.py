@@ -1,4 +1,4 @@
-"""A network, a method, a searched integer and a compared choice that today's code never heard of."""
+"""A network, a method, a searched integer and a compared choice that the code does not know."""
 
 import csv
 import os
