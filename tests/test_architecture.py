@@ -1,0 +1,64 @@
+"""The house as docs/architecture.md shows it: the drawing is current, and folders stay small."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+ROOMS = ("contract", "study", "trainables", "analysis")
+MOST_SIDE_BY_SIDE = 10
+
+METHOD_NAMES = re.compile(r"\b(urec|unet)\b(?!-study)", re.IGNORECASE)
+MAY_NAME_METHODS = (
+    "contract/methods.py",
+    "trainables/networks/",
+    "trainables/methods/",
+    "study/settings/presets.py",
+)
+
+
+def sources(suffix: str) -> list[Path]:
+    return sorted(path for room in ROOMS for path in (ROOT / room).rglob(f"*{suffix}"))
+
+
+def test_the_drawing_is_that_of_the_imports():
+    command = [sys.executable, str(ROOT / "docs" / "draw_architecture.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0, (
+        "run python docs/draw_architecture.py"
+    )
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_folder_shows_at_most_ten_files_and_folders(room):
+    folders = {path.parent for path in (ROOT / room).rglob("*.py")}
+    crowded = {
+        str(folder.relative_to(ROOT)): len(shown)
+        for folder in folders
+        if len(shown := [one for one in folder.iterdir() if not one.name.startswith("__")])
+        > MOST_SIDE_BY_SIDE
+    }
+    assert crowded == {}
+
+
+def test_no_other_place_knows_the_names_of_methods():
+    """A name that is compared with leaves every third network out in silence."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for suffix in (".py", ".html", ".css")
+        for path in sources(suffix)
+        if not str(path.relative_to(ROOT)).startswith(MAY_NAME_METHODS)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if METHOD_NAMES.search(line)
+    ]
+    assert found == []
+
+
+def test_every_path_of_the_page_is_there():
+    named = re.findall(rf"`((?:{'|'.join(ROOMS)}|docs|tests)/[\w/.]*)`", PAGE.read_text())
+    assert len(named) > 20
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert missing == []
