@@ -25,6 +25,8 @@ class Method:
     """A key of `trainables.methods.METHODS`: what it does with unannotated pixels."""
     is_baseline: bool = False
     """Whether the others are compared with it."""
+    published_table: int | None = None
+    """The table of the paper (Papadomanolaki et al., 2019) that holds its scores."""
     parameters: tuple[Parameter, ...] = ()
     """What only this method has, besides the rows of `contract.parameters`; each with a default."""
 
@@ -53,8 +55,14 @@ class Method:
 METHODS: Final = {
     method.name: method
     for method in (
-        Method(name="urec", label="U-REC", network="urec", unannotated="reconstruction"),
-        Method(name="unet", label="U-Net", network="unet", is_baseline=True),
+        Method(
+            name="urec",
+            label="U-REC",
+            network="urec",
+            unannotated="reconstruction",
+            published_table=2,
+        ),
+        Method(name="unet", label="U-Net", network="unet", is_baseline=True, published_table=1),
     )
 }
 """In the order in which `--models` names them where nobody gives it."""

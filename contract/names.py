@@ -69,12 +69,12 @@ def fraction_text(fraction: float) -> str:
 
 
 def arm_name(variant: str, label_frac: float) -> str:
-    """`urec-f0.10`: unique in a study."""
+    """`NAME-f0.10`: unique in a study."""
     return f"{variant}-f{fraction_text(label_frac)}"
 
 
 def search_key(arm: str, number: int) -> str:
-    """Key of a search trial: `search-urec-f0.10-t003`.
+    """Key of a search trial: `search-NAME-f0.10-t003`.
 
     Args:
         arm: As from `arm_name`.
@@ -84,12 +84,12 @@ def search_key(arm: str, number: int) -> str:
 
 
 def confirm_key(arm: str, seed: int) -> str:
-    """Key of a confirmation trial: `confirm-urec-f0.10-s2`."""
+    """Key of a confirmation trial: `confirm-NAME-f0.10-s2`."""
     return f"confirm-{arm}-s{seed}"
 
 
 def search_number(key: str) -> int:
-    """The 3 of a key such as `search-urec-f0.10-t003`; -1 for other keys."""
+    """The 3 of a key such as `search-NAME-f0.10-t003`; -1 for other keys."""
     prefix, _, digits = key.rpartition("-t")
     return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
 

@@ -12,7 +12,9 @@ import io
 import sys
 from typing import Any, Final
 
-_ERRORS: Final = "urec-plain"
+from contract.names import DISTRIBUTION
+
+_ERRORS: Final = f"{DISTRIBUTION}-plain"
 """Name of the way in which what an encoding lacks is written."""
 _PLAIN: Final = {
     "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",

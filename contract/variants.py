@@ -17,7 +17,7 @@ class Variant:
     """A method with the levels of the factors that a study compares; what has a curve."""
 
     name: str
-    """Unique in a study, and the begin of the names of its arms: `urec`, `urec-w1-0.1`."""
+    """Unique in a study, and the begin of the names of its arms: `NAME`, `NAME-w1-0.1`."""
     label: str
     """The name that a reader sees: `U-REC, w1 0.1`."""
     short_label: str
@@ -103,7 +103,7 @@ def _is_fair(first: Variant, second: Variant) -> bool:
 
 def _name(factor: Varied, level: Value) -> str:
     text = value_text(level)
-    # Labelled levels say by themselves what they are: `urec-annotated`.
+    # Labelled levels say by themselves what they are: `NAME-annotated`.
     return text if factor.parameter.level_labels else f"{factor.name}-{text}"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from analysis.reading.schema import StudyInfo
 from analysis.tables.confusion.confusion_tables import PerClass
 from analysis.wording import counted
+from contract.methods import METHODS
 
 SOURCE = (
     "Papadomanolaki, Karantzas and Vakalopoulou, IGARSS 2019, doi:10.1109/igarss.2019.8898133, "
@@ -51,8 +52,6 @@ _OPTIONAL_WORDS = {"isprs", "2d", "benchmark", "irrg"}
 class PublishedResult:
     """What the paper gives for one network, all in [0, 1] and rounded as printed."""
 
-    table: int
-    """Number of the table."""
     oa: float
     """From the text of section 3, where it stands in percent."""
     normalised: tuple[tuple[float, ...], ...]
@@ -62,9 +61,8 @@ class PublishedResult:
     f1: tuple[float, ...]
 
 
-PUBLISHED: dict[str, PublishedResult] = {
-    "unet": PublishedResult(
-        table=1,
+PUBLISHED: dict[int, PublishedResult] = {
+    1: PublishedResult(
         oa=0.8860,
         normalised=(
             (0.924, 0.035, 0.027, 0.010, 0.004, 0.000),
@@ -78,8 +76,7 @@ PUBLISHED: dict[str, PublishedResult] = {
         recall=(0.924, 0.941, 0.773, 0.911, 0.772, 0.181),
         f1=(0.915, 0.937, 0.810, 0.876, 0.777, 0.303),
     ),
-    "urec": PublishedResult(
-        table=2,
+    2: PublishedResult(
         oa=0.8902,
         normalised=(
             (0.927, 0.027, 0.033, 0.011, 0.002, 0.000),
@@ -94,12 +91,19 @@ PUBLISHED: dict[str, PublishedResult] = {
         f1=(0.915, 0.941, 0.815, 0.882, 0.795, 0.399),
     ),
 }
-"""By name of the published method; all at full annotation."""
+"""By the number of the table; all at full annotation."""
+
+
+def published_result(method: str) -> PublishedResult | None:
+    """What the paper gives for a method; None for one that it does not have."""
+    table = METHODS[method].published_table if method in METHODS else None
+    return None if table is None else PUBLISHED[table]
 
 
 def published_oa(method: str) -> float:
     """Overall accuracy of a method in the paper; NaN for one that it does not have."""
-    return PUBLISHED[method].oa if method in PUBLISHED else math.nan
+    result = published_result(method)
+    return math.nan if result is None else result.oa
 
 
 def is_vaihingen(info: StudyInfo) -> bool:
@@ -141,9 +145,9 @@ def published_scores(info: StudyInfo, method: str, classes: Sequence[str]) -> di
         Arrays (K,) in the order of classes; none where the data are not
         Vaihingen or the paper does not have the method.
     """
-    if method not in PUBLISHED or not is_vaihingen(info):
+    result = published_result(method)
+    if result is None or not is_vaihingen(info):
         return {}
-    result = PUBLISHED[method]
     order = [CLASSES.index(_spelled(name)) for name in classes]
     rows = {"precision": result.precision, "recall": result.recall, "f1": result.f1}
     return {name: np.array(values)[order] for name, values in rows.items()}

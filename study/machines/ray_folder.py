@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from contract.names import DISTRIBUTION
 from trainables.errors import ConfigError
 
 _MAX_SOCKET_BYTES: Final = 103
@@ -45,7 +46,7 @@ def ray_folder() -> str | None:
 def _own_folder() -> str | None:
     """A folder of this person's with a short path; None where there can be none."""
     for place in _SHORT:
-        folder = Path(place) / f"urec-ray-{os.getuid()}"
+        folder = Path(place) / f"{DISTRIBUTION}-{os.getuid()}"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError:

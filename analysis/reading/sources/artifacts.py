@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.reading.sources.store import answering, open_store
 from contract.mlflow_store.artifact_uri import local_folder
+from contract.names import DISTRIBUTION
 
 
 def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) -> bytes | None:
@@ -36,7 +37,10 @@ def read_artifact(tracking_uri: str, run_id: str, artifact_uri: str, name: str) 
     with answering(tracking_uri):
         if name not in {entry.path for entry in client.list_artifacts(run_id, parent)}:
             return None
-        with tempfile.TemporaryDirectory(prefix="urec-artifact-") as temporary, _no_progress_bars():
+        with (
+            tempfile.TemporaryDirectory(prefix=f"{DISTRIBUTION}-artifact-") as temporary,
+            _no_progress_bars(),
+        ):
             return Path(client.download_artifacts(run_id, name, temporary)).read_bytes()
 
 

@@ -31,7 +31,7 @@ def render(**given) -> str:
         "budgets": [],
         "widest_px": 0,
     }
-    return environment(STYLES).get_template("_pictures.html").render(nothing | given)
+    return environment(STYLES).get_template("sections/pictures.html").render(nothing | given)
 
 
 PICTURE = Picture(

@@ -60,7 +60,7 @@ def rendered(record: StudyRecord, folder: Path) -> str:
     charts: dict[str, PageChart] = {}
     for chart in search_charts(record):
         charts[chart.name] = page_chart(chart, write_chart(chart, folder))
-    page = environment(record.styles).from_string('{% include "_search.html" %}')
+    page = environment(record.styles).from_string('{% include "sections/search.html" %}')
     return page.render(search=search_section(record), charts=charts, info=record.info)
 
 

@@ -13,6 +13,7 @@ from analysis.tables.published import (
     published_oa,
     published_scores,
 )
+from contract.methods import METHODS
 
 # Tables 1 and 2 as the paper prints them, typed from its text apart from the constants.
 PAPER = {
@@ -46,7 +47,7 @@ HALF = 0.0005
 
 @pytest.mark.parametrize("network", ["unet", "urec"])
 def test_published_figures_are_the_printed_ones(network: str) -> None:
-    result = PUBLISHED[network]
+    result = PUBLISHED[METHODS[network].published_table]
     names = [*CLASSES, "Precision/Correctness", "Recall/Completeness", "F1"]
     rows = [*result.normalised, result.precision, result.recall, result.f1]
     assert [[name, *(f"{x:.3f}" for x in row)] for name, row in zip(names, rows, strict=True)] == [
@@ -56,7 +57,7 @@ def test_published_figures_are_the_printed_ones(network: str) -> None:
 
 @pytest.mark.parametrize("network", ["unet", "urec"])
 def test_published_recall_is_the_diagonal_of_rows_that_sum_to_1(network: str) -> None:
-    result = PUBLISHED[network]
+    result = PUBLISHED[METHODS[network].published_table]
     normalised = np.array(result.normalised)
     np.testing.assert_array_equal(np.diag(normalised), result.recall)
     assert np.abs(normalised.sum(axis=1) - 1.0).max() <= len(CLASSES) * HALF
@@ -69,7 +70,7 @@ def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("network", ["unet", "urec"])
 def test_published_f1_lies_within_what_rounding_allows(network: str) -> None:
     # F1 grows with P and with R, so their rounding intervals bound the F1 before its rounding.
-    result = PUBLISHED[network]
+    result = PUBLISHED[METHODS[network].published_table]
     precision, recall, f1 = map(np.array, (result.precision, result.recall, result.f1))
     lowest = f1_of(precision - HALF, recall - HALF) - HALF
     highest = f1_of(precision + HALF, recall + HALF) + HALF
@@ -79,7 +80,7 @@ def test_published_f1_lies_within_what_rounding_allows(network: str) -> None:
 
 
 def test_f1_from_rounded_figures_can_differ_in_the_last_digit() -> None:
-    result = PUBLISHED["unet"]
+    result = PUBLISHED[1]
     computed = f1_of(np.array(result.precision[:1]), np.array(result.recall[:1]))[0]
     assert f"{computed:.3f}" == "0.914"
     assert result.f1[0] == 0.915
@@ -88,7 +89,7 @@ def test_f1_from_rounded_figures_can_differ_in_the_last_digit() -> None:
 @pytest.mark.parametrize(("network", "oa"), [("unet", 0.8860), ("urec", 0.8902)])
 def test_published_accuracy_follows_from_the_published_matrix(network: str, oa: float) -> None:
     # precision_c sum_r s_r N_rc = s_c N_cc gives the shares s of the classes, and OA = s . recall
-    result = PUBLISHED[network]
+    result = PUBLISHED[METHODS[network].published_table]
     matrix, precision = np.array(result.normalised), np.array(result.precision)
     equations = (matrix * precision).T - np.diag(np.diag(matrix))
     shares = np.linalg.svd(equations)[2][-1]

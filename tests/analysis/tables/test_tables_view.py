@@ -21,7 +21,7 @@ STYLES = styles_of(
 
 PARENT = """
 {% macro downloads(stem) %}<a href="#{{ stem }}">CSV</a>{% endmacro %}
-{% include "_tables.html" %}
+{% include "sections/tables.html" %}
 """
 STUDIES = (
     "full", "variants", "one-seed", "one-model", "empty", "searching", "broken", "stopped",

@@ -42,7 +42,7 @@ def test_the_longest_that_is_left_is_one_that_ray_takes():
 
 def test_a_long_tmpdir_halted_the_study_after_it_had_begun(monkeypatch, places):
     monkeypatch.setenv("TMPDIR", LONG)
-    folder = places / f"urec-ray-{os.getuid()}"
+    folder = places / f"urec-study-{os.getuid()}"
     assert ray_folder() == str(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert ray_folder() == str(folder)
@@ -58,7 +58,7 @@ def test_what_cannot_be_mended_is_refused_before_anything_is_written(
     monkeypatch, places, make_config
 ):
     monkeypatch.setenv("TMPDIR", LONG)
-    (places / f"urec-ray-{os.getuid()}").symlink_to(places)  # somebody else's
+    (places / f"urec-study-{os.getuid()}").symlink_to(places)  # somebody else's
     with pytest.raises(ConfigError, match=r"TMPDIR must be.*such as RAY_TMPDIR=/tmp"):
         Machines(make_config())
     monkeypatch.setenv("RAY_TMPDIR", LONG)

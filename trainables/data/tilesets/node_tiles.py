@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.names import DISTRIBUTION
 from trainables.data.tilesets.tileset import TileSet, open_mapped, tiles_checksum
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class NodeTiles:
     def open(self) -> TileSet:
         """Map the tiles, after a download where this node has none yet.
 
-        The copy lies in `urec-tiles-<user>/<checksum>` of the system's temp folder. Processes
+        The copy lies in `urec-study-tiles-<user>/<checksum>` of the system's temp folder. Processes
         that ask at once wait for one of them. It compares the whole content with the checksum,
         once per node, at the pace of SHA-256; later ones compare sizes. Copies that no running
         process maps go when another set is downloaded. The machine that sent the tiles maps its
@@ -158,7 +159,7 @@ def _own_folder() -> Path:
     Raises:
         PermissionError: If somebody else has made such a folder.
     """
-    folder = Path(tempfile.gettempdir()) / f"urec-tiles-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"{DISTRIBUTION}-tiles-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} must belong to user {os.getuid()}; remove it")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from contract.names import DISTRIBUTION
 from trainables.storage.folder_files import files_below
 from trainables.training.checkpoint import remove_checkpoints
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "checkpoint.pt"
 PREVIOUS_CHECKPOINT: Final = "checkpoint-previous.pt"
 """The state before it, which `trainables.training.checkpoint` keeps beside it."""
-_SCRATCH: Final = "urec-trial-"
+_SCRATCH: Final = f"{DISTRIBUTION}-trial-"
 
 _Stamp = tuple[int, int, int]
 """Inode, size and time of change (ns): another one, another content."""

@@ -27,7 +27,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(temp))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(node_tiles, "_held", {})
-    return temp / f"urec-tiles-{os.getuid()}"
+    return temp / f"urec-study-tiles-{os.getuid()}"
 
 
 @pytest.fixture(params=["folder", "s3"])

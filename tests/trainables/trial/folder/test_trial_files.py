@@ -60,7 +60,7 @@ def test_a_trial_goes_on_elsewhere(store: Store, temp: Path):
     with TrialFiles("ignored", store) as files:
         files.fetch()
         assert files.folder.parent == temp
-        assert files.folder.name.startswith("urec-trial-")
+        assert files.folder.name.startswith("urec-study-trial-")
         for content in (b"1", b"2"):
             _save(files, content)
             files.push_checkpoint()
@@ -183,7 +183,7 @@ def test_scratch_of_killed_processes_goes_and_that_of_running_ones_stays(
         ]
         running[0].kill()
         running[0].wait()
-        (temp / "urec-trial-no-folder").write_text("of someone else")
+        (temp / "urec-study-trial-no-folder").write_text("of someone else")
         with TrialFiles("ignored", Store(str(tmp_path / "store"))) as files:
             assert not folders[0].exists()
             assert (folders[1] / "large").exists()
