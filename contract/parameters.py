@@ -6,12 +6,16 @@ A row here and the line that uses the value are a new parameter; nothing else kn
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Value = bool | int | float | str
 Kind = Literal["float", "integer", "choice", "yes/no"]
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+"""What the grammar of a space and the names of folders can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,17 @@ class Parameter:
     """Value where nobody gives one; for a parameter that is no field of the training."""
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            kinds = ", ".join(get_args(Kind))
+            raise ValueError(f"kind of {self.name} must be one of {kinds}, got {self.kind!r}")
+        for word in (self.name, *self.choices):
+            if _WORD.fullmatch(word) is None:
+                raise ValueError(
+                    f"name and choices of a parameter must be of letters, digits, -, _ and single "
+                    f"dots, got {word!r} of {self.name}"
+                )
+        if self.is_factor and not self.levels:
+            raise ValueError(f"{self.name} must have levels, since it is a factor")
         ends = () if self.low is None or self.high is None else (self.low, self.high)
         if bool(ends) == bool(self.levels):
             raise ValueError(f"{self.name} must have a default range or levels, one of them")

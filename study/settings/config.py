@@ -14,7 +14,7 @@ from contract.methods import METHODS, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
 from contract.parameters import PARAMETERS, Parameter, Value
-from contract.space import Varied, parse_compare, parse_space
+from contract.space import Varied, parse_compare, parse_space, split_space
 from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
@@ -126,7 +126,10 @@ class StudyConfig:
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
         if not 0 < len({method.name for method in self.methods}) == len(self.models):
-            raise ConfigError(f"--models must name different models, got {','.join(self.models)!r}")
+            raise ConfigError(
+                f"--models must name different models, got {','.join(self.models)!r}; "
+                "two factories of one name need rows (docs/networks.md)"
+            )
         lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
         for name, low in lowest.items():
             value = getattr(self, name)
@@ -155,6 +158,7 @@ class StudyConfig:
         check_cluster(self.address, self.storage)
         check_varied(self.varied, self.compared, self.methods)
         check_own_values(self.training.method_parameters, self.methods, self.parameters)
+        self._check_names()
         self._check_batches()
         self._check_grid()
 
@@ -277,6 +281,17 @@ class StudyConfig:
             if one.default is not None and method.has(one)
         }
 
+    def _check_names(self) -> None:
+        variants = self.variants
+        for what in ("name", "label"):
+            names = [getattr(one, what) for one in variants]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ConfigError(
+                        f"--models and --compare must give variants of different names, got "
+                        f"{name!r} twice; change the {what} of a row"
+                    )
+
     def _check_batches(self) -> None:
         smallest, high = min(one.batch_size for one in self.trainings()), self.worker_range[1]
         if smallest < self.training.batch_size and smallest < high:
@@ -326,13 +341,14 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
     chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
     if "models" in chosen:
         chosen["models"] = tuple(map(str, chosen["models"]))
-        methods = find_methods(chosen["models"])
-        default = [
-            name
-            for name in StudyConfig.space.split(",")
-            if any(method.has(PARAMETERS[name]) for method in methods)
-        ]
-        chosen.setdefault("space", ",".join(default))
+    methods = find_methods(chosen.get("models", StudyConfig.models))
+    compared = {one.name for one in split_space(chosen.get("compare", ""))}
+    default = [
+        name
+        for name in StudyConfig.space.split(",")
+        if name not in compared and any(method.has(PARAMETERS[name]) for method in methods)
+    ]
+    chosen.setdefault("space", ",".join(default))
     return StudyConfig(**chosen, training=replace(preset.training, **overrides))
 
 

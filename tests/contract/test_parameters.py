@@ -84,3 +84,18 @@ def test_methods_that_have_it():
     assert PARAMETERS["w1"].serves("reconstruction")
     assert not PARAMETERS["w1"].serves("nothing")
     assert PARAMETERS["lr"].serves("nothing")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"low": 1, "high": 2, "is_factor": True},
+        {"kind": "int", "levels": (1, 2)},
+        {"kind": "choice", "choices": ("a/b", "c"), "levels": ("c",)},
+        {"kind": "choice", "choices": ("a..b",), "levels": ("a..b",)},
+    ],
+    ids=["factor with a range", "kind", "slash", "range"],
+)
+def test_a_row_that_no_option_could_spell_or_that_would_leave_methods_out(fields):
+    with pytest.raises(ValueError, match=r"must (have|be)"):
+        Parameter(name="x", label="x", **fields)

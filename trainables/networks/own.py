@@ -16,15 +16,17 @@ from trainables.data.patches.sampler import Batch
 from trainables.errors import ConfigError
 from trainables.methods import METHODS
 from trainables.networks.build import NETWORKS, build_network
-from trainables.networks.network import Output, trained_part
+from trainables.networks.network import Network, Output, trained_part
 from trainables.networks.own_network import errors_in_one_line, import_own, is_own, takes
-from trainables.settings.config import TrainingConfig
+from trainables.settings.config import TrainingConfig, training_fields
 from trainables.settings.process_group import ALONE
 
 _PROBE: Final = (3, 4)
 """Bands and classes with which a network is asked whether it reconstructs."""
 _NUM_ANNOTATED: Final = 2
 """Batch normalisation wants more than one patch."""
+_TAKEN: Final = ("model", "label_frac", "seed", "num_channels", "num_classes")
+"""Names that a trial's record or every factory has, besides those of the fields of training."""
 
 
 def find_method(text: str) -> Method:
@@ -46,7 +48,7 @@ def find_method(text: str) -> Method:
         does = "reconstruction" if build_network(text, *_PROBE).has_reconstruction else "nothing"
         module, _, label = text.partition(":")
         name = re.sub(r"[^A-Za-z0-9_-]", "-", label)
-        if name in KNOWN:  # `mynets:unet` is not the U-Net of this project
+        if name.lower() in KNOWN:  # `mynets:unet` is not the U-Net of this project
             name = f"{module.rpartition('.')[2]}-{name}"
         return Method(name=name, label=label, network=text, unannotated=does)
     _check_row(found, text)
@@ -68,7 +70,20 @@ def _check_row(method: Method, text: str) -> None:
         raise ConfigError(
             f"unannotated must be one of {', '.join(METHODS)}, got {method.unannotated!r} in {text}"
         )
+    for parameter in method.parameters:
+        if parameter.name in (*training_fields(), *_TAKEN):
+            raise ConfigError(
+                f"parameters of {text} must have names that nothing else has, got "
+                f"{parameter.name!r}; rename it"
+            )
     if method.network in NETWORKS:
+        if method.parameters:
+            raise ConfigError(
+                f"parameters of {text} must be read by its network, got "
+                f"{method.parameters[0].name!r} for {method.network}, which reads none; leave it "
+                "out of the row"
+            )
+        _check_branches(method, build_network(method.network, *_PROBE, width=1))
         return
     if not is_own(method.network):
         raise ConfigError(
@@ -106,25 +121,20 @@ def check_network(
     name = method.network
     if name in NETWORKS:
         return
-    network, again = (
+    network, again, other = (
         build_network(
             name,
             num_channels,
             num_classes,
             width=training.width,
             parameters=training.method_parameters,
-            generator=_generator(),
+            generator=_generator(seed),
         )
-        for _ in range(2)
+        for seed in (0, 0, 1)
     )
     _check_weights(name, network.state_dict(), again.state_dict())
     objective = METHODS[method.unannotated]
-    if objective.needs_reconstruction and not network.has_reconstruction:
-        raise ConfigError(
-            f"{name} must give logits and a reconstruction, which {method.label} learns from "
-            "unannotated pixels by, got logits alone; return both from its forward, or give it a "
-            "row without `unannotated`"
-        )
+    _check_branches(method, network)
     num_anywhere = objective.num_anywhere(replace(training, batch_size=_NUM_ANNOTATED))
     batch = _batch(num_channels, num_classes, training.patch_px, num_anywhere)
     trained = trained_part(network, objective.needs_reconstruction)
@@ -144,7 +154,24 @@ def check_network(
         )
     window = torch.rand(1, num_channels, *[training.infer_window_px] * 2, generator=_generator())
     with torch.no_grad(), errors_in_one_line(f"{name} must take a window {tuple(window.shape)}"):
-        _check_output(name, network.eval()(window), window, 1, num_classes)
+        output = network.eval()(window)
+        _check_output(name, output, window, 1, num_classes)
+        other.load_state_dict(network.state_dict())
+        if not torch.allclose(other.eval()(window).logits, output.logits, atol=1e-4):
+            raise ConfigError(
+                f"{name} must compute with its parameters and buffers alone, got other logits from "
+                "the same weights; register what it draws when it is built as buffers"
+            )
+
+
+def _check_branches(method: Method, network: Network) -> None:
+    """Refuse a network without the reconstruction that its method needs."""
+    if METHODS[method.unannotated].needs_reconstruction and not network.has_reconstruction:
+        raise ConfigError(
+            f"{method.network} must give logits and a reconstruction, which {method.label} learns "
+            "from unannotated pixels by, got logits alone; return both from its forward, or give "
+            "it a row without `unannotated`"
+        )
 
 
 def _without_gradient(network: nn.Module) -> list[str]:
@@ -157,8 +184,13 @@ def _without_gradient(network: nn.Module) -> list[str]:
 
 
 def _check_weights(name: str, state: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> None:
-    """Refuse weights that do not follow from the seed."""
+    """Refuse weights that no file could keep, and those that do not follow from the seed."""
     for key, value in state.items():
+        if not isinstance(value, Tensor) or not value.isfinite().all():
+            raise ConfigError(
+                f"weights and buffers of {name} must be finite tensors, got another value in "
+                f"{key.removeprefix('own.')}; register what is fixed with persistent=False"
+            )
         other = again.get(key)
         if other is None or not torch.equal(value, other):
             raise ConfigError(
@@ -176,8 +208,8 @@ def _batch(num_channels: int, num_classes: int, side: int, num_anywhere: int) ->
     return Batch(images=images, masks=masks, shown=torch.ones_like(images[:, 0], dtype=torch.bool))
 
 
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def _check_output(

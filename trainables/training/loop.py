@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from contract.measures import summarise
@@ -188,7 +189,7 @@ def _new_state(
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = None
     if training.ema_decay > 0:
-        average = get_ema_multi_avg_fn(training.ema_decay)  # type: ignore[no-untyped-call]
+        average = _average(training.ema_decay)
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.Adam(
         model.parameters(),
@@ -198,6 +199,19 @@ def _new_state(
         fused=True,
     )
     return LoopState(model=model, optimizer=optimizer, averaged=averaged)
+
+
+def _average(decay: float) -> Callable[..., None]:
+    """What moves averages towards current values: whole numbers, as indices are, are copied."""
+    moved = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def average(averages: list[Tensor], current: list[Tensor], num: Tensor | int) -> None:
+        if averages[0].is_floating_point() or averages[0].is_complex():
+            moved(averages, current, num)
+        else:
+            torch._foreach_copy_(averages, current)
+
+    return average
 
 
 def _build_sampler(

@@ -131,7 +131,10 @@ def test_wrong_types_are_refused(given, said):
         ({"gpus": float("inf")}, "--gpus must be"),
         ({"space": "w9"}, "--space must name parameters"),
         ({"compare": "w9=0/1"}, "--compare must name parameters"),
-        ({"compare": "w1=0/0.1"}, "--compare must name other parameters than --space, got 'w1'"),
+        (
+            {"space": "w1", "compare": "w1=0/0.1"},
+            "--compare must name other parameters than --space, got 'w1'",
+        ),
         ({"compare": ["lr"]}, "compare must be of type str"),
         (
             {"models": ["unet"], "space": "w1"},
@@ -344,3 +347,20 @@ def test_a_tracking_uri_of_the_wrong_type_is_refused_without_its_login():
     with pytest.raises(ConfigError, match="tracking_uri must be of type str") as caught:
         build_config({"tracking_uri": ["https://me:s3cret@host"]})
     assert "s3cret" not in str(caught.value)
+
+
+def test_what_is_compared_is_not_in_the_default_space_too():
+    assert build_config({"compare": "w1=0/0.1"}).space == "label_frac"
+
+
+def test_retries_of_another_type_are_one_line():
+    assert "retries must be of type int" in error_of(retries="two")
+
+
+def test_two_variants_of_one_label_are_refused(monkeypatch):
+    rows = types.ModuleType("two_labels")
+    rows.ONE = Method(name="one", label="Mine", network="unet")
+    rows.TWO = Method(name="two", label="Mine", network="urec")
+    monkeypatch.setitem(sys.modules, "two_labels", rows)
+    message = error_of(models=["two_labels:ONE", "two_labels:TWO"], space="label_frac")
+    assert "got 'Mine' twice" in message

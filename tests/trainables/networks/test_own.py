@@ -216,3 +216,82 @@ def test_values_of_the_methods_parameters_are_tried(own):
     _check(find_method(f"{own}:DEEP"), method_parameters={"depth": 3})
     with pytest.raises(ConfigError, match=r"num_classes=5, depth='deep', got TypeError"):
         _check(find_method(f"{own}:DEEP"), method_parameters={"depth": "deep"})
+
+
+LATER = """
+import torch
+from torch import nn
+
+from contract.methods import Method
+from contract.parameters import Parameter
+
+class Plain(nn.Module):
+    def __init__(self, num_channels, num_classes, depth=1):
+        super().__init__()
+        self.head = nn.Conv2d(num_channels, num_classes, 1)
+        self.add()
+
+    def add(self):
+        pass
+
+    def forward(self, images):
+        return self.head(images)
+
+class Drawn(Plain):
+    def add(self):
+        self.noise = torch.randn(())
+
+    def forward(self, images):
+        return super().forward(images * self.noise)
+
+class Infinite(Plain):
+    def add(self):
+        self.register_buffer("mask", torch.tensor([0, float("-inf")]))
+
+class Extra(Plain):
+    def get_extra_state(self):
+        return {"a": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+def integer(name):
+    return (Parameter(name=name, label=name, kind="integer", lowest=1, low=1, high=4, default=1),)
+
+UNREAD = Method(name="x", label="x", network="unet", parameters=integer("depth"))
+BLIND = Method(name="x", label="x", network="unet", unannotated="reconstruction")
+STEPS = Method(name="x", label="x", network=f"{__name__}:Plain", parameters=integer("steps"))
+MODEL = Method(name="x", label="x", network=f"{__name__}:Plain", parameters=integer("model"))
+UNet = Plain
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Drawn", "got other logits from the same weights"),
+        ("Infinite", "must be finite tensors, got another value in mask"),
+        ("Extra", "must be finite tensors, got another value in _extra_state"),
+    ],
+)
+def test_a_network_whose_file_could_not_be_written_or_predicts_otherwise(own_module, name, message):
+    with pytest.raises(ConfigError, match=message):
+        _check(_method(own_module(LATER), name))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("UNREAD", "must be read by its network, got 'depth' for unet"),
+        ("BLIND", "unet must give logits and a reconstruction"),
+        ("STEPS", "must have names that nothing else has, got 'steps'"),
+        ("MODEL", "must have names that nothing else has, got 'model'"),
+    ],
+)
+def test_a_row_whose_trials_would_fail_or_whose_parameter_is_another_one(own_module, name, message):
+    with pytest.raises(ConfigError, match=message):
+        find_method(f"{own_module(LATER)}:{name}")
+
+
+def test_folders_of_trials_differ_where_case_does_not_count(own_module):
+    assert find_method(f"{own_module(LATER)}:UNet").name.lower() != "unet"

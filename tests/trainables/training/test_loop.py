@@ -63,8 +63,8 @@ def _trial(model="urec", seed=0, **training):
     )
 
 
-def _own_trial(module):
-    return replace(_trial("unet"), model="mine", network=f"{module}:network")
+def _own_trial(module, **training):
+    return replace(_trial("unet", **training), model="mine", network=f"{module}:network")
 
 
 @pytest.fixture(scope="module")
@@ -559,6 +559,22 @@ class TestMethods:
         )
         untouched = [k for k in weights if k.startswith("reconstruction.")]
         assert all(torch.equal(weights[k], started[k]) for k in untouched)
+
+
+INDICES = """
+import torch
+from torch import nn
+
+def network(num_channels, num_classes):
+    made = nn.Sequential(nn.Conv2d(num_channels, num_classes, 1))
+    made.register_buffer("indices", torch.arange(1000))
+    return made
+"""
+
+
+def test_the_average_of_weights_leaves_indices_as_they_are(run, own_module):
+    result = run(_own_trial(own_module(INDICES), ema_decay=0.9))
+    assert torch.equal(result.model.own.indices, torch.arange(1000))
 
 
 DROPOUT = """
