@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from contract.names import search_number
-from study.design.arms import Arm, search_trial
+from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.search.optuna_database import OptunaDatabase
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
 from study.settings.config import StudyConfig
@@ -76,6 +76,19 @@ class ArmTrials:
         if not complete:
             return None
         return dict(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
+
+    def confirmed_values(self) -> Values | None:
+        """Hyperparameters that are being confirmed; None before the first confirmation trial.
+
+        They stay the chosen ones where a search trial was lost and has another score this time:
+        the repeats of an arm are of one setting.
+        """
+        for seed in confirm_seeds(self._config):
+            key = confirm_trial(self._config, self._arm, seed, {}).key
+            plan = self._trials.recorded(key)
+            if plan is not None:
+                return self._values(plan.trial)
+        return None
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Take note of the end of a trial."""
