@@ -8,7 +8,7 @@ from typing import Any, Final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from contract.names import search_number
+from contract.names import search_key, search_number
 from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.search.optuna_database import OptunaDatabase
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
@@ -195,8 +195,7 @@ class ArmTrials:
     def _number(self, key: str) -> int:
         """Place of a trial in this arm's search; -1 for trials of others."""
         number = search_number(key)
-        is_own = number >= 0 and key == search_trial(self._config, self._arm, number, {}).key
-        return number if is_own else -1
+        return number if key == search_key(self._arm.name, number) else -1
 
     def _values(self, trial: TrialConfig) -> Values:
         """The hyperparameters among the fields of a trial."""
