@@ -79,7 +79,10 @@ class TrialRuns:
         return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"
 
     def begin(self, trial: TrialConfig) -> None:
-        """Go on with the run of an interrupted trial, or start one; one that had ended goes."""
+        """Go on with the run of an interrupted trial, or start one.
+
+        A run goes that had ended, or whose trial begins again with other values.
+        """
         key = trial.key
         # A server that went away may have created a run and not said so; a person may have deleted
         # one that was there.
@@ -87,7 +90,7 @@ class TrialRuns:
             condition = f"{self._is_child} and tags.trial_key = '{key}'"
             self._keep_one(key, search_runs(self._client, self._experiment_id, condition))
         self._asked.add(key)
-        if key in self._ended:
+        if key in self._ended or (key in self._ids and self._has_other_values(trial)):
             self._client.delete_run(self._ids[key])
             self._forget(key)
         tags = {
@@ -197,6 +200,11 @@ class TrialRuns:
             if key not in self._ended:
                 self._client.set_tag(run_id, "status", "stopped")
                 self._client.set_terminated(run_id, status="KILLED")
+
+    def _has_other_values(self, trial: TrialConfig) -> bool:
+        """Whether a trial's run was begun with other values, which MLflow never changes."""
+        known = self._client.get_run(self._ids[trial.key]).data.params
+        return any(known.get(one.key, one.value) != one.value for one in _params(trial))
 
     def _require(self, key: str) -> None:
         """Refuse what belongs to a run that could not be created."""

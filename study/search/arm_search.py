@@ -62,7 +62,7 @@ class ArmSearch:
             return self._run(self._num_asked - 1, self._trials.add())
         if self._running or not self._seeds:
             return None
-        values = self._trials.best_values() or {}
+        values = self._trials.confirmed_values() or self._trials.best_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)
 
     def should_prune(self, key: str, rows: Rows) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, Final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from contract.names import search_number
-from study.design.arms import Arm, search_trial
+from contract.names import search_key, search_number
+from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.search.optuna_database import OptunaDatabase
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
 from study.settings.config import StudyConfig
@@ -76,6 +76,19 @@ class ArmTrials:
         if not complete:
             return None
         return dict(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
+
+    def confirmed_values(self) -> Values | None:
+        """Hyperparameters that are being confirmed; None before the first confirmation trial.
+
+        They stay the chosen ones where a search trial was lost and has another score this time:
+        the repeats of an arm are of one setting.
+        """
+        for seed in confirm_seeds(self._config):
+            key = confirm_trial(self._config, self._arm, seed, {}).key
+            plan = self._trials.recorded(key)
+            if plan is not None:
+                return self._values(plan.trial)
+        return None
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Take note of the end of a trial."""
@@ -182,8 +195,7 @@ class ArmTrials:
     def _number(self, key: str) -> int:
         """Place of a trial in this arm's search; -1 for trials of others."""
         number = search_number(key)
-        is_own = number >= 0 and key == search_trial(self._config, self._arm, number, {}).key
-        return number if is_own else -1
+        return number if key == search_key(self._arm.name, number) else -1
 
     def _values(self, trial: TrialConfig) -> Values:
         """The hyperparameters among the fields of a trial."""

@@ -24,7 +24,6 @@ from trainables.trial.folder.outcomes import (
     count_failure,
     ended_trials,
     forget_failure,
-    has_ended,
     read_outcome,
     read_plan,
     remove_leftovers,
@@ -217,11 +216,11 @@ class StudyTrials:
             error: Text of the error.
             has_retries: Whether the trial may be tried again, although nobody is about to.
         """
-        if not self._seen(trial).is_started:
-            self.start(trial)  # its process never came up
         self._note_failure(trial, error)
         if self._halt is not None:
             return  # not the trial's fault: it goes on when the study is continued
+        if not self._seen(trial).is_started:
+            self.start(trial)  # its process never came up
         if is_lost(error) and has_retries:
             self._unfinished[trial.key].is_running = False
             for listener in self._listeners:
@@ -242,7 +241,7 @@ class StudyTrials:
         """
         folder = self._folder / trial.key
         self._sync.pull(trial.key)
-        if not has_ended(folder):
+        if read_outcome(folder) is None:  # what the storage holds may be damaged
             plan = read_plan(folder)
             if plan is None or plan.stopped_at is None:
                 raise RuntimeError(

@@ -227,6 +227,24 @@ def test_a_run_that_an_earlier_version_began_goes_on(open_runs, children, client
     assert (again.info.run_id, again.data.params["w1"]) == (run.info.run_id, "0.1")
 
 
+def test_a_trial_that_begins_again_with_other_values_was_refused_for_ever(
+    open_runs, children, client, trial, finished
+):
+    """Values were lost with a record: MLflow refused them, and every later run of the command."""
+    trials = open_runs()
+    other = replace(trial, training=replace(trial.training, w1=0.3))
+    trials.begin(other)
+    trials.log_rows(other.key, [{"step": 2, "train/loss": 9.0}], 1)
+    trials.stop()
+    again = open_runs()
+    again.begin(trial)
+    again.begin(trial)
+    again.end(*finished, 2)
+    (run,) = children()
+    assert run.data.params["w1"] == "0.25"
+    assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)], "none of the other values"
+
+
 def test_many_rows_go_in_several_batches(open_runs, children, client, trial):
     trials = open_runs()
     trials.begin(trial)

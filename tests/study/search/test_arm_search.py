@@ -341,6 +341,16 @@ def test_a_search_trial_whose_end_was_lost_is_run_again_with_its_values(
     assert [one.value for one in in_database(config, folder)] == [*map(by_w1, trials)]
 
 
+def test_repeats_of_an_arm_were_of_two_settings_where_a_lost_search_trial_scored_otherwise(folder):
+    config = study()
+    trials = run_all(Search(config, folder), by_w1)
+    best = max(trials[:4], key=by_w1)
+    (folder / "trials" / best.key / RESULT).unlink()
+    shutil.rmtree(folder / "trials" / trials[-1].key)
+    repeated, confirmed = run_all(Search(config, folder), lambda trial: 0.1)
+    assert (repeated, confirmed) == (best, trials[-1])
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 5000, None])
 def test_a_damaged_database_is_set_aside_and_written_anew(folder, content):
     """It was a traceback, or an untrue sentence that the same command continues."""

@@ -302,6 +302,23 @@ def test_a_loss_that_is_told_twice_is_counted_once(trials, trial, folder):
         assert (folder / FAILURES).read_text() == counted
 
 
+def test_a_loss_told_twice_of_a_process_that_never_came_up_was_counted_twice(trials, trial, folder):
+    trials.plan(trial)
+    trials.interrupt(trial, LOST)
+    trials.fail(trial, LOST, has_retries=True)
+    assert (folder / FAILURES).read_text() == "1"
+
+
+def test_a_pruned_trial_whose_earlier_result_was_damaged_was_a_traceback(trials, trial, folder):
+    """The storage still held what had been set aside here."""
+    trials.plan(trial)
+    trials.start(trial)
+    trials.note_validations(trial.key, {1: 0.25}, stopped_at=1)
+    (folder / RESULT).write_bytes(b"x")
+    trials.stop(trial)
+    assert trials.state(trial.key) == "pruned"
+
+
 def test_a_loss_that_is_told_twice_is_served_again(trials, recorder, trial, machines):
     trials.plan(trial)
     trials.start(trial)
