@@ -13,7 +13,7 @@ from ray import tune
 
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
-from study.design.arms import Arm, longest_first, num_trials, plan_arms, search_trial
+from study.design.arms import Arm, longest_first, num_trials, plan_arms
 from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
@@ -22,7 +22,13 @@ from study.design.preflight import (
     lock_study,
     read_data,
 )
-from study.design.preparation import Budgets, budget_warnings, prepare, resolve_steps
+from study.design.preparation import (
+    Budgets,
+    budget_warnings,
+    check_networks,
+    prepare,
+    resolve_steps,
+)
 from study.errors import StudyHaltedError, is_disk_full
 from study.machines.databases import OPTUNA_DATABASE
 from study.machines.machines import Machines, machines_of
@@ -54,7 +60,6 @@ from study.tune.searcher import StudySearcher
 from study.tune.trial_callback import TrialCallback
 from study.tune.tuning import run_with_tune
 from trainables.errors import ConfigError
-from trainables.networks.own import check_network
 from trainables.training.trace import find_trace
 
 
@@ -86,7 +91,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             data = read_data(config, spec)
             _note(*data.notes)
             config = resolve_steps(config, data)
-            _check_networks(config, arms, data)
+            check_networks(config, arms, data)
             trials = StudyTrials(config.trials_folder, sync, machines)
             _note(*trials.set_damaged_aside())
             sync.restore()
@@ -231,17 +236,6 @@ def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:
         _say(f"opening the storage {store.shown}")
         machines.check_storage(store)
     return StorageSync(config.folder, store)
-
-
-def _check_networks(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> None:
-    """Try the network of every variant at the sizes of the data.
-
-    Raises:
-        ConfigError: If one of somebody's own could not be trained.
-    """
-    for arm in {arm.variant.name: arm for arm in arms}.values():
-        training = search_trial(config, arm, 0, {}).training
-        check_network(arm.method, training, len(data.spec.bands), len(data.spec.classes))
 
 
 def _require_manifest(config: StudyConfig, trials: StudyTrials) -> None:

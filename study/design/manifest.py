@@ -47,7 +47,7 @@ def study_manifest(
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
-        "methods": [_method(one) for one in config.methods],
+        "methods": [method_manifest(one) for one in config.methods],
         "variants": [one.to_plain() for one in config.variants],
         "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],
         "dataset": dataset_manifest(data),
@@ -70,7 +70,8 @@ def study_manifest(
     }
 
 
-def _method(method: Method) -> dict[str, Any]:
+def method_manifest(method: Method) -> dict[str, Any]:
+    """What a method is; a continued study must not change it."""
     return {
         "name": method.name,
         "label": method.label,

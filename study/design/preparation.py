@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
-from study.design.arms import Arm, confirm_seeds
+from study.design.arms import Arm, confirm_seeds, search_trial
 from study.design.manifest import (
     dataset_manifest,
+    method_manifest,
     note_continuation,
     read_manifest,
     remove_login,
@@ -25,6 +27,7 @@ from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid
 from trainables.errors import ConfigError, DataError
 from trainables.evaluation.tile_maps import write_test_tiles
+from trainables.networks.own import check_network
 from trainables.storage.atomic_files import write_atomically
 
 _SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
@@ -42,6 +45,24 @@ def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
     patches = len(patch_grid(data.tiles["train"], training.patch_px, training.stride_px))
     steps = training.epochs * -(-patches // training.batch_size)
     return replace(config, training=replace(training, steps=steps))
+
+
+def check_networks(config: StudyConfig, arms: Sequence[Arm], data: StudyData) -> None:
+    """Try somebody's own network in every variant, at the ends of what changes its size.
+
+    Raises:
+        ConfigError: If one could not be trained.
+    """
+    for arm in {arm.variant.name: arm for arm in arms}.values():
+        sizes = [
+            one
+            for one in arm.searched
+            if one.parameter.takes_time or one.parameter in arm.method.parameters
+        ]
+        for ends in itertools.product(*(one.extremes for one in sizes)):
+            values = dict(zip((one.name for one in sizes), ends, strict=True))
+            training = search_trial(config, arm, 0, values).training
+            check_network(arm.method, training, len(data.spec.bands), len(data.spec.classes))
 
 
 def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budgets:
@@ -114,6 +135,12 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
         for split, before in earlier["dataset"]["checksums"].items()
         if data.tiles[split].checksum != before
+    ]
+    begun = {one["name"]: one for one in earlier.get("methods", ())}
+    changes += [
+        f"method {name}: {begun[name]} -> {method}"
+        for name, method in ((one.name, method_manifest(one)) for one in config.methods)
+        if begun.get(name, method) != method
     ]
     now = dataset_manifest(data)
     changes += [

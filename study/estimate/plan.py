@@ -23,7 +23,7 @@ from study.design.arms import (
 )
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
-from study.design.preparation import refuse_changes, resolve_steps
+from study.design.preparation import check_networks, refuse_changes, resolve_steps
 from study.estimate.calibration import Calibration, calibrate
 from study.estimate.slot_schedule import ArmWork, schedule_s
 from study.machines.slots import Slots, find_slots, this_machine
@@ -125,6 +125,7 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         earlier = read_manifest(config.folder / MANIFEST)
         if earlier is not None:
             refuse_changes(config, data, earlier)
+        check_networks(config, plan_arms(config), data)
         if slots.gpus > 0 and not this_machine().num_gpus:
             return _Measured(config=config, read_s=read_s, calibration=None)
         names = tuple(one.name for one in spec.classes)

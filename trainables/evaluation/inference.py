@@ -36,7 +36,7 @@ def predict_logits(
     former mode afterwards. Call it under `torch.autocast` for mixed precision.
 
     Args:
-        model: Any of `trainables.models`, on `device`.
+        model: Any of `trainables.networks`, on `device`.
         image: (C, H, W), in the type of `scaling`; scaled to [0, 1] here.
         window_px: Height and width of a window.
         step_px: Distance of windows along rows and columns, at most window_px.
