@@ -18,7 +18,7 @@ from trainables.methods import METHODS
 from trainables.networks.build import NETWORKS, build_network
 from trainables.networks.network import Output, trained_part
 from trainables.networks.own_network import errors_in_one_line, import_own, is_own, takes
-from trainables.settings.config import TrainingConfig
+from trainables.settings.config import TrainingConfig, training_fields
 from trainables.settings.process_group import ALONE
 
 _PROBE: Final = (3, 4)
@@ -68,6 +68,12 @@ def _check_row(method: Method, text: str) -> None:
         raise ConfigError(
             f"unannotated must be one of {', '.join(METHODS)}, got {method.unannotated!r} in {text}"
         )
+    for parameter in method.parameters:
+        if parameter.name in training_fields():
+            raise ConfigError(
+                f"parameter must not be named as a setting of training, got {parameter.name!r} in "
+                f"{text}; rename it"
+            )
     if method.network in NETWORKS:
         return
     if not is_own(method.network):

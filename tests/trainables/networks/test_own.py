@@ -95,6 +95,8 @@ TAKEN = Method(name="urec", label="mine", network=f"{__name__}:Plain")
 UNSAFE = Method(name="a b", label="mine", network=f"{__name__}:Plain")
 OTHER = Method(name="x", label="mine", network=f"{__name__}:Plain", unannotated="dreams")
 DEAF = Method(name="x", label="mine", network=f"{__name__}:Both", parameters=(depth,))
+schedule = Parameter(name="schedule", label="schedule", low=1, high=4, default=1.0)
+SETTING = Method(name="x", label="mine", network=f"{__name__}:Plain", parameters=(schedule,))
 NAMELESS = Method(name="x", label="mine", network="segnet")
 """
 
@@ -140,6 +142,7 @@ def test_a_row_says_more(own):
         ("OTHER", "unannotated must be one of nothing, reconstruction, got 'dreams'"),
         ("DEAF", ":Both must name depth in its signature, which .*:DEAF lists"),
         ("NAMELESS", "network must be one of unet, urec or package.module:factory, got 'segnet'"),
+        ("SETTING", "must not be named as a setting of training, got 'schedule' in .*:SETTING"),
         ("nowhere", "must be a name of own_"),
     ],
 )
