@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from contract.names import TAKEN_NAMES
 from contract.parameters import PARAMETERS, Parameter
 
 
@@ -33,7 +34,7 @@ class Method:
     def __post_init__(self) -> None:
         """Refuse parameters that a trial could not be given; raise ValueError."""
         for one in self.parameters:
-            if one.name in PARAMETERS:
+            if one.name in PARAMETERS or one.name in TAKEN_NAMES:
                 raise ValueError(
                     f"parameter of {self.name} must have a name of its own, got {one.name!r}; "
                     "rename it"

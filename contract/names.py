@@ -35,6 +35,18 @@ TIME_PARTS: Final = (
 `time/<part>_s` in MLflow. `start` runs from the making of its task to the first step, and
 `trace` is what writing one takes."""
 
+TAKEN_NAMES: Final = frozenset(
+    {
+        "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
+        "attempts", "converged", "select_step", "steps", "reached_frac", "annotated_px",
+        "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
+        "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
+        *(f"select_{score}" for score in SELECT_SCORES),
+        *(f"time_{part}_s" for part in TIME_PARTS),
+    }
+)  # fmt: skip
+"""Columns of tables of trials, and so no names of a person's own parameters."""
+
 MANIFEST: Final = "study.yaml"
 """The resolved configuration and provenance of a study, in its folder and in its run."""
 BUDGETS: Final = "budgets"

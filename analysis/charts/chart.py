@@ -203,6 +203,7 @@ def _style(*, salt: str) -> Any:
         },
     )
     sizes: dict[Any, Any] = {
+        "text.parse_math": False,  # names may hold dollar signs
         "axes.titlesize": 12,
         "axes.titleweight": "bold",
         "axes.titlepad": 10,

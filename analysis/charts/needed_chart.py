@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analysis.charts.chart import INK, PAPER, RULE, Chart
+from analysis.charts.scarcity import spaced_ticks
 from analysis.reading.styles import VariantStyle
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import needed_table
@@ -66,7 +67,7 @@ def _draw(answer: Answer, reference: str, axes: Axes) -> None:
         shift = _DODGE ** (place * min(1.0, 3 / len(variants)))
         style = answer.styles[one.variant]
         _draw_one(one, style, one.label_frac * shift, (low, high), axes)
-    fracs = sorted({one.label_frac for one in needed})
+    fracs = spaced_ticks(sorted({one.label_frac for one in needed}))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(fracs))
         axis.set_major_formatter(FixedFormatter([percent(frac) for frac in fracs]))

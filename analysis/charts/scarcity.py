@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 SCORES = ("mean_f1", "oa")
 """One panel each, from left to right."""
 
-_TICK_GAP = 0.13
-"""Fractions closer than this in log10 share one tick label, the larger one's."""
+_TICK_GAP, _TICK_SHARE = 0.13, 0.09
+"""Fractions closer than this in log10, or as a share of the axis, share one tick label, the larger
+one's."""
 _DODGE, _DODGE_ALONE = (0.010, 0.035), (0.06, 0.35)
 """Shift of the seeds' points, as a share of the axis, so that the models do not overlap, and the
 most that many of them are shifted, so that they stay in the panel; the second pair where there is
@@ -99,7 +100,7 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
         measure=measure,
         styles={curve.variant: styles[curve.variant] for curve in curves},
         curves=tuple(curves),
-        ticks=_spaced(all_fracs),
+        ticks=spaced_ticks(all_fracs),
         note=_note(sorted(lonely), all_fracs),
     )
 
@@ -142,10 +143,12 @@ def label_scarcity_rows(info: ScarcityInfo) -> list[dict[str, object]]:
     ]
 
 
-def _spaced(fracs: Sequence[float]) -> tuple[float, ...]:
+def spaced_ticks(fracs: Sequence[float]) -> tuple[float, ...]:
+    """Those of ascending fractions whose labels leave each other room on a logarithmic axis."""
     kept: list[float] = []
+    gap = max(_TICK_GAP, _TICK_SHARE * math.log10(fracs[-1] / fracs[0])) if fracs else _TICK_GAP
     for frac in reversed(fracs):
-        if not kept or math.log10(kept[-1] / frac) >= _TICK_GAP:
+        if not kept or math.log10(kept[-1] / frac) >= gap:
             kept.append(frac)
     return tuple(reversed(kept))
 

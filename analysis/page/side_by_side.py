@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     together = pd.concat(
         [frame.assign(study=name) for name, frame in frames.items()], ignore_index=True
     ).drop(columns=list(FOR_READERS))
-    styles = _joint_styles(reports)
+    keys = _joint_keys(reports)
+    styles = _joint_styles(reports, keys)
     columns = ["study", *(column for column in together.columns if column != "study")]
     csv = folder / "tables" / "comparison.csv"
     csv.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +52,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     csv.write_text(csv_text(rows), encoding="utf-8", newline="\n")
     files = [csv]
     charts = {}
-    for chart in _charts(reports, styles):
+    for chart in _charts(reports, styles, keys):
         written = write_chart(chart, folder / "figures")
         charts[chart.name] = page_chart(chart, written)
         files += written
@@ -65,8 +67,14 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
                     "facts": study_facts(report.record),
                     "num_warnings": len(warnings(report.record, report.scores)),
                     "findings": findings(report.answer),
-                    "comparison": report.tables.comparison.to_dict("records"),
-                    "differences": difference_rows(report.answer),
+                    "comparison": [
+                        row | {"model": keys[name][row["model"]]}
+                        for row in report.tables.comparison.to_dict("records")
+                    ],
+                    "differences": [
+                        row | {"pair": tuple(keys[name][one] for one in row["pair"])}
+                        for row in difference_rows(report.answer)
+                    ],
                     "measure": report.answer.measure,
                 }
                 for name, report in reports.items()
@@ -80,24 +88,49 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
     return (*files, index)
 
 
-def _joint_styles(reports: Mapping[str, StudyReport]) -> Styles:
+def _joint_keys(reports: Mapping[str, StudyReport]) -> dict[str, dict[str, str]]:
+    """By study, the key of each of its variants on the page.
+
+    It is the variant's name, and another one where an earlier study means something else by it.
+    """
+    meant: dict[str, tuple[str, bool]] = {}
+    keys: dict[str, dict[str, str]] = {}
+    for study, report in reports.items():
+        keys[study] = {}
+        for name, style in report.record.styles.items():
+            means = (style.label, style.is_baseline)
+            key = name
+            while meant.setdefault(key, means) != means:
+                key += "'"
+            keys[study][name] = key
+    return keys
+
+
+def _joint_styles(
+    reports: Mapping[str, StudyReport], keys: Mapping[str, Mapping[str, str]]
+) -> Styles:
     """One style for each variant, whichever of the studies have it; baselines first."""
     named: dict[str, Variant] = {}
     methods: dict[str, Method] = {}
-    for report in reports.values():
+    for study, report in reports.items():
         for name, style in report.record.styles.items():
-            named.setdefault(name, style.variant)
+            key = keys[study][name]
+            named.setdefault(key, replace(style.variant, name=key))
         methods |= {one.name: one for one in report.record.info.methods}
     ordered = sorted(named.values(), key=lambda one: not one.is_baseline)
     return styles_of(ordered, methods.values())
 
 
-def _charts(reports: Mapping[str, StudyReport], styles: Styles) -> list[Chart]:
+def _charts(
+    reports: Mapping[str, StudyReport], styles: Styles, keys: Mapping[str, Mapping[str, str]]
+) -> list[Chart]:
     """The label-scarcity curves, one panel per study."""
     import pandas as pd
 
     infos = {
-        name: label_scarcity_info(report.scores, report.answer.measure, styles)
+        name: label_scarcity_info(
+            report.scores.replace({"variant": keys[name]}), report.answer.measure, styles
+        )
         for name, report in reports.items()
         if not report.scores.empty
     }

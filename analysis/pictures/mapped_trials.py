@@ -19,6 +19,7 @@ from analysis.pictures.maps.maps import (
 )
 from analysis.pictures.trial_pictures import png_size
 from analysis.reading.schema import StudyDataError
+from analysis.reading.styles import pairs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,9 @@ class MappedArms:
     trial_keys: Mapping[str, str]
     """By variant, in the order of the record; two or more."""
 
-    @property
-    def pair(self) -> tuple[str, str]:
-        """The two variants that are compared pixel by pixel: the first two."""
-        first, second, *_ = self.trial_keys
-        return first, second
+    pair: tuple[str, str]
+    """The two that are compared pixel by pixel: the reference and the variant of the first test
+    that the study makes of them; the first two where it makes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,5 +163,8 @@ def _arms(record: StudyRecord, scores: pd.DataFrame, tile: str) -> Sequence[Mapp
             if predicted_content(record, key, tile) is not None
         }
         if len(kept) >= 2:
-            found.append(MappedArms(label_frac=frac, seed=seed, trial_keys=kept))
+            one, other, *_ = kept
+            for variant, reference in pairs_in(record.styles, kept)[:1]:
+                one, other = reference, variant
+            found.append(MappedArms(label_frac=frac, seed=seed, trial_keys=kept, pair=(one, other)))
     return found

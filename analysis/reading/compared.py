@@ -33,6 +33,9 @@ class StudyParameter:
     kind: Kind = "float"
     log: bool = False
     """Whether a range of it is searched and drawn on a logarithmic scale."""
+    lowest: float = -math.inf
+    """What it can be at all, whatever the study searched."""
+    highest: float = math.inf
     role: Role = "unrecorded"
     domain: str = ""
     """What follows `NAME=` in `--space`; "" where that is not on record."""
@@ -89,6 +92,8 @@ def known_parameter(name: str, *, role: Role = "unrecorded", domain: str = "") -
         label=row.label,
         kind=row.kind,
         log=row.log,
+        lowest=row.lowest,
+        highest=row.highest,
         role=role,
         domain=domain,
         unannotated=row.unannotated,
@@ -257,11 +262,15 @@ def _parameter(name: str, entry: Mapping[str, Any], study: str) -> StudyParamete
                 f"{field} of parameter {name} must be one of {list(get_args(allowed))}, got "
                 f"{value!r} in study.yaml of study {study}"
             )
+    row = PARAMETERS.get(name)  # records of an earlier version do not say what it can be
+    lowest, highest = (-math.inf, math.inf) if row is None else (row.lowest, row.highest)
     return StudyParameter(
         name=name,
         label=str(entry.get("label", name)),
         kind=kind,
         log=bool(entry.get("log", False)),
+        lowest=lowest if entry.get("lowest") is None else float(entry["lowest"]),
+        highest=highest if entry.get("highest") is None else float(entry["highest"]),
         role=role,
         domain=str(entry.get("domain") or ""),
         unannotated=_names(entry.get("unannotated")),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.search_table import arms_of_search, ranked_trials, search_trials
 from analysis.wording import listed, percent, setting
-from contract.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
@@ -69,9 +68,9 @@ def border_remark(domain: Domain, best: float) -> str:
     else:
         position = domain.position(best)
         at_low, at_high = position <= BORDER, position >= 1.0 - BORDER
-    row = PARAMETERS.get(domain.name)  # nothing lies beyond what a parameter can be at all
-    at_low &= row is None or low > row.lowest
-    at_high &= row is None or high < row.highest
+    # Nothing lies beyond what a parameter can be at all.
+    at_low &= low > domain.parameter.lowest
+    at_high &= high < domain.parameter.highest
     if not at_low and not at_high:
         return ""
     if domain.levels:

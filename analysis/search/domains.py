@@ -133,12 +133,14 @@ def searched_domains(record: StudyRecord) -> tuple[Domain, ...]:
     """What the study searched; the domain of what only its trials name is not known.
 
     Returns:
-        In the order of the record; empty where nothing was searched.
+        In the order of the record, without what has but one level; empty where nothing was
+        searched.
 
     Raises:
         StudyDataError: As in `domain_of`.
     """
-    return tuple(domain_of(one, record.info.name) for one in record.searched)
+    found = (domain_of(one, record.info.name) for one in record.searched)
+    return tuple(one for one in found if len(one.levels) != 1)
 
 
 def _number(text: str, name: str, study: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -250,13 +251,39 @@ def _set_x_axis(domain: Domain, axes: Axes) -> None:
         ticks = {tick: tick for tick in domain.ticks()}
     is_log = domain.parameter.log and not domain.levels
     axes.set_xlabel(f"{domain.parameter.label} (log scale)" if is_log else domain.parameter.label)
-    labels = [_short(setting(level), _LETTERS // len(ticks)) for level in ticks.values()]
+    labels = _tick_labels(list(ticks.values()))
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FixedFormatter(labels))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _short(text: str, num: int) -> str:
-    """A text of at most so many letters, four at least; "…" stands for what is left out."""
-    num = max(num, 4)
-    return text if len(text) <= num else f"{text[: num - 1]}…"
+def _tick_labels(levels: Sequence[Level]) -> list[str]:
+    """Texts that fit side by side, four letters each at least, and are as different as the levels.
+
+    Numbers are never cut: where they are long, `0.0003` becomes `3e-4`.
+    """
+    num = max(_LETTERS // len(levels), 4)
+    texts = [setting(level) for level in levels]
+    words = [isinstance(level, str) for level in levels]
+    for cut in (_head, _both_ends):
+        short = [
+            text if len(text) <= num else cut(text, num) if word else _in_powers(text)
+            for text, word in zip(texts, words, strict=True)
+        ]
+        if len(set(short)) == len(set(texts)):
+            return short
+    return texts
+
+
+def _head(text: str, num: int) -> str:
+    return f"{text[: num - 1]}…"
+
+
+def _both_ends(text: str, num: int) -> str:
+    return f"{text[: num // 2]}…{text[len(text) - (num - 1) // 2 :]}"
+
+
+def _in_powers(text: str) -> str:
+    """A number with a power of ten, where that is shorter."""
+    mantissa, exponent = f"{float(text):.2e}".split("e")
+    return min(text, f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}", key=len)

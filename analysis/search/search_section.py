@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.charts.chart import Chart
+    from analysis.reading.compared import StudyParameter
     from analysis.reading.sources.record import StudyRecord
 
 _MIN_FRACTIONS, _MIN_TRIALS, _MIN_RATIO = 3, 10, 3.0
@@ -42,7 +43,7 @@ class SearchSection:
     rows: tuple[Mapping[str, Any], ...]
     """As from `search_table.search_results`; empty before any search trial."""
     settings: tuple[str, ...]
-    """Columns of the rows that some method of the study has."""
+    """Columns of the rows that some method of the study has, without factors."""
     labels: Mapping[str, str]
     """By name: how charts name what was searched."""
     lacking: tuple[str, ...]
@@ -90,7 +91,7 @@ def search_section(record: StudyRecord) -> SearchSection:
     return SearchSection(
         heading=_heading(record, results),
         rows=tuple(_plain(results)),
-        settings=record.shown_settings,
+        settings=tuple(one.name for one in _shown(record)),
         labels={one.name: one.label for one in record.searched},
         lacking=tuple(_lacking(record)),
         borders=border_warnings(record),
@@ -107,9 +108,16 @@ def _plain(results: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): row[name] for name in row} for row in results.to_dict("records")]
 
 
+def _shown(record: StudyRecord) -> list[StudyParameter]:
+    """The settings of tables without factors, whose levels the names of the variants say."""
+    compared = {one.name for one in record.info.parameters if one.role == "compared"}
+    names = {*record.shown_settings} - compared
+    return [one for one in record.settings if one.name in names]
+
+
 def _lacking(record: StudyRecord) -> Iterator[str]:
     """Which settings a method does not have, and what that means for its search."""
-    shown = [one for one in record.settings if one.name in record.shown_settings]
+    shown = _shown(record)
     tried = {style.variant.method: style.method_label for style in record.styles.values()}
     for method, label in tried.items():
         lacking = [one.name for one in shown if not one.is_of(method, record.methods)]

@@ -171,10 +171,12 @@ def _corrected(family: Sequence[PairedDifference], num_tests: int) -> tuple[Pair
     A test with fewer pairs than the first of so many needs is not made, and counts all the same.
     """
     needed = pairs_needed(max(1, num_tests))
-    made = [one.p if one.difference.num >= needed else math.nan for one in family]
-    missing = [math.nan] * (num_tests - sum(one.difference.num > 0 for one in family))
-    adjusted = holm([*made, *missing])
+    paired = [index for index, one in enumerate(family) if one.difference.num]
+    made = [family[i].p if family[i].difference.num >= needed else math.nan for i in paired]
+    # What has no pair is one of the missing.
+    adjusted = holm([*made, *[math.nan] * (num_tests - len(paired))])
+    p_holm = dict(zip(paired, adjusted, strict=False))
     return tuple(
-        replace(one, p_holm=p, pairs_needed=needed)
-        for one, p in zip(family, adjusted, strict=False)
+        replace(one, p_holm=p_holm.get(index, math.nan), pairs_needed=needed)
+        for index, one in enumerate(family)
     )

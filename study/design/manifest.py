@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -89,6 +90,8 @@ def _parameter(config: StudyConfig, varied: Varied) -> dict[str, Any]:
         "label": one.label,
         "kind": one.kind,
         "log": one.log,
+        "lowest": None if math.isinf(one.lowest) else one.lowest,
+        "highest": None if math.isinf(one.highest) else one.highest,
         "role": "searched" if varied in config.searched else "compared",
         "domain": varied.domain,
         "unannotated": None if one.unannotated is None else list(one.unannotated),

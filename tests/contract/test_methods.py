@@ -46,3 +46,10 @@ def test_parameters_that_no_trial_could_be_given_are_refused(changed, said):
         Method(name="own", label="Own", network="own",
                parameters=(dataclasses.replace(TAU, **changed),))  # fmt: skip
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["variant", "seed", "classes", "test_s"])
+def test_a_parameter_cannot_take_the_place_of_a_column_of_trials(name):
+    with pytest.raises(ValueError, match=f"must have a name of its own, got '{name}'"):
+        Method(name="own", label="Own", network="own",
+               parameters=(dataclasses.replace(TAU, name=name),))  # fmt: skip

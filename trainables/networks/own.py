@@ -25,8 +25,8 @@ _PROBE: Final = (3, 4)
 """Bands and classes with which a network is asked whether it reconstructs."""
 _NUM_ANNOTATED: Final = 2
 """Batch normalisation wants more than one patch."""
-_TAKEN: Final = ("model", "label_frac", "seed", "num_channels", "num_classes")
-"""Names that a trial's record or every factory has, besides those of the fields of training."""
+_ALWAYS_GIVEN: Final = ("num_channels", "num_classes")
+"""What every factory is called with."""
 
 
 def find_method(text: str) -> Method:
@@ -71,10 +71,10 @@ def _check_row(method: Method, text: str) -> None:
             f"unannotated must be one of {', '.join(METHODS)}, got {method.unannotated!r} in {text}"
         )
     for parameter in method.parameters:
-        if parameter.name in (*training_fields(), *_TAKEN):
+        if parameter.name in (*training_fields(), *_ALWAYS_GIVEN):
             raise ConfigError(
-                f"parameters of {text} must have names that nothing else has, got "
-                f"{parameter.name!r}; rename it"
+                f"parameter must not be named as a setting of training, got {parameter.name!r} in "
+                f"{text}; rename it"
             )
     if method.network in NETWORKS:
         if method.parameters:

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.charts.chart import write_chart
+from analysis.charts.chart import Chart, write_chart
 from analysis.charts.scarcity import label_scarcity_chart
+from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
+from analysis.reading.styles import styles_of
 from analysis.statistics.scores import score_trials
 
 
@@ -27,3 +29,18 @@ def test_the_csv_holds_what_is_drawn(store: str, tmp_path: Path) -> None:
     assert " ".join(frame.columns) == columns
     assert len(frame) == 2 * 2 * 2
     assert (frame["low"] < frame["mean"]).all()
+
+
+def test_dollar_signs_of_a_name_are_no_formula(tmp_path: Path) -> None:
+    names = ["a $x$ b", "$y$"]
+    styles = styles_of(tried_variants([(name, name) for name in names]))
+    chart = Chart(
+        name="one",
+        label="One",
+        data=pd.DataFrame(),
+        panels=(lambda axes: axes.set_xlabel(names[0]),),
+        styles=styles,
+    )
+    svg = write_chart(chart, tmp_path)[1].read_text()
+    assert svg.count(">a $x$ b<") == 2
+    assert svg.count(">$y$<") == 1

@@ -104,3 +104,15 @@ def test_a_reference_that_is_no_picture_is_refused(scored, tmp_path) -> None:
     (tmp_path / "study" / "test_tiles" / "t_reference.png").write_bytes(b"GIF89a")
     with pytest.raises(StudyDataError, match="in the reference of test tile t"):
         find_maps(record, trials)
+
+
+def test_of_two_baselines_and_another_model_the_pair_is_one_that_is_tested(scored) -> None:
+    record, trials = scored([(v, 0.1, 3) for v in ("unet-a", "unet-b", "urec")])
+    variants = [
+        {"name": name, "label": name, "short_label": name, "method": name.partition("-")[0],
+         "is_baseline": name != "urec", "levels": {}}
+        for name in ("unet-a", "unet-b", "urec")
+    ]  # fmt: skip
+    info = StudyInfo(name="s", status="finished", document={"variants": variants})
+    (arms,) = find_maps(dataclasses.replace(record, info=info), trials).arms
+    assert arms.pair == ("unet-a", "urec")

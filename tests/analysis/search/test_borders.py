@@ -3,13 +3,13 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.reading.compared import StudyParameter, known_parameter
+from analysis.reading.compared import StudyParameter, known_parameter, recorded_parameters
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.borders import border_remark, border_warnings
-from analysis.search.domains import Domain
+from analysis.search.domains import Domain, domain_of, searched_domains
 
 
 def record_of(space: str, *trials: tuple[str, float, float, float, float]) -> StudyRecord:
@@ -117,3 +117,17 @@ def test_borders_of_whole_numbers_on_a_linear_scale() -> None:
     few = Domain(parameter=depth, low=2.0, high=5.0)
     assert "the lower end" in border_remark(few, 2.0)
     assert border_remark(few, 3.0) == ""
+
+
+def test_nothing_lies_beyond_what_the_record_says_a_parameter_can_be() -> None:
+    entry = {"name": "dropout", "domain": "0..0.5", "methods": ["net"]}
+    for lowest, remark in ((0, ""), (None, "sits at the lower end")):
+        document = {"parameters": [entry | {"lowest": lowest, "highest": 1}]}
+        (parameter,) = recorded_parameters(document, "demo")
+        assert border_remark(domain_of(parameter, "demo"), 0.001).split(" of")[0] == remark
+        assert "upper" in border_remark(domain_of(parameter, "demo"), 0.5)
+
+
+def test_what_has_but_one_level_was_not_searched() -> None:
+    record = record_of("w1=0.1,lr=0.0001..0.01,label_frac=0.01/1", *arm(0.1))
+    assert [one.name for one in searched_domains(record)] == ["lr"]

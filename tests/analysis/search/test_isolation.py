@@ -15,8 +15,9 @@ from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
 from analysis.reading.styles import styles_of
 from analysis.reading.trials import TRIAL_COLUMNS
-from analysis.search.domains import Domain
+from analysis.search.domains import Domain, Level
 from analysis.search.isolation import (
+    _tick_labels,
     bucket_edges,
     draw_isolation,
     isolation_charts,
@@ -180,3 +181,17 @@ def test_nothing_searched_or_finished_gives_no_chart(store: str) -> None:
     record = record_of("lr=0.0001..0.01", ("unet", 1.0, math.nan, 1e-3, 0.5))
     record.trials["status"] = "failed"
     assert isolation_charts(record) == ()
+
+
+@pytest.mark.parametrize(
+    ("levels", "labels"),
+    [
+        ([1e-4, 3e-4, 1e-3, 3e-3, 1e-2], ["1e-4", "3e-4", "0.001", "0.003", "0.01"]),
+        ([64.0, 128.0, 256.0], ["64", "128", "256"]),
+        (["convolution", "self-attention", "self-attention-windowed", "mlp"],
+         ["con…ion", "sel…ion", "sel…wed", "mlp"]),
+        (["no", "yes"], ["no", "yes"]),
+    ],
+)  # fmt: skip
+def test_two_levels_never_have_the_same_tick_label(levels: list[Level], labels: list[str]) -> None:
+    assert _tick_labels(levels) == labels

@@ -168,3 +168,15 @@ def test_planned_pairs_count_in_the_correction_before_they_are_confirmed() -> No
     frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
     (interim,) = all_differences(frame, "mean_f1", num_planned=3)  # one fraction, three pairs
     assert (interim.is_testable, interim.pairs_needed) == (False, 7)
+
+
+def test_an_arm_without_a_paired_seed_makes_no_other_test_stricter() -> None:
+    frame = gains({0.1: [0.11 + seed / 100 for seed in range(7)], 1.0: [0.1]})
+    lonely = (frame["label_frac"] == 1.0) & (frame["variant"] == "urec")
+    frame.loc[lonely, "seed"] = 1
+    paired, unpaired = all_differences(frame, "mean_f1", num_planned=3)
+    assert unpaired.difference.num == 0
+    assert math.isnan(unpaired.p_holm)
+    assert paired.pairs_needed == 7
+    assert paired.p_holm == pytest.approx(3 * 2 / 2**7)
+    assert paired.is_shown

@@ -70,15 +70,18 @@ def test_what_was_compared_is_told_without_this_codes_tables(manifest):
     assert content["parameters"] == [
         {
             "name": "w1", "label": PARAMETERS["w1"].label, "kind": "float", "log": True,
+            "lowest": 0, "highest": 1,
             "role": "searched", "domain": "0.01..0.5", "unannotated": ["reconstruction"],
             "methods": ["urec"],
         },
         {
             "name": "label_frac", "label": "annotation fraction", "kind": "float", "log": False,
+            "lowest": 0, "highest": 1,
             "role": "compared", "domain": "0.5", "unannotated": None, "methods": ["urec", "unet"],
         },
         {
             "name": "augment", "label": "augmentation", "kind": "yes/no", "log": False,
+            "lowest": None, "highest": None,
             "role": "compared", "domain": "no/yes", "unannotated": None,
             "methods": ["urec", "unet"],
         },

@@ -95,6 +95,8 @@ TAKEN = Method(name="urec", label="mine", network=f"{__name__}:Plain")
 UNSAFE = Method(name="a b", label="mine", network=f"{__name__}:Plain")
 OTHER = Method(name="x", label="mine", network=f"{__name__}:Plain", unannotated="dreams")
 DEAF = Method(name="x", label="mine", network=f"{__name__}:Both", parameters=(depth,))
+schedule = Parameter(name="schedule", label="schedule", low=1, high=4, default=1.0)
+SETTING = Method(name="x", label="mine", network=f"{__name__}:Plain", parameters=(schedule,))
 NAMELESS = Method(name="x", label="mine", network="segnet")
 """
 
@@ -140,6 +142,7 @@ def test_a_row_says_more(own):
         ("OTHER", "unannotated must be one of nothing, reconstruction, got 'dreams'"),
         ("DEAF", ":Both must name depth in its signature, which .*:DEAF lists"),
         ("NAMELESS", "network must be one of unet, urec or package.module:factory, got 'segnet'"),
+        ("SETTING", "must not be named as a setting of training, got 'schedule' in .*:SETTING"),
         ("nowhere", "must be a name of own_"),
     ],
 )
@@ -260,8 +263,7 @@ def integer(name):
 
 UNREAD = Method(name="x", label="x", network="unet", parameters=integer("depth"))
 BLIND = Method(name="x", label="x", network="unet", unannotated="reconstruction")
-STEPS = Method(name="x", label="x", network=f"{__name__}:Plain", parameters=integer("steps"))
-MODEL = Method(name="x", label="x", network=f"{__name__}:Plain", parameters=integer("model"))
+SIZE = Method(name="x", label="x", network=f"{__name__}:Plain", parameters=integer("downsample"))
 UNet = Plain
 """
 
@@ -284,8 +286,7 @@ def test_a_network_whose_file_could_not_be_written_or_predicts_otherwise(own_mod
     [
         ("UNREAD", "must be read by its network, got 'depth' for unet"),
         ("BLIND", "unet must give logits and a reconstruction"),
-        ("STEPS", "must have names that nothing else has, got 'steps'"),
-        ("MODEL", "must have names that nothing else has, got 'model'"),
+        ("SIZE", "must not be named as a setting of training, got 'downsample'"),
     ],
 )
 def test_a_row_whose_trials_would_fail_or_whose_parameter_is_another_one(own_module, name, message):
