@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
 from analysis.reading.styles import Styles
+from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.wording import listed, percent
 
 if TYPE_CHECKING:

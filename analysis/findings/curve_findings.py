@@ -11,8 +11,8 @@ from analysis.wording import counted, listed, p_text, percent, signed
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles
     from analysis.statistics.answer import Answer, AreaDifference
+    from analysis.statistics.intervals import Interval
     from analysis.statistics.power_law import Extrapolation
-    from analysis.statistics.stats import Interval
 
 
 def curve_heading(answer: Answer) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.styles import against_baseline
 from analysis.statistics.answer import RECONSTRUCTION
+from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.stats import CONFIDENCE, MIN_SEEDS
 from analysis.wording import counted, listed, p_text, percent, signed
 from contract.methods import METHODS
 

@@ -13,7 +13,7 @@ from analysis.charts.inline import page_chart
 from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_info, label_scarcity_rows
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
-from analysis.page.page import difference_rows, environment, study_facts
+from analysis.page.html_page import difference_rows, environment, study_facts
 from analysis.reading.styles import Styles, styles_of
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.comparison import FOR_READERS, setting_names

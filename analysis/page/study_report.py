@@ -15,7 +15,7 @@ from analysis.charts.inline import PageChart, page_chart
 from analysis.charts.needed_chart import needed_chart
 from analysis.charts.scarcity import label_scarcity_chart
 from analysis.findings.workers import InThisProcess
-from analysis.page.page import render_page
+from analysis.page.html_page import render_page
 from analysis.pictures.picture_files import picture_csvs, write_pictures
 from analysis.pictures.picture_section import picture_section
 from analysis.reading.schema import StudyDataError

@@ -18,9 +18,9 @@ from analysis.statistics.efficiency import (
     area_under_curve,
     score_grid,
 )
+from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.power_law import Extrapolation, extrapolate
 from analysis.statistics.significance import sign_flip_p
-from analysis.statistics.stats import Interval, t_interval
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted, listed, percent
 from contract.methods import Method

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.statistics.intervals import Interval, seeds_and_tiles_interval, t_interval
 from analysis.statistics.significance import LEVEL, holm, pairs_needed, share_higher, sign_flip_p
-from analysis.statistics.stats import Interval, seeds_and_tiles_interval, t_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.statistics.stats import MIN_SEEDS, Values, t_factor
+from analysis.statistics.intervals import MIN_SEEDS, Values, t_factor
 
 if TYPE_CHECKING:
     import pandas as pd

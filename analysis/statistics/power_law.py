@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.statistics.stats import Interval, Values, t_interval
+from analysis.statistics.intervals import Interval, Values, t_interval
 from analysis.wording import percent
 
 MIN_FRACTIONS = 5

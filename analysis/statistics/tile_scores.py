@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.statistics.intervals import MIN_TILES, draw_tiles
 from analysis.statistics.scores import score_counts
-from analysis.statistics.stats import MIN_TILES, draw_tiles
 from contract.measures import Values
 
 if TYPE_CHECKING:

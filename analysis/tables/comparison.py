@@ -14,8 +14,8 @@ import numpy as np
 from analysis.reading.compared import StudyParameter
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
+from analysis.statistics.intervals import standard_deviation, t_interval
 from analysis.statistics.scores import SCORE_LABELS, score_confusion
-from analysis.statistics.stats import standard_deviation, t_interval
 from analysis.tables.confusion.confusion_tables import (
     ConfusionTable,
     all_confusion_tables,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from analysis.statistics.answer import Answer
     from analysis.statistics.differences import PairedDifference
-    from analysis.statistics.stats import Interval
+    from analysis.statistics.intervals import Interval
 
 
 def answer_tables(scores: pd.DataFrame, answer: Answer) -> Iterator[TextTable]:

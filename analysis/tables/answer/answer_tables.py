@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.reading.styles import arms_of
-from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.stats import (
+from analysis.statistics.intervals import (
     bootstrap_interval,
     interquartile_mean,
     seeds_and_tiles_interval,
     t_interval,
 )
+from analysis.statistics.scores import SCORE_LABELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.statistics.answer import Answer
-    from analysis.statistics.stats import Interval
+    from analysis.statistics.intervals import Interval
 
 _SEED = 19
 _TEST_FIELDS = (

@@ -12,8 +12,8 @@ from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_chart, 
 from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
 from analysis.reading.styles import styles_of
+from analysis.statistics.intervals import t_interval
 from analysis.statistics.scores import score_trials
-from analysis.statistics.stats import t_interval
 
 STYLES = styles_of(
     tried_variants(

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from analysis.page.page import environment
+from analysis.page.html_page import environment
 from analysis.pictures.maps.disagreement import tile_disagreement
 from analysis.pictures.picture_data import FractionPictures, PictureSection
 from analysis.pictures.trial_pictures import BudgetPicture, Picture

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.charts.chart import write_chart
 from analysis.charts.inline import PageChart, page_chart
-from analysis.page.page import environment
+from analysis.page.html_page import environment
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord

@@ -13,8 +13,7 @@ from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer
 from analysis.statistics.efficiency import ScoreGrid, annotations_needed, area_under_curve
-from analysis.statistics.significance import share_higher
-from analysis.statistics.stats import (
+from analysis.statistics.intervals import (
     Interval,
     bootstrap_interval,
     draw_tiles,
@@ -22,6 +21,7 @@ from analysis.statistics.stats import (
     seeds_and_tiles_interval,
     t_interval,
 )
+from analysis.statistics.significance import share_higher
 from contract.measures import class_mean, f1_per_class, overall_accuracy
 
 STYLES = styles_of(

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import jinja2
 import pytest
 
-from analysis.page.page import environment
+from analysis.page.html_page import environment
 from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
 from analysis.reading.styles import styles_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.statistics.stats import (
+from analysis.statistics.intervals import (
     bootstrap_interval,
     draw_tiles,
     interquartile_mean,
