@@ -22,14 +22,14 @@ INK, RULE, PAPER = "#1F2328", "#D8DCE0", "#FFFFFF"
 DPI = 150
 
 _NOTE_LETTERS_PER_IN, _NOTE_LINE_IN = 15.0, 0.17
-"""Of the small print below a whole figure."""
+"""Size of the small print below a whole figure."""
 _LEGEND_IN, _LEGEND_LINE_IN, _LEGEND_LETTER_IN, _HANDLE_IN = 0.42, 0.24, 0.097, 0.62
-"""Of the legend above: its height, that of each further line, and the widths of a letter and of a
-marker with the gaps beside it."""
+"""Sizes of the legend above: its height, that of each further line, and the widths of a letter and
+of a marker with the gaps beside it."""
 
 
 SVG_UNITS_PER_IN = 72.0
-"""Of the files' coordinates."""
+"""Scale of the files' coordinates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Chart:
     panels: tuple[Callable[[Axes], None], ...]
     """Each draws one panel, title and axes included; one or more."""
     styles: Styles
-    """Of the variants in the legend, in order."""
+    """Styles of the variants in the legend, in order."""
     note: str = ""
     """What bands, points and lines are."""
     num_columns: int = 2

@@ -30,7 +30,7 @@ class PageChart:
     panel_width_px: int
     """Their natural width."""
     styles: Styles
-    """Of the variants in the legend, in order."""
+    """Styles of the variants in the legend, in order."""
     note: str
     downloads: tuple[Download, ...]
 
@@ -97,7 +97,7 @@ def _elements(document: str, chart: Chart) -> list[str]:
 
 
 def _adapted(svg: str, chart: Chart) -> str:
-    """Without what stands in HTML already; colours and ids made those of the page."""
+    """Remove what stands in HTML already, and take the colours and ids of the page."""
     svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
     variables = {INK: "--ink", RULE: "--rule", PAPER: "--paper"}

@@ -56,7 +56,7 @@ class ScarcityInfo:
 
     measure: str
     styles: Styles
-    """Of the variants that have a curve, in order."""
+    """Styles of the variants that have a curve, in order."""
     curves: tuple[ScarcityCurve, ...]
     ticks: tuple[float, ...]
     """Labelled fractions, ascending."""

@@ -46,7 +46,7 @@ Writer = Callable[[StudyReport, Path], tuple[Path, ...]]
 
 
 class Options(TypedDict, total=False):
-    """Of every command."""
+    """Options that every command has."""
 
     tracking_uri: str | None
     """MLflow's store; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."""

@@ -49,7 +49,7 @@ class MappedStudy:
     classes: tuple[str, ...]
     """Names (K)."""
     colors: Picture
-    """Of the classes (K, 3)."""
+    """Colours of the classes (K, 3)."""
     references: Mapping[str, bytes]
     """By tile, in order: the files of those test tiles that have one."""
     num_left_out: int

@@ -67,9 +67,9 @@ class FractionPictures:
 
     label_frac: float
     seed: int
-    """Of all its trials."""
+    """Seed of all its trials."""
     styles: Styles
-    """Of the variants that have maps, in order."""
+    """Styles of the variants that have maps, in order."""
     pair: tuple[str, str]
     """The two of them that are compared pixel by pixel."""
     tiles: tuple[TileDisagreement, ...]
@@ -85,7 +85,7 @@ class FractionPictures:
 
     @property
     def kind_colors(self) -> Picture:
-        """Of the kinds of pixels in their maps of disagreement, (5, 3)."""
+        """Colours of the kinds of pixels in the maps of disagreement, (5, 3)."""
         return kind_colors(*(self.styles[name].color for name in self.pair))
 
     @property
@@ -155,7 +155,7 @@ class PictureSection:
     classes: tuple[str, ...]
     """Names (K)."""
     colors: Picture
-    """Of the classes (K, 3)."""
+    """Colours of the classes (K, 3)."""
     fractions: tuple[FractionPictures, ...]
     """One or two, the smallest fraction first."""
     num_left_out: int

@@ -13,8 +13,8 @@ from contract.space import Varied, Written, split_space
 from contract.variants import Variant, make_variants
 
 Role = Literal["searched", "compared", "unrecorded"]
-"""Of a parameter in a study: tuned inside arms, a factor whose levels are variants, or, where a
-record has no space, whatever its search trials say."""
+"""What a parameter is in a study: tuned inside arms, a factor whose levels are variants, or, where
+a record has no space, whatever its search trials say."""
 AXIS = "label_frac"
 """The factor that every study has: the axis of its curves, neither searched nor a variant."""
 

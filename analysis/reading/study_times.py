@@ -23,7 +23,7 @@ class StudyTimes:
     wall_s: float
     """From the start of the command's work to its end, without the report."""
     before_s: float
-    """Of these, up to the first hand-out of a trial."""
+    """The part of it before the first trial was given to a process."""
     slot_s: float
     """Slots times wall seconds."""
     slot_before_s: float
@@ -31,9 +31,9 @@ class StudyTimes:
     trial_s: float
     """In which slots held a trial."""
     tracking_s: float
-    """Of the thread that sends records to MLflow; beside the trials."""
+    """Spent by the thread that sends records to MLflow; beside the trials."""
     callback_s: float
-    """Of the driver in Ray Tune's callbacks; beside the trials."""
+    """Spent by the driver in Ray Tune's callbacks; beside the trials."""
 
 
 def study_times(metrics: Mapping[str, float], study: str) -> StudyTimes | None:

@@ -27,7 +27,7 @@ MIN_SPAN = 0.05
 PANEL_IN = (3.6, 2.9)
 """Width and height of the panels of the search in inches: there is one per fraction."""
 MARGINS_IN = (0.8, 0.15, 0.6, 0.42)
-"""Of such a panel, wider at the left, where the score is named."""
+"""Margins of such a panel, wider at the left, where the score is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class BestSoFar:
 
     variant: str
     number: NDArray[np.int64]
-    """Of each trial in its arm, from 0, (N,), ascending."""
+    """Number of each trial in its arm, from 0, (N,), ascending."""
     score: NDArray[np.float64]
     """Validation score of each, (N,)."""
     best: NDArray[np.float64]
@@ -55,7 +55,7 @@ class BestSoFarInfo:
     select_by: str
     """The validation score, one of SELECT_SCORES."""
     styles: Styles
-    """Of all variants, in order."""
+    """Styles of all variants, in order."""
     curves: tuple[BestSoFar, ...]
     """In that order, without arms of which no trial has finished."""
 

@@ -16,7 +16,7 @@ BORDER = 0.05
 MIN_TRIALS = 4
 """Finished trials of an arm; with fewer, the best of them lies anywhere."""
 MIN_LEVELS = 3
-"""Of two levels, each is an end."""
+"""Fewest levels with one in between that is no end."""
 
 
 def border_warnings(record: StudyRecord) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOP_SHARE, MIN_TOP = 0.25, 5
-"""Of the trials that PED-ANOVA holds against all; Optuna advises 5 at least."""
+"""Share and least number of the trials that PED-ANOVA holds against all; Optuna advises 5."""
 _NUM_TREES, _NUM_OUT_OF_BAG_TREES, _SEED = 16, 64, 0
 """fANOVA is as good with 16 trees as with 64; out of bag, a trial needs trees that lack it."""
 

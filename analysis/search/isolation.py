@@ -29,7 +29,7 @@ MIN_BUCKETS, MAX_BUCKETS = 5, 8
 """Stretches of a range, by the number of trials."""
 _TRIALS_PER_BUCKET = 4
 _LETTERS = 28
-"""Of tick labels side by side below a panel."""
+"""Most letters of all tick labels side by side below a panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +38,9 @@ class Isolation:
 
     variant: str
     number: NDArray[np.int64]
-    """Of each trial in its arm, (N,); the first is the one that was chosen."""
+    """Number of each trial in its arm, (N,); the first is the one that was chosen."""
     value: tuple[Level, ...]
-    """Of the hyperparameter, N of them."""
+    """Values of the hyperparameter, N of them."""
     score: NDArray[np.float64]
     """Validation score, (N,)."""
     bucket: NDArray[np.int64]
@@ -56,12 +56,12 @@ class IsolationInfo:
     domain: Domain
     """Wide enough for every value tried."""
     edges: NDArray[np.float64]
-    """Of the B buckets of a range, (B + 1,); empty for levels, which are buckets themselves."""
+    """Edges of the B buckets of a range, (B + 1,); empty for levels, each a bucket itself."""
     label_frac: float
     select_by: str
     """The validation score, one of SELECT_SCORES."""
     styles: Styles
-    """Of all variants, in order."""
+    """Styles of all variants, in order."""
     arms: tuple[Isolation, ...]
     """In that order, without those that lack the hyperparameter or finished trials."""
 

@@ -50,7 +50,7 @@ class AreaDifference:
     area: Interval
     """Mean difference over log2 of the fraction, in units of the score, over seeds."""
     p: float
-    """Of a sign-flip test; NaN with too few seeds for it."""
+    """The p value of a sign-flip test; NaN with too few seeds for the test."""
     smallest: float
     """Fractions between which the area lies."""
     largest: float
@@ -63,7 +63,7 @@ class Answer:
     measure: str
     """The score that findings rest on: the one that the study selects by, fixed beforehand."""
     styles: Styles
-    """Of all variants of the study, in order."""
+    """Styles of all variants of the study, in order."""
     question: str
     """What the study is about, to follow "nothing can be said about"."""
     differences: Mapping[str, tuple[PairedDifference, ...]]
@@ -77,7 +77,7 @@ class Answer:
     left_out: tuple[str, ...]
     """What areas and annotations needed leave out, in words."""
     resamples: TileResamples | None
-    """Of the test tiles; None where they are too few or differ between trials."""
+    """Resamples of the test tiles; None where they are too few or differ between trials."""
 
     def claims(self, needed: AnnotationNeeded) -> bool:
         """Whether a saving may be claimed: interval and test of the difference both say so."""

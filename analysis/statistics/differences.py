@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.statistics.tile_scores import TileResamples
 
 _SEED = 13
-"""Of the random signs of more pairs than can be tried out."""
+"""Seed of the random signs where there are more pairs than can be tried out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class PairedDifference:
     num_shared: int
     """Seeds that both have, also those without a score."""
     p: float
-    """Of a sign-flip test; NaN with too few pairs for it."""
+    """The p value of a sign-flip test; NaN with too few pairs for the test."""
     p_holm: float
     """Corrected over the fractions and pairs of variants of this measure; NaN until it is."""
     pairs_needed: int

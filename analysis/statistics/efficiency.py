@@ -111,7 +111,7 @@ class AnnotationNeeded:
     reference: str
     """Whose score is to be reached."""
     label_frac: float
-    """With which fraction the reference got it."""
+    """Fraction with which the reference got it."""
     needed: float
     low: float
     """Bounds of the 95 % interval; NaN with fewer than MIN_SEEDS seeds."""

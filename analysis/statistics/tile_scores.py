@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis.reading.sources.load import StudyRecord
 
 _SEED = 20190728
-"""Of the resamples: the same study gives the same intervals."""
+"""Seed of the resamples: the same study gives the same intervals."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 NO_RUN = "no run recorded"
-"""Of an arm that the configuration asks for and no run of which is on record."""
+"""What is said of an arm that the configuration asks for and that has no run on record."""
 
 
 def arm_remarks(arm: pd.DataFrame, num_scored: int) -> str:

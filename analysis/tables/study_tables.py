@@ -41,7 +41,7 @@ class StudyTables:
     """Every table of a study, as numbers."""
 
     styles: Styles
-    """Of all variants of the study, in order."""
+    """Styles of all variants of the study, in order."""
     comparison: pd.DataFrame
     """As from `comparison.comparison`."""
     per_class: pd.DataFrame

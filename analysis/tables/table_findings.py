@@ -89,7 +89,7 @@ def per_class_finding(frame: pd.DataFrame, styles: Styles) -> str:
 
 
 def confusion_finding(tables: Iterable[ConfusionTable], styles: Styles) -> str:
-    """Of each table, which class is most often taken for which other one.
+    """Say for each table which class is most often taken for which other one.
 
     Args:
         tables: One per variant, such as `confusion_tables.largest_of`.

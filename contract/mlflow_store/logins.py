@@ -30,7 +30,7 @@ _AUTHORITY_END: Final = re.compile(r"[/?#]")
 _CONTAINERS: Final = ("abfs://", "abfss://", "wasb://", "wasbs://")
 """Azure's, in which a container stands before the "@"."""
 _BUCKETS: Final = ("s3://", "gs://", "gcs://", "hdfs://")
-"""Of files, whose names may hold an "@"."""
+"""Addresses of files, whose names may hold an "@"."""
 _HOSTS: Final = re.compile(
     r"(\[[^\]]*\]|[^:@\[\]]*)(:\d{0,5})?(,(\[[^\]]*\]|[^:@\[\]]*)(:\d{0,5})?)*"
 )
@@ -46,7 +46,7 @@ _HARMLESS: Final = frozenset(
 """Parameters of a query that may be told; any other may hold a secret, and its name need not say
 so (`odbc_connect`, say)."""
 _SECRET: Final = re.compile(r"(?i)pass|pwd|secret|token|key|credential|auth|\bsig\b|\buser")
-"""Of the names of a file's parameters, those that are not told."""
+"""Names of a file's parameters whose values are not told."""
 _SHORT: Final = 4
 """A shorter secret is hidden only as a word of its own: `a` is in every message."""
 _FROM_ENVIRONMENT: Final = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -138,7 +138,7 @@ class _Address:
     """An address, cut where its login and its query begin and end."""
 
     scheme: str
-    """With `://`; empty for a path."""
+    """The scheme with its `://`; empty for a path."""
     login: str
     """User and password as they were given; empty without any."""
     rest: str

@@ -24,7 +24,7 @@ _SCENES_SEED: Final = 0
 SCENES: Final = Path("_scenes") / f"seed{_SCENES_SEED}"
 """Under the output folder; no study can be named so: names begin with a letter or digit."""
 TILES: Final = "tiles"
-"""Below the study's folder: decoded tiles that exceed the memory granted, while it runs."""
+"""Folder of decoded tiles that exceed the memory granted; the study has it while it runs."""
 _MEMORY_SHARE: Final = 0.2
 """Tiles take this share of the machine's memory; Ray's object store holds a second copy."""
 _CHECKPOINT_COPIES: Final = 5

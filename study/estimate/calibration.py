@@ -1,4 +1,4 @@
-"""A short calibration run: the pace of trials on this machine, as many at once as in a study."""
+"""A short calibration run: how long trials take here, as many at once as in a study."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TRIAL_STARTS: Final = 0.2
 class Calibration:
     """What the calibration run found."""
 
-    paces: Mapping[str, Timings]
+    timings: Mapping[str, Timings]
     """By the names of the trials measured; means over the processes."""
     start_s: float
     """From asking for a process until it could train."""
@@ -60,16 +60,18 @@ class Calibration:
 
     def idle(self) -> Calibration:
         """The same without other work on the machine."""
-        paces = {
-            name: Timings(**{part: taken_s * self.share for part, taken_s in asdict(pace).items()})
-            for name, pace in self.paces.items()
+        timings = {
+            name: Timings(
+                **{part: taken_s * self.share for part, taken_s in asdict(timing).items()}
+            )
+            for name, timing in self.timings.items()
         }
         start_s = self.start_s * self.start_share
-        return replace(self, paces=paces, start_s=start_s, share=1.0, start_share=1.0)
+        return replace(self, timings=timings, start_s=start_s, share=1.0, start_share=1.0)
 
     def trial_s(self, name: str, trial: TrialConfig) -> float:
-        """A whole trial, at the pace of that name."""
-        return self.paces[name].trial_s(trial) + _TRIAL_STARTS * self.start_s
+        """A whole trial, by the timings of that name."""
+        return self.timings[name].trial_s(trial) + _TRIAL_STARTS * self.start_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class _Found:
 
     ready_at: float
     """Seconds since the epoch when it could train."""
-    paces: Mapping[str, Timings]
+    timings: Mapping[str, Timings]
     share: float
     """As in `Calibration`."""
     start_share: float
@@ -130,7 +132,7 @@ def calibrate(
     ]
     found = _run_jobs(jobs)
     return Calibration(
-        paces={name: _mean([one.paces[name] for one in found]) for name in trials},
+        timings={name: _mean([one.timings[name] for one in found]) for name in trials},
         start_s=fmean(one.ready_at for one in found) - start,
         taken_s=time.time() - start,
         share=fmean(one.share for one in found),
@@ -193,14 +195,14 @@ def _work(job: _Job, barrier: Barrier, answer: Connection) -> None:
     torch.set_num_threads(job.num_threads)
     keep_freed_memory()  # as trials do
     try:
-        started, paces = _scheduled_s(), {}
+        started, timings = _scheduled_s(), {}
         for name, trial in job.trials.items():
             barrier.wait()
             device = torch.device(job.device)
-            paces[name] = measure_timings(trial, job.sample, device=device, limit_s=job.limit_s)
+            timings[name] = measure_timings(trial, job.sample, device=device, limit_s=job.limit_s)
         found = _Found(
             ready_at=ready_at,
-            paces=paces,
+            timings=timings,
             share=_share(started, _scheduled_s()),
             start_share=_share((0.0, 0.0), started),
         )
@@ -224,7 +226,7 @@ def _share(before: tuple[float, float], after: tuple[float, float]) -> float:
     return ran_s / (ran_s + waited_s) if ran_s > 0 else 1.0
 
 
-def _mean(paces: Sequence[Timings]) -> Timings:
+def _mean(timings: Sequence[Timings]) -> Timings:
     names = [field.name for field in fields(Timings)]
-    means: dict[str, Any] = {name: fmean(getattr(one, name) for one in paces) for name in names}
+    means: dict[str, Any] = {name: fmean(getattr(one, name) for one in timings) for name in names}
     return Timings(**means)

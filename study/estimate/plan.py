@@ -42,7 +42,7 @@ class _Measured:
     """What reading the data and the calibration run told."""
 
     config: StudyConfig
-    """With epochs replaced by steps."""
+    """The study, its epochs replaced by steps."""
     read_s: float
     calibration: Calibration | None
     """None where trials train on cards and this machine has none."""

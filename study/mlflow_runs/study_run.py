@@ -99,7 +99,7 @@ class StudyRun:
         """Run of the study, once it is open."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        """Leave out the client, which knows the login, should this be pickled into a file."""
         return {name: value for name, value in vars(self).items() if name != "_client"}
 
     def open(self, manifest: Path, budgets: Path) -> TrialRuns:

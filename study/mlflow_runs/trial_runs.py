@@ -71,7 +71,7 @@ class TrialRuns:
             self._keep_one(key, runs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client, which knows the login: Tune pickles its callbacks into a file."""
+        """Leave out the client, which knows the login, should this be pickled into a file."""
         return {name: value for name, value in vars(self).items() if name != "_client"}
 
     @property

@@ -25,9 +25,9 @@ class Tally:
 
     both_right: int = 0
     first_right: int = 0
-    """Of which the first model alone is right."""
+    """Pixels of which the first model alone is right."""
     second_right: int = 0
-    """Of which the second model alone is right."""
+    """Pixels of which the second model alone is right."""
     both_wrong: int = 0
     unknown: int = 0
 

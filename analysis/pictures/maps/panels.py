@@ -23,7 +23,7 @@ from analysis.pictures.maps.maps import UNKNOWN, ClassMap, Picture
 RIGHT, WRONG, NO_REFERENCE = "#E6E9EC", "#30363D", "#A3ABB3"
 """Colours of error maps: of right and wrong pixels, and of those without a reference."""
 UNKNOWN_COLOR = "#000000"
-"""Of a reference without class, as in the pictures of trials."""
+"""Colour of a reference without class, as in the pictures of trials."""
 
 _QUALITY = 80
 

@@ -43,7 +43,7 @@ class ConfusionDifference:
 def confusion_differences(
     tables: Sequence[ConfusionTable], pairs: Iterable[tuple[str, str]]
 ) -> tuple[ConfusionDifference, ...]:
-    """Of each pair, one table minus the other, at every fraction that both have.
+    """One table minus the other for each pair, at every fraction that both have.
 
     Args:
         tables: As from `all_confusion_tables`.
@@ -65,7 +65,7 @@ def confusion_differences(
 def largest_differences(
     differences: Iterable[ConfusionDifference],
 ) -> tuple[ConfusionDifference, ...]:
-    """Of each pair of variants, the difference at the largest fraction that both have."""
+    """The difference of each pair of variants at the largest fraction that both have."""
     largest: dict[tuple[str, str], ConfusionDifference] = {}
     for one in sorted(differences, key=lambda one: one.label_frac):
         largest[one.variant, one.reference] = one

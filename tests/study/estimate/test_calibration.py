@@ -51,14 +51,14 @@ def test_fresh_processes_measure_every_model(make_config, study_sample):
     config = make_config()
     trials = {arm.variant.name: confirm_trial(config, arm, 1, {}) for arm in plan_arms(config)}
     found = calibrate(trials, study_sample, num_processes=2, cpus=1, num_gpus=0, limit_s=0.05)
-    assert set(found.paces) == {"urec", "unet"}
-    assert all(pace.step_s > 0 and pace.test_s > 0 for pace in found.paces.values())
+    assert set(found.timings) == {"urec", "unet"}
+    assert all(timing.step_s > 0 and timing.test_s > 0 for timing in found.timings.values())
     assert 0 < found.start_s < found.taken_s
     assert 0 < found.share <= 1
 
 
 def test_a_trial_takes_its_pace_and_a_share_of_a_start(trial):
-    found = Calibration(paces={"unet": TIMINGS}, start_s=2.0, taken_s=9.0)
+    found = Calibration(timings={"unet": TIMINGS}, start_s=2.0, taken_s=9.0)
     per_trial = calibration_module._TRIAL_STARTS * 2.0
     assert found.trial_s("unet", trial) == pytest.approx(10 + 5 * 2 + 3 + 4 + per_trial)
     search = replace(trial, phase="search")
@@ -68,10 +68,10 @@ def test_a_trial_takes_its_pace_and_a_share_of_a_start(trial):
 
 def test_an_idle_machine_is_as_much_faster_as_other_work_took(trial):
     found = Calibration(
-        paces={"unet": TIMINGS}, start_s=2.0, taken_s=9.0, share=0.25, start_share=0.5
+        timings={"unet": TIMINGS}, start_s=2.0, taken_s=9.0, share=0.25, start_share=0.5
     )
     idle = found.idle()
-    assert idle.paces["unet"].trial_s(trial) == pytest.approx(TIMINGS.trial_s(trial) / 4)
+    assert idle.timings["unet"].trial_s(trial) == pytest.approx(TIMINGS.trial_s(trial) / 4)
     assert idle.fixed_s == pytest.approx(found.fixed_s / 2)
     assert (idle.share, idle.start_share) == (1, 1)
 
@@ -95,7 +95,7 @@ def test_processes_are_averaged(monkeypatch, trial, tmp_path):
 
     fake_processes(monkeypatch, measure)
     found = run(trial, num_processes=2, num_gpus=2)
-    assert found.paces["unet"] == replace(TIMINGS, step_s=2.0)
+    assert found.timings["unet"] == replace(TIMINGS, step_s=2.0)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -117,7 +117,7 @@ def test_processes_give_way_as_trials_do(monkeypatch, trial):
 
     fake_processes(monkeypatch, measure)
     expected = min(19, niceness + 15)
-    assert run(trial).paces["unet"].step_s == expected
+    assert run(trial).timings["unet"].step_s == expected
     assert os.nice(0) == niceness
 
 

@@ -27,9 +27,12 @@ class FakeCalibration:
 
     def __call__(self, trials, sample, **options):
         self.trials, self.sample, self.options = trials, sample, options
-        pace = Timings(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
+        timing = Timings(step_s=1.0, validation_s=0.0, test_s=0.0, picture_s=0.0)
         return Calibration(
-            paces=dict.fromkeys(trials, pace), start_s=self.start_s, taken_s=7.0, share=self.share
+            timings=dict.fromkeys(trials, timing),
+            start_s=self.start_s,
+            taken_s=7.0,
+            share=self.share,
         )
 
 

@@ -23,7 +23,7 @@ from trainables.data.scenes.render import draw_generators, paint_scene
 from trainables.settings.processes import end_with_parent
 
 _MAX_SOCKET_BYTES: Final = 103
-"""Of a Unix socket's path: 107 on Linux, 103 on macOS."""
+"""Longest path of a Unix socket: 107 on Linux, 103 on macOS."""
 SCENES_VERSION: Final = 1
 """Bump when pictures change: scenes of another version are not the same data."""
 
