@@ -136,7 +136,7 @@ class StudySession(TrialListener):
         self._times = times
         self._num_trials = num_trials(config, arms)
         self._models = KeptModels(config, arms, sync)
-        self._search = StudySearch(self._open_searches(longest_first(arms)))
+        self._search = StudySearch(self._open_searches(longest_first(self._config, arms)))
 
     def run(self, data: StudyData, budgets: Budgets) -> StudyOutcome:
         """Run what is left of the study.

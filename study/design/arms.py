@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from contract.methods import Method
 from contract.names import arm_name, confirm_key, search_key
@@ -14,10 +14,8 @@ from contract.space import Varied
 from contract.variants import Variant
 from study.settings.config import StudyConfig
 from study.settings.variation import with_values
+from trainables.methods import METHODS
 from trainables.settings.config import Phase, TrialConfig
-
-_NO_USE: Final = Method.unannotated
-"""The use of unannotated pixels of a method that leaves them alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +61,17 @@ def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-def longest_first(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+def longest_first(config: StudyConfig, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
     """The arms whose trials take longest first: at the end of a study short ones fill the gaps."""
-    return tuple(sorted(arms, key=_work, reverse=True))
+    return tuple(sorted(arms, key=lambda arm: _work(config, arm), reverse=True))
 
 
-def _work(arm: Arm) -> float:
+def _work(config: StudyConfig, arm: Arm) -> float:
     """Order of the work of a step: a second decoder, and patches for it alone, take longer."""
     levels = arm.variant.levels
-    passes = 1
-    if arm.method.unannotated != _NO_USE:
-        passes = 2 if levels.get("reconstruct_on") == "annotated" else 3
-    return passes * math.prod(
+    objective = METHODS[arm.method.unannotated]
+    draws_more = objective.num_anywhere(with_values(config.training, levels)) > 0
+    return (1 + objective.needs_reconstruction + draws_more) * math.prod(
         float(level)
         for name, level in levels.items()
         if name in PARAMETERS and PARAMETERS[name].takes_time

@@ -194,7 +194,7 @@ def _estimate(
             return alone_s
         return alone_s / slots.group + _GROUP_STARTS * found.start_s
 
-    for arm in longest_first(arms):
+    for arm in longest_first(config, arms):
         confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
         label = arm.variant.short_label
         of_trial[label] = trial_s(label, confirm)

@@ -99,7 +99,7 @@ def test_seeds_are_paired_and_work_is_equal():
 
 def test_arms_whose_trials_take_longest_come_first():
     config = build_config({"space": "label_frac=0.1/1,reconstruct_on=annotated/all"})
-    names = [arm.name for arm in longest_first(plan_arms(config))]
+    names = [arm.name for arm in longest_first(config, plan_arms(config))]
     assert names == [
         "urec-all-f0.10", "urec-all-f1.00",
         "urec-annotated-f0.10", "urec-annotated-f1.00",
@@ -126,7 +126,7 @@ def test_a_compared_patch_side_leaves_the_annotation_budget_alone():
 
 def test_larger_levels_take_longer():
     config = study(space="label_frac=0.1", compare="width=8/32", models=["unet", "urec"])
-    assert [arm.variant.name for arm in longest_first(plan_arms(config))] == [
+    assert [arm.variant.name for arm in longest_first(config, plan_arms(config))] == [
         "urec-width-32", "unet-width-32", "urec-width-8", "unet-width-8",
     ]  # fmt: skip
 
