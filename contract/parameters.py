@@ -109,7 +109,7 @@ class Parameter:
             return value in self.choices
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        if not math.isfinite(value) or (self.kind == "integer" and value != int(value)):
+        if not math.isfinite(value) or (self.kind == "integer" and isinstance(value, float)):
             return False
         above = self.lowest <= value if self.with_lowest else self.lowest < value
         return above and (value <= self.highest if self.with_highest else value < self.highest)
@@ -126,7 +126,7 @@ class Parameter:
             value = {"yes": True, "true": True, "no": False, "false": False}.get(text.lower(), text)
         elif self.is_number:
             try:
-                value = float(text)
+                value = float(text) + 0.0  # 0 for -0, which would be a level of its own
             except ValueError:
                 raise ValueError(f"{self.name} must be a number, got {text!r}") from None
             if self.kind == "integer" and value.is_integer():

@@ -98,10 +98,6 @@ class StudyRun:
         self.parent_id = ""
         """Run of the study, once it is open."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the client, which knows the login, should this be pickled into a file."""
-        return {name: value for name, value in vars(self).items() if name != "_client"}
-
     def open(self, manifest: Path, budgets: Path) -> TrialRuns:
         """Begin the parent run, or take up that of the same study; a name alone is not enough.
 

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -69,10 +69,6 @@ class TrialRuns:
             by_key.setdefault(run.data.tags["trial_key"], []).append(run)
         for key, runs in by_key.items():
             self._keep_one(key, runs)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the client, which knows the login, should this be pickled into a file."""
-        return {name: value for name, value in vars(self).items() if name != "_client"}
 
     @property
     def _is_child(self) -> str:

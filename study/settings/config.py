@@ -299,6 +299,14 @@ class StudyConfig:
                 f"--workers must be at most the {smallest} patches of the smallest batch, of which "
                 f"each takes one at least, got {high}; raise batch_size or lower --workers"
             )
+        smallest_px = PARAMETERS["patch_px"].lowest
+        for one in self.trainings():
+            if one.batch_size < 2 * max(1, high) and one.patch_px <= smallest_px:
+                raise ConfigError(
+                    f"patch_px must be more than {smallest_px} where a worker takes one patch in a "
+                    f"step, got it with batch_size {one.batch_size}: the deepest stage would be "
+                    "one pixel, which batch normalisation refuses; raise either"
+                )
 
     def _check_grid(self) -> None:
         ranges = [one.name for one in self.searched if one.levels is None]

@@ -186,9 +186,9 @@ def _without_gradient(network: nn.Module) -> list[str]:
 def _check_weights(name: str, state: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> None:
     """Refuse weights that no file could keep, and those that do not follow from the seed."""
     for key, value in state.items():
-        if not isinstance(value, Tensor) or not value.isfinite().all():
+        if not isinstance(value, Tensor) or value.is_complex() or not value.isfinite().all():
             raise ConfigError(
-                f"weights and buffers of {name} must be finite tensors, got another value in "
+                f"weights and buffers of {name} must be finite real tensors, got another value in "
                 f"{key.removeprefix('own.')}; register what is fixed with persistent=False"
             )
         other = again.get(key)

@@ -34,7 +34,7 @@ def import_own(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         advice = "mend it, or install what it needs"
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{module_name}.".startswith(f"{missing}."):
@@ -106,7 +106,13 @@ class OwnNetwork(Network):
         """Class scores; see `Network.forward`."""
         images = first_images(images, num_segment)
         padded = pad_to_stride(images)
-        return Output(_cropped(self.own(padded), padded, images), None)
+        logits = self.own(padded)
+        if not isinstance(logits, Tensor):  # outputs of several depths, say, in training alone
+            raise TypeError(
+                f"forward must give in training what it gives otherwise, one tensor, got "
+                f"{type(logits).__name__}"
+            )
+        return Output(_cropped(logits, padded, images), None)
 
 
 class OwnReconstructingNetwork(OwnNetwork):
@@ -144,7 +150,7 @@ def errors_in_one_line(rule: str) -> Iterator[None]:
         raise ConfigError(f"{rule}, got {one_line(error)}; mend the network") from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The kind and the text of an exception."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 

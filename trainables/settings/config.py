@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from contract.methods import METHODS
-from contract.parameters import Value
+from contract.parameters import PARAMETERS, Value
 from trainables.errors import ConfigError
 
 Phase = Literal["search", "confirm"]
@@ -68,22 +68,21 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
         _check_types(self)
-        for name in ("width", "downsample", "patch_px", "stride_px", "batch_size", "steps",
-                     "num_validations", "infer_window_px", "infer_step_px"):  # fmt: skip
+        for name in training_fields():
+            if name in PARAMETERS:
+                rule = PARAMETERS[name]
+                _require(self, name, rule.holds(getattr(self, name)), rule.rule)
+        for name in ("downsample", "stride_px", "steps", "num_validations", "infer_window_px",
+                     "infer_step_px"):  # fmt: skip
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         _require(self, "epochs", self.epochs is None or self.epochs >= 1, "at least 1 or null")
-        _require(self, "patch_px", self.patch_px >= 32, "at least 32")
         _require(
             self,
             "stride_px",
             self.sampling == "random" or self.stride_px <= self.patch_px,
             f"at most patch_px ({self.patch_px}), or pixels lie in no patch",
         )
-        _require(self, "lr", 0 < self.lr <= 1, "in (0, 1]")
-        _require(self, "weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)")
-        _require(self, "w1", 0 <= self.w1 < 1, "in [0, 1)")
-        _require(self, "ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)")
-        _require(self, "warmup_steps", 0 <= self.warmup_steps < self.steps, "in [0, steps)")
+        _require(self, "warmup_steps", self.warmup_steps < self.steps, "in [0, steps)")
         _require(self, "plateau_tolerance", self.plateau_tolerance >= 0, "at least 0")
         _require(
             self,

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cloudpickle
 import pytest
 import yaml
 from mlflow.entities import Run, ViewType
@@ -504,16 +503,6 @@ def test_login_of_the_configuration_is_no_parameter(open_runs, config, runs, tmp
     open_runs()
     (parent,) = runs()
     assert parent.data.params["tracking_uri"] == "postgresql://host/db"
-
-
-def test_what_tune_pickles_knows_no_login(open_runs, record):
-    """The client's tracking URI went into a file of Tune's in the study's folder."""
-    trials = open_runs(record)
-    client = MlflowClient("http://me:s3cret@host")
-    assert b"s3cret" in cloudpickle.dumps(client)
-    record._client = trials._client = client
-    for one in (record, trials):
-        assert b"s3cret" not in cloudpickle.dumps(one)
 
 
 def test_a_name_that_the_database_takes_for_another_study_s_is_refused(store, config, monkeypatch):

@@ -161,6 +161,14 @@ def test_wrong_types_are_refused(given, said):
             {"space": "batch_size=2/8", "workers": 4},
             "--workers must be at most the 2 patches of the smallest batch",
         ),
+        (
+            {"batch_size": 1, "patch_px": 32},
+            "patch_px must be more than 32 where a worker takes one patch in a step",
+        ),
+        (
+            {"space": "label_frac", "compare": "patch_px=32/64", "batch_size": 7, "workers": 4},
+            "the deepest stage would be one pixel, which batch normalisation refuses",
+        ),
         ({"sampler": "grid", "space": "w1"}, "write --space w1="),
         ({"w1": 1.0}, "w1 must be in [0, 1)"),
         ({"steps": 2}, "must be"),

@@ -251,6 +251,15 @@ class Infinite(Plain):
     def add(self):
         self.register_buffer("mask", torch.tensor([0, float("-inf")]))
 
+class Complex(Plain):
+    def add(self):
+        self.phase = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+
+class Deep(Plain):
+    def forward(self, images):
+        logits = super().forward(images)
+        return [logits, logits] if self.training else logits
+
 class Extra(Plain):
     def get_extra_state(self):
         return {"a": 1}
@@ -272,8 +281,10 @@ UNet = Plain
     ("name", "message"),
     [
         ("Drawn", "got other logits from the same weights"),
-        ("Infinite", "must be finite tensors, got another value in mask"),
-        ("Extra", "must be finite tensors, got another value in _extra_state"),
+        ("Infinite", "must be finite real tensors, got another value in mask"),
+        ("Extra", "must be finite real tensors, got another value in _extra_state"),
+        ("Complex", "must be finite real tensors, got another value in phase"),
+        ("Deep", "got TypeError: forward must give in training what it gives otherwise, one"),
     ],
 )
 def test_a_network_whose_file_could_not_be_written_or_predicts_otherwise(own_module, name, message):

@@ -202,6 +202,7 @@ def test_a_module_that_is_not_there(name, message):
         ("import no_such_library", "No module named 'no_such_library'; mend it, or install what"),
         ("def x(:", "SyntaxError: invalid syntax .*; mend it"),
         ("raise OSError('no weights')", "OSError: no weights; mend it"),
+        ("raise SystemExit('usage: train.py')", "SystemExit: usage: train.py; mend it"),
     ],
 )
 def test_a_module_that_cannot_be_imported(own_module, text, message):
