@@ -72,7 +72,7 @@ MODEL_FILE: Final = "model.pt"
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
 
-_SEARCH_KEY: Final = re.compile(r"search-.*-t(\d+)(?:-s\d+)?", re.ASCII | re.DOTALL)
+_SEARCH_KEY: Final = re.compile(r"(search-.*-t(\d+))(?:-s\d+)?", re.ASCII | re.DOTALL)
 _KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")
 _LONGEST: Final = 120
 
@@ -98,6 +98,12 @@ def search_key(arm: str, number: int, seed: int | None = None) -> str:
     return f"search-{arm}-t{number:03d}" + ("" if seed is None else f"-s{seed}")
 
 
+def suggestion_key(key: str) -> str:
+    """The key of a search trial without its seed: the same for all trials of a suggestion."""
+    found = _SEARCH_KEY.fullmatch(key)
+    return key if found is None else found[1]
+
+
 def confirm_key(arm: str, seed: int) -> str:
     """Key of a confirmation trial: `confirm-NAME-f0.10-s2`."""
     return f"confirm-{arm}-s{seed}"
@@ -106,7 +112,7 @@ def confirm_key(arm: str, seed: int) -> str:
 def search_number(key: str) -> int:
     """The 3 of a key such as `search-NAME-f0.10-t003` or `…-t003-s5`; -1 for other keys."""
     found = _SEARCH_KEY.fullmatch(key)
-    return -1 if found is None else int(found[1])
+    return -1 if found is None else int(found[2])
 
 
 def budget_stem(seed: int, label_frac: float) -> str:
