@@ -231,7 +231,7 @@ def _draw_arm(info: IsolationInfo, arm: Isolation, step: float, shift: float, ax
     """Points, bars and ring; `step` and `shift` keep the variants apart, in levels."""
     style = info.styles[arm.variant]
     if info.domain.levels:
-        x: NDArray[np.float64] = arm.bucket + shift
+        x = arm.bucket.astype(np.float64) + shift
         centres = np.arange(len(arm.best)) + shift
         left, right = centres - 0.43 * step, centres + 0.43 * step
     else:

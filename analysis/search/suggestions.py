@@ -110,9 +110,8 @@ def suggestions(record: StudyRecord) -> pd.DataFrame:
     trials = search_trials(record)
     keys = trials["trial_key"].map(suggestion_key)
     if (keys == trials["trial_key"]).all():
-        scores = trials["select_score"].tolist()
         frame = trials.assign(
-            seed_scores=[() if math.isnan(one) else (one,) for one in scores],
+            seed_scores=trials["select_score"].map(lambda one: () if math.isnan(one) else (one,)),
             select_low=math.nan,
             select_high=math.nan,
         )
