@@ -171,11 +171,13 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
     trials = counted(numbers[0], what)
     if len(numbers) > 1:
         trials = f"{numbers[0]} to {numbers[-1]} {what}s"
-    if num_seeds > 1:
-        trials += f", each with {num_seeds} seeds,"
     num_arms = len(results)
     arms = "one arm" if num_arms == 1 else f"each of {num_arms} arms"
-    return f"Search: {trials} in {arms}"
+    seeds = ""
+    if num_seeds > 1:
+        is_all = (results["num_trials"] == num_seeds * results["num_settings"]).all()
+        seeds = f", {'' if is_all else 'up to '}{num_seeds} seeds each"
+    return f"Search: {trials} in {arms}{seeds}"
 
 
 def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame) -> str:

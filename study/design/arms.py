@@ -150,9 +150,13 @@ def confirm_seeds(config: StudyConfig) -> tuple[int, ...]:
 
 
 def search_seeds(config: StudyConfig) -> tuple[int, ...]:
-    """Seeds of the search, the same for every arm and none of them ever one of confirmation."""
+    """Seeds of the search, the same for every arm and none of them ever one of confirmation.
+
+    One where nothing is searched: there is nothing to choose.
+    """
     beyond = config.seed + SEARCH_SEEDS_APART
-    return (config.seed, *range(beyond + 1, beyond + config.search_seeds))
+    num_more = config.search_seeds - 1 if config.searched else 0
+    return (config.seed, *range(beyond + 1, beyond + 1 + num_more))
 
 
 def simplest_setting(config: StudyConfig) -> dict[str, Value]:

@@ -87,9 +87,10 @@ def method_manifest(method: Method) -> dict[str, Any]:
 
 def search_manifest(config: StudyConfig) -> dict[str, Any]:
     """With which seeds a search tries its settings, and by which rule it chooses one."""
-    rule = rule_of(config.search_seeds)
+    seeds = search_seeds(config)
+    rule = rule_of(len(seeds))
     return {
-        "seeds": list(search_seeds(config)),
+        "seeds": list(seeds),
         "choice": rule,
         "rule": RULES[rule],
         "simplest": simplest_setting(config),

@@ -93,7 +93,7 @@ def test_confirmation_has_fresh_seeds(seed):
 @pytest.mark.parametrize("seed", [0, 41])
 def test_no_seed_of_the_search_is_ever_one_of_confirmation(seed):
     """Seeds of confirmation may be added, and the choice must stay independent of all of them."""
-    config = study(seed=seed, search_seeds=3, seeds=SEARCH_SEEDS_APART)
+    config = study(space="w1,label_frac=1", seed=seed, search_seeds=3, seeds=SEARCH_SEEDS_APART)
     searched = search_seeds(config)
     assert searched[0] == seed
     assert len(set(searched)) == 3
@@ -113,6 +113,7 @@ def test_every_suggestion_is_trained_with_every_seed_where_there_is_something_to
     assert [trial.seed for trial in trials] == [0, 1_000_001]
     assert trials[0].training == trials[1].training
     assert search_trial(config, unet, 0, {}).key == "search-unet-f1.00-t000"
+    assert search_seeds(study(space="label_frac=1", search_seeds=2)) == (0,)
 
 
 def test_the_simplest_setting_is_the_published_one_and_else_the_presets():
