@@ -167,9 +167,10 @@ def seeds_note(num_seeds: int) -> str:
     """What a chart of a search says of its seeds; "" where every suggestion had one."""
     if num_seeds == 1:
         return ""
+    said = f" Here a trial is a setting with {num_seeds} seeds: its point is their mean"
     if num_seeds < MIN_SEEDS:
-        return f" A point is the mean of {num_seeds} seeds, too few for an interval."
-    return f" A point is the mean of {num_seeds} seeds; its bar is the 95 % interval over them (t)."
+        return f"{said}; intervals need {MIN_SEEDS}."
+    return f"{said}, its upright line the 95 % interval over them (t)."
 
 
 def draw_over_seeds(

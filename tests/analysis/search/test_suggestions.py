@@ -11,7 +11,7 @@ from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import TRIAL_COLUMNS
 from analysis.search.borders import border_warnings
 from analysis.search.choices import arm_choices, choices_csv
-from analysis.search.search_section import search_section
+from analysis.search.search_section import search_charts, search_section
 from analysis.search.search_table import search_results
 from analysis.search.suggestions import ChoiceRule, choice_rule, suggestions
 from contract.choice import SIMPLEST
@@ -161,3 +161,20 @@ def test_a_rule_that_cannot_be_read_is_refused_in_one_line(search: Any) -> None:
     with pytest.raises(StudyDataError, match="of study demo") as raised:
         choice_rule(record_of(search=search).info)
     assert "\n" not in str(raised.value)
+
+
+def test_charts_of_several_seeds_show_means_with_intervals_and_ring_the_choice() -> None:
+    best, isolated = search_charts(record_of())
+    for chart in (best, isolated):
+        assert "a setting with 3 seeds" in chart.note
+    by_number = best.data.set_index("number")
+    assert by_number.loc[0, "score"] == pytest.approx(0.70)
+    assert by_number.loc[0, "low"] == pytest.approx(0.70 - 4.302653 * 0.02 / math.sqrt(3))
+    chosen = isolated.data[isolated.data["is_chosen"]]
+    assert chosen["value"].tolist() == [0.1]
+    two = {w1: of_seeds[:2] for w1, of_seeds in SCORES.items()}
+    best, _ = search_charts(record_of(two, search={**SEARCH, "seeds": [0, 1_000_001]}))
+    assert best.data["low"].isna().all()
+    assert "intervals need 3" in best.note
+    alone = {w1: of_seeds[:1] for w1, of_seeds in SCORES.items()}
+    assert "seeds" not in search_charts(record_of(alone, search=None))[0].note
