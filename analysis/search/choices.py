@@ -107,11 +107,14 @@ def _of_arm(arm: pd.DataFrame, apart: list[float]) -> ArmChoice:
     )
 
 
-def choice_note(rule: ChoiceRule, settings: tuple[StudyParameter, ...]) -> str:
-    """What the columns of the choices are, and what the simplest setting is."""
+def choice_note(
+    rule: ChoiceRule, settings: tuple[StudyParameter, ...], choices: tuple[ArmChoice, ...]
+) -> str:
+    """By which rule a setting is chosen, what is the simplest, and what the columns are."""
     named = [one.name for one in settings if one.name in rule.simplest]
     simplest = ", ".join(f"{name} {setting(rule.simplest[name])}" for name in named)
-    return NOTE.format(rule=f"{rule.text} ({simplest})" if simplest else rule.text)
+    said = f"{rule.text} ({simplest})" if simplest else rule.text
+    return NOTE.format(rule=said) if choices else f"Chosen: {said}."
 
 
 def choices_csv(choices: tuple[ArmChoice, ...]) -> str:

@@ -104,7 +104,7 @@ def search_section(record: StudyRecord) -> SearchSection:
     choices, rule = arm_choices(record), choice_rule(record.info)
     note = ""
     if record.searched:
-        note = UNKNOWN if rule.num_seeds == 1 else choice_note(rule, record.searched)
+        note = UNKNOWN if rule.num_seeds == 1 else choice_note(rule, record.searched, choices)
     said = {name for arm in arms for name in (*arm.fanova, *arm.ped_anova)}
     importances = [download("importances.csv", importances_csv(arms).encode())] if arms else []
     return SearchSection(

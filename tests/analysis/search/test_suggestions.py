@@ -178,3 +178,10 @@ def test_charts_of_several_seeds_show_means_with_intervals_and_ring_the_choice()
     assert "intervals need 3" in best.note
     alone = {w1: of_seeds[:1] for w1, of_seeds in SCORES.items()}
     assert "seeds" not in search_charts(record_of(alone, search=None))[0].note
+
+
+def test_before_two_settings_have_ended_the_section_names_the_rule_alone() -> None:
+    section = search_section(record_of({0.05: (0.7, 0.7, 0.7), 0.2: (0.7, 0.7)}))
+    assert section.choices == ()
+    assert section.choice_note.startswith("Chosen: of the settings")
+    assert "Without one" not in section.choice_note
