@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 
 from analysis.charts.chart import write_chart
 from analysis.charts.dose_response import _chart, _spaced, dose_panels, draw_dose_response
+from analysis.charts.inline import page_chart
+from analysis.page.html_page import environment
 from analysis.reading.compared import StudyParameter, known_parameter
 from analysis.reading.styles import Styles, styles_of
 from analysis.statistics.intervals import t_interval
@@ -141,3 +144,13 @@ def test_a_parameter_that_nobody_knows_has_a_curve() -> None:
     parameter = StudyParameter(name="w1", label="my weight", log=False, role="compared")
     (panel,) = dose_panels(scores_of(shown), parameter, "mean_f1", shown)
     assert [place for place, _ in panel.ticks] == [0.0, 0.05, 0.1, 0.3]
+
+
+def test_the_page_shows_the_curve_below_the_label_scarcity(tmp_path: Path) -> None:
+    shown = styles()
+    chart = _chart(dose_panels(scores_of(shown), W1, "mean_f1", shown))
+    charts = {chart.name: page_chart(chart, write_chart(chart, tmp_path))}
+    template = environment(shown).from_string('{% include "sections/answer.html" %}')
+    html = template.render(charts=charts, differences=(), answer=SimpleNamespace(measure="mean_f1"))
+    assert "<h2>Test mean F1 over w<sub>1</sub></h2>" in html
+    assert '<figure id="dose_response_w1">' in html
