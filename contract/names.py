@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from typing import Final
 
@@ -71,6 +72,7 @@ MODEL_FILE: Final = "model.pt"
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
 
+_SEARCH_KEY: Final = re.compile(r"(search-.*-t(\d+))(?:-s\d+)?", re.ASCII | re.DOTALL)
 _KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")
 _LONGEST: Final = 120
 
@@ -85,14 +87,21 @@ def arm_name(variant: str, label_frac: float) -> str:
     return f"{variant}-f{fraction_text(label_frac)}"
 
 
-def search_key(arm: str, number: int) -> str:
-    """Key of a search trial: `search-NAME-f0.10-t003`.
+def search_key(arm: str, number: int, seed: int | None = None) -> str:
+    """Key of a search trial: `search-NAME-f0.10-t003`, of several seeds `…-t003-s5`.
 
     Args:
         arm: As from `arm_name`.
-        number: Place in the arm's search, from 0.
+        number: Place of its suggestion in the arm's search, from 0.
+        seed: Seed of the trial; None where every suggestion is tried with one seed.
     """
-    return f"search-{arm}-t{number:03d}"
+    return f"search-{arm}-t{number:03d}" + ("" if seed is None else f"-s{seed}")
+
+
+def suggestion_key(key: str) -> str:
+    """The key of a search trial without its seed: the same for all trials of a suggestion."""
+    found = _SEARCH_KEY.fullmatch(key)
+    return key if found is None else found[1]
 
 
 def confirm_key(arm: str, seed: int) -> str:
@@ -101,9 +110,9 @@ def confirm_key(arm: str, seed: int) -> str:
 
 
 def search_number(key: str) -> int:
-    """The 3 of a key such as `search-NAME-f0.10-t003`; -1 for other keys."""
-    prefix, _, digits = key.rpartition("-t")
-    return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
+    """The 3 of a key such as `search-NAME-f0.10-t003` or `…-t003-s5`; -1 for other keys."""
+    found = _SEARCH_KEY.fullmatch(key)
+    return -1 if found is None else int(found[2])
 
 
 def budget_stem(seed: int, label_frac: float) -> str:

@@ -101,8 +101,7 @@ def _data_notes(record: StudyRecord) -> Iterator[str]:
 
 def _budget_warnings(record: StudyRecord) -> Iterator[str]:
     """Confirmed budgets that lack classes, or hold more than was asked for."""
-    search_seed = (record.info.document.get("config") or {}).get("seed")
-    confirmed = [one for one in record.info.budgets if one.seed != search_seed]
+    confirmed = [one for one in record.info.budgets if one.seed not in record.info.search_seeds]
     for frac in sorted({one.label_frac for one in confirmed}):
         same = [one for one in confirmed if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.charts.chart import Chart, write_chart
+from analysis.charts.dose_response import dose_response_charts
 from analysis.charts.inline import PageChart, page_chart
 from analysis.charts.needed_chart import needed_chart
 from analysis.charts.scarcity import label_scarcity_chart
@@ -97,6 +98,7 @@ class StudyReport:
         """Those that can be drawn; none before a trial is confirmed or searched."""
         if not self.scores.empty:
             yield label_scarcity_chart(self.scores, self.record.styles)
+        yield from dose_response_charts(self.record, self.scores, self.answer.measure)
         needed = needed_chart(self.answer)
         if needed is not None:
             yield needed

@@ -78,8 +78,8 @@ class BudgetPicture:
 
 def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
     """The budgets of the first confirmation seed, one per fraction below 1."""
-    search_seed = (record.info.document.get("config") or {}).get("seed")
-    seeds = [one.seed for one in record.info.budgets if one.seed != search_seed]
+    searched = record.info.search_seeds
+    seeds = [one.seed for one in record.info.budgets if one.seed not in searched]
     pictures = []
     for budget in record.info.budgets:
         if budget.seed != min(seeds, default=None) or budget.label_frac >= 1:

@@ -75,6 +75,16 @@ class StudyInfo:
         """Whether all trials of the study were begun and waited for."""
         return self.status not in OPEN_STATUSES
 
+    @property
+    def search_seeds(self) -> tuple[int, ...]:
+        """Seeds of the search; empty where they are not recorded."""
+        search = self.document.get("search")
+        seeds = search.get("seeds") if isinstance(search, Mapping) else None
+        if isinstance(seeds, list):
+            return tuple(one for one in seeds if isinstance(one, int))
+        seed = (self.document.get("config") or {}).get("seed")
+        return (seed,) if isinstance(seed, int) else ()
+
     @cached_property
     def methods(self) -> tuple[Method, ...]:
         """What is compared, as from `compared.recorded_methods`."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from analysis.reading.styles import Styles
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.importances import importances, predicted_share
-from analysis.search.search_table import arms_of_search, ranked_trials, search_trials
+from analysis.search.search_table import arms_of_search, ranked_trials
+from analysis.search.suggestions import suggestions
 from analysis.wording import counted, listed, percent
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def arm_importances(record: StudyRecord) -> tuple[ArmImportances, ...]:
     Raises:
         StudyDataError: If the space on record cannot be read.
     """
-    searched = search_trials(record)
+    searched = suggestions(record)
     domains = searched_domains(record)
     found = []
     for frac, variant in arms_of_search(record, searched):

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, RULE, Chart
 from analysis.reading.styles import Styles
-from analysis.search.search_table import ranked_trials, search_trials
+from analysis.search.search_table import ranked_trials
+from analysis.search.suggestions import choice_rule, suggestions
+from analysis.statistics.intervals import MIN_SEEDS
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent
 from contract.names import OPEN_STATUSES
@@ -38,7 +40,10 @@ class BestSoFar:
     number: NDArray[np.int64]
     """Number of each trial in its arm, from 0, (N,), ascending."""
     score: NDArray[np.float64]
-    """Validation score of each, (N,)."""
+    """Validation score of each, the mean over its seeds, (N,)."""
+    low: NDArray[np.float64]
+    """Bounds of the 95 % interval over seeds, (N,); NaN with fewer than 3. Likewise `high`."""
+    high: NDArray[np.float64]
     best: NDArray[np.float64]
     """The best of all up to each, (N,)."""
     pruned: NDArray[np.int64]
@@ -66,7 +71,7 @@ def best_so_far_info(
     """The curves of all variants at one annotation fraction.
 
     Args:
-        searched: As from `search_table.search_trials`.
+        searched: As from `suggestions.suggestions`.
         label_frac: The fraction.
         select_by: The score that `select_score` holds.
         styles: Of all variants, in order.
@@ -85,6 +90,8 @@ def best_so_far_info(
                 variant=variant,
                 number=finished["number"].to_numpy(np.int64),
                 score=score,
+                low=finished["select_low"].to_numpy(np.float64),
+                high=finished["select_high"].to_numpy(np.float64),
                 best=np.maximum.accumulate(score),
                 pruned=np.sort(arm.loc[arm["status"] == "pruned", "number"].to_numpy(np.int64)),
                 last=int(ended["number"].max()),
@@ -103,7 +110,7 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
     """
     import pandas as pd
 
-    searched = search_trials(record)
+    searched = suggestions(record)
     fracs = sorted(searched["label_frac"].unique().tolist())
     by_frac = [
         best_so_far_info(searched, frac, record.info.select_by, record.styles) for frac in fracs
@@ -120,7 +127,7 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
         data=pd.DataFrame(rows),
         panels=tuple(partial(draw_best_so_far, info) for info in infos),
         styles={name: style for name, style in record.styles.items() if name in shown},
-        note=_note(has_pruned),
+        note=_note(has_pruned) + seeds_note(choice_rule(record.info).num_seeds),
         num_columns=num_columns(len(infos)),
         panel_in=PANEL_IN,
         margins_in=MARGINS_IN,
@@ -130,9 +137,13 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
 def _rows(info: BestSoFarInfo, curve: BestSoFar) -> list[dict[str, object]]:
     arm = {"model": curve.variant, "label_frac": info.label_frac}
     rows: list[dict[str, object]] = [
-        arm | {"number": number, "status": "finished", "score": score, "best_so_far": best}
-        for number, score, best in zip(
-            curve.number.tolist(), curve.score.tolist(), curve.best.tolist(), strict=True
+        arm
+        | {"number": number, "status": "finished", "score": score, "best_so_far": best}
+        | {"low": low, "high": high}
+        for number, score, best, low, high in zip(
+            *(one.tolist() for one in (curve.number, curve.score, curve.best)),
+            *(one.tolist() for one in (curve.low, curve.high)),
+            strict=True,
         )
     ]
     return rows + [arm | {"number": n, "status": "pruned"} for n in curve.pruned.tolist()]
@@ -152,6 +163,28 @@ def _note(has_pruned: bool) -> str:
     return note
 
 
+def seeds_note(num_seeds: int) -> str:
+    """What a chart of a search says of its seeds; "" where every suggestion had one."""
+    if num_seeds == 1:
+        return ""
+    said = f" Here a trial is a setting with {num_seeds} seeds: its point is their mean"
+    if num_seeds < MIN_SEEDS:
+        return f"{said}; intervals need {MIN_SEEDS}."
+    return f"{said}, its upright line the 95 % interval over them (t)."
+
+
+def draw_over_seeds(
+    x: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    color: str,
+    axes: Axes,
+) -> None:
+    """Draw intervals over seeds as thin bars; those that are NaN are left out."""
+    known = ~np.isnan(low)
+    axes.vlines(x[known], low[known], high[known], color=color, linewidth=1.1, alpha=0.6, zorder=2)
+
+
 def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
     """Draws one panel; draws nothing but axes if there is no curve."""
     from matplotlib.ticker import MaxNLocator
@@ -168,6 +201,7 @@ def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
             linewidth=2.0,
             zorder=3,
         )
+        draw_over_seeds(curve.number.astype(np.float64), curve.low, curve.high, style.color, axes)
         axes.scatter(
             curve.number,
             curve.score,
@@ -192,7 +226,12 @@ def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
     axes.set_xlim(-0.5 - 0.02 * last, last + 0.5 + 0.02 * last)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("Number of the trial")
-    scores = [score for curve in info.curves for score in curve.score.tolist()]
+    scores = [
+        score
+        for curve in info.curves
+        for part in (curve.score, curve.low, curve.high)
+        for score in part[~np.isnan(part)].tolist()
+    ]
     set_score_axis(axes, scores, info.select_by, info.label_frac)
 
 

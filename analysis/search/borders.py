@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.search.domains import Domain, searched_domains
-from analysis.search.search_table import arms_of_search, ranked_trials, search_trials
+from analysis.search.search_table import arms_of_search, ranked_trials
+from analysis.search.suggestions import suggestions
 from analysis.wording import listed, percent, setting
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
     Raises:
         StudyDataError: If the space on record cannot be read.
     """
-    searched, domains = search_trials(record), searched_domains(record)
+    searched, domains = suggestions(record), searched_domains(record)
     fracs: dict[tuple[str, str], list[str]] = {}
     for frac, variant in arms_of_search(record, searched):
         ranked = ranked_trials(searched, variant, frac)
@@ -38,7 +39,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
             tried = ranked.dropna(subset=[domain.name])
             if len(tried) < MIN_TRIALS:
                 continue
-            best = float(tried[domain.name].iloc[0])
+            best = float(tried.loc[tried["is_chosen"], domain.name].iloc[0])
             remark = border_remark(domain, best)
             if remark:
                 said = f"the best {domain.name}, {setting(best)}, {remark}"

@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from analysis.charts.chart import PAPER, Chart
 from analysis.reading.styles import Styles
-from analysis.search.best_so_far import MARGINS_IN, PANEL_IN, num_columns, set_score_axis
+from analysis.search.best_so_far import (
+    MARGINS_IN,
+    PANEL_IN,
+    draw_over_seeds,
+    num_columns,
+    seeds_note,
+    set_score_axis,
+)
 from analysis.search.domains import Domain, Level, searched_domains
-from analysis.search.search_table import ranked_trials, search_trials
+from analysis.search.search_table import ranked_trials
+from analysis.search.suggestions import choice_rule, suggestions
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import setting
 
@@ -38,11 +46,16 @@ class Isolation:
 
     variant: str
     number: NDArray[np.int64]
-    """Number of each trial in its arm, (N,); the first is the one that was chosen."""
+    """Number of each suggestion in its arm, (N,)."""
     value: tuple[Level, ...]
     """Values of the hyperparameter, N of them."""
     score: NDArray[np.float64]
-    """Validation score, (N,)."""
+    """Validation score, the mean over seeds, (N,)."""
+    low: NDArray[np.float64]
+    """Bounds of the 95 % interval over seeds, (N,); NaN with fewer than 3. Likewise `high`."""
+    high: NDArray[np.float64]
+    is_chosen: NDArray[np.bool_]
+    """Which of them the arm has chosen, (N,); one is."""
     bucket: NDArray[np.int64]
     """Into which level or stretch of the domain each value falls, from 0, (N,)."""
     best: NDArray[np.float64]
@@ -72,7 +85,7 @@ def isolation_infos(
     """One hyperparameter at every annotation fraction, in the same buckets throughout.
 
     Args:
-        searched: As from `search_table.search_trials`.
+        searched: As from `suggestions.suggestions`.
         domain: Of the hyperparameter.
         select_by: The score that `select_score` holds.
         styles: Of all variants, in order.
@@ -135,6 +148,9 @@ def _isolation(arm: pd.DataFrame, domain: Domain, edges: NDArray[np.float64]) ->
         number=arm["number"].to_numpy(np.int64),
         value=value,
         score=score,
+        low=arm["select_low"].to_numpy(np.float64),
+        high=arm["select_high"].to_numpy(np.float64),
+        is_chosen=arm["is_chosen"].to_numpy(np.bool_),
         bucket=bucket.astype(np.int64),
         best=best,
     )
@@ -146,16 +162,16 @@ def isolation_charts(record: StudyRecord) -> tuple[Chart, ...]:
     Returns:
         `isolation_<name>`, without one of which no trial has finished.
     """
-    searched = search_trials(record)
+    searched = suggestions(record)
     charts = []
     for domain in searched_domains(record):
         infos = isolation_infos(searched, domain, record.info.select_by, record.styles)
         if infos:
-            charts.append(_chart(infos))
+            charts.append(_chart(infos, choice_rule(record.info).num_seeds))
     return tuple(charts)
 
 
-def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
+def _chart(infos: tuple[IsolationInfo, ...], num_seeds: int) -> Chart:
     import pandas as pd
 
     domain = infos[0].domain
@@ -173,7 +189,8 @@ def _chart(infos: tuple[IsolationInfo, ...]) -> Chart:
             f"chosen. What else a search varies is not held fixed, and a {part} with more trials "
             "has the better chance of a high bar. Pruned trials are left out: their last score is "
             "from an earlier step."
-        ),
+        )
+        + seeds_note(num_seeds),
         num_columns=num_columns(len(infos)),
         panel_in=PANEL_IN,
         margins_in=MARGINS_IN,
@@ -190,7 +207,7 @@ def _rows(info: IsolationInfo, arm: Isolation) -> list[dict[str, object]]:
             {"parameter": name, "model": arm.variant, "label_frac": info.label_frac}
             | {"number": int(arm.number[i]), "value": arm.value[i], "score": arm.score[i]}
             | {"bucket_low": ends[0], "bucket_high": ends[1], "bucket_best": arm.best[bucket]}
-            | {"is_chosen": i == 0}
+            | {"is_chosen": bool(arm.is_chosen[i]), "low": arm.low[i], "high": arm.high[i]}
         )
     return rows
 
@@ -201,7 +218,12 @@ def draw_isolation(info: IsolationInfo, axes: Axes) -> None:
     for index, arm in enumerate(info.arms):
         _draw_arm(info, arm, step, step * (index - (len(info.arms) - 1) / 2), axes)
     _set_x_axis(info.domain, axes)
-    scores = [score for arm in info.arms for score in arm.score.tolist()]
+    scores = [
+        score
+        for arm in info.arms
+        for part in (arm.score, arm.low, arm.high)
+        for score in part[~np.isnan(part)].tolist()
+    ]
     set_score_axis(axes, scores, info.select_by, info.label_frac)
 
 
@@ -209,11 +231,13 @@ def _draw_arm(info: IsolationInfo, arm: Isolation, step: float, shift: float, ax
     """Points, bars and ring; `step` and `shift` keep the variants apart, in levels."""
     style = info.styles[arm.variant]
     if info.domain.levels:
-        x = arm.bucket + shift
+        x = arm.bucket.astype(np.float64) + shift
         centres = np.arange(len(arm.best)) + shift
         left, right = centres - 0.43 * step, centres + 0.43 * step
     else:
-        x, left, right = np.array(arm.value), info.edges[:-1], info.edges[1:]
+        x = np.array(arm.value, dtype=np.float64)
+        left, right = info.edges[:-1], info.edges[1:]
+    draw_over_seeds(x, arm.low, arm.high, style.color, axes)
     axes.scatter(
         x,
         arm.score,
@@ -230,7 +254,13 @@ def _draw_arm(info: IsolationInfo, arm: Isolation, step: float, shift: float, ax
         arm.best[known], left[known], right[known], color=style.color, linewidth=2.2, zorder=2.5
     )
     axes.plot(
-        x[:1], arm.score[:1], "o", markersize=12, color=style.color, fillstyle="none", zorder=4
+        x[arm.is_chosen],
+        arm.score[arm.is_chosen],
+        "o",
+        markersize=12,
+        color=style.color,
+        fillstyle="none",
+        zorder=4,
     )
 
 

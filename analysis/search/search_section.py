@@ -18,8 +18,16 @@ from analysis.search.arm_importances import (
 )
 from analysis.search.best_so_far import best_so_far_chart
 from analysis.search.borders import border_warnings
+from analysis.search.choices import (
+    UNKNOWN,
+    ArmChoice,
+    arm_choices,
+    choice_note,
+    choices_csv,
+)
 from analysis.search.isolation import isolation_charts
-from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
+from analysis.search.search_table import ranked_trials, search_csv, search_results
+from analysis.search.suggestions import choice_rule, suggestions
 from analysis.wording import counted, listed, percent, setting
 
 if TYPE_CHECKING:
@@ -48,6 +56,13 @@ class SearchSection:
     """By name: how charts name what was searched."""
     lacking: tuple[str, ...]
     """One sentence for each method that lacks some of the settings."""
+    choices: tuple[ArmChoice, ...]
+    """As from `choices.arm_choices`."""
+    choice_note: str
+    """What its columns are; why there are none, where settings were tried with one seed; ""
+    where nothing was searched."""
+    choice_downloads: tuple[Download, ...]
+    """choices.csv; none without choices."""
     borders: tuple[str, ...]
     """As from `borders.border_warnings`."""
     importances: tuple[ArmImportances, ...]
@@ -86,6 +101,10 @@ def search_section(record: StudyRecord) -> SearchSection:
     """
     results = search_results(record)
     arms = arm_importances(record)
+    choices, rule = arm_choices(record), choice_rule(record.info)
+    note = ""
+    if record.searched:
+        note = UNKNOWN if rule.num_seeds == 1 else choice_note(rule, record.searched, choices)
     said = {name for arm in arms for name in (*arm.fanova, *arm.ped_anova)}
     importances = [download("importances.csv", importances_csv(arms).encode())] if arms else []
     return SearchSection(
@@ -94,6 +113,11 @@ def search_section(record: StudyRecord) -> SearchSection:
         settings=tuple(one.name for one in _shown(record)),
         labels={one.name: one.label for one in record.searched},
         lacking=tuple(_lacking(record)),
+        choices=choices,
+        choice_note=note,
+        choice_downloads=tuple(
+            [download("choices.csv", choices_csv(choices).encode())] if choices else []
+        ),
         borders=border_warnings(record),
         importances=arms,
         parameters=tuple(one.name for one in record.searched if one.name in said),
@@ -132,7 +156,7 @@ def _lacking(record: StudyRecord) -> Iterator[str]:
 def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
     if results.empty:
         return ""
-    searched = search_trials(record)
+    searched = suggestions(record)
     tried = {style.variant.method for style in record.styles.values()}
     for one in record.searched:
         # What only some methods have, such as the weight of a reconstruction, is their question.
@@ -141,15 +165,19 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
         )
         if is_own and one.log and (trend := _trend(one.name, results, searched)):
             return f"Search: {trend}"
-    num_trials = sorted(set(results["num_trials"].tolist()))
-    trials = (
-        counted(num_trials[0], "trial")
-        if len(num_trials) == 1
-        else f"{num_trials[0]} to {num_trials[-1]} trials"
-    )
+    num_seeds = choice_rule(record.info).num_seeds
+    what = "trial" if num_seeds == 1 else "setting"
+    numbers = sorted(set(results["num_settings"].tolist()))
+    trials = counted(numbers[0], what)
+    if len(numbers) > 1:
+        trials = f"{numbers[0]} to {numbers[-1]} {what}s"
     num_arms = len(results)
     arms = "one arm" if num_arms == 1 else f"each of {num_arms} arms"
-    return f"Search: {trials} in {arms}"
+    seeds = ""
+    if num_seeds > 1:
+        is_all = (results["num_trials"] == num_seeds * results["num_settings"]).all()
+        seeds = f", {'' if is_all else 'up to '}{num_seeds} seeds each"
+    return f"Search: {trials} in {arms}{seeds}"
 
 
 def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame) -> str:

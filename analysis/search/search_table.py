@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.reading.styles import arms_of
+from analysis.search.suggestions import search_trials, suggestions
 from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
@@ -13,29 +14,11 @@ if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
 
 
-def search_trials(record: StudyRecord) -> pd.DataFrame:
-    """All search trials and the validation score by which they are compared.
-
-    Returns:
-        Rows and columns of `record.trials`, and select_score: the score that
-        `record.info.select_by` names; NaN for a trial that has not finished. The score of a
-        pruned trial is from an earlier step of its run, and is compared with no other. A word
-        that a trial does not have is NaN too.
-    """
-    searched = record.trials[record.trials["phase"] == "search"]
-    score = searched[f"select_{record.info.select_by}"]
-    words = [one.name for one in record.searched if not one.is_number]
-    return searched.assign(
-        select_score=score.where(searched["status"] == "finished"),
-        **{name: searched[name].where(searched[name] != "") for name in words},
-    )
-
-
 def ranked_trials(searched: pd.DataFrame, variant: str, label_frac: float) -> pd.DataFrame:
-    """The finished search trials of one arm, best first; of equals the earliest, as chosen.
+    """The finished suggestions of one arm, best first; of equals the earliest.
 
     Args:
-        searched: As from `search_trials`.
+        searched: As from `suggestions.suggestions`.
         variant: The arm's model or variant.
         label_frac: Its annotation fraction.
 
@@ -54,26 +37,30 @@ def arms_of_search(record: StudyRecord, searched: pd.DataFrame) -> list[tuple[fl
 
 
 def search_results(record: StudyRecord) -> pd.DataFrame:
-    """The best finished search trial of each arm by validation score.
+    """The setting that each arm's search has chosen, by validation scores.
 
-    A pruned trial is never the best, whatever its last score: its arm does not choose it either.
+    A pruned trial is never chosen, whatever its last score: its arm does not choose it either.
 
     Returns:
         Columns model (the variant), label_frac, num_trials, num_failed, num_pruned, num_open
-        (running or stopped), the record's settings (w1, lr and what else was searched),
-        select_score (validation, never test: the score that `record.info.select_by` names); NaN
-        for an arm without a finished search trial. Rows as in `comparison.comparison`.
+        (running or stopped), num_settings (suggestions, each of one trial for each seed of the
+        search), the record's settings (w1, lr and what else was searched) as they were chosen,
+        select_score (validation, never test: the score that `record.info.select_by` names, the
+        mean over the seeds), select_low and select_high (its 95 % interval over seeds); NaN for an
+        arm without a finished suggestion. Rows as in `comparison.comparison`.
     """
     import pandas as pd
 
-    counts = ["num_trials", "num_failed", "num_pruned", "num_open"]
-    searched = search_trials(record)
-    chosen = [*(one.name for one in record.settings), "select_score"]
+    counts = ["num_trials", "num_failed", "num_pruned", "num_open", "num_settings"]
+    trials, searched = search_trials(record), suggestions(record)
+    scores = ["select_score", "select_low", "select_high"]
+    chosen = [*(one.name for one in record.settings), *scores]
     rows = []
-    for frac, variant in arms_of_search(record, searched):
-        arm = searched[(searched["variant"] == variant) & (searched["label_frac"] == frac)]
-        ranked = ranked_trials(searched, variant, frac)
-        best = {} if ranked.empty else ranked.iloc[0].to_dict()
+    for frac, variant in arms_of_search(record, trials):
+        arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
+        of_arm = searched[(searched["variant"] == variant) & (searched["label_frac"] == frac)]
+        found = of_arm[of_arm["is_chosen"]]
+        best = {} if found.empty else found.iloc[0].to_dict()
         rows.append(
             {
                 "model": variant,
@@ -82,12 +69,13 @@ def search_results(record: StudyRecord) -> pd.DataFrame:
                 "num_failed": int((arm["status"] == "failed").sum()),
                 "num_pruned": int((arm["status"] == "pruned").sum()),
                 "num_open": int(arm["status"].isin(OPEN_STATUSES).sum()),
+                "num_settings": len(of_arm),
                 **{name: best.get(name) for name in chosen},
             }
         )
     frame = pd.DataFrame(rows, columns=["model", "label_frac", *counts, *chosen])
     numbers = [one.name for one in record.settings if one.is_number]
-    return frame.astype(dict.fromkeys([*numbers, "select_score"], "float64"))
+    return frame.astype(dict.fromkeys([*numbers, *scores], "float64"))
 
 
 def search_csv(frame: pd.DataFrame) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from contract.methods import Method
 from contract.names import arm_name, confirm_key, search_key
-from contract.parameters import PARAMETERS
+from contract.parameters import PARAMETERS, Value
 from contract.space import Varied
 from contract.variants import Variant
-from study.settings.config import StudyConfig
-from study.settings.variation import with_values
+from study.settings.config import SEARCH_SEEDS_APART, StudyConfig
+from study.settings.variation import value_of, with_values
 from trainables.methods import METHODS
-from trainables.settings.config import Phase, TrialConfig
+from trainables.settings.config import Phase, TrainingConfig, TrialConfig
+
+_PUBLISHED: Final = ("w1", "lr")
+"""Searched parameters of which the paper gives a value that is not one of scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,18 @@ class Arm:
     searched: tuple[Varied, ...]
     """Hyperparameters tuned inside the arm; none for a method that has nothing to tune."""
     num_search: int
-    """Search trials."""
+    """Suggestions of the search."""
+    search_seeds: tuple[int, ...]
+    """With each of which every suggestion is trained."""
+
+    @property
+    def num_search_trials(self) -> int:
+        """Search trials: one for each suggestion and seed."""
+        return self.num_search * len(self.search_seeds)
+
+    def search_key(self, number: int, seed: int) -> str:
+        """Key of the search trial of a suggestion, by its number, and a seed."""
+        return search_key(self.name, number, seed if len(self.search_seeds) > 1 else None)
 
     @property
     def name(self) -> str:
@@ -47,6 +61,7 @@ def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
     for fraction in config.fractions:
         for method in config.methods:
             searched = tuple(one for one in config.searched if method.has(one.parameter))
+            seeds = search_seeds(config) if searched else (config.seed,)
             arms += [
                 Arm(
                     method=method,
@@ -54,6 +69,7 @@ def plan_arms(config: StudyConfig) -> tuple[Arm, ...]:
                     label_frac=fraction,
                     searched=searched,
                     num_search=_num_search(config, searched),
+                    search_seeds=seeds,
                 )
                 for variant in config.variants
                 if variant.method == method.name
@@ -79,17 +95,23 @@ def _work(config: StudyConfig, arm: Arm) -> float:
 
 
 def search_trial(
-    config: StudyConfig, arm: Arm, number: int, values: Mapping[str, Any]
+    config: StudyConfig,
+    arm: Arm,
+    number: int,
+    values: Mapping[str, Any],
+    seed: int | None = None,
 ) -> TrialConfig:
-    """A trial that tries hyperparameters; all of a study share one seed.
+    """A trial that tries hyperparameters; all suggestions of a study share their seeds.
 
     Args:
         config: The study.
         arm: The arm.
-        number: Place in the arm's search, from 0.
+        number: Place of the suggestion in the arm's search, from 0.
         values: The hyperparameters to try.
+        seed: One of the arm's `search_seeds`; None for the first.
     """
-    return _trial(config, arm, search_key(arm.name, number), "search", config.seed, values)
+    seed = arm.search_seeds[0] if seed is None else seed
+    return _trial(config, arm, arm.search_key(number, seed), "search", seed, values)
 
 
 def confirm_trial(
@@ -127,9 +149,32 @@ def confirm_seeds(config: StudyConfig) -> tuple[int, ...]:
     return tuple(range(config.seed + 1, config.seed + 1 + config.seeds))
 
 
+def search_seeds(config: StudyConfig) -> tuple[int, ...]:
+    """Seeds of the search, the same for every arm and none of them ever one of confirmation.
+
+    One where nothing is searched: there is nothing to choose.
+    """
+    beyond = config.seed + SEARCH_SEEDS_APART
+    num_more = config.search_seeds - 1 if config.searched else 0
+    return (config.seed, *range(beyond + 1, beyond + 1 + num_more))
+
+
+def simplest_setting(config: StudyConfig) -> dict[str, Value]:
+    """What a search of several seeds prefers where it cannot tell: values by parameter.
+
+    The published ones of what the paper searched for or names as its own choice, the preset's of
+    everything else, which is a matter of scale.
+    """
+    paper = TrainingConfig()
+    return {
+        one.name: value_of(paper if one.name in _PUBLISHED else config.training, one.parameter)
+        for one in config.searched
+    }
+
+
 def num_trials(config: StudyConfig, arms: tuple[Arm, ...]) -> int:
     """Search and confirmation trials of a study together."""
-    return sum(arm.num_search + config.seeds for arm in arms)
+    return sum(arm.num_search_trials + config.seeds for arm in arms)
 
 
 def _num_search(config: StudyConfig, searched: tuple[Varied, ...]) -> int:

@@ -14,10 +14,12 @@ from typing import Any, Final
 
 import yaml
 
+from contract.choice import RULES, rule_of
 from contract.methods import Method
 from contract.mlflow_store.logins import holds_login, without_login
 from contract.names import DISTRIBUTION
 from contract.space import Varied
+from study.design.arms import search_seeds, simplest_setting
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.data.budgets.annotation import Budget
@@ -41,8 +43,8 @@ def study_manifest(
     """Content of `study.yaml`.
 
     Returns:
-        `study_id`, `config`, `methods`, `variants`, `parameters`, `dataset`, `budgets` and
-        `provenance`; readers need no table of this code's methods and parameters.
+        `study_id`, `config`, `methods`, `variants`, `parameters`, `search`, `dataset`, `budgets`
+        and `provenance`; readers need no table of this code's methods and parameters.
     """
     spec = data.spec
     return {
@@ -51,6 +53,7 @@ def study_manifest(
         "methods": [method_manifest(one) for one in config.methods],
         "variants": [one.to_plain() for one in config.variants],
         "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],
+        "search": search_manifest(config),
         "dataset": dataset_manifest(data),
         "budgets": [
             {
@@ -79,6 +82,18 @@ def method_manifest(method: Method) -> dict[str, Any]:
         "network": method.network,
         "unannotated": method.unannotated,
         "is_baseline": method.is_baseline,
+    }
+
+
+def search_manifest(config: StudyConfig) -> dict[str, Any]:
+    """With which seeds a search tries its settings, and by which rule it chooses one."""
+    seeds = search_seeds(config)
+    rule = rule_of(len(seeds))
+    return {
+        "seeds": list(seeds),
+        "choice": rule,
+        "rule": RULES[rule],
+        "simplest": simplest_setting(config),
     }
 
 

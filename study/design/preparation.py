@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
-from study.design.arms import Arm, confirm_seeds, search_trial
+from study.design.arms import Arm, confirm_seeds, search_seeds, search_trial
 from study.design.manifest import (
     dataset_manifest,
     method_manifest,
@@ -85,7 +85,7 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     fractions = sorted({arm.label_frac for arm in arms})
     colors = [one.color for one in data.spec.classes]
     budgets = {}
-    for seed in (config.seed, *confirm_seeds(config)):
+    for seed in (*search_seeds(config), *confirm_seeds(config)):
         for fraction in fractions:
             budget, pixels = draw_budget(
                 data.tiles["train"],

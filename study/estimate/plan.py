@@ -64,7 +64,7 @@ def plan_text(config: StudyConfig) -> str:
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
         lines.append(
-            f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds} confirm ({searched})"
+            f"  {arm.name:<{longest}} {_search_text(arm)} + {config.seeds} confirm ({searched})"
         )
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
@@ -77,6 +77,13 @@ def plan_text(config: StudyConfig) -> str:
         f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
     return "\n".join(lines)
+
+
+def _search_text(arm: Arm) -> str:
+    """`6 search`, or `18 search (6 settings, 3 seeds each)`."""
+    num_seeds = len(arm.search_seeds)
+    each = "" if num_seeds == 1 else f" ({arm.num_search} settings, {num_seeds} seeds each)"
+    return f"{arm.num_search_trials} search{each}"
 
 
 def _find_slots(config: StudyConfig) -> Slots:
@@ -200,7 +207,7 @@ def _estimate(
         of_trial[label] = trial_s(label, confirm)
         work.append(
             ArmWork(
-                num_search=arm.num_search,
+                num_search=arm.num_search_trials,
                 search_s=trial_s(label, replace(confirm, phase="search")),
                 num_confirm=config.seeds,
                 confirm_s=of_trial[label],

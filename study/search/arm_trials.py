@@ -1,15 +1,24 @@
-"""The search trials of one arm: suggested and compared in memory, by what their folders say."""
+"""The suggestions of one arm: made and compared in memory, by what their trials' folders say."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState
 
-from contract.names import search_key, search_number
+from contract.names import search_number
 from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
+from study.search.choice import chosen_setting
 from study.search.optuna_database import OptunaDatabase
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
 from study.settings.config import StudyConfig
@@ -26,6 +35,9 @@ _STATES: Final = {
 
 class ArmTrials:
     """An Optuna study in memory, built from the trials' folders and copied to `optuna.db`.
+
+    Optuna sees a suggestion as one trial, whose value is the mean over the seeds with which it was
+    trained. It fails where one of these trials failed: the mean of the others would hide it.
 
     Samplers and pruners read all trials again and again: from a database, that took most of the
     time of a suggestion.
@@ -49,33 +61,45 @@ class ArmTrials:
         self._first = tried_first(config, arm)
         self._known = optuna.create_study(direction="maximize", pruner=_build_pruner(config))
         self._stopped_at: dict[int, int] = {}
+        self._ended: dict[int, dict[int, Outcome]] = {}
+        """How the trials of each suggestion ended, by its number and their seed."""
         self.notes: list[str] = []
         """What a person must know of trials whose records were lost, a line each."""
         self._take_up(database.values(arm.name))
         self._record = database.write(arm.name, self.all())
 
     def all(self) -> list[FrozenTrial]:
-        """All trials, in the order of their numbers; not to be changed."""
+        """All suggestions, in the order of their numbers; not to be changed."""
         return self._known.get_trials(deepcopy=False)
 
-    def add(self) -> TrialConfig:
-        """The next trial; it is on record, values and all, or not at all."""
-        trial = self._draw()
-        self._trials.record(TrialPlan(trial=trial))
+    def add(self) -> list[TrialConfig]:
+        """The trials of the next suggestion; it is on record, values and all, or not at all."""
+        first = self._draw()
+        self._trials.record(TrialPlan(trial=first))
         self._record.add(self.all()[-1])
-        return trial
+        return self.unended(len(self.all()) - 1)
 
-    def trial(self, number: int) -> TrialConfig:
-        """The trial with this number."""
-        values = dict(self.all()[number].params)
-        return search_trial(self._config, self._arm, number, values)
+    def unended(self, number: int) -> list[TrialConfig]:
+        """The trials of a suggestion that have not ended, in the order of the seeds."""
+        ended = self._ended.get(number, {})
+        return [self._trial(number, seed) for seed in self._arm.search_seeds if seed not in ended]
 
-    def best_values(self) -> dict[str, Any] | None:
-        """Hyperparameters of the best complete trial, the earliest of equals; None without one."""
+    def is_judged(self, key: str) -> bool:
+        """Whether the pruner compares the trial: of each suggestion, that of the first seed."""
+        return key == self._arm.search_key(search_number(key), self._arm.search_seeds[0])
+
+    def chosen_values(self) -> Values | None:
+        """Hyperparameters of the complete suggestion that is chosen; None without one."""
         complete = [one for one in self.all() if one.state == TrialState.COMPLETE]
         if not complete:
             return None
-        return dict(max(complete, key=lambda trial: (trial.value, -trial.number)).params)
+        place = chosen_setting(
+            self._config,
+            self._arm,
+            [one.params for one in complete],
+            [self._scores(one.number) for one in complete],
+        )
+        return dict(complete[place].params)
 
     def confirmed_values(self) -> Values | None:
         """Hyperparameters that are being confirmed; None before the first confirmation trial.
@@ -85,23 +109,25 @@ class ArmTrials:
         """
         for seed in confirm_seeds(self._config):
             key = confirm_trial(self._config, self._arm, seed, {}).key
-            plan = self._trials.recorded(key)
-            if plan is not None:
-                return self._values(plan.trial)
+            values = self._recorded_values(key)
+            if values is not None:
+                return values
         return None
 
     def end(self, number: int, outcome: Outcome) -> None:
-        """Take note of the end of a trial."""
-        self._tell(number, outcome)
-        self._record.end(self.all()[number])
+        """Take note of the end of a trial of a suggestion."""
+        self._note_end(number, outcome.trial.seed, outcome)
+        if self.all()[number].state.is_finished():
+            self._record.end(self.all()[number])
 
-    def should_prune(self, number: int, rows: Rows) -> bool:
+    def should_prune(self, number: int, key: str, rows: Rows) -> bool:
         """Take note of the validations of a trial; returns whether it is to be stopped.
 
-        Without a pruner nobody asks for them, and they are on record elsewhere. A trial that was
-        given up, but whose driver was lost before it was stopped, is given up again.
+        Without a pruner nobody asks for them, and they are on record elsewhere. Suggestions are
+        compared by their first seed alone, since all of them have it. A trial that was given up,
+        but whose driver was lost before it was stopped, is given up again.
         """
-        if self._config.pruner == "none":
+        if self._config.pruner == "none" or not self.is_judged(key):
             return False
         trial = self.all()[number]
         for validation, score in self._validations(rows):
@@ -112,7 +138,7 @@ class ArmTrials:
                     self._stopped_at[number] = validation
                 trial = self.all()[number]
                 self._trials.note_validations(
-                    self.trial(number).key,
+                    key,
                     trial.intermediate_values,
                     self._stopped_at.get(number),
                 )
@@ -122,28 +148,77 @@ class ArmTrials:
         return False
 
     def _take_up(self, in_database: dict[int, Any]) -> None:
-        """Add every trial that has a folder, or a place in the database, by its number."""
+        """Add every suggestion that has a folder, or a place in the database, by its number."""
         numbers = [self._number(key) for key in self._trials.keys()]  # noqa: SIM118  no dictionary
         for number in range(1 + max([-1, *numbers, *in_database])):
-            key = search_trial(self._config, self._arm, number, {}).key
-            plan = self._trials.recorded(key)
-            if plan is not None:
-                self._add_known(self._values(plan.trial))
-            elif number in in_database and len(in_database[number]) == len(self._distributions):
-                self._add_known(dict(in_database[number]))
-                self._trials.record(TrialPlan(trial=self.trial(number)))
-            else:
-                self._trials.begin_again(self._draw())
-                if self._distributions:
-                    self.notes.append(
-                        f"the values of {key} were lost with its record; it is run with values "
-                        "that are drawn anew"
-                    )
-            outcome = self._trials.outcome(key)
-            if plan is not None:
-                self._take_validations(number, plan, outcome)
-            if outcome is not None:
-                self._tell(number, outcome)
+            self._take_suggestion(number, in_database.get(number))
+        for seed in confirm_seeds(self._config):  # what they repeat must be of the space too
+            self._recorded_values(confirm_trial(self._config, self._arm, seed, {}).key)
+
+    def _take_suggestion(self, number: int, in_database: Mapping[str, Any] | None) -> None:
+        """Add a suggestion by the records of its trials, else by the database, else drawn anew."""
+        keys = {seed: self._arm.search_key(number, seed) for seed in self._arm.search_seeds}
+        first = self._arm.search_seeds[0]
+        known = {seed: self._recorded_values(key) for seed, key in keys.items()}
+        values = next((one for one in known.values() if one is not None), None)
+        if values is not None:
+            self._add_known(values)
+        elif self._is_whole(in_database):
+            assert in_database is not None
+            self._add_known(dict(in_database))
+            self._trials.record(TrialPlan(trial=self._trial(number)))
+        else:
+            self._draw()
+            for seed, key in keys.items():
+                if seed == first or self._trials.state(key) != "planned":
+                    self._trials.begin_again(self._trial(number, seed))
+            if self._distributions:
+                self.notes.append(
+                    f"the values of {keys[first]} were lost with its record; it is run with values "
+                    "that are drawn anew"
+                )
+        for seed, key in keys.items():
+            found = known[seed]
+            while found is not None and found != values:
+                self._set_aside(key, "holds other values than the trials of the other seeds")
+                found = self._recorded_values(key)
+            if found is not None:
+                self._take_trial(number, seed)
+
+    def _take_trial(self, number: int, seed: int) -> None:
+        """Take up what a trial on record has reached."""
+        key = self._arm.search_key(number, seed)
+        plan, outcome = self._trials.recorded(key), self._trials.outcome(key)
+        assert plan is not None, key
+        if self.is_judged(key):
+            self._take_validations(number, plan, outcome)
+        if outcome is not None and seed not in self._ended.get(number, {}):
+            self._note_end(number, seed, outcome)
+
+    def _recorded_values(self, key: str) -> Values | None:
+        """The hyperparameters of a trial on record; a record that holds no such is set aside."""
+        while (plan := self._trials.recorded(key)) is not None:
+            values = self._values(plan.trial)
+            if self._is_whole(values):
+                return values
+            shown = ", ".join(f"{name} {value!r}" for name, value in values.items())
+            self._set_aside(key, f"holds values outside of the search space ({shown or 'none'})")
+        return None
+
+    def _set_aside(self, key: str, what: str) -> None:
+        kept = self._trials.set_record_aside(key)
+        name = kept.name.partition(".damaged")[0]
+        self.notes.append(
+            f"{kept.with_name(name)} {what} and is kept as {kept.name}; its values are looked up "
+            "elsewhere"
+        )
+
+    def _is_whole(self, values: Mapping[str, Any] | None) -> bool:
+        """Whether there is a value of its domain for everything that the arm searches."""
+        return values is not None and all(
+            name in values and _holds(domain, values[name])
+            for name, domain in self._distributions.items()
+        )
 
     def _take_validations(self, number: int, plan: TrialPlan, outcome: Outcome | None) -> None:
         """Tell Optuna the validations of a trial that an earlier session knew."""
@@ -165,7 +240,7 @@ class ArmTrials:
         else:
             self._known.sampler = ArmSampler(self._config, self._arm, number)
             self._known.ask(self._distributions)
-        return self.trial(number)
+        return self._trial(number)
 
     def _add_known(self, values: Values) -> None:
         self._known.add_trial(
@@ -174,9 +249,28 @@ class ArmTrials:
             )
         )
 
-    def _tell(self, number: int, outcome: Outcome) -> None:
-        score = outcome.score if outcome.state == "finished" else None
-        self._known.tell(number, score, _STATES[outcome.state])
+    def _note_end(self, number: int, seed: int, outcome: Outcome) -> None:
+        """Take note of a trial's end, and tell Optuna of its suggestion where that was the last.
+
+        Where the pruner gave up the trial of the first seed, those of the others are not begun.
+        """
+        ended = self._ended.setdefault(number, {})
+        ended[seed] = outcome
+        if outcome.state == "pruned":
+            for trial in self.unended(number):
+                ended[trial.seed] = self._trials.give_up(trial)
+        if len(ended) == len(self._arm.search_seeds):
+            states = {one.state for one in ended.values()}
+            state = next(state for state in ("failed", "pruned", "finished") if state in states)
+            scores = self._scores(number) if state == "finished" else []
+            value = math.fsum(scores) / len(scores) if scores else None
+            self._known.tell(number, value, _STATES[state])
+
+    def _scores(self, number: int) -> list[float]:
+        """Validation scores of a complete suggestion, in the order of the seeds."""
+        ended = self._ended[number]
+        scores = [ended[seed].score for seed in self._arm.search_seeds]
+        return [score for score in scores if score is not None]
 
     def _report(self, number: int, validation: int, score: float) -> bool:
         """Tell the pruner a validation; returns whether it gives the trial up."""
@@ -195,13 +289,30 @@ class ArmTrials:
     def _number(self, key: str) -> int:
         """Place of a trial in this arm's search; -1 for trials of others."""
         number = search_number(key)
-        return number if key == search_key(self._arm.name, number) else -1
+        keys = [self._arm.search_key(number, seed) for seed in self._arm.search_seeds]
+        return number if key in keys else -1
+
+    def _trial(self, number: int, seed: int | None = None) -> TrialConfig:
+        values = dict(self.all()[number].params)
+        return search_trial(self._config, self._arm, number, values, seed)
 
     def _values(self, trial: TrialConfig) -> Values:
-        """The hyperparameters among the fields of a trial."""
+        """The hyperparameters among the fields of a trial, those that it has."""
         fields = asdict(trial.training)
         fields |= fields.pop("method_parameters", {})
-        return {name: fields[name] for name in self._distributions}
+        return {name: fields[name] for name in self._distributions if name in fields}
+
+
+def _holds(domain: BaseDistribution, value: object) -> bool:
+    """Whether a value is one that the search could have suggested."""
+    if isinstance(domain, CategoricalDistribution):
+        return value in domain.choices
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if isinstance(domain, IntDistribution) and value != int(value):
+        return False
+    assert isinstance(domain, IntDistribution | FloatDistribution)
+    return domain.low <= value <= domain.high
 
 
 def _build_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:

@@ -23,7 +23,8 @@ from contract.parameters import PARAMETERS, Parameter, Value
 from contract.space import Varied
 from study.design.arms import Arm
 from study.settings.config import StudyConfig
-from trainables.settings.config import TrainingConfig, training_fields
+from study.settings.variation import value_of
+from trainables.settings.config import TrainingConfig
 
 Values = dict[str, Any]
 Distributions = dict[str, BaseDistribution]
@@ -74,15 +75,9 @@ def tried_first(config: StudyConfig, arm: Arm) -> list[Values]:
 
 
 def _nearest(training: TrainingConfig, arm: Arm) -> Values:
-    return {one.name: _nearest_value(one, _value(training, one.parameter)) for one in arm.searched}
-
-
-def _value(training: TrainingConfig, parameter: Parameter) -> Value:
-    if parameter.name in training_fields():
-        value: Value = getattr(training, parameter.name)
-        return float(value) if parameter.kind == "float" else value
-    assert parameter.default is not None
-    return training.method_parameters.get(parameter.name, parameter.default)
+    return {
+        one.name: _nearest_value(one, value_of(training, one.parameter)) for one in arm.searched
+    }
 
 
 def _nearest_value(one: Varied, value: Value) -> Value:

@@ -51,5 +51,7 @@ class StudySearch(TrialListener):
         self._running.pop(trial.key).requeue(trial)
 
     def on_end(self, outcome: Outcome, folder: Path) -> None:
-        """Take the trial's end into account."""
-        self._running.pop(outcome.trial.key).complete(outcome)
+        """Take the trial's end into account; of one that was given up unserved, its arm knows."""
+        search = self._running.pop(outcome.trial.key, None)
+        if search is not None:
+            search.complete(outcome)

@@ -36,7 +36,9 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             ("space", "compare", "data", "preset", "sampler", "pruner", "name"), (str,)
         ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output", "budget_unit"), (str,)),
-        **dict.fromkeys(("trials", "seeds", "seed", "concurrent", "retries"), (int,)),
+        **dict.fromkeys(
+            ("trials", "seeds", "search_seeds", "seed", "concurrent", "retries"), (int,)
+        ),
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
         "workers": (int, str),
         "budget_px": (int,),

@@ -98,6 +98,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
     add("--trials", type=int, help="search trials per arm (default: the preset's)")
     add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")
+    add("--search-seeds", type=int, help="seeds with which every suggestion of a search is "
+        "trained; its value is their mean (default 1)")  # fmt: skip
     add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")
     add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
     add("--retries", type=int, help="how often a failed trial goes on from its checkpoint before "

@@ -48,6 +48,7 @@ _ANSWER_CHANGING: Final = (
     "models",
     "trials",
     "seeds",
+    "search_seeds",
     "sampler",
     "pruner",
     "seed",
@@ -56,9 +57,11 @@ _ANSWER_CHANGING: Final = (
     "budget_stratified",
 )
 """Fields, besides those of training, that a continued study must not change."""
-_ADDED: Final = {"compare": "", "weight_decay": 0.0, "method_parameters": {}}
+_ADDED: Final = {"compare": "", "search_seeds": 1, "weight_decay": 0.0, "method_parameters": {}}
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
+SEARCH_SEEDS_APART: Final = 1_000_000
+"""Most confirmation seeds: the seeds of a search, but for its first, lie beyond them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,8 @@ class StudyConfig:
     """Search trials per arm."""
     seeds: int
     """Confirmation repeats per arm."""
+    search_seeds: int = 1
+    """Seeds with which every suggestion of a search is trained; its value is their mean."""
     sampler: str = "tpe"
     pruner: str = "none"
     retries: int = 2
@@ -104,7 +109,7 @@ class StudyConfig:
     output: str = "studies"
     """Folder of all studies; this one writes to `<output>/<name>`."""
     seed: int = 0
-    """Seed of the search trials; confirmation takes the numbers after it."""
+    """First seed of the search trials; confirmation takes the numbers after it."""
     budget_unit: Kind = "block"
     """What is annotated at a time: `block`, `tile` or `point`."""
     budget_px: int | None = None
@@ -130,11 +135,19 @@ class StudyConfig:
                 f"--models must name different models, got {','.join(self.models)!r}; "
                 "two factories of one name need rows (docs/networks.md)"
             )
-        lowest = {"trials": 1, "seeds": 1, "seed": 0, "concurrent": 1, "retries": 0}
+        lowest = {"trials": 1, "seeds": 1, "search_seeds": 1, "seed": 0, "concurrent": 1,
+                  "retries": 0}  # fmt: skip
         for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and value < low:
-                raise ConfigError(f"--{name} must be at least {low}, got {value!r}")
+                option = name.replace("_", "-")
+                raise ConfigError(f"--{option} must be at least {low}, got {value!r}")
+        for name in ("seeds", "search_seeds"):
+            if getattr(self, name) > SEARCH_SEEDS_APART:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} must be at most {SEARCH_SEEDS_APART}, got "
+                    f"{getattr(self, name)!r}"
+                )
         for name in ("cpus", "gpus"):
             value = getattr(self, name)
             if value is None:

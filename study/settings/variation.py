@@ -122,6 +122,15 @@ def with_values(training: TrainingConfig, values: Mapping[str, Value]) -> Traini
     return replace(training, **given, method_parameters={**training.method_parameters, **own})
 
 
+def value_of(training: TrainingConfig, parameter: Parameter) -> Value:
+    """What settings of training say of a parameter; its default where it is no field of theirs."""
+    if parameter.name in training_fields():
+        value: Value = getattr(training, parameter.name)
+        return float(value) if parameter.kind == "float" else value
+    assert parameter.default is not None
+    return training.method_parameters.get(parameter.name, parameter.default)
+
+
 def combine_extremes(
     training: TrainingConfig, varied: Mapping[str, Sequence[Varied]]
 ) -> tuple[TrainingConfig, ...]:

@@ -12,7 +12,9 @@ from study.errors import StudyHaltedError, is_disk_full, is_lost
 from study.machines.storage_sync import StorageSync
 from study.trials.listener import TrialListener
 from trainables.settings.config import TrialConfig
+from trainables.storage.folder_files import set_aside
 from trainables.trial.folder.outcomes import (
+    ENDS,
     FAILED,
     FAILURES,
     PLAN,
@@ -156,6 +158,34 @@ class StudyTrials:
         remove_leftovers(self._folder / trial.key)
         self._sync.drop_checkpoints(trial.key)
         self.record(TrialPlan(trial=trial))
+
+    def set_record_aside(self, key: str) -> Path:
+        """Rename the record by which `recorded` knows a trial: it says what cannot be.
+
+        Its checkpoints, which are of what it says, go.
+
+        Returns:
+            Its new path.
+        """
+        folder = self._folder / key
+        name = next(name for name in (PLAN, *ENDS) if (folder / name).exists())
+        self._sync.drop(key, name)
+        self._sync.drop_checkpoints(key)
+        remove_leftovers(folder)
+        return set_aside(folder / name)
+
+    def give_up(self, trial: TrialConfig) -> Outcome:
+        """Let a trial end as pruned before it has begun, since nothing depends on it any more."""
+        folder = self._folder / trial.key
+        self.record(TrialPlan(trial=trial))
+        write_pruned(folder, trial, [])
+        self._sync.push(trial.key, PRUNED)
+        outcome = read_outcome(folder)
+        assert outcome is not None, trial.key
+        for listener in self._listeners:
+            listener.on_start(trial, is_first=True)
+            listener.on_end(outcome, folder)
+        return outcome
 
     def plan(self, trial: TrialConfig) -> None:
         """Prepare a trial that a process is about to get; an earlier failure is forgotten."""

@@ -12,6 +12,7 @@ from contract.names import (
     fraction_text,
     search_key,
     search_number,
+    suggestion_key,
 )
 
 
@@ -69,3 +70,13 @@ def test_other_keys_have_no_number():
 
 def test_a_budget_is_named_by_seed_and_fraction():
     assert budget_stem(3, 0.005) == "s3-f0.005"
+
+
+@pytest.mark.parametrize("arm", ["urec-f0.10", "mine-t003-s5-f0.10", "my-search-t1-f1.00"])
+def test_trials_of_a_suggestion_share_its_number_and_key(arm):
+    alone = search_key(arm, 3)
+    keys = [search_key(arm, 3, seed) for seed in (0, 1_000_001)]
+    assert keys == [f"{alone}-s0", f"{alone}-s1000001"]
+    assert [search_number(key) for key in (alone, *keys)] == [3, 3, 3]
+    assert {suggestion_key(key) for key in (alone, *keys)} == {alone}
+    assert suggestion_key(confirm_key(arm, 3)) == confirm_key(arm, 3)

@@ -22,7 +22,7 @@ from analysis.search.best_so_far import (
     num_columns,
     score_limits,
 )
-from analysis.search.search_table import search_trials
+from analysis.search.suggestions import suggestions
 
 STYLES = styles_of(
     tried_variants(
@@ -65,7 +65,7 @@ ARM = [
 
 
 def test_best_runs_over_finished_trials_in_their_order() -> None:
-    info = best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1", STYLES)
+    info = best_so_far_info(suggestions(record_of(*ARM)), 0.1, "mean_f1", STYLES)
     (curve,) = info.curves
     np.testing.assert_array_equal(curve.number, [0, 1, 3])
     np.testing.assert_array_equal(curve.score, [0.5, 0.4, 0.7])
@@ -77,7 +77,7 @@ def test_best_runs_over_finished_trials_in_their_order() -> None:
 def test_best_agrees_with_the_maximum_of_every_prefix() -> None:
     scores = np.random.default_rng(5).uniform(size=40)
     rows = [("unet", 1.0, i, "finished", float(s)) for i, s in enumerate(scores)]
-    (curve,) = best_so_far_info(search_trials(record_of(*rows)), 1.0, "mean_f1", STYLES).curves
+    (curve,) = best_so_far_info(suggestions(record_of(*rows)), 1.0, "mean_f1", STYLES).curves
     assert curve.best.tolist() == [max(scores[: i + 1]) for i in range(40)]
 
 
@@ -115,7 +115,7 @@ def test_pruned_trials_stand_at_the_foot_whatever_their_score() -> None:
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()
-    draw_best_so_far(best_so_far_info(search_trials(record_of(*ARM)), 0.1, "mean_f1", STYLES), axes)
+    draw_best_so_far(best_so_far_info(suggestions(record_of(*ARM)), 0.1, "mean_f1", STYLES), axes)
     low, high = axes.get_ylim()
     assert low < 0.4 < 0.7 < high < 0.99
     drawn = [line.get_ydata() for line in axes.lines if line.get_marker() == "|"]

@@ -23,7 +23,7 @@ from analysis.search.isolation import (
     isolation_charts,
     isolation_infos,
 )
-from analysis.search.search_table import search_trials
+from analysis.search.suggestions import suggestions
 
 STYLES = styles_of(
     tried_variants(
@@ -73,7 +73,7 @@ def drawn(num: int, seed: int = 0) -> list[tuple[str, float, float, float, float
 def test_best_of_each_stretch_by_hand() -> None:
     lrs = (1e-4, 1.5e-4, 1e-3, 1e-2)
     rows = [("unet", 1.0, math.nan, lr, s) for lr, s in zip(lrs, (0.5, 0.6, 0.4, 0.7), strict=True)]
-    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
+    (info,) = isolation_infos(suggestions(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
     (arm,) = info.arms
     np.testing.assert_allclose(info.edges, 1e-4 * 100 ** (np.arange(6) / 5))
     np.testing.assert_allclose(arm.best, [0.6, np.nan, 0.4, np.nan, 0.7])
@@ -84,12 +84,12 @@ def test_best_of_each_stretch_by_hand() -> None:
 def test_value_on_an_edge_belongs_to_the_stretch_above_it() -> None:
     edge = float(bucket_edges(RANGE, 1)[2])
     rows = [("unet", 1.0, math.nan, lr, 0.5) for lr in (1e-4, edge, 1e-2)]
-    (info,) = isolation_infos(search_trials(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
+    (info,) = isolation_infos(suggestions(record_of("lr", *rows)), RANGE, "mean_f1", STYLES)
     np.testing.assert_array_equal(info.arms[0].bucket, [0, 2, 4])
 
 
 def test_stretches_agree_with_pandas() -> None:
-    searched = search_trials(record_of("lr", *drawn(40)))
+    searched = suggestions(record_of("lr", *drawn(40)))
     info = isolation_infos(searched, RANGE, "mean_f1", STYLES)[0]
     rows = searched[(searched["variant"] == "urec") & (searched["label_frac"] == 0.02)]
     cut = pd.cut(rows["lr"], info.edges, labels=False, right=False, include_lowest=True)
@@ -108,7 +108,7 @@ def test_number_of_stretches_follows_the_trials(num: int, buckets: int) -> None:
 def test_levels_are_their_own_buckets_and_may_be_zero() -> None:
     rows = [("urec", 1.0, w1, 0.001, s) for w1, s in ((0.0, 0.3), (0.5, 0.5), (0.0, 0.4))]
     domain = Domain(parameter=known_parameter("w1"), levels=(0.0, 0.1, 0.5))
-    (info,) = isolation_infos(search_trials(record_of("w1", *rows)), domain, "mean_f1", STYLES)
+    (info,) = isolation_infos(suggestions(record_of("w1", *rows)), domain, "mean_f1", STYLES)
     assert len(info.edges) == 0
     np.testing.assert_allclose(info.arms[0].best, [0.4, np.nan, 0.5])
     (chart,) = isolation_charts(record_of("w1=0/0.1/0.5,label_frac=1", *rows))
@@ -163,7 +163,7 @@ def test_range_that_is_not_known_is_that_of_the_values() -> None:
 def test_one_trial_can_be_drawn() -> None:
     from matplotlib.figure import Figure
 
-    searched = search_trials(record_of("lr", ("unet", 1.0, math.nan, 1e-3, 0.5)))
+    searched = suggestions(record_of("lr", ("unet", 1.0, math.nan, 1e-3, 0.5)))
     for domain in (
         RANGE,
         Domain(parameter=known_parameter("lr")),

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis.reading.sources.load import load_study
-from analysis.search.search_table import ranked_trials, search_csv, search_results, search_trials
+from analysis.search.search_table import ranked_trials, search_csv, search_results
+from analysis.search.suggestions import suggestions
 
 
 def test_search_results_are_the_best_by_validation(store: str) -> None:
@@ -51,7 +52,7 @@ def test_running_and_stopped_trials_have_not_ended(store: str) -> None:
 
 
 def test_scores_are_those_of_finished_trials_alone(store: str) -> None:
-    searched = search_trials(load_study("variants", store))
+    searched = suggestions(load_study("variants", store))
     has_score = searched["select_score"].notna()
     assert set(searched.loc[has_score, "status"]) == {"finished"}
     assert set(searched.loc[~has_score, "status"]) == {"pruned", "failed"}

@@ -13,9 +13,11 @@ from study.design.arms import (
     longest_first,
     num_trials,
     plan_arms,
+    search_seeds,
     search_trial,
+    simplest_setting,
 )
-from study.settings.config import StudyConfig, build_config
+from study.settings.config import SEARCH_SEEDS_APART, StudyConfig, build_config
 
 
 def study(**given: object) -> StudyConfig:
@@ -86,6 +88,37 @@ def test_confirmation_has_fresh_seeds(seed):
     seeds = confirm_seeds(study(seed=seed))
     assert len(set(seeds)) == 3
     assert seed not in seeds
+
+
+@pytest.mark.parametrize("seed", [0, 41])
+def test_no_seed_of_the_search_is_ever_one_of_confirmation(seed):
+    """Seeds of confirmation may be added, and the choice must stay independent of all of them."""
+    config = study(space="w1,label_frac=1", seed=seed, search_seeds=3, seeds=SEARCH_SEEDS_APART)
+    searched = search_seeds(config)
+    assert searched[0] == seed
+    assert len(set(searched)) == 3
+    assert not set(searched) & set(confirm_seeds(config))
+
+
+def test_every_suggestion_is_trained_with_every_seed_where_there_is_something_to_search():
+    config = study(space="w1,label_frac=1", search_seeds=2)
+    urec, unet = plan_arms(config)
+    assert (urec.num_search, urec.num_search_trials, unet.num_search_trials) == (4, 8, 1)
+    assert num_trials(config, (urec, unet)) == 8 + 3 + 1 + 3
+    trials = [search_trial(config, urec, 2, {"w1": 0.2}, seed) for seed in urec.search_seeds]
+    assert [trial.key for trial in trials] == [
+        "search-urec-f1.00-t002-s0",
+        "search-urec-f1.00-t002-s1000001",
+    ]
+    assert [trial.seed for trial in trials] == [0, 1_000_001]
+    assert trials[0].training == trials[1].training
+    assert search_trial(config, unet, 0, {}).key == "search-unet-f1.00-t000"
+    assert search_seeds(study(space="label_frac=1", search_seeds=2)) == (0,)
+
+
+def test_the_simplest_setting_is_the_published_one_and_else_the_presets():
+    config = study(space="w1,lr,ema_decay,label_frac=1", w1=0.3, lr=0.01, ema_decay=0.9)
+    assert simplest_setting(config) == {"w1": 0.1, "lr": 1e-4, "ema_decay": 0.9}
 
 
 def test_seeds_are_paired_and_work_is_equal():

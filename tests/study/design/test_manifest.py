@@ -2,17 +2,19 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 
+from contract.choice import RULES
 from contract.parameters import PARAMETERS
 from contract.variants import Variant
 from study.design import manifest as provenance
 from study.design.arms import plan_arms
-from study.design.manifest import read_manifest, study_manifest, write_manifest
+from study.design.manifest import read_manifest, search_manifest, study_manifest, write_manifest
 from study.design.preflight import find_dataset, read_data
 from study.settings.config import build_config
 from trainables.data.budgets.annotation import draw_budget
@@ -35,7 +37,7 @@ def manifest(make_config, monkeypatch):
 def test_content(manifest):
     content, config, data, budget = manifest
     assert list(content) == [
-        "study_id", "config", "methods", "variants", "parameters", "dataset", "budgets",
+        "study_id", "config", "methods", "variants", "parameters", "search", "dataset", "budgets",
         "provenance",
     ]  # fmt: skip
     assert content["config"] == config.to_plain()
@@ -58,6 +60,16 @@ def test_content(manifest):
     (entry,) = content["budgets"]
     assert (entry["seed"], entry["fraction_asked"], entry["checksum"]) == (3, 0.5, budget.checksum)
     assert sum(entry["class_px"]) == entry["annotated_px"] <= 0.5 * 4 * 80 * 96
+
+
+def test_the_rule_of_the_choice_is_told_with_its_seeds(make_config):
+    config = make_config(space="w1,label_frac=1", w1=0.3)
+    assert search_manifest(config) == {
+        "seeds": [0], "choice": "best", "rule": RULES["best"], "simplest": {"w1": 0.1},
+    }  # fmt: skip
+    several = search_manifest(replace(config, search_seeds=2))
+    assert several["seeds"] == [0, 1_000_001]
+    assert several["rule"] == RULES[several["choice"]] == RULES["simplest"]
 
 
 def test_what_was_compared_is_told_without_this_codes_tables(manifest):

@@ -66,6 +66,15 @@ def test_plan_names_arms_trials_and_disk(make_config, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plan_counts_the_seeds_of_the_search(make_config, calibrated):
+    config = make_config(space="w1=0.01..0.5,label_frac=1", trials=4, seeds=3, search_seeds=2)
+    text = plan_text(config)
+    urec, unet = (line.strip() for line in text.splitlines()[1:3])
+    assert urec.startswith("urec-f1.00 8 search (4 settings, 2 seeds each) + 3 confirm")
+    assert unet.startswith("unet-f1.00 1 search + 3 confirm")
+    assert "15 trials of 4 steps" in text
+
+
 def test_plan_estimates_the_time(make_config, capsys):
     text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
     # 4 + 3 trials of U-REC and 1 + 3 of U-Net, each of 120 s, one after the other

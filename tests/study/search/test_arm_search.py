@@ -604,3 +604,192 @@ def test_a_search_that_an_earlier_version_left_half_way_is_drawn_again(folder):
     trial = search.next_trial()
     assert trial is not None
     assert trial.training.w1 == 0.1
+
+
+SEEDS = (0, 1_000_001, 1_000_002)
+"""Those of a search of three seeds."""
+
+
+def test_a_suggestion_is_trained_with_every_seed_and_is_one_trial_to_optuna(folder):
+    config = study(trials=2, search_seeds=3)
+    search = Search(config, folder)
+    assert search.num_left == 2 * 3 + 2
+    trials = run_all(search, lambda trial: by_w1(trial) + SEEDS.index(trial.seed) / 100
+                     if trial.phase == "search" else 0.5)  # fmt: skip
+    assert [trial.key for trial in trials[:6]] == [
+        f"search-urec-f1.00-t00{number}-s{seed}" for number in (0, 1) for seed in SEEDS
+    ]
+    assert len({str(trial.training) for trial in trials[:3]}) == 1
+    assert [trial.phase for trial in trials[6:]] == ["confirm"] * 2
+    shown = in_database(config, folder)
+    assert [one.state for one in shown] == [TrialState.COMPLETE] * 2
+    means = [by_w1(trial) + 0.01 for trial in (trials[0], trials[3])]
+    assert [one.value for one in shown] == pytest.approx(means)
+
+
+def test_the_setting_nearest_to_the_published_one_is_chosen_where_seeds_cannot_tell(folder):
+    config = study(sampler="grid", space="w1=0.05/0.2/0.6,label_frac=1", search_seeds=2, seeds=1)
+    scores = {0.05: (0.70, 0.60), 0.2: (0.69, 0.61), 0.6: (0.66, 0.66)}
+
+    def score(trial: TrialConfig) -> float:
+        return scores[trial.training.w1][trial.seed > 0] if trial.phase == "search" else 0.5
+
+    confirmed = run_all(Search(config, folder), score)[-1]
+    assert confirmed.phase == "confirm"
+    assert confirmed.training.w1 == 0.05, "0.1 lies as near to 0.05 as to 0.2, which is no better"
+
+
+def test_a_suggestion_that_failed_with_one_seed_was_chosen_by_the_others(folder):
+    config = study(trials=2, search_seeds=3)
+    trials = run_all(
+        Search(config, folder),
+        lambda trial: None if trial.key.endswith("t000-s1000001") else 0.9 - trial.training.w1 / 10,
+    )
+    shown = in_database(config, folder)
+    assert [one.state for one in shown] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert len(trials) == 6 + 2, "the trials of its other seeds are run all the same"
+    assert trials[-1].training == trials[3].training
+
+
+@pytest.mark.parametrize("pruner", ["none", "asha"])
+def test_a_continued_search_of_several_seeds_goes_on_with_what_is_missing(make_folder, pruner):
+    config = study(trials=3, search_seeds=3, pruner=pruner)
+
+    def score(trial: TrialConfig) -> float:
+        return by_w1(trial) + SEEDS.index(trial.seed) / 50 if trial.phase == "search" else 0.5
+
+    undisturbed = run_all(Search(config, make_folder("a")), score)
+    assert len(undisturbed) == 9 + 2
+    continued, other = [], make_folder("b")
+    for number in range(len(undisturbed)):
+        search = Search(config, other)
+        assert search.num_left == len(undisturbed) - number
+        search.next_trial()  # its driver is lost before it ends
+        search = Search(config, other)
+        trial = search.next_trial()
+        assert trial is not None
+        search.end(trial, score(trial))
+        continued.append(trial)
+    assert continued == undisturbed
+    assert Search(config, other).num_left == 0
+
+
+def test_the_pruner_judges_the_first_seed_and_the_others_of_a_pruned_one_are_not_begun(folder):
+    config = study(models=["unet"], space="lr,label_frac=1", trials=2, num_validations=9,
+                   pruner="asha", search_seeds=3)  # fmt: skip
+    search = Search(config, folder)
+    good, bad = search.next_trial(), search.next_trial()
+    assert good is not None
+    assert bad is not None
+    assert [good.key[-8:], bad.key[-8:]] == ["-t000-s0", "-t001-s0"], "first seeds first"
+    assert search.next_trial() is None
+    assert search.num_left == 4 + 2
+    assert not search.should_prune(good.key, validations(good, [0.5] * 9))
+    search.end(good, 0.5)
+    assert search.should_prune(bad.key, validations(bad, [0.4]))
+    search.end(bad, None, "pruned")
+    rest = [search.next_trial(), search.next_trial()]
+    assert [one.key for one in rest if one] == [
+        f"search-unet-f1.00-t000-s{seed}" for seed in SEEDS[1:]
+    ]
+    for one in rest:
+        assert one is not None
+        assert not search.should_prune(one.key, validations(one, [0.1] * 9)), "not compared"
+    for seed in SEEDS[1:]:
+        outcome = read_outcome(folder / "trials" / f"search-unet-f1.00-t001-s{seed}")
+        assert outcome is not None
+        assert (outcome.state, outcome.history) == ("pruned", [])
+    again = Search(config, folder)
+    assert [again.next_trial(), again.next_trial()] == rest
+    for one in rest:
+        assert one is not None
+        again.end(one, 0.5)
+    assert [one.state for one in in_database(config, folder)] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+    ]
+    assert [trial.phase for trial in run_all(again, by_w1)] == ["confirm"] * 2
+
+
+@pytest.mark.parametrize("lost", ["all", "first", "others"])
+def test_a_suggestion_whose_records_were_lost_is_known_by_its_other_seeds(folder, lost):
+    config = study(sampler="qmc", trials=2, search_seeds=3)
+    trials = run_all(Search(config, folder), by_w1)
+    keys = [trial.key for trial in trials[3:6]]
+    for key in {"all": keys, "first": keys[:1], "others": keys[1:]}[lost]:
+        for name in (PLAN, RESULT):
+            (folder / "trials" / key / name).unlink(missing_ok=True)
+    (folder / "optuna.db").unlink()
+    search = Search(config, folder)
+    assert bool(search.notes) == (lost == "all")
+    missing = {"all": 3, "first": 1, "others": 2}[lost]
+    assert search.num_left == missing
+    repeated = run_all(search, by_w1)
+    assert repeated == [trial for trial in trials[3:6] if trial in repeated]
+    assert len(repeated) == missing
+
+
+def test_seeds_of_one_suggestion_with_different_values_were_averaged(folder):
+    """A folder that was copied from another study, say."""
+    config = study(trials=2, search_seeds=2)
+    trials = run_all(Search(config, folder), by_w1)
+    odd = folder / "trials" / trials[3].key
+    record = json.loads((odd / RESULT).read_text())
+    record["trial"]["training"]["w1"] = 0.77
+    (odd / RESULT).write_text(json.dumps(record))
+    search = Search(config, folder)
+    (note,) = search.notes
+    assert f"{odd / RESULT} holds other values than the trials of the other seeds" in note
+    assert run_all(search, by_w1) == [trials[3]]
+    assert (odd / f"{RESULT}.damaged").exists()
+
+
+@pytest.mark.parametrize("w1", [7e-3, 0.96, 0])
+@pytest.mark.parametrize("where", [[PLAN], [PLAN, RESULT], [RESULT]])
+@pytest.mark.parametrize("phase", ["search", "confirm"])
+def test_values_outside_of_the_space_ended_in_a_traceback_of_optuna(folder, w1, where, phase):
+    """They are set aside like a damaged record, with the file in the note."""
+    config = study(trials=2, seeds=1)
+    trials = run_all(Search(config, folder), by_w1)
+    key = trials[1].key if phase == "search" else trials[2].key
+    place = folder / "trials" / key
+    for name in where:
+        if name == PLAN and phase == "confirm":
+            record = {"trial": trials[2].to_plain(), "validations": {}, "stopped_at": None}
+        else:
+            record = json.loads((place / name).read_text())
+        record["trial"]["training"]["w1"] = w1
+        (place / name).write_text(json.dumps(record))
+    (place / "checkpoint.pt").write_bytes(b"of these values")
+    search = Search(config, folder)
+    if where == [RESULT] and phase == "search":
+        assert search.notes == [], "its plan says what it was, and its score counts"
+        assert search.num_left == 0
+        return
+    for name, note in zip(where, search.notes, strict=False):
+        assert str(place / name) in note
+        assert f"w1 {w1!r}" in note
+        assert note.count("\n") == 0
+        assert (place / f"{name}.damaged").exists()
+    assert not (place / "checkpoint.pt").exists()
+    rest = run_all(search, by_w1)
+    assert [trial.key for trial in rest] == ([] if where == [PLAN] else [key])
+    assert all(0.01 <= trial.training.w1 <= 0.95 for trial in rest)
+
+
+def test_values_outside_of_the_space_in_the_database_are_drawn_anew(folder):
+    config = study(sampler="qmc", trials=2)
+    optuna_study = optuna.create_study(
+        study_name="urec-f1.00", storage=f"sqlite:///{folder / 'optuna.db'}"
+    )
+    domain = optuna.distributions.FloatDistribution(1e-9, 1, log=True)
+    optuna_study.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.RUNNING, params={"w1": 1e-8}, distributions={"w1": domain}
+        )
+    )
+    search = Search(config, folder)
+    assert len(search.notes) == 1
+    trial = search.next_trial()
+    assert trial is not None
+    assert trial.training.w1 == 0.1

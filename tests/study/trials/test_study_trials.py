@@ -349,3 +349,33 @@ def test_damaged_records_are_set_aside_by_name(trials, make_trial, tmp_path):
     assert trials.set_damaged_aside() == []
     assert trials.outcome(damaged.key) is None
     assert trials.outcome(whole.key).state == "finished"
+
+
+def test_a_trial_that_is_given_up_has_ended_for_everybody_before_it_began(
+    trials, recorder, trial, folder
+):
+    outcome = trials.give_up(trial)
+    assert (outcome.state, outcome.trial, outcome.history) == ("pruned", trial, [])
+    assert recorder.told == ["begin", "pruned"]
+    assert trials.state(trial.key) == "pruned"
+    assert sorted(path.name for path in folder.iterdir()) == [PRUNED, PLAN]
+
+
+def test_a_trial_that_is_given_up_is_so_in_the_storage_too(tmp_path, trial):
+    store = Store(str(tmp_path / "store"))
+    StudyTrials(tmp_path / "here" / "trials", StorageSync(tmp_path / "here", store)).give_up(trial)
+    assert {f"trials/{trial.key}/{PLAN}", f"trials/{trial.key}/{PRUNED}"} <= set(store.names())
+
+
+def test_a_record_that_says_what_cannot_be_is_set_aside_with_its_checkpoints(tmp_path, trial):
+    """It came back from the storage otherwise, at the next start."""
+    here, store = tmp_path / "here", Store(str(tmp_path / "store"))
+    trials = StudyTrials(here / "trials", StorageSync(here, store))
+    trials.plan(trial)
+    folder = here / "trials" / trial.key
+    (folder / "checkpoint.pt").write_bytes(b"of these values")
+    kept = trials.set_record_aside(trial.key)
+    assert kept == folder / f"{PLAN}.damaged"
+    assert [path.name for path in folder.iterdir()] == [kept.name]
+    assert f"trials/{trial.key}/{PLAN}" not in store.names()
+    assert trials.recorded(trial.key) is None
