@@ -18,7 +18,7 @@ import trainables.training.loop as loop
 import trainables.training.step as step_module
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.pixel_set import mask_strips, pack_pixels
-from trainables.data.budgets.units import Unit
+from trainables.data.budgets.units import Unit, take_discs
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles
@@ -196,6 +196,36 @@ class TestLearning:
             labelled += known.sum()
         assert result.best_score == pytest.approx(hits / labelled)
         assert not result.model.training
+
+
+class TestClicks:
+    @pytest.mark.parametrize("model", ["urec", "unet"])
+    def test_what_lies_off_the_points_clicked_changes_nothing_in_training(self, run, data, model):
+        """Masks told the classes of all pixels of a disc, and where they border on each other."""
+        unit, tiles = Unit(kind="point", size_px=3), data.train
+        budget, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        class_px = np.array(budget.labelled_class_px)
+        limits = dict.fromkeys(("asked_px", "smallest_px"), 0.3 * class_px.sum())
+        points = take_discs(tiles, unit, class_px, seed=0, **limits)
+        clicked = tiles.starts[points.tiles] + points.pixels
+        masks = np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, (tiles.masks + 1) % 3)
+        masks = masks.astype(np.uint8)
+        masks[clicked] = tiles.masks[clicked]
+        other = replace(tiles, masks=masks)
+        _, other_pixels = draw_budget(other, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        for sampling in ("random", "grid"):
+            config = _trial(model, sampling=sampling, augment=True, reconstruct_on="annotated")
+            results = [
+                run(config, replace(data, train=one, annotated=annotated))
+                for one, annotated in ((tiles, pixels), (other, other_pixels))
+            ]
+            assert _same(*map(_weights, results))
+            assert _record(results[0]) == _record(results[1])
+        masks[clicked] = (masks[clicked] + 1) % 3
+        changed = replace(tiles, masks=masks)
+        _, changed_pixels = draw_budget(changed, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        result = run(config, replace(data, train=changed, annotated=changed_pixels))
+        assert not _same(_weights(result), _weights(results[0]))
 
 
 class TestReproducibility:
