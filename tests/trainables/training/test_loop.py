@@ -653,6 +653,71 @@ class TestDropout:
         assert not torch.equal(seen[0], seen[3])
 
 
+REBUILDING = """
+import torch
+from torch import nn
+
+class Rebuilding(nn.Module):
+    def __init__(self, num_channels, num_classes):
+        super().__init__()
+        self.shared = nn.Sequential(
+            nn.Conv2d(num_channels, 6, 3, padding=1), nn.BatchNorm2d(6), nn.Dropout(0.5)
+        )
+        self.head, self.back = nn.Conv2d(6, num_classes, 1), nn.Conv2d(6, num_channels, 1)
+        self.register_buffer("level", torch.zeros(()))
+
+    def forward(self, images):
+        if self.training:
+            self.level = 0.9 * self.level + 0.1 * images.mean()
+        features = self.shared(images - self.level).relu()
+        return self.head(features), self.back(features)
+
+network = Rebuilding
+"""
+
+
+class TestProbes:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"ema_decay": 0.5, "augment": True},
+            {"precision": "bf16", "sampling": "grid"},
+            {"w1": 0.0},
+            {"reconstruct_on": "annotated"},
+            {"own": True},
+        ],
+        ids=str,
+    )
+    def test_training_is_bit_for_bit_that_without_probes(
+        self, run, monkeypatch, own_module, options
+    ):
+        own = options.get("own")
+        config = _trial(**{key: value for key, value in options.items() if key != "own"})
+        if own:
+            config = replace(config, model="mine", network=f"{own_module(REBUILDING)}:network")
+            config = replace(config, unannotated="reconstruction")
+        results = []
+        for probed in (frozenset(), frozenset(config.training.validation_steps())):
+            monkeypatch.setattr(loop, "probed_steps", lambda _, probed=probed: probed)
+            generators = torch.get_rng_state()
+            results.append(run(config))
+            assert torch.equal(torch.get_rng_state(), generators)
+        assert _same(*map(_weights, results))
+        shares = [row.pop("train/grad_share_rec", None) for row in results[1].history]
+        assert _record(results[0]) == _record(results[1])
+        assert sum(share is not None for share in shares) == 3
+        assert all((share == 0.0) == (config.training.w1 == 0.0) for share in shares if share)
+
+    def test_the_last_validation_of_a_short_run_has_the_share_alone(self, run):
+        history = run(_trial()).history
+        assert ["train/grad_share_rec" in row for row in history] == [False] * 5 + [True]
+        assert 0.0 < history[-1]["train/grad_share_rec"] < 1.0
+
+    def test_a_method_of_one_term_has_no_share(self, run):
+        history = run(_trial("unet")).history
+        assert not any(name.startswith("train/grad") for row in history for name in row)
+
+
 class TestOptimisation:
     def test_the_optimiser_gets_the_rates_and_rows_report_them(self, run):
         config = _trial(schedule="cosine", warmup_steps=2)
