@@ -36,6 +36,13 @@ TIME_PARTS: Final = (
 `time/<part>_s` in MLflow. `start` runs from the making of its task to the first step, and
 `trace` is what writing one takes."""
 
+RECONSTRUCTION_ERRORS: Final = ("rec_l1", "rec_l1_constant", "rec_l1_blocks")
+"""Mean absolute errors over the validation tiles, `val/<name>` in MLflow: of what a trial
+reconstructs, of one colour for all pixels, and of the mean colours of blocks of 8 px."""
+RECONSTRUCTION_SHARE: Final = "grad_share_rec"
+"""Share of the reconstruction in the gradient of the weights that it shares with the segmentation,
+`train/<name>` in MLflow; from the last validation where it was measured."""
+
 TAKEN_NAMES: Final = frozenset(
     {
         "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
@@ -43,6 +50,7 @@ TAKEN_NAMES: Final = frozenset(
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
+        *RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE,
         *(f"time_{part}_s" for part in TIME_PARTS),
     }
 )  # fmt: skip

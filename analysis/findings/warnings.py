@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from analysis.findings.learned import learning_warnings
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted, listed, percent
@@ -52,6 +53,7 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
             f"For {_of(num_unknown, len(finished), 'confirmation trial', verb=False)} it was not "
             "recorded whether training converged."
         )
+    found += learning_warnings(record)
     for rows, what in ((confirm, "confirmation trial"), (search, "search trial")):
         num_failed = int((rows["status"] == "failed").sum())
         if num_failed:

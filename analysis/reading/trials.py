@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from analysis.reading.compared import StudyDataError, StudyParameter, known_parameter
 from analysis.reading.schema import StudyInfo
 from contract.methods import METHODS
-from contract.names import PHASES, SELECT_SCORES, STATUSES, TIME_PARTS, search_number
+from contract.names import (
+    PHASES,
+    RECONSTRUCTION_ERRORS,
+    RECONSTRUCTION_SHARE,
+    SELECT_SCORES,
+    STATUSES,
+    TIME_PARTS,
+    search_number,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +50,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "test_s": "float64",
     "peak_memory_mib": "float64",
     "workers": "float64",
+    **dict.fromkeys((*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE), "float64"),
     **{f"time_{part}_s": "float64" for part in TIME_PARTS},
     "run_id": "str",
     "artifact_uri": "str",
@@ -63,6 +72,8 @@ _METRICS = {
     "test_s": "perf/test_s",
     "peak_memory_mib": "perf/peak_memory_mib",
     "workers": "perf/workers",
+    **{name: f"val/{name}" for name in RECONSTRUCTION_ERRORS},
+    RECONSTRUCTION_SHARE: f"train/{RECONSTRUCTION_SHARE}",
     **{f"time_{part}_s": f"time/{part}_s" for part in TIME_PARTS},
 }
 _CONVERGED = {"true": True, "false": False}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.findings.learned import reconstruction_by_arm
 from analysis.reading.styles import Styles, pairs_in
 from analysis.tables.comparison import comparison, per_class
 from analysis.tables.confusion.confusion_differences import (
@@ -25,6 +26,7 @@ from analysis.tables.files.table_files import (
     comparison_table,
     costs_table,
     per_class_table,
+    reconstruction_table,
     time_spent_table,
     write_table,
 )
@@ -50,6 +52,8 @@ class StudyTables:
     """As from `confusion_tables.all_confusion_tables`."""
     differences: tuple[ConfusionDifference, ...]
     """As from `confusion_differences.confusion_differences`, of all `styles.pairs_in`."""
+    reconstruction: pd.DataFrame
+    """As from `learned.reconstruction_by_arm`."""
     costs: pd.DataFrame
     """As from `costs.costs`."""
     time_spent: pd.DataFrame
@@ -62,6 +66,8 @@ class StudyTables:
         if not self.per_class.empty:
             yield per_class_table(self.per_class, self.styles)
         yield from class_tables(self.confusions, self.differences, self.styles)
+        if not self.reconstruction.empty:
+            yield reconstruction_table(self.reconstruction, self.styles)
         if not self.costs.empty:
             yield costs_table(self.costs, self.styles)
         if not self.time_spent.empty:
@@ -91,6 +97,7 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
         per_class=per_class(largest_of(confusions, record.styles), record),
         confusions=confusions,
         differences=confusion_differences(confusions, pairs),
+        reconstruction=reconstruction_by_arm(record),
         costs=costs(record),
         time_spent=time_spent(record),
     )

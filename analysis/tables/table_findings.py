@@ -54,6 +54,25 @@ def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
     return f"From {percent(low)} to {percent(high)} of the labels, mean F1 goes {listed(parts)}"
 
 
+def reconstruction_finding(frame: pd.DataFrame, styles: Styles) -> str:
+    """The L1 of what each variant reconstructs, as a share of that of one constant colour.
+
+    Args:
+        frame: As from `learned.reconstruction_by_arm`.
+        styles: Of the variants.
+    """
+    parts = []
+    for variant, rows in frame.groupby("model", sort=False):
+        shares = rows["rec_l1"] / rows["rec_l1_constant"]
+        ends = dict.fromkeys(percent(end) for end in (shares.min(), shares.max()))
+        parts.append(f"{' to '.join(ends)} for {styles[str(variant)].label}")
+    return (
+        f"L1 of the reconstruction, one colour being {percent(1.0)}: {listed(parts)}"
+        if parts
+        else ""
+    )
+
+
 def otherwise_finding(frame: pd.DataFrame, has_excluded: bool) -> str:
     """By how much other ways of counting change the scores; "" where there are none.
 

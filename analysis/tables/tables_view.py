@@ -23,6 +23,7 @@ from analysis.tables.table_findings import (
     difference_finding,
     otherwise_finding,
     per_class_finding,
+    reconstruction_finding,
 )
 from analysis.wording import MISSING
 
@@ -94,6 +95,9 @@ class TablesView:
     """Each variant, and each pair, at its largest fraction."""
     others: tuple[ConfusionLevel, ...]
     """What is left, by fraction, descending."""
+    reconstruction: list[dict[str, Any]]
+    """Rows of `learned.reconstruction_by_arm`; empty where no trial measured one."""
+    reconstruction_finding: str
     costs: list[dict[str, Any]]
     """Both phases together, one row per arm, with trial_s and trial_s_per_baseline of `confirm`."""
     phase_costs: list[dict[str, Any]]
@@ -150,6 +154,8 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         ),
         largest=largest,
         others=others,
+        reconstruction=_rows(tables.reconstruction),
+        reconstruction_finding=reconstruction_finding(tables.reconstruction, record.styles),
         costs=totals,
         phase_costs=phases,
         cost_finding=cost_finding(tables.costs, record.styles),

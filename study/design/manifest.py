@@ -66,6 +66,7 @@ def study_manifest(
                     spec.classes[index].name for index in budget.empty_classes
                 ],
                 "exceeds_asked": budget.exceeds,
+                "labels": budget.labels,
                 "checksum": budget.checksum,
             }
             for budget in budgets

@@ -142,6 +142,12 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         for name, method in ((one.name, method_manifest(one)) for one in config.methods)
         if begun.get(name, method) != method
     ]
+    if config.unit.kind == "point" and any(
+        one.get("labels", "reference") == "reference"
+        for one in earlier.get("budgets", ())
+        if one["fraction_asked"] < 1
+    ):
+        changes.append("labels of points: of the mask -> of the click, which drawing gives now")
     now = dataset_manifest(data)
     changes += [
         f"{name}: {earlier['dataset'].get(name)} -> {now[name]}"

@@ -97,6 +97,50 @@ def predict_reconstruction(
     return total / windows.weight_sums().to(total.device)
 
 
+def reconstruction_error(
+    model: nn.Module,
+    image: Pixels,
+    shown: NDArray[np.bool_] | None,
+    *,
+    window_px: int,
+    batch_size: int,
+    device: torch.device | str,
+    scaling: BandScaling,
+) -> float:
+    """Absolute error of the reconstruction of a tile, summed over its pixels.
+
+    Memory is bounded by a strip of the tile, as in `evaluate_tile`.
+
+    Args:
+        model: As in `predict_reconstruction`.
+        image: As in `predict_logits`.
+        shown: Which pixels count (H, W); None for all.
+        window_px: Height and width of a window; windows lie side by side.
+        batch_size: As in `predict_logits`.
+        device: As in `predict_logits`.
+        scaling: As in `predict_logits`.
+
+    Returns:
+        The sum over pixels of the mean over bands, in units of [0, 1].
+
+    Raises:
+        ValueError: As in `predict_logits`.
+        TypeError: As in `predict_reconstruction`.
+    """
+    forward = _branch(model, "reconstruct")
+    windows = _windows(image, window_px, window_px, scaling)
+    total = 0.0
+    with _evaluating(model):
+        for top, bottom, sums in _summed(forward, image, windows, batch_size, device, scaling):
+            rows = sums / windows.weight_sums(top, bottom).to(sums.device)
+            truth = scaling.to_unit(_as_tensor(image[:, top:bottom]).to(sums.device))
+            errors = (rows - truth).abs().mean(dim=0)
+            if shown is not None:
+                errors = errors.where(_as_tensor(shown[top:bottom]).to(sums.device), 0.0)
+            total += float(errors.sum(dtype=torch.float64))
+    return total
+
+
 def evaluate_tile(
     model: nn.Module,
     image: Pixels,
@@ -207,7 +251,7 @@ def _summed(
     )
 
 
-def _as_tensor(pixels: Pixels) -> Tensor:
+def _as_tensor(pixels: Tensor | NDArray[Any]) -> Tensor:
     """The pixels as a tensor; an array is copied, since those of a tile set are read-only."""
     return pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.array(pixels))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
@@ -19,6 +20,12 @@ class Objective(Protocol):
 
     def num_anywhere(self, training: TrainingConfig) -> int:
         """Patches from anywhere that join the annotated ones in a batch of all workers."""
+
+    def weights(self, training: TrainingConfig) -> Mapping[str, float]:
+        """What each term is multiplied by in the loss, by its name; the segmentation's first.
+
+        Of the others is measured how much they move the weights that all terms train.
+        """
 
     def terms(
         self,

@@ -21,6 +21,10 @@ class Reconstruction:
         """As many patches as are annotated if all pixels are reconstructed, else none."""
         return training.batch_size if training.reconstruct_on == "all" else 0
 
+    def weights(self, training: TrainingConfig) -> dict[str, float]:
+        """Those of equation 3."""
+        return {"loss_seg": 1 - training.w1, "loss_rec": training.w1}
+
     def terms(
         self,
         logits: Tensor,

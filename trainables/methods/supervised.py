@@ -20,6 +20,10 @@ class Supervised:
         """No patches: pixels that are not annotated are not used."""
         return 0
 
+    def weights(self, training: TrainingConfig) -> dict[str, float]:
+        """The cross-entropy alone."""
+        return {"loss_seg": 1.0}
+
     def terms(
         self,
         logits: Tensor,

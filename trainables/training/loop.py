@@ -32,6 +32,7 @@ from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
+from trainables.training.gradient_shares import probed_steps
 from trainables.training.schedule import has_converged, learning_rate
 from trainables.training.step import Step, Terms
 from trainables.training.stopwatch import OFF, Stopwatch
@@ -120,6 +121,7 @@ def train(
     sampler = _build_sampler(config, data, device, group)
     step = Step(state, config, device, group)
     validations = frozenset(training.validation_steps())
+    probed = probed_steps(training.validation_steps())
     row_every = max(1, training.steps // _ROWS_PER_RUN)
     num_reported, terms, since_row = 0, Terms(group), state.step
     next_validation = min((one for one in validations if one > state.step), default=state.step)
@@ -144,6 +146,8 @@ def train(
         tracer.before_validation()
         with watch.part("validation"):
             _validate(state, config, data, device, group)
+            if state.step in probed:
+                _probe(state, step, sampler)
         tracer.after_validation()
         if group.is_first:
             if time.perf_counter() - saved >= checkpoint_every_s:
@@ -268,4 +272,11 @@ def _validate(
         weights = state.evaluated.state_dict()
         state.best_score, state.best_step = score, state.step
         state.best_weights = {name: value.detach().clone() for name, value in weights.items()}
+    state.eval_s += time.perf_counter() - start
+
+
+def _probe(state: LoopState, step: Step, sampler: PatchSampler) -> None:
+    """Measure the shares in the gradient, on the batch that the next step would learn from."""
+    start = time.perf_counter()
+    state.history[-1].update(step.gradient_shares(sampler.draw(state.step)))
     state.eval_s += time.perf_counter() - start

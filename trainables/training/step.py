@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.data.patches.sampler import Batch
 from trainables.methods import METHODS
@@ -17,6 +17,7 @@ from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
+from trainables.training.gradient_shares import gradient_shares, kept_buffers
 from trainables.training.schedule import learning_rate
 
 
@@ -39,6 +40,7 @@ class Step:
         self._group = group
         self._objective = METHODS[config.unannotated]
         part = trained_part(state.model, self._objective.needs_reconstruction)
+        self._part = part
         self._network = group.data_parallel(part, some_unused=part is not state.model)
         self.bf16 = config.training.precision == "bf16" and _has_bf16(device)
         """Whether forward and backward run in bf16."""
@@ -48,23 +50,53 @@ class Step:
         state, training = self._state, self._config.training
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(training, state.step)
-        images = batch.images.contiguous(memory_format=torch.channels_last)
-        batch = replace(batch, images=images)
-        state.model.train()
-        with (
-            self._drawn_from_seed(images.device),
-            torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
-        ):
-            output: Output = self._network(images, num_segment=len(batch.masks))
-        terms = self._objective.terms(
-            output.logits, output.reconstruction, batch, training, self._group
-        )
+        terms = self._terms(self._network, batch)
         state.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
         return terms
+
+    def gradient_shares(self, batch: Batch) -> dict[str, float]:
+        """How much a method's terms beside the segmentation move the weights that all terms train.
+
+        Nothing of the training is changed. All workers call it, each with its share of the batch.
+
+        Args:
+            batch: A batch, which is not learned from.
+
+        Returns:
+            `train/grad_share_NAME` by term `loss_NAME`, see `gradient_shares`; empty for a method
+            of one term.
+        """
+        weights = self._objective.weights(self._config.training)
+        if len(weights) == 1:
+            return {}
+        self._state.optimizer.zero_grad(set_to_none=True)  # as a step begins; it frees memory
+        parameters = [one for one in self._part.parameters() if one.requires_grad]
+        with kept_buffers(self._part):
+            # Past the wrapper for several workers, which would count on a backward pass to follow.
+            terms = self._terms(self._part, batch)
+            shares = gradient_shares(terms, weights, parameters, self._group)
+        return {
+            f"train/grad_share_{name.removeprefix('loss_')}": share
+            for name, share in list(shares.items())[1:]
+        }
+
+    def _terms(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a batch and its terms, of the network in training mode."""
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        batch = replace(batch, images=images)
+        self._state.model.train()
+        with (
+            self._drawn_from_seed(images.device),
+            torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
+        ):
+            output: Output = network(images, num_segment=len(batch.masks))
+        return self._objective.terms(
+            output.logits, output.reconstruction, batch, self._config.training, self._group
+        )
 
     @contextmanager
     def _drawn_from_seed(self, device: torch.device) -> Iterator[None]:

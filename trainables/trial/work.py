@@ -16,6 +16,8 @@ from trainables.data.budgets.annotation import Budget, verify_pixels
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.tilesets.node_tiles import NodeTiles
 from trainables.data.tilesets.tileset import TileSet
+from trainables.evaluation.reconstruction_errors import reconstruction_errors
+from trainables.methods import METHODS
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ProcessGroup
@@ -114,6 +116,12 @@ def _work(
             tracer=tracer,
         )
     metrics = _measures(config, result, budget, device, group)
+    if METHODS[config.unannotated].needs_reconstruction:
+        with watch.part("validation"):
+            errors = reconstruction_errors(
+                result.model, data.val, data.train, config.training, data.scaling, device, group
+            )
+        metrics |= {f"val/{name}": error for name, error in errors.items()}
     if "test" in tiles:
         with watch.part("test"):
             metrics |= score_test_tiles(

@@ -17,6 +17,7 @@ from analysis.reading.sources.export import (
     EXPORT_SCHEMA,
     METADATA_PREFIX,
     NO_PICTURES,
+    OPTIONAL_COLUMNS,
     export_schema,
 )
 from analysis.reading.sources.record import StudyRecord, check_same_classes
@@ -134,6 +135,7 @@ def _schema_of(version: int, info: StudyInfo, found: Collection[str]) -> pa.Sche
     # Where the record has no space, a file holds those of the parameters that its trials had.
     varied = [one for one in info.parameters if one.role != "unrecorded" or one.name in found]
     later = {name for added, names in ADDED_COLUMNS.items() if added > version for name in names}
+    later |= {name for name in OPTIONAL_COLUMNS if name not in found}
     columns = trial_columns(varied if version >= 3 else ())
     return pa.schema([field for field in export_schema(columns) if field.name not in later])
 

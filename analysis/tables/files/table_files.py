@@ -87,6 +87,34 @@ def per_class_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     )
 
 
+def reconstruction_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
+    """What every arm reconstructed, and how much that moved the weights both tasks share.
+
+    Args:
+        frame: As from `learned.reconstruction_by_arm`.
+        styles: Of the variants.
+    """
+    header = ["Labels", "Model", "Trials", "L1", "Least", "Most"]
+    header += ["One colour", "Blocks of 8 px", "Share of gradient"]
+    readable = [header]
+    for row in frame.to_dict("records"):
+        readable.append(
+            [percent(row["label_frac"]), styles[row["model"]].label, str(row["num_trials"])]
+            + [score(row[name]) for name in ("rec_l1", "rec_l1_low", "rec_l1_high")]
+            + [score(row[name]) for name in ("rec_l1_constant", "rec_l1_blocks")]
+            + [tenths(row["grad_share_rec"])]
+        )
+    return TextTable(
+        stem="reconstruction",
+        machine=machine_rows(frame),
+        readable=readable,
+        caption="Mean absolute error of the reconstruction on the validation tiles (median over "
+        "confirmation trials), beside those of one constant colour and of the mean colours of "
+        "blocks, and its share in the gradient of the weights that both tasks share",
+        columns="ll" + "r" * (len(header) - 2),
+    )
+
+
 def costs_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     """What every arm and phase cost.
 

@@ -168,6 +168,19 @@ def test_changed_budget_is_refused(make_config):
         prepare(config, plan_arms(config), read(config))
 
 
+def test_a_study_of_points_whose_discs_showed_the_mask_is_refused(make_config):
+    config = make_config(space="w1,label_frac=0.25/1", budget_unit="point")
+    prepare(config, plan_arms(config), read(config))
+    path = config.folder / MANIFEST
+    content = yaml.safe_load(path.read_text())
+    assert {one["labels"] for one in content["budgets"]} == {"click", "reference"}
+    for one in content["budgets"]:
+        del one["labels"]  # as earlier versions wrote it
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match="labels of points: of the mask -> of the click"):
+        prepare(config, plan_arms(config), read(config))
+
+
 def test_missing_budget_is_drawn_again_the_same(make_config):
     config = make_config(space=SPACE)
     prepare(config, plan_arms(config), read(config))

@@ -18,7 +18,7 @@ import trainables.training.loop as loop
 import trainables.training.step as step_module
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.pixel_set import mask_strips, pack_pixels
-from trainables.data.budgets.units import Unit
+from trainables.data.budgets.units import Unit, take_discs
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles
@@ -103,7 +103,8 @@ def run(tmp_path, data):
 
 @pytest.fixture
 def spy(monkeypatch):
-    """Arguments of every call of the two loss terms, in their order."""
+    """Arguments of every call of the two loss terms in training, in their order; no probes."""
+    monkeypatch.setattr(loop, "probed_steps", lambda validations: frozenset())
     seen = {"segmentation_loss": [], "reconstruction_loss": []}
 
     def spied(module, name):
@@ -196,6 +197,36 @@ class TestLearning:
             labelled += known.sum()
         assert result.best_score == pytest.approx(hits / labelled)
         assert not result.model.training
+
+
+class TestClicks:
+    @pytest.mark.parametrize("model", ["urec", "unet"])
+    def test_what_lies_off_the_points_clicked_changes_nothing_in_training(self, run, data, model):
+        """Masks told the classes of all pixels of a disc, and where they border on each other."""
+        unit, tiles = Unit(kind="point", size_px=3), data.train
+        budget, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        class_px = np.array(budget.labelled_class_px)
+        limits = dict.fromkeys(("asked_px", "smallest_px"), 0.3 * class_px.sum())
+        points = take_discs(tiles, unit, class_px, seed=0, **limits)
+        clicked = tiles.starts[points.tiles] + points.pixels
+        masks = np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, (tiles.masks + 1) % 3)
+        masks = masks.astype(np.uint8)
+        masks[clicked] = tiles.masks[clicked]
+        other = replace(tiles, masks=masks)
+        _, other_pixels = draw_budget(other, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        for sampling in ("random", "grid"):
+            config = _trial(model, sampling=sampling, augment=True, reconstruct_on="annotated")
+            results = [
+                run(config, replace(data, train=one, annotated=annotated))
+                for one, annotated in ((tiles, pixels), (other, other_pixels))
+            ]
+            assert _same(*map(_weights, results))
+            assert _record(results[0]) == _record(results[1])
+        masks[clicked] = (masks[clicked] + 1) % 3
+        changed = replace(tiles, masks=masks)
+        _, changed_pixels = draw_budget(changed, fraction=0.3, seed=0, unit=unit, num_classes=3)
+        result = run(config, replace(data, train=changed, annotated=changed_pixels))
+        assert not _same(_weights(result), _weights(results[0]))
 
 
 class TestReproducibility:
@@ -621,6 +652,71 @@ class TestDropout:
         assert torch.equal(seen[0], seen[1])
         assert not torch.equal(seen[0], seen[2])
         assert not torch.equal(seen[0], seen[3])
+
+
+REBUILDING = """
+import torch
+from torch import nn
+
+class Rebuilding(nn.Module):
+    def __init__(self, num_channels, num_classes):
+        super().__init__()
+        self.shared = nn.Sequential(
+            nn.Conv2d(num_channels, 6, 3, padding=1), nn.BatchNorm2d(6), nn.Dropout(0.5)
+        )
+        self.head, self.back = nn.Conv2d(6, num_classes, 1), nn.Conv2d(6, num_channels, 1)
+        self.register_buffer("level", torch.zeros(()))
+
+    def forward(self, images):
+        if self.training:
+            self.level = 0.9 * self.level + 0.1 * images.mean()
+        features = self.shared(images - self.level).relu()
+        return self.head(features), self.back(features)
+
+network = Rebuilding
+"""
+
+
+class TestProbes:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"ema_decay": 0.5, "augment": True},
+            {"precision": "bf16", "sampling": "grid"},
+            {"w1": 0.0},
+            {"reconstruct_on": "annotated"},
+            {"own": True},
+        ],
+        ids=str,
+    )
+    def test_training_is_bit_for_bit_that_without_probes(
+        self, run, monkeypatch, own_module, options
+    ):
+        own = options.get("own")
+        config = _trial(**{key: value for key, value in options.items() if key != "own"})
+        if own:
+            config = replace(config, model="mine", network=f"{own_module(REBUILDING)}:network")
+            config = replace(config, unannotated="reconstruction")
+        results = []
+        for probed in (frozenset(), frozenset(config.training.validation_steps())):
+            monkeypatch.setattr(loop, "probed_steps", lambda _, probed=probed: probed)
+            generators = torch.get_rng_state()
+            results.append(run(config))
+            assert torch.equal(torch.get_rng_state(), generators)
+        assert _same(*map(_weights, results))
+        shares = [row.pop("train/grad_share_rec", None) for row in results[1].history]
+        assert _record(results[0]) == _record(results[1])
+        assert sum(share is not None for share in shares) == 3
+        assert all((share == 0.0) == (config.training.w1 == 0.0) for share in shares if share)
+
+    def test_the_last_validation_of_a_short_run_has_the_share_alone(self, run):
+        history = run(_trial()).history
+        assert ["train/grad_share_rec" in row for row in history] == [False] * 5 + [True]
+        assert 0.0 < history[-1]["train/grad_share_rec"] < 1.0
+
+    def test_a_method_of_one_term_has_no_share(self, run):
+        history = run(_trial("unet")).history
+        assert not any(name.startswith("train/grad") for row in history for name in row)
 
 
 class TestOptimisation:

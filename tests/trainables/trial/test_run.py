@@ -58,9 +58,9 @@ def run(random_tiles, tmp_path, monkeypatch):
     unit = Unit(kind="block", size_px=32)
     budget, pixels = draw_budget(tiles["train"], fraction=1.0, seed=1, unit=unit, num_classes=3)
 
-    def run_phase(phase, **changed):
+    def run_phase(phase, model="urec", **changed):
         config = TrialConfig(
-            key=f"{phase}-a", phase=phase, model="urec", label_frac=1.0, seed=1, training=TRAINING
+            key=f"{phase}-a", phase=phase, model=model, label_frac=1.0, seed=1, training=TRAINING
         )
         splits = ("train", "val", "test") if phase == "confirm" else ("train", "val")
         task = TrialTask(
@@ -98,6 +98,7 @@ def test_a_search_trial_keeps_no_weights(run):
     [
         {"budget": lambda budget, pixels: budget.to_plain() | {"annotated_px": 1}},
         {"annotated": lambda budget, pixels: replace(pixels, bits=pixels.bits & 127)},
+        {"annotated": lambda budget, pixels: replace(pixels, labels=pixels.bits[None])},
     ],
 )
 def test_a_changed_budget_stops_the_trial(run, change):
@@ -207,6 +208,21 @@ def test_a_trial_that_died_among_its_maps_writes_them_again(run, monkeypatch):
     (folder / MAPS / ".t0.png.1.partial").write_bytes(b"torn")
     run("confirm", keep_maps=lambda *_: True)
     assert {file.name: file.read_bytes() for file in (folder / MAPS).iterdir()} == whole
+
+
+def test_what_was_reconstructed_is_recorded_of_every_trial(run):
+    for phase in ("search", "confirm"):
+        folder = run(phase)
+        metrics = _metrics(folder)
+        assert 0 < metrics["val/rec_l1_blocks"] < metrics["val/rec_l1_constant"] < 0.5
+        assert metrics["val/rec_l1"] > 0
+        history = json.loads((folder / RESULT).read_text())["history"]
+        assert 0 < history[-1]["train/grad_share_rec"] < 1
+
+
+def test_a_method_that_reconstructs_nothing_records_no_reconstruction(run):
+    metrics = _metrics(run("search", model="unet"))
+    assert not any("rec_l1" in name for name in metrics)
 
 
 def _metrics(folder):

@@ -11,15 +11,15 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.budgets.pixel_set import (
     PixelSet,
+    clicked_pixels,
     count_classes,
-    covered_pixels,
     pixels_in_squares,
 )
 from trainables.data.budgets.units import (
@@ -35,6 +35,7 @@ from trainables.errors import DataError
 from trainables.storage.atomic_files import write_atomically
 
 _ADVICE: Final = "remove it, and it is written again from the same seed"
+_REFERENCE: Final = "reference"
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
 
@@ -59,7 +60,7 @@ class Budget:
     labelled_class_px: tuple[int, ...]
     """Labelled pixels of each class (K,)."""
     class_px: tuple[int, ...]
-    """Annotated pixels of each class (K,)."""
+    """Annotated pixels by the class that they are given (K,)."""
     num_units: int
     units: tuple[Place, ...]
     """Tile name, block row, block column, in the order of the seed; none for points."""
@@ -67,6 +68,9 @@ class Budget:
     """`PixelSet.checksum` of the annotated pixels."""
     data_checksum: str
     """`TileSet.checksum` of the training tiles."""
+    labels: Literal["reference", "click"] = "reference"
+    """Whose class an annotated pixel is given: its own, or that of the nearest point clicked. Left
+    out of what is written where it is the former, as in manifests of before there were others."""
 
     @property
     def empty_classes(self) -> tuple[int, ...]:
@@ -80,19 +84,21 @@ class Budget:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over every field."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over every field that is written."""
+        content = json.dumps(self._written(), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def to_plain(self) -> dict[str, Any]:
         """Dictionary of numbers, strings, lists and the unit's fields, with the checksum."""
-        return {**json.loads(json.dumps(asdict(self))), "checksum": self.checksum}
+        return {**json.loads(json.dumps(self._written())), "checksum": self.checksum}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Budget:
         """Inverse of `to_plain`.
 
         Raises:
-            DataError: If the content does not give the checksum it carries.
+            DataError: If the content does not give the checksum it carries, or was drawn by rules
+                that no longer hold.
         """
         content = {name: value for name, value in plain.items() if name != "checksum"}
         content["unit"] = Unit(**content["unit"])
@@ -105,7 +111,35 @@ class Budget:
                 f"budget checksum must be {budget.checksum[:12]}…, got "
                 f"{str(plain.get('checksum'))[:12]}…; the manifest was changed after it was drawn"
             )
+        if budget.labels != labels_given(budget.unit, budget.fraction_asked, budget.labelled_px):
+            raise DrawingChangedError(
+                f"labels of a budget of points must be those of its clicks, got those of the "
+                f"{budget.labels}, as earlier versions drew them; choose another --name"
+            )
         return budget
+
+    def _written(self) -> dict[str, Any]:
+        """The fields that a manifest holds."""
+        content = asdict(self)
+        if self.labels == _REFERENCE:
+            del content["labels"]
+        return content
+
+
+class DrawingChangedError(DataError):
+    """A budget was drawn by rules that no longer hold: the study cannot go on."""
+
+
+def labels_given(unit: Unit, fraction: float, labelled_px: int) -> Literal["reference", "click"]:
+    """Whose class annotated pixels are given, see `Budget.labels`.
+
+    Of points, all labelled pixels are one each where all are asked for, and each is its own centre.
+    """
+    return (
+        "click"
+        if unit.kind == "point" and _most_px(fraction, labelled_px) < labelled_px
+        else "reference"
+    )
 
 
 def draw_budget(
@@ -156,6 +190,7 @@ def draw_budget(
         units=units,
         pixels_checksum=pixels.checksum,
         data_checksum=tiles.checksum,
+        labels=labels_given(unit, fraction, labelled_px),
     ), pixels
 
 
@@ -210,6 +245,8 @@ def read_budget(path: Path) -> Budget:
     """
     try:
         return Budget.from_plain(json.loads(path.read_text(encoding="utf-8")))
+    except DrawingChangedError as error:
+        raise DrawingChangedError(f"{error} [in {path}]") from error
     except DataError as error:
         raise DataError(f"{error} [in {path}]; {_ADVICE}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -232,13 +269,13 @@ def _take(
         indices = take_units(order, labelled, asked_px=asked_px, smallest_px=smallest_px)
         taken = tuple(places[index] for index in indices)
         return taken, len(taken), pixels_in_squares(tiles, unit.sides_px(tiles), taken)
-    if asked_px >= counts.sum():
+    if labels_given(unit, fractions[0], int(counts.sum())) == _REFERENCE:
         every = tuple((name, 0, 0) for name in tiles.names)
         return (), int(counts.sum()), pixels_in_squares(tiles, unit.sides_px(tiles), every)
     points = take_discs(
         tiles, unit, counts.sum(axis=0), seed=seed, asked_px=asked_px, smallest_px=smallest_px
     )
-    return (), len(points), covered_pixels(tiles, points)
+    return (), len(points), clicked_pixels(tiles, points, counts.shape[1])
 
 
 def _checked(fraction: float, smallest: float | None) -> float:

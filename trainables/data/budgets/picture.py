@@ -33,6 +33,8 @@ def budget_picture(
 ) -> bytes:
     """PNG of all training tiles side by side, annotated pixels in the colours of their class.
 
+    A class is the one that the budget gives, which clicks may get wrong.
+
     Args:
         tiles: The training tiles.
         annotated: The pixels of the budget.
@@ -85,10 +87,9 @@ def _panel(
     height, width = tile.mask.shape
     for row in range(panel.shape[0]):
         first, last = row * reduced, min((row + 1) * reduced, height)
-        held = annotated.rows(index, first, last)
-        if not held.any():
+        labels = annotated.given(index, first, tile.mask[first:last])
+        if (labels == IGNORE_INDEX).all():
             continue
-        labels = np.where(held, tile.mask[first:last], np.uint8(IGNORE_INDEX))
         lowest = np.minimum.reduceat(labels.min(axis=0), np.arange(0, width, reduced))
         is_annotated = lowest != IGNORE_INDEX
         panel[row, is_annotated] = palette[lowest[is_annotated]]

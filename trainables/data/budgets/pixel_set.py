@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,12 +33,27 @@ class PixelSet:
     """Index of each tile's first byte, and B at the end (T + 1,)."""
     bits: NDArray[np.uint8]
     """The rows of all tiles, one after the other (B,), read-only."""
+    labels: NDArray[np.uint8] | None = None
+    """The classes that pixels of the set are given, where these are not those of their masks: the
+    digits of a class in base 2, the lowest first, each laid out as `bits` (L, B), read-only."""
 
     def rows(self, index: int, first: int, last: int) -> NDArray[np.bool_]:
         """Rows `first` to `last`, exclusive, of a tile (last - first, W)."""
-        width = int(self.shapes[index, 1])
-        packed = self._bytes_of(index)[first:last]
-        return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
+        return self._rows_of(self.bits, index, first, last)
+
+    def given(self, index: int, first: int, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What is known of the rows from `first` on, whose mask this is (rows, W).
+
+        Returns:
+            The class that each pixel of the set is given (rows, W); `IGNORE_INDEX` outside of it.
+        """
+        last = first + len(mask)
+        classes = mask
+        if self.labels is not None:
+            classes = np.zeros_like(mask)
+            for place, digits in enumerate(self.labels):
+                classes |= self._rows_of(digits, index, first, last).view(np.uint8) << place
+        return np.where(self.rows(index, first, last), classes, np.uint8(IGNORE_INDEX))
 
     def tile(self, index: int) -> NDArray[np.bool_]:
         """All rows of a tile (H, W)."""
@@ -47,21 +62,32 @@ class PixelSet:
     def row_counts(self) -> NDArray[np.int64]:
         """Pixels of the set in every row of every tile, one after the other (sum of H,)."""
         counts = [
-            np.bitwise_count(self._bytes_of(index)[first:last]).sum(axis=1, dtype=np.int64)
+            np.bitwise_count(self._bytes_of(self.bits, index)[first:last]).sum(
+                axis=1, dtype=np.int64
+            )
             for index, first, last in row_strips(self.shapes)
         ]
         return np.concatenate([np.zeros(0, dtype=np.int64), *counts])
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (hex) over shapes and bits, in the order of the tiles."""
+        """SHA-256 (hex) over shapes, bits and, where given, labels, in the order of the tiles."""
         checksum = hashlib.sha256(np.ascontiguousarray(self.shapes, dtype="<i8").data)
         checksum.update(np.ascontiguousarray(self.bits).data)
+        if self.labels is not None:
+            checksum.update(np.ascontiguousarray(self.labels).data)
         return checksum.hexdigest()
 
-    def _bytes_of(self, index: int) -> NDArray[np.uint8]:
+    def _rows_of(
+        self, plane: NDArray[np.uint8], index: int, first: int, last: int
+    ) -> NDArray[np.bool_]:
+        width = int(self.shapes[index, 1])
+        packed = self._bytes_of(plane, index)[first:last]
+        return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
+
+    def _bytes_of(self, plane: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         height = int(self.shapes[index, 0])
-        return self.bits[self.starts[index] : self.starts[index + 1]].reshape(height, -1)
+        return plane[self.starts[index] : self.starts[index + 1]].reshape(height, -1)
 
 
 def row_strips(shapes: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
@@ -90,15 +116,26 @@ def pack_pixels(
         strips: Tile index, first row, and which pixels of the rows from there on belong to the
             set (rows, W); rows in no strip hold none.
     """
+    starts, planes = _pack(shapes, 1, ((index, first, rows[None]) for index, first, rows in strips))
+    return PixelSet(shapes=np.array(shapes, dtype=np.int64), starts=starts, bits=planes[0])
+
+
+def _pack(
+    shapes: NDArray[np.int64], num: int, strips: Iterable[tuple[int, int, NDArray[np.bool_]]]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Where tiles start, and planes (num, B) laid out as `PixelSet.bits`, of strips (num, rows, W).
+
+    The planes are read-only.
+    """
     row_bytes = -(-shapes[:, 1] // 8)
     starts = np.concatenate([[0], np.cumsum(shapes[:, 0] * row_bytes)]).astype(np.int64)
-    bits = np.zeros(int(starts[-1]), dtype=np.uint8)
+    planes = np.zeros((num, int(starts[-1])), dtype=np.uint8)
     for index, first, rows in strips:
         begin = int(starts[index] + first * row_bytes[index])
-        packed = np.packbits(rows, axis=1)
-        bits[begin : begin + packed.size] = packed.ravel()
-    bits.setflags(write=False)
-    return PixelSet(shapes=np.array(shapes, dtype=np.int64), starts=starts, bits=bits)
+        packed = np.packbits(rows, axis=2).reshape(num, -1)
+        planes[:, begin : begin + packed.shape[1]] = packed
+    planes.setflags(write=False)
+    return starts, planes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,6 +168,21 @@ class Discs:
 
         Ranks are (rows, W), int64; N for a pixel that no disc covers.
         """
+        return self._cover([np.argwhere(disc_stencil(self.radius_px)) - self.radius_px])
+
+    def nearest_cover(self) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        """As `first_cover`, of the nearest point that covers it, the first of equally near ones."""
+        offsets = np.argwhere(disc_stencil(self.radius_px)) - self.radius_px
+        distance = (offsets**2).sum(axis=1)
+        return self._cover([offsets[distance == one] for one in np.unique(distance)[::-1]])
+
+    def _cover(
+        self, rings: Sequence[NDArray[np.int64]]
+    ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        """Ranks of the points that cover pixels; a later ring (offsets, 2) comes before an earlier.
+
+        Inside a ring the first point counts.
+        """
         rows = self.pixels // self.shapes[self.tiles, 1]
         by_row = np.lexsort((rows, self.tiles))
         ends = np.searchsorted(self.tiles[by_row], np.arange(len(self.shapes) + 1))
@@ -139,26 +191,31 @@ class Discs:
             reach = [first - self.radius_px, last + self.radius_px]
             low, high = np.searchsorted(rows[of_tile], reach)
             near = np.sort(of_tile[low:high])
-            yield index, first, self._ranks(near, index, first, last)
+            yield index, first, self._ranks(near, rings, index, first, last)
 
     def _ranks(
-        self, near: NDArray[np.int64], index: int, first: int, last: int
+        self,
+        near: NDArray[np.int64],
+        rings: Sequence[NDArray[np.int64]],
+        index: int,
+        first: int,
+        last: int,
     ) -> NDArray[np.int64]:
-        """Rank of the first of the points `near` that covers each pixel of a strip."""
+        """Rank of that of the points `near` which counts for each pixel of a strip."""
         radius, width = self.radius_px, int(self.shapes[index, 1])
         # A border around the strip takes what the discs would write outside of it.
         padded = width + 2 * radius
         ranks = np.full((last - first + 4 * radius) * padded, len(self), dtype=np.int64)
         row, column = np.divmod(self.pixels[near], width)
         centers = (row - first + 2 * radius) * padded + column + radius
-        disc = disc_stencil(radius)
-        offsets = (np.argwhere(disc) - radius) @ np.array([padded, 1])
-        step = max(1, STRIP_PX // len(offsets))
-        # Backwards: of several values for one pixel the last assigned stays, the lowest rank.
-        for end in range(len(near), 0, -step):
-            part = np.s_[max(0, end - step) : end]
-            reached = (centers[part][::-1, None] + offsets).ravel()
-            ranks[reached] = np.repeat(near[part][::-1], len(offsets))
+        for ring in rings:
+            offsets = ring @ np.array([padded, 1])
+            step = max(1, STRIP_PX // len(offsets))
+            # Backwards: of several values for one pixel the last assigned stays, the lowest rank.
+            for end in range(len(near), 0, -step):
+                part = np.s_[max(0, end - step) : end]
+                reached = (centers[part][::-1, None] + offsets).ravel()
+                ranks[reached] = np.repeat(near[part][::-1], len(offsets))
         inner = ranks.reshape(-1, padded)[2 * radius : 2 * radius + last - first]
         return inner[:, radius : radius + width]
 
@@ -192,22 +249,44 @@ def pixels_in_squares(
     return pack_pixels(tiles.shapes, strips())
 
 
-def covered_pixels(tiles: TileSet, points: Discs) -> PixelSet:
-    """The labelled pixels that discs cover."""
-    walk = zip(points.first_cover(), mask_strips(tiles), strict=True)
-    covered = (
-        (index, first, (ranks < len(points)) & (mask != IGNORE_INDEX))
-        for (index, first, ranks), (_, _, mask) in walk
+def clicked_pixels(tiles: TileSet, points: Discs, num_classes: int) -> PixelSet:
+    """The labelled pixels that discs cover, each with the class that a click gives it.
+
+    A click says what lies at its point, and says it of the whole disc: a pixel is given the class
+    of the nearest point that covers it, the first of equally near ones, whatever its own class is.
+    Pixels whose class is unknown stay so: no score counts them, and shares are of labelled pixels.
+
+    Args:
+        tiles: The training tiles.
+        points: The points, each a labelled pixel, with their discs.
+        num_classes: K.
+    """
+    clicked = tiles.masks[tiles.starts[points.tiles] + points.pixels]
+    outside = np.concatenate([clicked, [0]]).astype(np.uint8)
+    places = np.arange(max(1, (num_classes - 1).bit_length()), dtype=np.uint8)[:, None, None]
+
+    def strips() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        walk = zip(points.nearest_cover(), mask_strips(tiles), strict=True)
+        for (index, first, ranks), (_, _, mask) in walk:
+            held = (ranks < len(points)) & (mask != IGNORE_INDEX)
+            digits = (outside[ranks] >> places & 1).astype(np.bool_) & held
+            yield index, first, np.concatenate([held[None], digits])
+
+    starts, planes = _pack(tiles.shapes, 1 + len(places), strips())
+    return PixelSet(
+        shapes=np.array(tiles.shapes, dtype=np.int64),
+        starts=starts,
+        bits=planes[0],
+        labels=planes[1:],
     )
-    return pack_pixels(tiles.shapes, covered)
 
 
 def count_classes(tiles: TileSet, pixels: PixelSet, num_classes: int) -> NDArray[np.int64]:
-    """Pixels of each class in a set of labelled pixels (K,)."""
+    """Pixels of a set of labelled pixels by the class that they are given (K,)."""
     counts = np.zeros(num_classes, dtype=np.int64)
     for index, first, mask in mask_strips(tiles):
-        inside = pixels.rows(index, first, first + mask.shape[0])
-        counts += np.bincount(mask[inside], minlength=num_classes)
+        given = pixels.given(index, first, mask)
+        counts += np.bincount(given[given != IGNORE_INDEX], minlength=num_classes)
     return counts
 
 

@@ -58,7 +58,7 @@ class PatchSampler:
 
         Args:
             tiles: The training tiles.
-            annotated: Their annotated pixels.
+            annotated: Their annotated pixels, with their classes where those are not the masks'.
             positions: Where patches lie.
             scaling: Maps the values of the tiles to those the network sees.
             patch_px: Side of a patch.
@@ -83,9 +83,11 @@ class PatchSampler:
         self._scaling = scaling
         self._home = device if tiles.folder is None else torch.device("cpu")
         self._images = _borrow(tiles.images).to(self._home)
-        self._masks = _borrow(tiles.masks).to(self._home)
+        self._masks = _borrow(tiles.masks).to(self._home) if annotated.labels is None else None
         self._shown = None if tiles.shown is None else _borrow(tiles.shown).to(self._home)
         self._bits = _borrow(annotated.bits).to(self._home)
+        labels = () if annotated.labels is None else annotated.labels
+        self._digits = [_borrow(digits).to(self._home) for digits in labels]
 
     def draw(self, step: int) -> Batch:
         """This worker's patches of one optimiser step."""
@@ -101,9 +103,8 @@ class PatchSampler:
             turns = torch.cat([turns, more])
         index, bit, shown = self._pixel_index(positions, turns)
         images = _send(self._images[:, index].movedim(0, 1), self._device)
-        held = self._bits[bit[:num] >> 3] >> (7 - (bit[:num] & 7)).to(torch.uint8) & 1
-        masks = self._masks[index[:num]].to(torch.int64)
-        masks.masked_fill_((held == 0) | ~shown[:num], IGNORE_INDEX)
+        masks = self._classes(index[:num], bit[:num])
+        masks.masked_fill_((_bits_at(self._bits, bit[:num]) == 0) | ~shown[:num], IGNORE_INDEX)
         if self._shown is not None:
             shown &= self._shown[index]
         return Batch(
@@ -111,6 +112,18 @@ class PatchSampler:
             masks=_send(masks, self._device),
             shown=_send(shown, self._device),
         )
+
+    def _classes(self, index: Tensor, bit: Tensor) -> Tensor:
+        """The class that pixels are given, int64, anything where they are not annotated.
+
+        Where clicks give it, masks are not even held: they would tell what no click does.
+        """
+        if self._masks is not None:
+            return self._masks[index].to(torch.int64)
+        classes = torch.zeros_like(bit)
+        for place, digits in enumerate(self._digits):
+            classes |= _bits_at(digits, bit).to(torch.int64) << place
+        return classes
 
     def _turns(self, purpose: str, step: int, num: int) -> Tensor:
         """Which of the eight symmetries of the square each patch gets, 0-7, int64 (num,)."""
@@ -141,6 +154,11 @@ class PatchSampler:
         row, column = row.minimum(height - 1), column.minimum(width - 1)
         bit = bit_start + row * ((width + 7) // 8 * 8) + column
         return start + row * width + column, bit, inside
+
+
+def _bits_at(plane: Tensor, bit: Tensor) -> Tensor:
+    """Bits of a packed plane (B,) by their index, uint8, 0 or 1, in the shape of `bit`."""
+    return plane[bit >> 3] >> (7 - (bit & 7)).to(torch.uint8) & 1
 
 
 def _send(tensor: Tensor, device: torch.device) -> Tensor:

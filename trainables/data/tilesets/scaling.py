@@ -99,7 +99,7 @@ def fit_scaling(train: TileSet) -> BandScaling:
     dtype = str(train.images.dtype)
     if dtype == "uint8":
         return uint8_scaling(len(train.images))
-    ends = np.array([_percentiles(values) for values in _sampled(train)])
+    ends = np.array([_percentiles(values) for values in shown_values(train, _MAX_SAMPLED_PX)])
     low, high = ends.T
     high = np.where(high > low, high, low + 1.0)
     return BandScaling(dtype=dtype, low=tuple(low.tolist()), high=tuple(high.tolist()))
@@ -112,9 +112,14 @@ def _percentiles(values: Sequence[float] | NDArray[Any]) -> NDArray[np.float64]:
     return ends
 
 
-def _sampled(tiles: TileSet) -> list[NDArray[Any]]:
-    """Shown pixels of every band on a grid over all tiles (C arrays)."""
-    step = math.ceil(math.sqrt(max(1.0, tiles.masks.size / _MAX_SAMPLED_PX)))
+def shown_values(tiles: TileSet, most_px: int) -> list[NDArray[Any]]:
+    """Values as stored of every band (C arrays), of shown pixels on a grid over all tiles.
+
+    Args:
+        tiles: The tiles.
+        most_px: About how many pixels the grid has at most.
+    """
+    step = math.ceil(math.sqrt(max(1.0, tiles.masks.size / most_px)))
     parts: list[NDArray[Any]] = []
     for tile in tiles:
         image = tile.image[:, ::step, ::step].reshape(len(tile.image), -1)

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from analysis.page.report import make_curves, make_tables
 from analysis.reading.confusion import TileConfusion, TrialConfusion
 from analysis.reading.schema import StudyDataError, parse_study
-from analysis.reading.sources.export import ADDED_COLUMNS, NO_PICTURES, write_export
+from analysis.reading.sources.export import (
+    ADDED_COLUMNS,
+    NO_PICTURES,
+    OPTIONAL_COLUMNS,
+    write_export,
+)
 from analysis.reading.sources.exported import load_exported
 from analysis.reading.sources.load import StudyRecord, load_study
 from analysis.reading.study_times import StudyTimes
@@ -261,6 +266,13 @@ def test_no_byte_can_change_in_silence(one_seed: Path, tmp_path: Path, store: st
         else:
             assert_same(exported, tracked)
     assert num_refused > len(pages) // 2
+
+
+def test_files_of_before_reconstructions_were_measured_are_read(store: str, tmp_path: Path) -> None:
+    tracked = load_study("full", store)
+    table = pq.read_table(write_export(tracked, tmp_path / "now.parquet"))
+    pq.write_table(table.drop_columns(list(OPTIONAL_COLUMNS)), tmp_path / "before.parquet")
+    assert_same(load_exported(tmp_path / "before.parquet"), tracked)
 
 
 def test_files_of_the_first_version_are_read(store: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from trainables.data.budgets.annotation import (
     write_budget,
 )
 from trainables.data.budgets.pixel_set import pack_pixels
-from trainables.data.budgets.units import Unit
+from trainables.data.budgets.units import Unit, take_discs
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.tileset import Tile, pack_tiles
 from trainables.errors import DataError
@@ -108,7 +108,8 @@ def test_a_disc_by_hand():
     mask[4:6, 4:6] = [[0, 1], [1, 1]]
     budget, pixels = _draw(pack_tiles([_tile(mask)]), 0.5, unit=Unit(kind="point", size_px=9))
     assert (budget.num_units, budget.annotated_px, budget.exceeds) == (1, 4, True)
-    assert budget.class_px == (1, 3, 0)
+    assert sorted(budget.class_px) == [0, 0, 4]  # all are given the class of the one clicked
+    assert budget.labelled_class_px == (1, 3, 0)
     assert np.array_equal(pixels.tile(0), mask != IGNORE_INDEX)
     single, _ = _draw(pack_tiles([_tile(mask)]), 0.5, unit=Unit(kind="point", size_px=0))
     assert (single.num_units, single.annotated_px, single.units) == (2, 2, ())
@@ -239,10 +240,73 @@ def test_the_checksum_covers_every_field(random_tiles):
         "units": budget.units[::-1],
         "pixels_checksum": "0" * 64,
         "data_checksum": "0" * 64,
+        "labels": "click",
     }
     assert set(changed) == set(asdict(budget))
     for name, value in changed.items():
         assert replace(budget, **{name: value}).checksum != budget.checksum, name
+
+
+def test_blocks_and_tiles_are_those_of_before_clicks_gave_their_class(random_tiles):
+    checksums = {"block": "85827df1d672eb93", "tile": "84ab6ea72750421c"}
+    for unit in UNITS[:4:2]:
+        budget, pixels = _draw(random_tiles(), 0.3, seed=4, unit=unit, smallest=0.1)
+        assert budget.checksum.startswith(checksums[unit.kind])
+        assert "labels" not in budget.to_plain()
+        assert pixels.labels is None
+
+
+def test_a_disc_no_longer_shows_the_border_of_classes_that_no_click_gives():
+    """Pixels of a disc had the classes of the reference: an exact border for one click."""
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[:, 20:] = 1
+    tiles, unit = pack_tiles([_tile(mask)]), Unit(kind="point", size_px=4)
+    seeds_with_two = 0
+    for seed in range(20):
+        budget, pixels = _draw(tiles, 49 / 1600, seed, unit)
+        if budget.num_units > 1:  # the first lies at the tile's edge and leaves room for another
+            continue
+        given = pixels.given(0, 0, mask)
+        assert len(np.unique(given[given != IGNORE_INDEX])) == 1
+        seeds_with_two += len(np.unique(mask[pixels.tile(0)])) == 2
+    assert seeds_with_two > 0
+
+
+@pytest.mark.parametrize("radius", [1, 3])
+def test_a_budget_of_points_tells_of_the_reference_at_its_points_alone(random_tiles, radius):
+    """Another reference off the points gives the same budget, labels and all."""
+    tiles, unit = random_tiles(unlabelled=0.1), Unit(kind="point", size_px=radius)
+    budget, pixels = _draw(tiles, 0.4, 3, unit, smallest=0.1)
+    class_px = np.array(budget.labelled_class_px)
+    limits = {"asked_px": 0.4 * class_px.sum(), "smallest_px": 0.1 * class_px.sum()}
+    points = take_discs(tiles, unit, class_px, seed=3, **limits)
+    clicked = tiles.starts[points.tiles] + points.pixels
+    masks = np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, (tiles.masks + 1) % 3)
+    masks = masks.astype(np.uint8)
+    masks[clicked] = tiles.masks[clicked]
+    other, other_pixels = _draw(replace(tiles, masks=masks), 0.4, 3, unit, smallest=0.1)
+    assert other_pixels.checksum == pixels.checksum
+    assert other.class_px == budget.class_px
+    assert other.labelled_class_px != budget.labelled_class_px
+    for index in range(len(tiles)):
+        given = pixels.given(index, 0, tiles.tile(index).mask)
+        assert np.array_equal(other_pixels.given(index, 0, tiles.tile(index).mask), given)
+
+
+def test_a_manifest_of_points_with_the_labels_of_the_mask_is_refused(random_tiles, tmp_path):
+    """Earlier versions drew it so; to remove the file would mix both in one study."""
+    budget, _ = _draw(random_tiles(), 0.3, unit=Unit(kind="point", size_px=2))
+    path = tmp_path / "budget.json"
+    write_budget(path, replace(budget, labels="reference"))
+    assert "labels" not in json.loads(path.read_text())
+    with pytest.raises(DataError, match=r"labels of a budget of points must be .*click") as caught:
+        read_budget(path)
+    assert "choose another --name [in " in str(caught.value)
+    assert "remove" not in str(caught.value)
+    full, _ = _draw(random_tiles(), 1.0, unit=Unit(kind="point", size_px=2))
+    write_budget(path, full)
+    assert "labels" not in json.loads(path.read_text())
+    assert read_budget(path) == full
 
 
 def _write_changed(path, budget, change):

@@ -124,8 +124,11 @@ def test_where_no_unit_fits_exactly_one_is_taken(tiles, unit, seed):
 def test_exactly_the_pixels_of_the_units_are_counted_and_set(tiles, unit, seed, fraction):
     budget, pixels = _draw(tiles, fraction, unit, seed)
     inside = np.concatenate([pixels.tile(index).ravel() for index in range(len(tiles))])
-    labels = tiles.masks[inside]
-    assert not (labels == IGNORE_INDEX).any()
+    assert not (tiles.masks[inside] == IGNORE_INDEX).any()
+    given = [pixels.given(index, 0, tile.mask).ravel() for index, tile in enumerate(tiles)]
+    labels = np.concatenate(given)[inside]
+    if budget.labels == "reference":
+        assert np.array_equal(labels, tiles.masks[inside])
     assert budget.class_px == tuple(int((labels == k).sum()) for k in range(NUM_CLASSES))
     everything = tuple(int((tiles.masks == k).sum()) for k in range(NUM_CLASSES))
     assert budget.labelled_class_px == everything
@@ -135,7 +138,10 @@ def test_exactly_the_pixels_of_the_units_are_counted_and_set(tiles, unit, seed, 
     assert budget.empty_classes == tuple(k for k in range(NUM_CLASSES) if k not in labels)
     if unit.kind == "point":
         assert budget.units == ()
+        assert (budget.labels == "click") == (pixels.labels is not None)
         return
+    assert budget.labels == "reference"
+    assert pixels.labels is None
     assert len(set(budget.units)) == len(budget.units) == budget.num_units
     assert {name for name, _, _ in budget.units} <= set(tiles.names)
     for index, tile in enumerate(tiles):
@@ -156,6 +162,7 @@ def test_a_manifest_gives_its_pixels_again(tiles, unit, seed, fraction):
     assert back == budget
     redrawn = annotated_pixels(tiles, back)
     assert np.array_equal(redrawn.bits, pixels.bits)
+    assert redrawn.checksum == pixels.checksum
     verify_pixels(tiles, back, redrawn)
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import pickle
 
@@ -7,8 +8,8 @@ import pytest
 from trainables.data.budgets import pixel_set
 from trainables.data.budgets.pixel_set import (
     Discs,
+    clicked_pixels,
     count_classes,
-    covered_pixels,
     disc_stencil,
     hash_pixels,
     mask_strips,
@@ -115,13 +116,79 @@ def test_the_first_point_that_covers_a_pixel_is_found(monkeypatch, strip_px, rad
             assert rank == min(covering, default=len(points))
 
 
-def test_covered_and_counted_pixels_leave_unlabelled_ones_out():
+@pytest.mark.parametrize("strip_px", [7, 2**22])
+@pytest.mark.parametrize("radius", [0, 1, 3, 20])
+def test_the_nearest_point_that_covers_a_pixel_is_found(monkeypatch, strip_px, radius):
+    monkeypatch.setattr(pixel_set, "STRIP_PX", strip_px)
+    generator = np.random.default_rng(radius)
+    shapes = np.array([[9, 11], [1, 4], [13, 6]])
+    tiles = generator.integers(0, 3, 50)
+    pixels = np.array([generator.integers(shapes[tile].prod()) for tile in tiles])
+    points = Discs(radius_px=radius, shapes=shapes, tiles=tiles, pixels=pixels)
+    num_ties = 0
+    for index, first, ranks in points.nearest_cover():
+        for (y, x), rank in np.ndenumerate(ranks):
+            covering = [
+                (distance, place)
+                for place, (tile, pixel) in enumerate(zip(tiles, pixels, strict=True))
+                for row, column in [divmod(pixel, shapes[tile][1])]
+                for distance in [(row - first - y) ** 2 + (column - x) ** 2]
+                if tile == index and distance <= radius**2
+            ]
+            assert rank == min(covering, default=(0, len(points)))[1]
+            num_ties += [d for d, _ in covering].count(min(covering, default=(0, 0))[0]) > 1
+    assert num_ties > 0 or radius == 0
+
+
+def test_a_click_gives_its_class_to_its_disc_and_leaves_unknown_pixels_unknown():
     mask = np.array([[0, 1, 2, 0], [IGNORE_INDEX, 1, 1, 0]], dtype=np.uint8)
     tiles = pack_tiles([_tile(mask)])
     points = Discs(radius_px=1, shapes=tiles.shapes, tiles=np.array([0]), pixels=np.array([0]))
-    pixels = covered_pixels(tiles, points)
+    pixels = clicked_pixels(tiles, points, 3)
     assert pixels.tile(0).astype(int).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
-    assert count_classes(tiles, pixels, 3).tolist() == [1, 1, 0]
+    none = IGNORE_INDEX
+    assert pixels.given(0, 0, mask).tolist() == [[0, 0, none, none], [none] * 4]
+    assert count_classes(tiles, pixels, 3).tolist() == [2, 0, 0]
+
+
+def test_where_discs_overlap_the_nearer_click_counts_and_of_two_the_earlier():
+    mask = np.array([[1, 3, 3, 3, 2, 0, 3]], dtype=np.uint8)
+    tiles = pack_tiles([_tile(mask)])
+
+    def given(*pixels):
+        tile = np.zeros(len(pixels), dtype=np.int64)
+        points = Discs(radius_px=2, shapes=tiles.shapes, tiles=tile, pixels=np.array(pixels))
+        return clicked_pixels(tiles, points, 4).given(0, 0, mask)[0].tolist()
+
+    none = IGNORE_INDEX
+    assert given(0) == [1, 1, 1, none, none, none, none]
+    assert given(0, 4) == [1, 1, 1, 2, 2, 2, 2]
+    assert given(4, 0) == [1, 1, 2, 2, 2, 2, 2]
+    assert given(4, 0, 5) == [1, 1, 2, 2, 2, 0, 0]
+
+
+def test_classes_given_come_back_strip_by_strip_and_are_part_of_the_checksum(monkeypatch):
+    generator = np.random.default_rng(3)
+    masks = [generator.integers(0, 6, (9, 13), dtype=np.uint8) for _ in range(2)]
+    masks[0][generator.random((9, 13)) < 0.3] = IGNORE_INDEX
+    tiles = pack_tiles([_tile(mask, f"t{i}") for i, mask in enumerate(masks)])
+    labelled = np.flatnonzero(tiles.masks != IGNORE_INDEX)
+    place = generator.choice(labelled, 20, replace=False)
+    points = Discs(radius_px=2, shapes=tiles.shapes, tiles=place // 117, pixels=place % 117)
+    whole = clicked_pixels(tiles, points, 6)
+    assert whole.labels.shape == (3, len(whole.bits))
+    monkeypatch.setattr(pixel_set, "STRIP_PX", 20)
+    parts = clicked_pixels(tiles, points, 6)
+    assert parts.checksum == whole.checksum
+    for index, mask in enumerate(masks):
+        rows = [whole.given(index, row, mask[row : row + 1]) for row in range(9)]
+        assert np.array_equal(np.concatenate(rows), whole.given(index, 0, mask))
+    for pixels in (whole, pickle.loads(pickle.dumps(whole))):  # noqa: S301
+        assert pixels.checksum == whole.checksum
+    changed = whole.labels.copy()
+    changed[2, 0] ^= 0b10000000
+    assert dataclasses.replace(whole, labels=changed).checksum != whole.checksum
+    assert dataclasses.replace(whole, labels=None).checksum != whole.checksum
 
 
 def test_squares_are_cut_off_at_the_edges(monkeypatch):

@@ -104,6 +104,27 @@ def test_shapes_types_and_ranges(random_tiles):
     assert set(batch.masks.unique().tolist()) == {0, 1, 2, IGNORE_INDEX}
 
 
+@pytest.mark.parametrize("augment", [False, True])
+def test_labels_of_clicks_are_drawn_and_masks_are_not_even_held(random_tiles, augment):
+    tiles = random_tiles()
+    unit = Unit(kind="point", size_px=3)
+    _, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3)
+    given = [pixels.given(n, 0, tile.mask).ravel() for n, tile in enumerate(tiles)]
+    given = np.concatenate(given)
+    assert 0.2 < (given != tiles.masks)[given != IGNORE_INDEX].mean() < 0.8
+    options = {"num_annotated": 8, "num_anywhere": 2, "augment": augment}
+    options |= {"patch_px": PATCH, "seed": 0, "device": CPU, "scaling": uint8_scaling(3)}
+    positions = RandomPositions(tiles, pixels, patch_px=PATCH, seed=0)
+    false_masks = np.zeros_like(tiles.masks)
+    drawn = PatchSampler(replace(tiles, masks=false_masks), pixels, positions, **options).draw(0)
+    relabelled = replace(tiles, masks=given)
+    plain = replace(pixels, labels=None)
+    expected = PatchSampler(relabelled, plain, positions, **options).draw(0)
+    assert torch.equal(drawn.masks, expected.masks)
+    assert torch.equal(drawn.images, expected.images)
+    assert set(drawn.masks.unique().tolist()) == {0, 1, 2, IGNORE_INDEX}
+
+
 def test_patches_equal_naive_crops(random_tiles):
     tiles = random_tiles()
     annotated = [[0, 0, 0], [0, 38, 13], [1, 0, 58], [2, 5, 32]]
@@ -220,6 +241,8 @@ def test_an_epoch_reveals_just_the_pixels_of_the_manifest(
         seed=0,
         device=CPU,
     )
+    given = [pixels.given(n, 0, tile.mask).ravel() for n, tile in enumerate(tiles)]
+    given = np.concatenate(given)
     revealed, shown = np.zeros((2, len(tiles.masks)), dtype=bool)
     for step in range(-(-num_patches // 8)):
         batch = sampler.draw(step)
@@ -227,7 +250,7 @@ def test_an_epoch_reveals_just_the_pixels_of_the_manifest(
         masks = batch.masks.numpy()
         assert (masks != IGNORE_INDEX).any(axis=(1, 2)).all()
         known = addresses[:8].numpy()[masks != IGNORE_INDEX]
-        assert np.array_equal(tiles.masks[known], masks[masks != IGNORE_INDEX])
+        assert np.array_equal(given[known], masks[masks != IGNORE_INDEX])
         revealed[known] = True
         shown[addresses[batch.shown].numpy()] = True
     labelled = (tiles.masks != IGNORE_INDEX).sum()

@@ -1,0 +1,114 @@
+"""Whether trials learned what they are compared by: the reconstruction, and every class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from analysis.wording import counted, listed, score, tenths
+from contract.names import RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.sources.record import StudyRecord
+
+LEARNED_BELOW: Final = 0.9
+"""A reconstruction whose L1 is not below this share of the L1 of one constant colour shows nothing
+of the image. A decoder that knows the mean brightness of its surroundings alone gets below it."""
+
+_ERROR, _CONSTANT, _BLOCKS = RECONSTRUCTION_ERRORS
+_RANGES: Final = (_ERROR, RECONSTRUCTION_SHARE)
+
+
+def reconstruction_by_arm(record: StudyRecord) -> pd.DataFrame:
+    """What the confirmation trials of every arm reconstructed; no row for an arm without a measure.
+
+    Returns:
+        Columns model (the variant), label_frac, num_trials (finished, with a measure), the names of
+        `RECONSTRUCTION_ERRORS` and `RECONSTRUCTION_SHARE` (medians over trials), and `_low` and
+        `_high` (smallest and largest) of the first and the last; NaN where none was recorded. Rows
+        by label_frac, then variant in the order of the record.
+    """
+    import pandas as pd
+
+    trials = _measured(record)
+    rows = []
+    for frac, variant in record.arms:
+        arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
+        if arm.empty:
+            continue
+        row = {"model": variant, "label_frac": frac, "num_trials": len(arm)}
+        for name in (*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE):
+            row[name] = float(arm[name].median())
+            if name in _RANGES:
+                row |= {f"{name}_low": arm[name].min(), f"{name}_high": arm[name].max()}
+        rows.append(row)
+    columns = ["model", "label_frac", "num_trials"]
+    for name in (*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE):
+        columns += [name, f"{name}_low", f"{name}_high"] if name in _RANGES else [name]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def learning_warnings(record: StudyRecord) -> Iterator[str]:
+    """Variants that reconstructed nothing, and classes that were never predicted."""
+    yield from _not_reconstructed(record)
+    yield from _never_predicted(record)
+
+
+def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
+    """One text for each variant whose reconstructions are hardly better than a constant colour.
+
+    Where the reconstruction moves nothing, because its weight is 0, that is what was asked for.
+    """
+    trials = _measured(record)
+    for variant, style in record.styles.items():
+        own = trials[trials["variant"] == variant]
+        if own.empty or (own[RECONSTRUCTION_SHARE] == 0.0).all():
+            continue
+        if (own[_ERROR] / own[_CONSTANT]).median() < LEARNED_BELOW:
+            continue
+        text = (
+            f"Nothing was reconstructed by {style.label}: the L1 of what it reconstructs is "
+            f"{_range(own[_ERROR])} where one constant colour gives {_range(own[_CONSTANT])} and "
+            f"the mean colours of blocks of 8 px give {_range(own[_BLOCKS])}"
+        )
+        if own[RECONSTRUCTION_SHARE].notna().any():
+            text += (
+                f"; the reconstruction had {_range(own[RECONSTRUCTION_SHARE], tenths)} of the "
+                "gradient of the weights that it shares with the segmentation"
+            )
+        yield f"{text}. What a reconstruction changes is not measured by such trials."
+
+
+def _never_predicted(record: StudyRecord) -> Iterator[str]:
+    """One text for each class that a trial predicts nowhere though the test tiles hold it."""
+    variants = dict(zip(record.trials["trial_key"], record.trials["variant"], strict=True))
+    pooled = {key: one.pooled() for key, one in record.confusions.items()}
+    classes = next((one.classes for one in record.confusions.values()), ())
+    for index, name in enumerate(classes):
+        held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
+        found = []
+        for variant, style in record.styles.items():
+            own = [key for key in held if variants[key] == variant]
+            num = sum(pooled[key][:, index].sum() == 0 for key in own)
+            if num:
+                found.append(f"by {style.label} in {num} of {counted(len(own), 'trial')}")
+        if found:
+            yield (
+                f"Never predicted on the test tiles, which hold it: {name}, {listed(found)}. Its "
+                "F1 and IoU are 0 there."
+            )
+
+
+def _measured(record: StudyRecord) -> pd.DataFrame:
+    """Finished confirmation trials whose reconstruction was measured."""
+    trials = record.trials
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
+    return confirmed[confirmed[_ERROR].notna() & confirmed[_CONSTANT].notna()]
+
+
+def _range(values: pd.Series, written: Callable[[float], str] = score) -> str:
+    """Such as '0.151 to 0.162', or one number where both ends read the same."""
+    ends = [written(float(end)) for end in (values.min(), values.max())]
+    return " to ".join(dict.fromkeys(ends))

@@ -1,0 +1,28 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from trainables.data.budgets.picture import budget_picture
+from trainables.data.budgets.pixel_set import Discs, clicked_pixels
+from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.data.tilesets.tileset import Tile, pack_tiles
+
+COLORS = [(255, 0, 0), (0, 0, 255)]
+
+
+def test_a_click_is_drawn_in_the_class_that_it_gives():
+    mask = np.zeros((9, 9), dtype=np.uint8)
+    mask[:, 5:] = 1
+    image = np.full((3, 9, 9), 90, dtype=np.uint8)
+    tiles = pack_tiles([Tile(name="a", image=image, mask=mask)])
+    points = Discs(
+        radius_px=2, shapes=tiles.shapes, tiles=np.array([0]), pixels=np.array([4 * 9 + 4])
+    )
+    pixels = clicked_pixels(tiles, points, 2)
+    png = budget_picture(tiles, pixels, COLORS, uint8_scaling(3))
+    shown = np.array(Image.open(io.BytesIO(png)))
+    assert shown.shape == (9, 9, 3)
+    assert (shown[pixels.tile(0)] == COLORS[0]).all()  # also where the mask has the other class
+    grey = shown[~pixels.tile(0)]
+    assert (grey[:, 0] == grey[:, 2]).all()
