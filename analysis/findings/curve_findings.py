@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.statistics.intervals import CONFIDENCE
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, signed
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from analysis.reading.styles import Styles
     from analysis.statistics.answer import Answer, AreaDifference
     from analysis.statistics.intervals import Interval
-    from analysis.statistics.power_law import Extrapolation
 
 
 def curve_heading(answer: Answer) -> str:
@@ -39,24 +39,22 @@ def _interval(interval: Interval) -> str:
     return f"{signed(interval.low)} to {signed(interval.high)}"
 
 
-def extrapolation_note(answer: Answer) -> str:
+def doubling_note(answer: Answer) -> str:
     """What twice the annotations would give, or why that is not said; '' without any curve."""
     said = [
-        _extrapolated(one, answer.styles[one.variant].label)
-        for one in answer.extrapolations
+        f"{one.low:.3f} to {one.high:.3f} for {answer.styles[one.variant].label}"
+        for one in answer.doublings
         if not one.refused
     ]
-    refused = dict.fromkeys(one.refused for one in answer.extrapolations if one.refused)
+    refused = dict.fromkeys(one.refused for one in answer.doublings if one.refused)
     if said:
-        label = SCORE_LABELS[answer.measure]
-        told = f"By a power law, twice the annotations would give a test {label} of {listed(said)}."
-        return told + "".join(f" For the rest nothing is extrapolated: {why}." for why in refused)
-    return "".join(f"Nothing is extrapolated beyond the data: {why}." for why in list(refused)[:1])
-
-
-def _extrapolated(one: Extrapolation, label: str) -> str:
-    bounds = "" if math.isnan(one.score.low) else f" ({one.score.low:.3f} to {one.score.high:.3f})"
-    return (
-        f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "
-        f"{abs(one.held_out_error):.3f}"
+        told = (
+            f"Twice the annotations would give a test {SCORE_LABELS[answer.measure]} of "
+            f"{listed(said)} ({percent(CONFIDENCE)} intervals over seeds), if a doubling brings "
+            "no more than the ones before it did."
+        )
+        return told + "".join(f" For the rest nothing is said: {why}." for why in refused)
+    return "".join(
+        f"Nothing is said of more annotations than were measured: {why}."
+        for why in list(refused)[:1]
     )

@@ -8,85 +8,108 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
-from analysis.wording import counted, listed, percent
+from analysis.wording import MISSING, counted, percent
 
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
     from analysis.statistics.differences import PairedDifference
-    from analysis.statistics.efficiency import AnnotationNeeded
-
-_LEVEL = percent(CONFIDENCE)
+    from analysis.statistics.needed import AnnotationNeeded, Bounds
 
 
 def annotation_finding(
     answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
 ) -> Iterator[str]:
-    """How much annotation is saved; one text, or none where there is but one fraction."""
+    """How much annotation is saved; none where there is but one fraction.
+
+    Said is what each saving lies between, and of the most annotations, where nothing is saved for
+    sure, whether more are needed or nothing can be told.
+    """
     variant, reference = (answer.styles[name].label for name in pair)
     needed = [one for one in answer.needed if (one.variant, one.reference) == pair]
     if not needed:
         if against_baseline(answer.styles, pair) and len(family) > 1:
             yield (
-                f"How much annotation {variant} saves cannot be said: no seed has the scores of "
-                "both models at two fractions."
+                f"How much annotation {variant} saves cannot be told: the two models share no seed "
+                "at two different fractions."
             )
         return
-    saving = [one for one in needed if answer.claims(one)]
+    saving = [one for one in reversed(needed) if answer.claims(one)]
     if saving:
-        parts = [f"{_score_at(one, reference)} with {_share(one)}" for one in reversed(saving)]
-        yield f"{variant} reaches {listed(parts)}."
-        return
-    last = needed[-1]
-    if not last.is_known:
+        parts = [f"for {_score_at(one, reference)} {amount(one)}" for one in saving]
+        level = f"{percent(CONFIDENCE)} intervals over {_over(saving[0])}"
         yield (
-            f"How much annotation {variant} saves cannot be said from "
-            f"{counted(last.num, 'seed')} with all scores: an interval needs {MIN_SEEDS}."
+            f"{variant} needs fewer annotations than {reference}: {'; '.join(parts)} ({level}, "
+            f"between measured fractions).{_coarse(saving[0])}"
         )
-    elif math.isinf(last.low):
-        yield (
-            f"{variant} does not reach {_score_at(last, reference)} with the annotations there are."
-        )
-    elif last.falls_back:
-        yield (
-            f"No saving of annotations can be claimed: {variant} reaches "
-            f"{_score_at(last, reference)} with fewer, but scores lower again with more."
-        )
-    else:
-        yield (
-            f"No saving of annotations can be shown: for {_score_at(last, reference)}, {variant} "
-            f"needs {_share(last)}{_why_not(last, family, variant)}."
-        )
+    if needed[-1] not in saving:
+        yield _nothing_saved(needed[-1], family, variant, reference)
 
 
-def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str) -> str:
-    """Why an interval below the reference's own fraction is no claim."""
-    if not last.saves:
-        return ""
-    tested = any(d.is_testable for d in family if d.label_frac == last.label_frac)
-    return (
-        f", but no test shows {variant} to score higher there"
-        if tested
-        else f", but {counted(last.num, 'seed')} are too few for the test that a claim needs"
-    )
+def amount(needed: AnnotationNeeded) -> str:
+    """Such as 'between 10 % and 50 % of the annotations', all of them shares of the same whole."""
+    low, high = needed.bounds.low, needed.bounds.high
+    least, most = percent(needed.measured[0]), percent(needed.measured[-1])
+    if low == 0.0:
+        if math.isinf(high):
+            return f"anything from below {least} to above {most} of the annotations"
+        if high == needed.measured[0]:
+            return f"{least} of the annotations, the fewest measured, or less"
+        return f"{percent(high)} of the annotations or less"
+    if math.isinf(high):
+        return f"more than {percent(low)} of the annotations"
+    return f"between {percent(low)} and {percent(high)} of the annotations"
+
+
+def bounds_text(bounds: Bounds) -> str:
+    """Such as '10 % to 50 %' or '≤ 1 %'; MISSING where unknown."""
+    if not bounds.is_known:
+        return MISSING
+    low, high = percent(bounds.low), percent(bounds.high)
+    if math.isinf(bounds.high):
+        return f">\N{NO-BREAK SPACE}{low}" if bounds.low else "anything"
+    at_most = "\N{LESS-THAN OR EQUAL TO}\N{NO-BREAK SPACE}"
+    return f"{low} to {high}" if bounds.low else at_most + high
 
 
 def _score_at(needed: AnnotationNeeded, reference: str) -> str:
-    if needed.label_frac == 1.0:
-        return f"{reference}'s full-annotation score"
-    return f"{reference}'s score at {percent(needed.label_frac)} of the labels"
+    return f"the score that {reference} has with {percent(needed.reached)}"
 
 
-def _share(needed: AnnotationNeeded) -> str:
-    """Such as '45 % of them (95 % interval 30 % to 70 %)', relative to the reference's."""
-    low, high = bound_text(needed, needed.low), bound_text(needed, needed.high)
-    share = bound_text(needed, needed.needed)
-    return f"{share} of these annotations ({_LEVEL} interval {low} to {high})"
+def _over(needed: AnnotationNeeded) -> str:
+    return "seeds and test tiles" if needed.over_tiles.is_known else "seeds, on these test tiles"
 
 
-def bound_text(needed: AnnotationNeeded, fraction: float) -> str:
-    """A fraction needed, as a share of the reference's own; says where it is censored."""
-    if fraction == 0.0:
-        return f"at most {percent(needed.smallest / needed.label_frac)}"
-    if math.isinf(fraction):
-        return f"more than {percent(needed.largest / needed.label_frac)}"
-    return percent(fraction / needed.label_frac)
+def _coarse(needed: AnnotationNeeded) -> str:
+    """Which fraction to add, where more seeds could not tell more."""
+    if math.isnan(needed.next_frac):
+        return ""
+    low, high = needed.bounds.low, needed.bounds.high
+    nothing = f"between {percent(low)} and {percent(high)}" if low else f"below {percent(high)}"
+    return (
+        f" The study measured nothing {nothing}: only a fraction there, such as "
+        f"{percent(needed.next_frac)}, can tell more for {percent(needed.reached)}."
+    )
+
+
+def _nothing_saved(
+    last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str, reference: str
+) -> str:
+    """Of the most annotations: that more are needed, or that nothing can be told and why."""
+    if last.direction < 0:
+        return (
+            f"{variant} does not reach {_score_at(last, reference)} of the annotations: with as "
+            "many it scores lower."
+        )
+    score = _score_at(last, reference)
+    asked = f"Whether {variant} needs fewer annotations than {reference} for {score}"
+    if not last.bounds.is_known:
+        return (
+            f"{asked} cannot be told from {counted(last.num, 'pair')} of seeds: an interval needs "
+            f"{MIN_SEEDS}."
+        )
+    here = [one for one in family if one.label_frac == last.label_frac]
+    if any(one.is_testable for one in here):
+        why = f"no test shows {variant} to score higher there"
+    else:
+        why = f"{counted(last.num, 'pair')} of seeds are too few for the test that a claim needs"
+    return f"{asked} cannot be told from these data: {why}. It may need {amount(last)}."

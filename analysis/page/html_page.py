@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -14,8 +13,9 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.curve_findings import curve_heading, doubling_note
 from analysis.findings.findings import findings
+from analysis.findings.needed_findings import bounds_text
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles
@@ -95,7 +95,7 @@ def render_page(
             failures=_failures(record),
             findings=findings(answer),
             curve_heading=curve_heading(answer),
-            extrapolation=extrapolation_note(answer),
+            doubling=doubling_note(answer),
             answer=answer,
             others=_method_labels(styles, [one.variant for one in answer.needed]),
             rebuilding=_method_labels(styles, _rebuilding(record)),
@@ -151,7 +151,7 @@ def environment(styles: Styles) -> Environment:
         "styles": styles,
         "shapes": _SHAPES,
         "SCORE_LABELS": SCORE_LABELS,
-        "infinity": math.inf,
+        "bounds_text": bounds_text,
         "rgb": _rgb,
         "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
         **{

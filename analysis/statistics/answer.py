@@ -11,18 +11,13 @@ import numpy as np
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
 from analysis.statistics.differences import PairedDifference, all_differences
-from analysis.statistics.efficiency import (
-    AnnotationNeeded,
-    ScoreGrid,
-    annotations_needed,
-    area_under_curve,
-    score_grid,
-)
+from analysis.statistics.doubling import Doubling, doubling
+from analysis.statistics.efficiency import ScoreGrid, area_under_curve, score_grid
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.statistics.power_law import Extrapolation, extrapolate
+from analysis.statistics.needed import AnnotationNeeded, annotations_needed
 from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.tile_scores import resample_tiles
-from analysis.wording import counted, listed, percent
+from analysis.wording import counted
 from contract.methods import Method
 from contract.variants import variant_pairs
 
@@ -73,20 +68,16 @@ class Answer:
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
-    extrapolations: tuple[Extrapolation, ...]
+    doublings: tuple[Doubling, ...]
+    """For every variant: what twice the annotations would bring."""
     left_out: tuple[str, ...]
-    """What areas and annotations needed leave out, in words."""
+    """What areas leave out, in words."""
     resamples: TileResamples | None
     """Resamples of the test tiles; None where they are too few or differ between trials."""
 
     def claims(self, needed: AnnotationNeeded) -> bool:
-        """Whether a saving may be claimed: interval and test of the difference both say so."""
-        return needed.saves and any(
-            one.is_shown and one.difference.mean > 0.0
-            for one in self.main_differences
-            if (one.variant, one.reference) == (needed.variant, needed.reference)
-            and one.label_frac == needed.label_frac
-        )
+        """Whether a saving may be claimed: a test shows the variant to score higher there."""
+        return needed.saves
 
     @property
     def baseline_label(self) -> str:
@@ -154,22 +145,28 @@ def compute_answer(
         for variant in styles
         if (scores["variant"] == variant).any()
     }
+    differences = {
+        name: all_differences(scores, name, compared, resamples, num_planned) for name in measures
+    }
     return Answer(
         measure=measure,
         styles=styles,
         question=question,
-        differences={
-            name: all_differences(scores, name, compared, resamples, num_planned)
-            for name in measures
-        },
+        differences=differences,
         needed=tuple(
             one
             for pair, grid in pairs.items()
             if against_baseline(styles, pair)
-            for one in annotations_needed(grid, *pair)
+            for one in annotations_needed(
+                grid,
+                *pair,
+                resamples=resamples.by_measure[measure] if resamples else None,
+                num_tiles=resamples.num_tiles if resamples else 0,
+                directions=_directions(differences[measure], pair),
+            )
         ),
         areas={
-            variant: t_interval(area_under_curve(grid.label_frac, grid.scores[variant]))
+            variant: t_interval(area_under_curve(grid.fractions, grid.scores[variant]))
             for variant, grid in grids.items()
         },
         left_out=tuple(
@@ -178,8 +175,8 @@ def compute_answer(
             if (text := _left_out(grid))
         ),
         area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
-        extrapolations=tuple(
-            extrapolate(variant, grid.label_frac, grid.scores[variant])
+        doublings=tuple(
+            doubling(variant, grid.measured, grid.scores[variant])
             for variant, grid in grids.items()
             if grid.seeds
         ),
@@ -187,21 +184,26 @@ def compute_answer(
     )
 
 
+def _directions(family: Sequence[PairedDifference], pair: tuple[str, str]) -> dict[float, int]:
+    """By fraction: 1 where the test shows the first of a pair to score higher, -1 lower."""
+    return {
+        one.label_frac: 1 if one.difference.mean > 0.0 else -1
+        for one in family
+        if (one.variant, one.reference) == pair and one.is_shown
+    }
+
+
 def _left_out(grid: ScoreGrid) -> str:
-    parts = []
-    if grid.num_incomplete:
-        missing = counted(grid.num_incomplete, "seed")
-        parts.append(f"{missing} without a score at some fraction left out")
-    if grid.dropped:
-        fracs = listed([percent(frac) for frac in grid.dropped])
-        parts.append(f"{fracs} left out, where too few seeds have scores")
-    return ", ".join(parts)
+    if not grid.num_incomplete:
+        return ""
+    missing = counted(grid.num_incomplete, "seed")
+    return f"{missing} without a score at some fraction left out of the areas"
 
 
 def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
-    gained = area_under_curve(grid.label_frac, grid.scores[variant] - grid.scores[reference])
+    gained = area_under_curve(grid.fractions, grid.scores[variant] - grid.scores[reference])
     known = gained[~np.isnan(gained)].tolist()
-    fracs = grid.label_frac.tolist() or [float("nan")]
+    fracs = grid.measured.tolist() or [float("nan")]
     return AreaDifference(
         variant=variant,
         reference=reference,

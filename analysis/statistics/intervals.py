@@ -65,11 +65,11 @@ def t_interval(values: Iterable[float]) -> Interval:
     return _around(mean, float(sample.std(ddof=1)) / math.sqrt(num), num - 1, num)
 
 
-def t_factor(freedom: float) -> float:
-    """Standard errors from the mean to either bound of a 95 % interval."""
+def t_factor(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Standard errors from the mean to either bound of an interval, a 95 % one unless told."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2.0))
+    return float(stdtrit(freedom, 0.5 + confidence / 2.0))
 
 
 def standard_deviation(values: Iterable[float]) -> float:
@@ -136,8 +136,10 @@ def draw_tiles(num_tiles: int, generator: np.random.Generator) -> Values:
     return generator.multinomial(num_tiles - 1, chances, NUM_TILE_RESAMPLES).astype(np.float64)
 
 
-def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int) -> Interval:
-    """Mean over seeds, and a 95 % interval for other seeds on other test tiles.
+def seeds_and_tiles_interval(
+    by_seed: Values, resampled: Values, num_tiles: int, confidence: float = CONFIDENCE
+) -> Interval:
+    """Mean over seeds, and an interval for other seeds on other test tiles.
 
     Seeds and tiles are crossed: every seed was scored on the same tiles. The variances of the
     two, each from a bootstrap of its own, are added; what seed and tile do together is counted
@@ -147,6 +149,7 @@ def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int)
         by_seed: One value per seed, all tiles together, (S,).
         resampled: The same values for resampled tiles, (NUM_TILE_RESAMPLES, S).
         num_tiles: How many tiles there are.
+        confidence: Of the interval.
 
     Returns:
         Mean over seeds; the bounds are NaN with fewer than MIN_SEEDS seeds or MIN_TILES tiles.
@@ -162,7 +165,7 @@ def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int)
     total = over_seeds + over_tiles
     spread = over_seeds**2 / (num - 1) + over_tiles**2 / (num_tiles - 1)
     freedom = total**2 / spread if spread > 0.0 else num - 1.0
-    return _around(float(by_seed[known].mean()), math.sqrt(total), freedom, num)
+    return _around(float(by_seed[known].mean()), math.sqrt(total), freedom, num, confidence)
 
 
 def _row_means(values: Values) -> Values:
@@ -172,8 +175,10 @@ def _row_means(values: Values) -> Values:
     return means
 
 
-def _around(mean: float, error: float, freedom: float, num: int) -> Interval:
-    half = t_factor(freedom) * error
+def _around(
+    mean: float, error: float, freedom: float, num: int, confidence: float = CONFIDENCE
+) -> Interval:
+    half = t_factor(freedom, confidence) * error
     return Interval(mean=mean, low=mean - half, high=mean + half, num=num)
 
 

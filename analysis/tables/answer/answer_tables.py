@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.reading.styles import arms_of
 from analysis.statistics.intervals import (
+    Interval,
     bootstrap_interval,
     interquartile_mean,
     seeds_and_tiles_interval,
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.statistics.answer import Answer
-    from analysis.statistics.intervals import Interval
 
 _SEED = 19
 _TEST_FIELDS = (
@@ -116,11 +115,13 @@ def needed_table(answer: Answer) -> pd.DataFrame:
     """The annotations needed for the reference's score at every fraction.
 
     Returns:
-        Columns model, reference, label_frac, num_seeds, needed, low, high: fractions of the
-        labelled training pixels; 0: the smallest fraction measured or less; inf: more than the
-        largest. share, share_low, share_high: the same over label_frac. censored: "below" or
-        "above" where needed is such a bound and no value, else ""; what is saved is 1 - share
-        only where it is "".
+        Columns model, reference, label_frac (as asked), reached_frac (by the budgets), num_seeds;
+        low, high: measured fractions of the labelled training pixels between which the score is
+        reached, by the wider of the intervals over seeds (seeds_low, seeds_high) and over seeds and
+        test tiles (tiles_low, tiles_high); low 0: nothing measured surely falls short; high inf:
+        nothing measured surely reaches it; NaN: too few seeds or tiles. share_low, share_high: low
+        and high over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction
+        to add where only that could narrow the bounds; smallest_measured, largest_measured.
     """
     import pandas as pd
 
@@ -130,16 +131,20 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "reference": one.reference,
                 "label_frac": one.label_frac,
+                "reached_frac": one.reached,
                 "num_seeds": one.num,
-                "needed": one.needed,
-                "low": one.low,
-                "high": one.high,
-                "share": one.needed / one.label_frac,
-                "share_low": one.low / one.label_frac,
-                "share_high": one.high / one.label_frac,
-                "censored": "below" * (one.needed == 0.0) + "above" * math.isinf(one.needed),
-                "smallest_measured": one.smallest,
-                "largest_measured": one.largest,
+                "low": one.bounds.low,
+                "high": one.bounds.high,
+                "seeds_low": one.over_seeds.low,
+                "seeds_high": one.over_seeds.high,
+                "tiles_low": one.over_tiles.low,
+                "tiles_high": one.over_tiles.high,
+                "share_low": one.bounds.low / one.reached,
+                "share_high": one.bounds.high / one.reached,
+                "saves": int(answer.claims(one)),
+                "next_frac": one.next_frac,
+                "smallest_measured": one.measured[0],
+                "largest_measured": one.measured[-1],
             }
             for one in answer.needed
         ]
@@ -150,8 +155,8 @@ def curve_table(answer: Answer) -> pd.DataFrame:
     """Area under each curve, differences of areas, and what twice the annotations would give.
 
     Returns:
-        Columns what (area, area_difference, twice), model, minus, num_seeds, value, low, high, p,
-        note.
+        Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
+        twice), low, high, p, note (why nothing is said).
     """
     import pandas as pd
 
@@ -163,8 +168,15 @@ def curve_table(answer: Answer) -> pd.DataFrame:
         for one in answer.area_differences
     ]
     rows += [
-        _curve_row("twice", one.variant, "", one.score, np.nan, one.refused)
-        for one in answer.extrapolations
+        _curve_row(
+            "twice",
+            one.variant,
+            "",
+            Interval(mean=np.nan, low=one.low, high=one.high, num=one.num),
+            np.nan,
+            one.refused,
+        )
+        for one in answer.doublings
     ]
     return pd.DataFrame(rows)
 

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.curve_findings import curve_heading, doubling_note
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
@@ -49,13 +49,13 @@ def test_extrapolation_is_told_with_its_check_or_refused() -> None:
     ]
     frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
     told = plain(
-        extrapolation_note(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",)))
+        doubling_note(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",)))
     )
     assert told.startswith("By a power law, twice the annotations would give a test mean F1 of")
     assert "0.730 (0.728 to 0.733) for U-Net" in told
     few = frame[frame["label_frac"] > 0.1]
     refused = plain(
-        extrapolation_note(compute_answer(few, "mean_f1", STYLES, measures=("mean_f1",)))
+        doubling_note(compute_answer(few, "mean_f1", STYLES, measures=("mean_f1",)))
     )
     assert refused == (
         "Nothing is extrapolated beyond the data: a power law needs 5 fractions, there are 4."
