@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
+from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import MISSING, counted, percent
 
 if TYPE_CHECKING:
@@ -35,29 +36,27 @@ def annotation_finding(
         return
     saving = [one for one in reversed(needed) if answer.claims(one)]
     if saving:
-        parts = [f"for {_score_at(one, reference)} {amount(one)}" for one in saving]
-        level = f"{percent(CONFIDENCE)} intervals over {_over(saving[0])}"
+        score = f"test {SCORE_LABELS[answer.measure]}"
+        parts = [f"{_amount(one)} where {reference} had {percent(one.reached)}" for one in saving]
         yield (
-            f"{variant} needs fewer annotations than {reference}: {'; '.join(parts)} ({level}, "
-            f"between measured fractions).{_coarse(saving[0])}"
+            f"{variant} needs fewer annotations than {reference} for the same {score}: "
+            f"{'; '.join(parts)} (of all labelled training pixels; {percent(CONFIDENCE)} intervals "
+            f"over {_over(saving[0])}, bounded by measured fractions).{_coarse(saving[0])}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)
 
 
-def amount(needed: AnnotationNeeded) -> str:
-    """Such as 'between 10 % and 50 % of the annotations', all of them shares of the same whole."""
-    low, high = needed.bounds.low, needed.bounds.high
-    least, most = percent(needed.measured[0]), percent(needed.measured[-1])
-    if low == 0.0:
-        if math.isinf(high):
-            return f"anything from below {least} to above {most} of the annotations"
-        if high == needed.measured[0]:
-            return f"{least} of the annotations, the fewest measured, or less"
-        return f"{percent(high)} of the annotations or less"
-    if math.isinf(high):
-        return f"more than {percent(low)} of the annotations"
-    return f"between {percent(low)} and {percent(high)} of the annotations"
+def _amount(saving: AnnotationNeeded) -> str:
+    """Such as 'between 10 % and 50 %'; less than the reference had, as a test shows."""
+    low, high = saving.bounds.low, saving.bounds.high
+    if high == saving.reached:
+        more = f"more than {percent(low)} but " if low else ""
+        return f"{more}less than {percent(high)}"
+    if low:
+        return f"between {percent(low)} and {percent(high)}"
+    fewest = ", the fewest measured," if high == saving.measured[0] else ""
+    return f"at most {percent(high)}{fewest}"
 
 
 def bounds_text(bounds: Bounds) -> str:
@@ -71,23 +70,19 @@ def bounds_text(bounds: Bounds) -> str:
     return f"{low} to {high}" if bounds.low else at_most + high
 
 
-def _score_at(needed: AnnotationNeeded, reference: str) -> str:
-    return f"the score that {reference} has with {percent(needed.reached)}"
-
-
 def _over(needed: AnnotationNeeded) -> str:
     return "seeds and test tiles" if needed.over_tiles.is_known else "seeds, on these test tiles"
 
 
-def _coarse(needed: AnnotationNeeded) -> str:
+def _coarse(saving: AnnotationNeeded) -> str:
     """Which fraction to add, where more seeds could not tell more."""
-    if math.isnan(needed.next_frac):
+    if math.isnan(saving.next_frac):
         return ""
-    low, high = needed.bounds.low, needed.bounds.high
-    nothing = f"between {percent(low)} and {percent(high)}" if low else f"below {percent(high)}"
+    low, high = percent(saving.bounds.low), percent(saving.bounds.high)
+    nothing = f"between {low} and {high}" if saving.bounds.low else f"below {high}"
     return (
-        f" The study measured nothing {nothing}: only a fraction there, such as "
-        f"{percent(needed.next_frac)}, can tell more for {percent(needed.reached)}."
+        f" Nothing was measured {nothing}: for the score at {percent(saving.reached)} only a "
+        f"fraction there, such as {percent(saving.next_frac)}, could tell more."
     )
 
 
@@ -95,21 +90,24 @@ def _nothing_saved(
     last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str, reference: str
 ) -> str:
     """Of the most annotations: that more are needed, or that nothing can be told and why."""
+    score = f"the score that {reference} has with {percent(last.reached)} of the annotations"
     if last.direction < 0:
-        return (
-            f"{variant} does not reach {_score_at(last, reference)} of the annotations: with as "
-            "many it scores lower."
-        )
-    score = _score_at(last, reference)
+        return f"{variant} does not reach {score}: with as many it scores lower."
     asked = f"Whether {variant} needs fewer annotations than {reference} for {score}"
     if not last.bounds.is_known:
-        return (
-            f"{asked} cannot be told from {counted(last.num, 'pair')} of seeds: an interval needs "
-            f"{MIN_SEEDS}."
-        )
-    here = [one for one in family if one.label_frac == last.label_frac]
-    if any(one.is_testable for one in here):
+        pairs = counted(last.num, "pair")
+        return f"{asked} cannot be told from {pairs} of seeds: an interval needs {MIN_SEEDS}."
+    if any(one.is_testable for one in family if one.label_frac == last.label_frac):
         why = f"no test shows {variant} to score higher there"
     else:
         why = f"{counted(last.num, 'pair')} of seeds are too few for the test that a claim needs"
-    return f"{asked} cannot be told from these data: {why}. It may need {amount(last)}."
+    return f"{asked} cannot be told from these data: {why}. {_not_excluded(last)}"
+
+
+def _not_excluded(last: AnnotationNeeded) -> str:
+    low, high = last.bounds.low, last.bounds.high
+    if math.isinf(high):
+        what = f"anything above {percent(low)}" if low else "any share"
+        return f"Not excluded is {what}, also more than {percent(last.measured[-1])}."
+    what = f"from {percent(low)} to {percent(high)}" if low else f"up to {percent(high)}"
+    return f"Not excluded is anything {what}."
