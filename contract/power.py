@@ -1,4 +1,4 @@
-"""What a study can show: the fewest seeds of its tests, and the differences that they would find."""
+"""What a study can show: the seeds that its tests need, the differences that they would find."""
 
 from __future__ import annotations
 
