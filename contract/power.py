@@ -49,7 +49,7 @@ def study_seeds(num_fracs: int, level: float = LEVEL) -> int:
 
 
 def all_signs(num_seeds: int) -> NDArray[np.float64]:
-    """Every combination of signs but for turning all of them, (2^(n - 1), n): the first is +."""
+    """Every combination of signs but for turning all of them, (2^(n - 1), n): the last is +."""
     bits = np.arange(2 ** (num_seeds - 1))[:, None] >> np.arange(num_seeds) & 1
     return np.where(bits == 0, 1.0, -1.0)
 

@@ -81,9 +81,7 @@ def _curve(answer: Answer, area: AreaDifference, variant: str, reference: str, l
             f"{p_text(area.p_adjusted)}), {word} in {_draws(area)}."
         )
     if area.is_disputed:
-        return (
-            f"{_against(answer, area, variant, reference, label)} {span}: no difference is claimed."
-        )
+        return f"{_against(area, variant, reference, label)} {span}: no difference is claimed."
     return (
         f"No difference in test {label} can be shown {span}, {variant} minus {reference}: "
         f"{signed(area.area.mean)} on average ({_interval(area)})."
