@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.reading.schema import ClassInfo
 from analysis.reading.styles import Styles
-from analysis.statistics.scores import undefined_classes
+from analysis.statistics.scores import absent_classes
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable, largest_of
 from analysis.tables.costs.costs import cost_finding, cost_notes, relative_to
@@ -79,7 +79,8 @@ class TablesView:
     has_eroded: bool
     excluded: tuple[str, ...]
     """Classes outside of the means."""
-    undefined: tuple[str, ...]
+    absent: tuple[str, ...]
+    """Classes without a reference pixel on the test tiles."""
     otherwise_finding: str
     """"" where every way of counting is the same."""
     per_class: list[list[dict[str, Any]]]
@@ -136,7 +137,7 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         has_published_classes="f1_published" in tables.per_class.columns,
         has_eroded="oa_eroded_mean" in frame.columns,
         excluded=excluded,
-        undefined=undefined_classes(record),
+        absent=absent_classes(record),
         otherwise_finding=otherwise_finding(frame, bool(excluded)),
         per_class=[
             list(rows) for _, rows in groupby(_rows(tables.per_class), lambda row: row["class"])
