@@ -44,13 +44,14 @@ class Interval:
         return not math.isnan(self.low)
 
 
-def t_interval(values: Iterable[float]) -> Interval:
-    """Mean and two-sided 95 % Student t interval of independent values.
+def t_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Interval:
+    """Mean and two-sided Student t interval of independent values.
 
     For a mean this is the limit of `bootstrap_interval` with infinitely many resamples.
 
     Args:
         values: One value per seed; NaN are left out.
+        confidence: Chance that the interval holds the mean.
 
     Returns:
         Mean and interval; the bounds are NaN with fewer than MIN_SEEDS values.
@@ -62,14 +63,15 @@ def t_interval(values: Iterable[float]) -> Interval:
     mean = float(sample.mean())
     if num < MIN_SEEDS:
         return Interval(mean=mean, low=math.nan, high=math.nan, num=num)
-    return _around(mean, float(sample.std(ddof=1)) / math.sqrt(num), num - 1, num)
+    error = float(sample.std(ddof=1)) / math.sqrt(num)
+    return _around(mean, error, num - 1, num, confidence)
 
 
-def t_factor(freedom: float) -> float:
-    """Standard errors from the mean to either bound of a 95 % interval."""
+def t_factor(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Standard errors from the mean to either bound of an interval, a 95 % one unless told."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2.0))
+    return float(stdtrit(freedom, 0.5 + confidence / 2.0))
 
 
 def standard_deviation(values: Iterable[float]) -> float:
@@ -167,8 +169,10 @@ def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: floa
     return _around(float(by_seed[known].mean()), math.sqrt(total), freedom, num)
 
 
-def _around(mean: float, error: float, freedom: float, num: int) -> Interval:
-    half = t_factor(freedom) * error
+def _around(
+    mean: float, error: float, freedom: float, num: int, confidence: float = CONFIDENCE
+) -> Interval:
+    half = t_factor(freedom, confidence) * error
     return Interval(mean=mean, low=mean - half, high=mean + half, num=num)
 
 
