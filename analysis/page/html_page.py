@@ -13,7 +13,12 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings.curve_findings import curve_heading, doubling_note
+from analysis.findings.curve_findings import (
+    could_show,
+    curve_heading,
+    doubling_note,
+    rare_classes,
+)
 from analysis.findings.findings import findings
 from analysis.findings.needed_findings import bounds_text
 from analysis.findings.warnings import warnings
@@ -97,9 +102,11 @@ def render_page(
             curve_heading=curve_heading(answer),
             doubling=doubling_note(answer),
             answer=answer,
+            could_show=could_show(answer),
             others=_method_labels(styles, [one.variant for one in answer.needed]),
             rebuilding=_method_labels(styles, _rebuilding(record)),
             over_tiles=answer.resamples is not None,
+            rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
             difference_scores=MEASURES,

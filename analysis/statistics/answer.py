@@ -6,20 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
-from analysis.statistics.differences import PairedDifference, all_differences
+from analysis.statistics.claims.failures import (
+    ArmLosses,
+    arm_losses,
+    failed_as_worst,
+    failed_trials,
+    unseen_loss,
+)
+from analysis.statistics.claims.family import Family, tested
+from analysis.statistics.differences import (
+    AreaDifference,
+    PairedDifference,
+    area_difference,
+    paired_differences,
+)
 from analysis.statistics.doubling import Doubling, doubling
 from analysis.statistics.efficiency import ScoreGrid, area_under_curve, score_grid
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.needed import AnnotationNeeded, annotations_needed
-from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted
 from contract.methods import Method
-from contract.variants import variant_pairs
+from contract.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,23 +43,6 @@ MEASURES = ("mean_f1", "oa", "miou")
 RECONSTRUCTION = "what reconstruction does"
 """The question of a study whose other methods all reconstruct."""
 
-_SEED = 17
-
-
-@dataclass(frozen=True, kw_only=True)
-class AreaDifference:
-    """One variant's area under the label-scarcity curve minus another's."""
-
-    variant: str
-    reference: str
-    area: Interval
-    """Mean difference over log2 of the fraction, in units of the score, over seeds."""
-    p: float
-    """The p value of a sign-flip test; NaN with too few seeds for the test."""
-    smallest: float
-    """Fractions between which the area lies."""
-    largest: float
-
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -62,12 +55,17 @@ class Answer:
     question: str
     """What the study is about, to follow "nothing can be said about"."""
     differences: Mapping[str, tuple[PairedDifference, ...]]
-    """By measure."""
+    """By measure; those of `measure` alone are tested."""
     needed: tuple[AnnotationNeeded, ...]
     """For every other variant against its baselines, over the shared fractions of the measure."""
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
+    """Of `measure`, tested."""
+    losses: Mapping[tuple[str, float], ArmLosses]
+    """Failed and collapsed trials, by variant and fraction."""
+    level: float
+    """Chance at most, over all tests, of calling a difference where there is none."""
     doublings: tuple[Doubling, ...]
     """For every variant: what twice the annotations would bring."""
     left_out: tuple[str, ...]
@@ -95,21 +93,23 @@ class Answer:
         return self.differences[self.measure]
 
 
-def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
+def answer_of(record: StudyRecord, scores: pd.DataFrame, level: float = LEVEL) -> Answer:
     """Computes all of it; empty where nothing was confirmed.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials(record)`.
+        level: As in `Answer`.
     """
-    fracs = {frac for frac, _ in planned_arms(record.info)}
     return compute_answer(
         scores,
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
-        num_planned=len(fracs) * len(variant_pairs(record.info.variants)),
+        failed=failed_trials(record.trials, scores),
+        num_planned=len({frac for frac, _ in planned_arms(record.info)}),
         question=_question(record.info.methods),
+        level=level,
     )
 
 
@@ -124,8 +124,10 @@ def compute_answer(
     styles: Styles,
     resamples: TileResamples | None = None,
     measures: Sequence[str] = MEASURES,
+    failed: pd.DataFrame | None = None,
     num_planned: int = 0,
     question: str = RECONSTRUCTION,
+    level: float = LEVEL,
 ) -> Answer:
     """As `answer_of`, from scores alone.
 
@@ -135,9 +137,14 @@ def compute_answer(
         styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
         measures: Scores whose differences are given.
-        num_planned: As in `differences.all_differences`.
+        failed: As from `failures.failed_trials`; None where no trial failed.
+        num_planned: Fractions that the study set out to measure: from two on it has areas, which
+            are tested first. 0: those that there are.
         question: As in `Answer`.
+        level: As in `Answer`.
     """
+    if failed is None:
+        failed = scores.iloc[:0][["variant", "label_frac", "seed"]]
     compared = pairs_in(styles, scores["variant"])
     pairs = {pair: score_grid(scores, measure, pair) for pair in compared}
     grids = {
@@ -146,13 +153,29 @@ def compute_answer(
         if (scores["variant"] == variant).any()
     }
     differences = {
-        name: all_differences(scores, name, compared, resamples, num_planned) for name in measures
+        name: tuple(
+            one
+            for pair in compared
+            for one in paired_differences(scores, name, *pair, resamples=resamples)
+        )
+        for name in measures
     }
+    areas = tuple(area_difference(grid, *pair) for pair, grid in pairs.items())
+    losses = arm_losses(scores, failed, measure)
+    filled = failed_as_worst(scores, failed, [measure])
+    complete = Family(areas=areas, fractions=differences[measure])
+    found = tested(
+        complete,
+        complete if failed.empty else _family(filled, measure, compared),
+        losses,
+        level=level,
+        has_areas=max(num_planned, scores["label_frac"].nunique()) > 1,
+    )
     return Answer(
         measure=measure,
         styles=styles,
         question=question,
-        differences=differences,
+        differences=differences | {measure: found.fractions},
         needed=tuple(
             one
             for pair, grid in pairs.items()
@@ -160,9 +183,13 @@ def compute_answer(
             for one in annotations_needed(
                 grid,
                 *pair,
+                as_worst=None if failed.empty else score_grid(filled, measure, pair),
                 resamples=resamples.by_measure[measure] if resamples else None,
-                num_tiles=resamples.num_tiles if resamples else 0,
-                directions=_directions(differences[measure], pair),
+                num_tiles=resamples.worth[measure] if resamples else 0.0,
+                directions=_directions(found.fractions, pair),
+                losses={
+                    frac: unseen_loss(losses, *pair, frac) for frac in grid.label_frac.tolist()
+                },
             )
         ),
         areas={
@@ -174,7 +201,9 @@ def compute_answer(
             for pair, grid in pairs.items()
             if (text := _left_out(grid))
         ),
-        area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
+        area_differences=found.areas,
+        losses=losses,
+        level=level,
         doublings=tuple(
             doubling(variant, grid.measured, grid.scores[variant])
             for variant, grid in grids.items()
@@ -186,11 +215,7 @@ def compute_answer(
 
 def _directions(family: Sequence[PairedDifference], pair: tuple[str, str]) -> dict[float, int]:
     """By fraction: 1 where the test shows the first of a pair to score higher, -1 lower."""
-    return {
-        one.label_frac: 1 if one.difference.mean > 0.0 else -1
-        for one in family
-        if (one.variant, one.reference) == pair and one.is_shown
-    }
+    return {one.label_frac: one.direction for one in family if (one.variant, one.reference) == pair}
 
 
 def _left_out(grid: ScoreGrid) -> str:
@@ -200,15 +225,11 @@ def _left_out(grid: ScoreGrid) -> str:
     return f"{missing} without a score at some fraction left out of the areas"
 
 
-def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
-    gained = area_under_curve(grid.fractions, grid.scores[variant] - grid.scores[reference])
-    known = gained[~np.isnan(gained)].tolist()
-    fracs = grid.measured.tolist() or [float("nan")]
-    return AreaDifference(
-        variant=variant,
-        reference=reference,
-        area=t_interval(known),
-        p=sign_flip_p(known, np.random.default_rng(_SEED)),
-        smallest=fracs[0],
-        largest=fracs[-1],
+def _family(scores: pd.DataFrame, measure: str, compared: Sequence[tuple[str, str]]) -> Family:
+    """The differences of scores in which failed trials have been filled in."""
+    return Family(
+        areas=tuple(area_difference(score_grid(scores, measure, pair), *pair) for pair in compared),
+        fractions=tuple(
+            one for pair in compared for one in paired_differences(scores, measure, *pair)
+        ),
     )

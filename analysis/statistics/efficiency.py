@@ -29,7 +29,8 @@ class ScoreGrid:
     reached: Values | None = None
     """What the budgets of each seed reached, (S, F), finite; None: what was asked."""
     trial_keys: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
-    """By variant, then by place (s, f) in its scores: the trial that has the score."""
+    """By variant, then by place (s, f) in its scores: the trial that has the score; a failed one,
+    that counts as its arm's worst, has none."""
 
     @property
     def fractions(self) -> Values:
@@ -67,7 +68,8 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
             continue
         at = int(row["seed"]), float(row["label_frac"])
         cells[variant][at] = score
-        keys[variant][at] = str(row.get("trial_key", ""))
+        if key := str(row.get("trial_key", "")):
+            keys[variant][at] = key
         if not math.isnan(frac := float(row.get("reached_frac", math.nan))):
             reached[at] = frac
     fracs = sorted(set.intersection(*({frac for _, frac in held} for held in cells.values())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,13 +75,10 @@ class AnnotationNeeded:
 
         At most all of the reference's annotations, where a test shows the variant to score higher.
         """
-        both = [one for one in (self.over_seeds, self.over_tiles) if one.is_known]
-        if not both:
-            return self.over_seeds
-        high = max(one.high for one in both)
-        if self.direction > 0:
-            high = min(high, self.reached)
-        return Bounds(low=min(one.low for one in both), high=high)
+        wider = _wider([self.over_seeds, self.over_tiles])
+        if self.direction <= 0:
+            return wider
+        return Bounds(low=wider.low, high=min(wider.high, self.reached))
 
     @property
     def saves(self) -> bool:
@@ -111,8 +108,9 @@ def annotations_needed(
     grid: ScoreGrid,
     variant: str,
     reference: str,
+    as_worst: ScoreGrid | None = None,
     resamples: Mapping[str, Values] | None = None,
-    num_tiles: int = 0,
+    num_tiles: float = 0.0,
     directions: Mapping[float, int] | None = None,
     losses: Mapping[float, float] | None = None,
 ) -> tuple[AnnotationNeeded, ...]:
@@ -126,9 +124,12 @@ def annotations_needed(
         grid: With both variants.
         variant: Name of the one that saves.
         reference: Name of the one whose scores are to be reached.
+        as_worst: The same where failed trials have the worst score of their arm, at the same
+            fractions: bounds are the wider of both; None where no trial failed.
         resamples: Scores of trials on resampled test tiles, by trial key; None: no bounds over
             tiles.
-        num_tiles: How many test tiles there are.
+        num_tiles: How many test tiles of equal weight there are, as in
+            `intervals.seeds_and_tiles_interval`.
         directions: By fraction asked: 1 where a test shows that the variant scores higher, -1
             lower; 0 elsewhere.
         losses: By fraction asked: what the variant may lose there on average by failures that were
@@ -146,19 +147,15 @@ def annotations_needed(
     loss = np.array([(losses or {}).get(frac, 0.0) for frac in asked])
     found = []
     for place, frac in enumerate(asked):
-        bounds = []
-        for interval in (_over_seeds, _over_tiles):
+        over_seeds, over_tiles = [], []
+        for made in (grid, as_worst or grid):
             ours, its = (
-                interval(_Compared(grid, name, reference, kept, place), resamples, num_tiles)
-                for name in (variant, reference)
+                _Compared(made, name, reference, kept, place) for name in (variant, reference)
             )
-            low, high = measured_bounds(measured, place, ours.shifted(loss), its)
-            is_known = not np.isnan(ours.high).all()
-            bounds.append(
-                Bounds(low=float(low), high=float(high))
-                if is_known
-                else Bounds(low=math.nan, high=math.nan)
-            )
+            found_over_seeds = t_bounds(ours.differences), t_bounds(its.differences)
+            over_seeds.append(_bounds(measured, place, *found_over_seeds, loss))
+            found_over_tiles = (one.over_tiles(resamples or {}, num_tiles) for one in (ours, its))
+            over_tiles.append(_bounds(measured, place, *found_over_tiles, loss))
         pairs = grid.scores[variant][:, kept[place]] - grid.scores[reference][:, kept[place]]
         found.append(
             AnnotationNeeded(
@@ -166,8 +163,8 @@ def annotations_needed(
                 reference=reference,
                 label_frac=frac,
                 reached=float(measured[place]),
-                over_seeds=bounds[0],
-                over_tiles=bounds[1],
+                over_seeds=_wider(over_seeds),
+                over_tiles=_wider(over_tiles),
                 measured=tuple(measured.tolist()),
                 num=int((~np.isnan(pairs)).sum()),
                 direction=(directions or {}).get(frac, 0),
@@ -185,9 +182,24 @@ class Differences:
     high: Values
     """Upper bound at CONFIDENCE: missed for sure where it is below 0; NaN unknown."""
 
-    def shifted(self, loss: Values) -> Differences:
-        """The same where so much, (F,), may be lost of what was seen."""
-        return Differences(surely=self.surely - loss, high=self.high)
+
+def _bounds(
+    measured: Values, place: int, ours: Differences, its: Differences, loss: Values
+) -> Bounds:
+    """Of one study, where the variant may lose so much of what was seen; NaN without seeds."""
+    if np.isnan(ours.high).all():
+        return Bounds(low=math.nan, high=math.nan)
+    less = Differences(surely=ours.surely - loss, high=ours.high)
+    low, high = measured_bounds(measured, place, less, its)
+    return Bounds(low=float(low), high=float(high))
+
+
+def _wider(several: Sequence[Bounds]) -> Bounds:
+    """The bounds around all that are known; NaN where none is."""
+    known = [one for one in several if one.is_known]
+    if not known:
+        return Bounds(low=math.nan, high=math.nan)
+    return Bounds(low=min(one.low for one in known), high=max(one.high for one in known))
 
 
 def measured_bounds(
@@ -284,36 +296,29 @@ class _Compared:
         compared: Values = ours[:, self.kept] - its[:, own : own + 1]
         return compared
 
-    def resampled(self, drawn: Mapping[str, Values], column: int) -> Values:
-        """The same at one fraction for resampled test tiles, (NUM_TILE_RESAMPLES, S)."""
+    def over_tiles(self, resamples: Mapping[str, Values], num_tiles: float) -> Differences:
+        """Bounds over seeds and test tiles together; NaN where there are none."""
+        surely, high = np.full((2, len(self.kept)), np.nan)
+        for column, by_seed in enumerate(self.differences.T if resamples else ()):
+            drawn = self._resampled(resamples, column)
+            surely[column], high[column] = (
+                seeds_and_tiles_interval(by_seed, drawn, num_tiles, REACHED_CONFIDENCE).low,
+                seeds_and_tiles_interval(by_seed, drawn, num_tiles).high,
+            )
+        return Differences(surely=surely, high=high)
+
+    def _resampled(self, drawn: Mapping[str, Values], column: int) -> Values:
+        """The differences at one fraction on resampled test tiles, (NUM_TILE_RESAMPLES, S).
+
+        What a failed trial counts as is the same on all tiles.
+        """
         own, at = self.kept[self.place], self.kept[column]
         ours, its = (self.grid.trial_keys[name] for name in (self.variant, self.reference))
-        num = len(next(iter(drawn.values())))
-        pairs = np.full((num, len(self.grid.seeds)), np.nan)
+        pairs = np.tile(self.differences[:, column], (len(next(iter(drawn.values()))), 1))
         for seed in range(len(self.grid.seeds)):
             if (seed, at) in ours and (seed, own) in its:
                 pairs[:, seed] = drawn[ours[seed, at]] - drawn[its[seed, own]]
         return pairs
-
-
-def _over_seeds(
-    compared: _Compared, _resamples: Mapping[str, Values] | None, _num_tiles: int
-) -> Differences:
-    return t_bounds(compared.differences)
-
-
-def _over_tiles(
-    compared: _Compared, resamples: Mapping[str, Values] | None, num_tiles: int
-) -> Differences:
-    differences = compared.differences
-    surely, high = np.full((2, len(compared.kept)), np.nan)
-    for column, by_seed in enumerate(differences.T if resamples else ()):
-        drawn = compared.resampled(resamples or {}, column)
-        surely[column], high[column] = (
-            seeds_and_tiles_interval(by_seed, drawn, num_tiles, REACHED_CONFIDENCE).low,
-            seeds_and_tiles_interval(by_seed, drawn, num_tiles).high,
-        )
-    return Differences(surely=surely, high=high)
 
 
 def _different(measured: Values) -> list[int]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _SEED = 19
 _TEST_FIELDS = (
-    "p",
-    "p_holm",
+    "p_adjusted",
+    "worst_mean",
     "pairs_needed",
     "num_higher",
     "num_untied",
@@ -73,7 +73,7 @@ def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | N
     drawn = answer.resamples.by_measure[measure]
     resampled = np.stack([drawn[key] for key in arm["trial_key"]], axis=1)
     by_seed = arm[measure].to_numpy(np.float64)
-    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.num_tiles)
+    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.worth[measure])
 
 
 def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:
@@ -85,8 +85,9 @@ def difference_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
-        tiles_low, tiles_high (over seeds and test tiles), p, p_holm, pairs_needed, num_higher,
-        num_untied, higher_low, higher_high; see `differences.PairedDifference`.
+        tiles_low, tiles_high (over seeds and test tiles), p_adjusted, worst_mean, pairs_needed,
+        num_higher, num_untied, higher_low, higher_high; see `differences.PairedDifference`. Only
+        the score that findings rest on is tested.
     """
     import pandas as pd
 
@@ -156,7 +157,7 @@ def curve_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
-        twice), low, high, p, note (why nothing is said).
+        twice), low, high, p, note (why nothing is said). p is adjusted over all tests of the study.
     """
     import pandas as pd
 
@@ -164,7 +165,7 @@ def curve_table(answer: Answer) -> pd.DataFrame:
         _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
     ]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area, one.p, "")
+        _curve_row("area_difference", one.variant, one.reference, one.area, one.p_adjusted, "")
         for one in answer.area_differences
     ]
     rows += [
