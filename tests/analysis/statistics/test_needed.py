@@ -229,7 +229,7 @@ def test_bounds_over_tiles_are_wider_where_tiles_differ() -> None:
     made = ScoreGrid(
         label_frac=fracs, seeds=tuple(range(6)), scores=scores, num_incomplete=0, trial_keys=keys
     )
-    found = annotations_needed(made, "urec", "unet", resamples, num_tiles)
+    found = annotations_needed(made, "urec", "unet", resamples=resamples, num_tiles=num_tiles)
     assert found[-1].over_seeds == Bounds(low=0.5, high=1.0)
     assert found[-1].over_tiles.low < 0.5
     assert found[-1].bounds.low == found[-1].over_tiles.low

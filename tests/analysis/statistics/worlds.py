@@ -171,6 +171,17 @@ class World:
         return noise - COLLAPSE * ((generator.random(shape) < chance) - chance)
 
 
+def covered(low: Values, high: Values, needed: Values) -> NDArray[np.bool_]:
+    """Whether intervals (N, F) hold the annotations truly needed (F,).
+
+    What the least annotation reaches (0) is held by an interval without a low bound, what none
+    reaches (infinity) by one without a high bound.
+    """
+    not_above = np.where(needed == 0.0, low == 0.0, low <= needed * (1.0 + 1e-9))
+    held: NDArray[np.bool_] = not_above & (high >= needed * (1.0 - 1e-9))
+    return held
+
+
 def frame_of(scores: Mapping[str, Values], fractions: tuple[float, ...]) -> pd.DataFrame:
     """One study's scores (S, F) by model as `scores.score_trials` gives them; NaN are left out."""
     rows = [
