@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.charts.chart import INK, RULE, Chart
+from analysis.charts.chart import INK, PAPER, RULE, Chart
 from analysis.charts.scarcity import spaced_ticks
 from analysis.reading.styles import VariantStyle
 from analysis.statistics.scores import SCORE_LABELS
@@ -44,7 +44,8 @@ def needed_chart(answer: Answer) -> Chart | None:
             f"Dashed: as many annotations as {name}. A bar runs from the most annotations that "
             "surely fall short to the fewest that surely reach the score, both measured (95 % "
             "interval; pale: over test tiles too). Below the dashes annotations are saved. Arrow: "
-            "the bound lies beyond what was measured. Filled marker: a test shows a saving."
+            "the bound lies beyond what was measured. Marker: a test shows a saving, down from "
+            "there."
         ),
         panel_in=(5.6, 4.4),
         margins_in=(0.95, 0.2, 0.6, 0.42),
@@ -87,27 +88,31 @@ def _draw_one(
     limits: tuple[float, float],
     axes: Axes,
 ) -> None:
-    """A bar between the bounds, each end with a marker, or an arrow where it is open."""
-    for bounds, alpha in ((one.bounds, 0.22), (one.over_seeds, 0.55)):
-        if bounds.is_known:
-            ends = _drawn(bounds, limits)
-            axes.plot([at, at], ends, color=style.color, linewidth=5.0, alpha=alpha,
-                      solid_capstyle="butt")  # fmt: skip
+    """A bar between the bounds: ends with a line, or an arrow where open; savings with a marker."""
     if not one.bounds.is_known:
         return
-    face = style.color if one.saves else "none"
-    bounds = (one.bounds.low or -math.inf, one.bounds.high)
-    for bound, end, arrow in zip(bounds, _drawn(one.bounds, limits), "v^", strict=True):
+    low, high = _drawn(one.bounds, limits)
+    bar = {"color": style.color, "linewidth": 5.0, "solid_capstyle": "butt"}
+    axes.plot([at, at], [low, high], alpha=0.25, **bar)
+    if one.over_seeds.is_known:
+        inside = [min(max(end, low), high) for end in _drawn(one.over_seeds, limits)]
+        axes.plot([at, at], inside, alpha=0.4, **bar)
+    ends = ((low, one.bounds.low == 0.0, "v"), (high, math.isinf(one.bounds.high), "^"))
+    for end, is_open, arrow in ends:
+        marker, size = (arrow, 60.0) if is_open else ("_", 110.0)
+        axes.scatter(
+            [at], [end], s=size, marker=marker, color=style.color, linewidths=2.0, clip_on=False
+        )
+    if one.saves:
         axes.scatter(
             [at],
-            [end],
-            s=60.0 if math.isinf(bound) else 1.2 * style.marker_area,
-            marker=arrow if math.isinf(bound) else style.marker,
-            facecolors=face,
-            edgecolors=style.color,
-            linewidths=1.4,
+            [high],
+            s=1.6 * style.marker_area,
+            marker=style.marker,
+            color=style.color,
+            edgecolors=PAPER,
+            linewidths=0.8,
             zorder=4,
-            clip_on=False,
         )
 
 
