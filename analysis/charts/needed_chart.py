@@ -92,11 +92,10 @@ def _draw_one(
     if not one.bounds.is_known:
         return
     low, high = _drawn(one.bounds, limits)
-    bar = {"color": style.color, "linewidth": 5.0, "solid_capstyle": "butt"}
-    axes.plot([at, at], [low, high], alpha=0.25, **bar)
+    axes.vlines(at, low, high, color=style.color, linewidth=5.0, alpha=0.25)
     if one.over_seeds.is_known:
         inside = [min(max(end, low), high) for end in _drawn(one.over_seeds, limits)]
-        axes.plot([at, at], inside, alpha=0.4, **bar)
+        axes.vlines(at, *inside, color=style.color, linewidth=5.0, alpha=0.4)
     ends = ((low, one.bounds.low == 0.0, "v"), (high, math.isinf(one.bounds.high), "^"))
     for end, is_open, arrow in ends:
         marker, size = (arrow, 60.0) if is_open else ("_", 110.0)

@@ -152,10 +152,10 @@ def annotations_needed(
             ours, its = (
                 _Compared(made, name, reference, kept, place) for name in (variant, reference)
             )
-            found_over_seeds = t_bounds(ours.differences), t_bounds(its.differences)
-            over_seeds.append(_bounds(measured, place, *found_over_seeds, loss))
-            found_over_tiles = (one.over_tiles(resamples or {}, num_tiles) for one in (ours, its))
-            over_tiles.append(_bounds(measured, place, *found_over_tiles, loss))
+            seeds, its_seeds = t_bounds(ours.differences), t_bounds(its.differences)
+            over_seeds.append(_bounds(measured, place, seeds, its_seeds, loss))
+            tiles, its_tiles = (one.over_tiles(resamples or {}, num_tiles) for one in (ours, its))
+            over_tiles.append(_bounds(measured, place, tiles, its_tiles, loss))
         pairs = grid.scores[variant][:, kept[place]] - grid.scores[reference][:, kept[place]]
         found.append(
             AnnotationNeeded(
