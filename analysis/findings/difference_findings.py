@@ -146,10 +146,12 @@ def _against(one: Difference, variant: str, reference: str, label: str) -> str:
     if one.unseen_loss >= min(abs(mean), abs(one.worst_mean)) > 0.0:
         better = variant if mean > 0.0 else reference
         said.append(
-            f"while {better} failed or collapsed at other fractions, which could cost it up to "
+            f"but {better} failed or collapsed at other fractions, which could cost it up to "
             f"{score(one.unseen_loss)} on average here"
         )
-    return f"The data do not agree on {variant} minus {reference} in test {label} ({listed(said)})"
+    return (
+        f"The data do not agree on {variant} minus {reference} in test {label} ({', '.join(said)})"
+    )
 
 
 def _lost(answer: Answer, pair: tuple[str, str]) -> Iterator[str]:
