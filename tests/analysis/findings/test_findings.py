@@ -126,8 +126,8 @@ def test_failed_trials_are_named_and_count_as_the_worst_of_their_arm() -> None:
     assert text == (
         "The data do not agree on U-REC minus U-Net in test mean F1 (+0.013 on average, higher in "
         "7 of 7 draws, -0.001 with failed trials as the worst of their arms, which no test shows) "
-        "at 10 %: no difference is claimed there. Of 9 confirmation trials of U-REC, 2 failed (2 at "
-        "10 %). A difference is shown only where it also is with failed trials as the worst of "
+        "at 10 %: no difference is claimed there. Of 9 confirmation trials of U-REC, 2 failed (2 "
+        "at 10 %). A difference is shown only where it also is with failed trials as the worst of "
         "their arms."
     )
 
