@@ -143,7 +143,7 @@ def _against(one: Difference, variant: str, reference: str, label: str) -> str:
         said.append(
             f"{signed(one.worst_mean)} with failed trials as the worst of their arms{untold}"
         )
-    if one.unseen_loss >= min(abs(mean), abs(one.worst_mean)) > 0.0:
+    if one.is_outweighed:
         better = variant if mean > 0.0 else reference
         said.append(
             f"but {better} failed or collapsed at other fractions, which could cost it up to "

@@ -31,15 +31,16 @@ def test_power_is_that_of_the_whole_curve_first() -> None:
 
 def test_a_model_that_diverges_in_a_tenth_of_its_trials_is_seldom_called_better() -> None:
     """ "Scores higher" was said in 66 to 95 % of studies, of those trials that came through."""
-    world = World(gain=0.01, noise_sd=0.003, num_seeds=9, fractions=GRIDS[3])
+    world = World(gain=0.01, noise_sd=0.02 / 2**0.5, num_seeds=9)
     found = claims(world, NUM_STUDIES // 2, np.random.default_rng(2), failing=0.1)
-    certain = claims(world, NUM_STUDIES // 4, np.random.default_rng(2))
-    assert certain.higher > 0.95
-    assert found.higher < 0.5
+    assert found.higher <= 0.2
 
 
-def test_equal_means_with_collapses_in_one_model_are_seldom_called_different() -> None:
+@pytest.mark.parametrize("noise_sd", [0.003, 0.015])
+def test_equal_means_with_collapses_in_one_model_are_seldom_called_different(
+    noise_sd: float,
+) -> None:
     """ "Higher" was said in 17 to 30 % of studies, in 94 % with small noise."""
-    world = World(noise="collapses in one", noise_sd=0.003, num_seeds=9, fractions=GRIDS[7])
+    world = World(noise="collapses in one", noise_sd=noise_sd, num_seeds=9)
     found = claims(world, NUM_STUDIES // 2, np.random.default_rng(3))
-    assert found.higher <= 0.05
+    assert found.higher <= 0.1

@@ -13,7 +13,6 @@ from analysis.tables.files.class_files import (
 )
 from analysis.tables.study_tables import study_tables
 
-
 CLEAR = "1 of 1 intervals leave out 0: car +0.103 for U-REC beside U-Net at 2 %"
 
 
@@ -66,7 +65,7 @@ def test_the_paper_s_claim_about_clutter_and_cars_gets_its_sentence(store: str) 
     [
         (
             (0.1, 0.11, 0.1),
-            "1 of 1 intervals leave out 0: car +0.103 for U-REC beside U-Net at 2 %",,
+            CLEAR,
         ),
         ((0.1, -0.11, 0.1), "None of 1 intervals leaves out 0"),
         ((0.1, 0.11), "Too few seeds for intervals"),
