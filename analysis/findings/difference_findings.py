@@ -146,8 +146,8 @@ def _against(one: Difference, variant: str, reference: str, label: str) -> str:
     if one.is_outweighed:
         better = variant if mean > 0.0 else reference
         said.append(
-            f"but {better} failed or collapsed at other fractions, which could cost it up to "
-            f"{score(one.unseen_loss)} on average here"
+            f"but failures and collapses as {better} had could cost it up to "
+            f"{score(one.unseen_loss)} on average"
         )
     return (
         f"The data do not agree on {variant} minus {reference} in test {label} ({', '.join(said)})"

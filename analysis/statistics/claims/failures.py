@@ -12,11 +12,11 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-COLLAPSE_DROP, COLLAPSE_MADS = 0.05, 6.0
+COLLAPSE_DROP, COLLAPSE_MADS = 0.1, 6.0
 """A collapse is a score further than both below the median of its arm, in units of the score and in
 median absolute deviations. The deviations set it apart from an arm that spreads widely, which the
 median and its deviation describe although some trials collapsed; the drop from an arm that hardly
-spreads. Of normal scores less than one in a hundred is taken for one, from five seeds on."""
+spreads. Of normal scores that spread by 0.02 or less next to none is taken for one."""
 MIN_FOR_COLLAPSE = 3
 """Fewest scores of an arm whose median and deviation are to be relied on."""
 

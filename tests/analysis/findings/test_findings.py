@@ -150,7 +150,7 @@ def test_a_collapse_is_named_and_holds_back_what_chance_left_without_one() -> No
     assert "scores higher" not in text
     assert (
         "The data do not agree on U-REC minus U-Net in test mean F1 (+0.053 on average, higher in "
-        "8 of 8 draws, but U-REC failed or collapsed at other fractions, which could cost it up to "
+        "8 of 8 draws, but failures and collapses as U-REC had could cost it up to "
     ) in text
     assert "Of 16 confirmation trials of U-REC, 1 collapsed (1 at 2 %)." in text
     assert text.endswith("6 median absolute deviations below the median of the arm.")
