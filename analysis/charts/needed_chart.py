@@ -94,8 +94,8 @@ def _draw_one(
     low, high = _drawn(one.bounds, limits)
     axes.vlines(at, low, high, color=style.color, linewidth=5.0, alpha=0.25)
     if one.over_seeds.is_known:
-        inside = [min(max(end, low), high) for end in _drawn(one.over_seeds, limits)]
-        axes.vlines(at, *inside, color=style.color, linewidth=5.0, alpha=0.4)
+        least, most = (min(max(end, low), high) for end in _drawn(one.over_seeds, limits))
+        axes.vlines(at, least, most, color=style.color, linewidth=5.0, alpha=0.4)
     ends = ((low, one.bounds.low == 0.0, "v"), (high, math.isinf(one.bounds.high), "^"))
     for end, is_open, arrow in ends:
         marker, size = (arrow, 60.0) if is_open else ("_", 110.0)

@@ -62,7 +62,9 @@ def said(world: World, drawn: dict[str, Values]) -> Said:
     means = differences.mean(axis=1)
     signs = np.where(means > 0.0, 1, -1)
     higher = (differences > 0.0).sum(axis=1) - (differences < 0.0).sum(axis=1)
-    agreed = (np.sign(higher) == signs) & (np.abs(means) > np.where(means < 0.0, loss[-1], loss[1]))
+    nearer = np.abs(means) - (t_bounds(differences).high - means)  # the bound next to 0
+    cost = np.where(means < 0.0, loss[-1], loss[1])
+    agreed = (np.sign(higher) == signs) & ((cost == 0.0) | (nearer > cost))
     direction = np.where((p_fraction <= LEVEL) & agreed, signs, 0)
     low, high = np.empty(means.shape), np.empty(means.shape)
     for place, frac in enumerate(world.fractions):
