@@ -14,6 +14,7 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
+from study.design.detectable import detectable_text
 from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
@@ -103,6 +104,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             budgets = prepare(config, arms, data)
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
+            _note(detectable_text(config) or None)
             session = StudySession(config, arms, machines, trials, sync, times)
             return session.run(data, budgets)
 

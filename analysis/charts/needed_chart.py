@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.statistics.answer import Answer
-    from analysis.statistics.efficiency import AnnotationNeeded
+    from analysis.statistics.needed import AnnotationNeeded, Bounds
 
-_DODGE = 1.06
-_MARGIN = 1.5
+_DODGE = 1.09
+_MARGIN = 1.8
 
 
 def needed_chart(answer: Answer) -> Chart | None:
-    """One panel per baseline: on the dashed diagonal both need the same; below it a variant saves.
+    """One panel per baseline: bars from what surely falls short to what surely is enough.
 
     Returns:
-        None where nothing can be drawn: fewer than two shared fractions, or no model to compare.
+        None where nothing can be drawn: fewer than two shared fractions, too few seeds, or no model
+        to compare.
     """
-    if not answer.needed:
+    if not any(one.bounds.is_known for one in answer.needed):
         return None
     shown = {one.variant for one in answer.needed}
     name = answer.baseline_label
@@ -40,10 +41,11 @@ def needed_chart(answer: Answer) -> Chart | None:
         panels=tuple(partial(_draw, answer, reference) for reference in answer.references),
         styles={name: style for name, style in answer.styles.items() if name in shown},
         note=(
-            f"Dashed: as many annotations as {name}; below it, annotations are saved. Points: "
-            f"where the mean curve reaches {name}'s mean score; bars: 95 % interval over seeds. "
-            "Triangles at an end: the score is reached at the smallest fraction measured already, "
-            "or not at the largest."
+            f"Dashed: as many annotations as {name}. A bar runs from the most annotations that "
+            "surely fall short to the fewest that surely reach the score, both measured (95 % "
+            "interval; pale: over test tiles too). Below the dashes annotations are saved. Arrow: "
+            "the bound lies beyond what was measured. Marker: a test shows a saving, down from "
+            "there."
         ),
         panel_in=(5.6, 4.4),
         margins_in=(0.95, 0.2, 0.6, 0.42),
@@ -56,8 +58,8 @@ def _draw(answer: Answer, reference: str, axes: Axes) -> None:
     needed = [one for one in answer.needed if one.reference == reference]
     name = answer.styles[reference].label
 
-    smallest = min(one.smallest for one in needed)
-    largest = max(one.largest for one in needed)
+    smallest = min(one.measured[0] for one in needed)
+    largest = max(one.measured[-1] for one in needed)
     low, high = smallest / _MARGIN, largest * _MARGIN
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     axes.plot([low, high], [low, high], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
@@ -66,8 +68,8 @@ def _draw(answer: Answer, reference: str, axes: Axes) -> None:
         place = 2 * variants.index(one.variant) - (len(variants) - 1)
         shift = _DODGE ** (place * min(1.0, 3 / len(variants)))
         style = answer.styles[one.variant]
-        _draw_one(one, style, one.label_frac * shift, (low, high), axes)
-    fracs = spaced_ticks(sorted({one.label_frac for one in needed}))
+        _draw_one(one, style, one.reached * shift, (low, high), axes)
+    fracs = spaced_ticks(sorted({one.reached for one in needed}))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(fracs))
         axis.set_major_formatter(FixedFormatter([percent(frac) for frac in fracs]))
@@ -86,14 +88,24 @@ def _draw_one(
     limits: tuple[float, float],
     axes: Axes,
 ) -> None:
-    """A bar between the bounds and a point, or a triangle where it is beyond what was measured."""
-    low, high = (min(max(bound, limits[0]), limits[1]) for bound in (one.low, one.high))
-    if one.is_known:
-        axes.plot([at, at], [low, high], color=style.color, linewidth=5.0, alpha=0.3)
-    if 0.0 < one.needed < math.inf:
+    """A bar between the bounds: ends with a line, or an arrow where open; savings with a marker."""
+    if not one.bounds.is_known:
+        return
+    low, high = _drawn(one.bounds, limits)
+    axes.vlines(at, low, high, color=style.color, linewidth=5.0, alpha=0.25)
+    if one.over_seeds.is_known:
+        least, most = (min(max(end, low), high) for end in _drawn(one.over_seeds, limits))
+        axes.vlines(at, least, most, color=style.color, linewidth=5.0, alpha=0.4)
+    ends = ((low, one.bounds.low == 0.0, "v"), (high, math.isinf(one.bounds.high), "^"))
+    for end, is_open, arrow in ends:
+        marker, size = (arrow, 60.0) if is_open else ("_", 110.0)
+        axes.scatter(
+            [at], [end], s=size, marker=marker, color=style.color, linewidths=2.0, clip_on=False
+        )
+    if one.saves:
         axes.scatter(
             [at],
-            [one.needed],
+            [high],
             s=1.6 * style.marker_area,
             marker=style.marker,
             color=style.color,
@@ -101,6 +113,8 @@ def _draw_one(
             linewidths=0.8,
             zorder=4,
         )
-    else:
-        end, marker = (limits[0], "v") if one.needed == 0.0 else (limits[1], "^")
-        axes.scatter([at], [end], s=60.0, marker=marker, color=style.color, zorder=4, clip_on=False)
+
+
+def _drawn(bounds: Bounds, limits: tuple[float, float]) -> list[float]:
+    """The bounds within the frame."""
+    return [min(max(bound, limits[0]), limits[1]) for bound in (bounds.low, bounds.high)]

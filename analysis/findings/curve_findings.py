@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
+from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.wording import counted, listed, p_text, percent, signed
+from analysis.wording import counted, listed, p_text, percent, score, signed
+from contract.power import AREA_SHARE, POWER, difference_found
 
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles
-    from analysis.statistics.answer import Answer, AreaDifference
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import AreaDifference, Difference
     from analysis.statistics.intervals import Interval
-    from analysis.statistics.power_law import Extrapolation
 
 
 def curve_heading(answer: Answer) -> str:
@@ -28,7 +32,7 @@ def curve_heading(answer: Answer) -> str:
 def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
-    test = "" if math.isnan(one.p) else f", p {p_text(one.p)}"
+    test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
     return (
         f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
@@ -39,24 +43,68 @@ def _interval(interval: Interval) -> str:
     return f"{signed(interval.low)} to {signed(interval.high)}"
 
 
-def extrapolation_note(answer: Answer) -> str:
+def doubling_note(answer: Answer) -> str:
     """What twice the annotations would give, or why that is not said; '' without any curve."""
     said = [
-        _extrapolated(one, answer.styles[one.variant].label)
-        for one in answer.extrapolations
+        f"{one.low:.3f} to {one.high:.3f} for {answer.styles[one.variant].label}"
+        for one in answer.doublings
         if not one.refused
     ]
-    refused = dict.fromkeys(one.refused for one in answer.extrapolations if one.refused)
+    refused = dict.fromkeys(one.refused for one in answer.doublings if one.refused)
     if said:
-        label = SCORE_LABELS[answer.measure]
-        told = f"By a power law, twice the annotations would give a test {label} of {listed(said)}."
-        return told + "".join(f" For the rest nothing is extrapolated: {why}." for why in refused)
-    return "".join(f"Nothing is extrapolated beyond the data: {why}." for why in list(refused)[:1])
+        told = (
+            f"Twice the annotations would give a test {SCORE_LABELS[answer.measure]} of "
+            f"{listed(said)} ({percent(CONFIDENCE)} intervals over seeds), if a doubling brings "
+            "no more than the ones before it did."
+        )
+        return told + "".join(f" For the rest nothing is said: {why}." for why in refused)
+    return "".join(
+        f"Nothing is said of more annotations than were measured: {why}."
+        for why in list(refused)[:1]
+    )
 
 
-def _extrapolated(one: Extrapolation, label: str) -> str:
-    bounds = "" if math.isnan(one.score.low) else f" ({one.score.low:.3f} to {one.score.high:.3f})"
+def could_show(answer: Answer) -> str:
+    """What the tests of this study could have shown, given the spread seen; '' without a test."""
+    areas = [one for one in answer.area_differences if one.is_testable]
+    tested = [one for one in answer.main_differences if one.is_testable]
+    parts = []
+    if areas and len({one.label_frac for one in answer.main_differences}) > 1:
+        least = _found(areas, len(areas), answer.level * AREA_SHARE)
+        parts.append(f"a difference of {least} over the whole curve")
+        alone = answer.level * (1.0 - AREA_SHARE)
+    else:
+        alone = answer.level
+    if tested:
+        parts.append(f"one of {_found(tested, len(tested), alone)} at a single fraction alone")
+    if not parts:
+        return ""
+    num = max(one.difference.num for one in (*areas, *tested))
     return (
-        f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "
-        f"{abs(one.held_out_error):.3f}"
+        f"With the spread seen, {percent(POWER)} of such studies would show {listed(parts)}. "
+        f"{counted(num, 'seed')} of an arm may by chance show no failure or collapse that befalls "
+        f"up to {percent(round(1.0 - 0.05 ** (1.0 / num), 2))} of trials."
+    )
+
+
+def _found(tests: Sequence[Difference], num_tests: int, level: float) -> str:
+    """The difference that would be found at the median spread of the tests, in words."""
+    num = min(one.difference.num for one in tests)
+    spread = median(standard_deviation(one.by_seed.values()) for one in tests)
+    found = difference_found(num, num_tests, level) * spread
+    return score(found) if math.isfinite(found) else "no size"
+
+
+def rare_classes(answer: Answer) -> str:
+    """Which scores have no interval over tiles, and why; '' where all that can have one do."""
+    withheld = answer.resamples.withheld if answer.resamples else {}
+    by_classes: dict[tuple[str, ...], list[str]] = {}
+    for measure, rare in withheld.items():
+        if rare:
+            by_classes.setdefault(rare, []).append(SCORE_LABELS[measure])
+    return "; ".join(
+        f"{listed(labels)}: {listed([name.replace('_', ' ') for name in rare])} "
+        f"{'lies' if len(rare) == 1 else 'lie'} on so few test tiles, by worth {MIN_TILES - 1} or "
+        "fewer, that these say nothing of others"
+        for rare, labels in by_classes.items()
     )

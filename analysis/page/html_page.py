@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -14,8 +13,14 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.curve_findings import (
+    could_show,
+    curve_heading,
+    doubling_note,
+    rare_classes,
+)
 from analysis.findings.findings import findings
+from analysis.findings.needed_findings import bounds_text
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles
@@ -95,11 +100,13 @@ def render_page(
             failures=_failures(record),
             findings=findings(answer),
             curve_heading=curve_heading(answer),
-            extrapolation=extrapolation_note(answer),
+            doubling=doubling_note(answer),
             answer=answer,
+            could_show=could_show(answer),
             others=_method_labels(styles, [one.variant for one in answer.needed]),
             rebuilding=_method_labels(styles, _rebuilding(record)),
             over_tiles=answer.resamples is not None,
+            rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
             difference_scores=MEASURES,
@@ -151,7 +158,7 @@ def environment(styles: Styles) -> Environment:
         "styles": styles,
         "shapes": _SHAPES,
         "SCORE_LABELS": SCORE_LABELS,
-        "infinity": math.inf,
+        "bounds_text": bounds_text,
         "rgb": _rgb,
         "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
         **{

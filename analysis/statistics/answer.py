@@ -6,25 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
-from analysis.statistics.differences import PairedDifference, all_differences
-from analysis.statistics.efficiency import (
-    AnnotationNeeded,
-    ScoreGrid,
-    annotations_needed,
-    area_under_curve,
-    score_grid,
+from analysis.statistics.claims.failures import (
+    ArmLosses,
+    arm_losses,
+    failed_as_worst,
+    failed_trials,
+    unseen_loss,
 )
+from analysis.statistics.claims.family import Family, tested
+from analysis.statistics.differences import (
+    AreaDifference,
+    PairedDifference,
+    area_difference,
+    paired_differences,
+)
+from analysis.statistics.doubling import Doubling, doubling
+from analysis.statistics.efficiency import ScoreGrid, area_under_curve, score_grid
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.statistics.power_law import Extrapolation, extrapolate
-from analysis.statistics.significance import sign_flip_p
+from analysis.statistics.needed import AnnotationNeeded, annotations_needed
 from analysis.statistics.tile_scores import resample_tiles
-from analysis.wording import counted, listed, percent
+from analysis.wording import counted
 from contract.methods import Method
-from contract.variants import variant_pairs
+from contract.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,23 +43,6 @@ MEASURES = ("mean_f1", "oa", "miou")
 RECONSTRUCTION = "what reconstruction does"
 """The question of a study whose other methods all reconstruct."""
 
-_SEED = 17
-
-
-@dataclass(frozen=True, kw_only=True)
-class AreaDifference:
-    """One variant's area under the label-scarcity curve minus another's."""
-
-    variant: str
-    reference: str
-    area: Interval
-    """Mean difference over log2 of the fraction, in units of the score, over seeds."""
-    p: float
-    """The p value of a sign-flip test; NaN with too few seeds for the test."""
-    smallest: float
-    """Fractions between which the area lies."""
-    largest: float
-
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -67,26 +55,27 @@ class Answer:
     question: str
     """What the study is about, to follow "nothing can be said about"."""
     differences: Mapping[str, tuple[PairedDifference, ...]]
-    """By measure."""
+    """By measure; those of `measure` alone are tested."""
     needed: tuple[AnnotationNeeded, ...]
     """For every other variant against its baselines, over the shared fractions of the measure."""
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
-    extrapolations: tuple[Extrapolation, ...]
+    """Of `measure`, tested."""
+    losses: Mapping[tuple[str, float], ArmLosses]
+    """Failed and collapsed trials, by variant and fraction."""
+    level: float
+    """Chance at most, over all tests, of calling a difference where there is none."""
+    doublings: tuple[Doubling, ...]
+    """For every variant: what twice the annotations would bring."""
     left_out: tuple[str, ...]
-    """What areas and annotations needed leave out, in words."""
+    """What areas leave out, in words."""
     resamples: TileResamples | None
     """Resamples of the test tiles; None where they are too few or differ between trials."""
 
     def claims(self, needed: AnnotationNeeded) -> bool:
-        """Whether a saving may be claimed: interval and test of the difference both say so."""
-        return needed.saves and any(
-            one.is_shown and one.difference.mean > 0.0
-            for one in self.main_differences
-            if (one.variant, one.reference) == (needed.variant, needed.reference)
-            and one.label_frac == needed.label_frac
-        )
+        """Whether a saving may be claimed: a test shows the variant to score higher there."""
+        return needed.saves
 
     @property
     def baseline_label(self) -> str:
@@ -104,21 +93,23 @@ class Answer:
         return self.differences[self.measure]
 
 
-def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
+def answer_of(record: StudyRecord, scores: pd.DataFrame, level: float = LEVEL) -> Answer:
     """Computes all of it; empty where nothing was confirmed.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials(record)`.
+        level: As in `Answer`.
     """
-    fracs = {frac for frac, _ in planned_arms(record.info)}
     return compute_answer(
         scores,
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
-        num_planned=len(fracs) * len(variant_pairs(record.info.variants)),
+        failed=failed_trials(record.trials, scores),
+        num_planned=len({frac for frac, _ in planned_arms(record.info)}),
         question=_question(record.info.methods),
+        level=level,
     )
 
 
@@ -133,8 +124,10 @@ def compute_answer(
     styles: Styles,
     resamples: TileResamples | None = None,
     measures: Sequence[str] = MEASURES,
+    failed: pd.DataFrame | None = None,
     num_planned: int = 0,
     question: str = RECONSTRUCTION,
+    level: float = LEVEL,
 ) -> Answer:
     """As `answer_of`, from scores alone.
 
@@ -144,9 +137,14 @@ def compute_answer(
         styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
         measures: Scores whose differences are given.
-        num_planned: As in `differences.all_differences`.
+        failed: As from `failures.failed_trials`; None where no trial failed.
+        num_planned: Fractions that the study set out to measure: from two on it has areas, which
+            are tested first. 0: those that there are.
         question: As in `Answer`.
+        level: As in `Answer`.
     """
+    if failed is None:
+        failed = scores.iloc[:0][["variant", "label_frac", "seed"]]
     compared = pairs_in(styles, scores["variant"])
     pairs = {pair: score_grid(scores, measure, pair) for pair in compared}
     grids = {
@@ -154,22 +152,48 @@ def compute_answer(
         for variant in styles
         if (scores["variant"] == variant).any()
     }
+    differences = {
+        name: tuple(
+            one
+            for pair in compared
+            for one in paired_differences(scores, name, *pair, resamples=resamples)
+        )
+        for name in measures
+    }
+    areas = tuple(area_difference(grid, *pair) for pair, grid in pairs.items())
+    losses = arm_losses(scores, failed, measure)
+    filled = failed_as_worst(scores, failed, [measure])
+    complete = Family(areas=areas, fractions=differences[measure])
+    found = tested(
+        complete,
+        complete if failed.empty else _family(filled, measure, compared),
+        losses,
+        level=level,
+        has_areas=max(num_planned, scores["label_frac"].nunique()) > 1,
+    )
     return Answer(
         measure=measure,
         styles=styles,
         question=question,
-        differences={
-            name: all_differences(scores, name, compared, resamples, num_planned)
-            for name in measures
-        },
+        differences=differences | {measure: found.fractions},
         needed=tuple(
             one
             for pair, grid in pairs.items()
             if against_baseline(styles, pair)
-            for one in annotations_needed(grid, *pair)
+            for one in annotations_needed(
+                grid,
+                *pair,
+                as_worst=None if failed.empty else score_grid(filled, measure, pair),
+                resamples=resamples.by_measure[measure] if resamples else None,
+                num_tiles=resamples.worth[measure] if resamples else 0.0,
+                directions=_directions(found.fractions, pair),
+                losses={
+                    frac: unseen_loss(losses, *pair, frac) for frac in grid.label_frac.tolist()
+                },
+            )
         ),
         areas={
-            variant: t_interval(area_under_curve(grid.label_frac, grid.scores[variant]))
+            variant: t_interval(area_under_curve(grid.fractions, grid.scores[variant]))
             for variant, grid in grids.items()
         },
         left_out=tuple(
@@ -177,9 +201,11 @@ def compute_answer(
             for pair, grid in pairs.items()
             if (text := _left_out(grid))
         ),
-        area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
-        extrapolations=tuple(
-            extrapolate(variant, grid.label_frac, grid.scores[variant])
+        area_differences=found.areas,
+        losses=losses,
+        level=level,
+        doublings=tuple(
+            doubling(variant, grid.measured, grid.scores[variant])
             for variant, grid in grids.items()
             if grid.seeds
         ),
@@ -187,26 +213,23 @@ def compute_answer(
     )
 
 
+def _directions(family: Sequence[PairedDifference], pair: tuple[str, str]) -> dict[float, int]:
+    """By fraction: 1 where the test shows the first of a pair to score higher, -1 lower."""
+    return {one.label_frac: one.direction for one in family if (one.variant, one.reference) == pair}
+
+
 def _left_out(grid: ScoreGrid) -> str:
-    parts = []
-    if grid.num_incomplete:
-        missing = counted(grid.num_incomplete, "seed")
-        parts.append(f"{missing} without a score at some fraction left out")
-    if grid.dropped:
-        fracs = listed([percent(frac) for frac in grid.dropped])
-        parts.append(f"{fracs} left out, where too few seeds have scores")
-    return ", ".join(parts)
+    if not grid.num_incomplete:
+        return ""
+    missing = counted(grid.num_incomplete, "seed")
+    return f"{missing} without a score at some fraction left out of the areas"
 
 
-def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
-    gained = area_under_curve(grid.label_frac, grid.scores[variant] - grid.scores[reference])
-    known = gained[~np.isnan(gained)].tolist()
-    fracs = grid.label_frac.tolist() or [float("nan")]
-    return AreaDifference(
-        variant=variant,
-        reference=reference,
-        area=t_interval(known),
-        p=sign_flip_p(known, np.random.default_rng(_SEED)),
-        smallest=fracs[0],
-        largest=fracs[-1],
+def _family(scores: pd.DataFrame, measure: str, compared: Sequence[tuple[str, str]]) -> Family:
+    """The differences of scores in which failed trials have been filled in."""
+    return Family(
+        areas=tuple(area_difference(score_grid(scores, measure, pair), *pair) for pair in compared),
+        fractions=tuple(
+            one for pair in compared for one in paired_differences(scores, measure, *pair)
+        ),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.findings.learned import reconstruction_by_arm
 from analysis.reading.styles import Styles, pairs_in
+from analysis.statistics.class_differences import ClassDifference, class_differences
 from analysis.tables.comparison import comparison, per_class
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
@@ -21,6 +22,7 @@ from analysis.tables.confusion.confusion_tables import (
 )
 from analysis.tables.costs.costs import costs
 from analysis.tables.costs.time_spent import time_spent
+from analysis.tables.files.class_files import class_differences_table
 from analysis.tables.files.confusion_files import class_tables
 from analysis.tables.files.table_files import (
     comparison_table,
@@ -48,6 +50,8 @@ class StudyTables:
     """As from `comparison.comparison`."""
     per_class: pd.DataFrame
     """As from `comparison.per_class`, at each variant's largest fraction."""
+    class_differences: tuple[ClassDifference, ...]
+    """As from `class_differences.class_differences`, of all `styles.pairs_in`."""
     confusions: tuple[ConfusionTable, ...]
     """As from `confusion_tables.all_confusion_tables`."""
     differences: tuple[ConfusionDifference, ...]
@@ -65,6 +69,8 @@ class StudyTables:
             yield comparison_table(self.comparison, self.styles)
         if not self.per_class.empty:
             yield per_class_table(self.per_class, self.styles)
+        if self.class_differences:
+            yield class_differences_table(self.class_differences, self.styles)
         yield from class_tables(self.confusions, self.differences, self.styles)
         if not self.reconstruction.empty:
             yield reconstruction_table(self.reconstruction, self.styles)
@@ -95,6 +101,7 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
         styles=record.styles,
         comparison=comparison(record, scores),
         per_class=per_class(largest_of(confusions, record.styles), record),
+        class_differences=class_differences(record.confusions, scores, pairs),
         confusions=confusions,
         differences=confusion_differences(confusions, pairs),
         reconstruction=reconstruction_by_arm(record),

@@ -21,6 +21,7 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
+from study.design.detectable import detectable_text
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
 from study.design.preparation import check_networks, refuse_changes, resolve_steps
@@ -74,6 +75,7 @@ def plan_text(config: StudyConfig) -> str:
         f"{training.batch_size} patches, {slots.concurrent} at once",
         f"a trial takes {_resources_text(config, slots)}",
         _time_text(measured, arms, slots) + _done_text(config),
+        *filter(None, [detectable_text(config)]),
         f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
     return "\n".join(lines)

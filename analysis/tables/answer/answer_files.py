@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.findings.findings import bound_text
+from analysis.findings.needed_findings import bounds_text
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
     curve_table,
@@ -52,7 +52,7 @@ def _plain(stem: str, frame: pd.DataFrame, caption: str) -> TextTable:
 
 def _differences(answer: Answer) -> TextTable:
     header = ["Labels", "Model", "Minus", "Pairs", "Difference", "95 % interval"]
-    header += ["with other tiles", "p (Holm)", "Higher in"]
+    header += ["with other tiles", "p (adjusted)", "Higher in"]
     readable = [header]
     for one in answer.main_differences:
         readable.append(
@@ -83,23 +83,23 @@ def _bounds(interval: Interval) -> str:
 
 
 def _tested(one: PairedDifference) -> str:
-    return p_value(one.p_holm) if one.is_testable else f"needs {one.pairs_needed} pairs"
+    return p_value(one.p_adjusted) if one.is_testable else f"needs {one.pairs_needed} pairs"
 
 
 def _needed(answer: Answer) -> TextTable:
     several = len(answer.references) > 1
-    header = ["Labels", "Model", *["Reference"] * several, "Seeds", "Needed of these"]
-    readable = [[*header, "95 % interval"]]
+    header = ["Labels", "Model", *["Reference"] * several, "Seeds", "Needs", "over seeds"]
+    readable = [[*header, "with other tiles"]]
     for one in answer.needed:
-        bounds = f"{bound_text(one, one.low)} to {bound_text(one, one.high)}"
         readable.append(
             [
-                percent(one.label_frac),
+                percent(one.reached),
                 answer.styles[one.variant].label,
                 *[answer.styles[one.reference].label] * several,
                 str(one.num),
-                bound_text(one, one.needed),
-                bounds if one.is_known else MISSING,
+                bounds_text(one.bounds),
+                bounds_text(one.over_seeds),
+                bounds_text(one.over_tiles),
             ]
         )
     label = SCORE_LABELS[answer.measure]
@@ -107,7 +107,8 @@ def _needed(answer: Answer) -> TextTable:
         stem="annotation_needed",
         machine=machine_rows(needed_table(answer)),
         readable=readable,
-        caption=f"Annotations needed for {answer.baseline_label}'s test {label}, as a share of "
-        "those it had",
-        columns="ll" + "l" * several + "rrr",
+        caption=f"Annotations needed for {answer.baseline_label}'s test {label}, between measured "
+        "shares of all labelled training pixels (95 % intervals)",
+        columns="ll" + "l" * several + "rrrr",
+        bold=[(row, 3 + several) for row, one in enumerate(answer.needed, 1) if answer.claims(one)],
     )

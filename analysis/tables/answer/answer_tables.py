@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.reading.styles import arms_of
 from analysis.statistics.intervals import (
+    Interval,
     bootstrap_interval,
     interquartile_mean,
     seeds_and_tiles_interval,
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.statistics.answer import Answer
-    from analysis.statistics.intervals import Interval
 
 _SEED = 19
 _TEST_FIELDS = (
-    "p",
-    "p_holm",
+    "p_adjusted",
+    "worst_mean",
     "pairs_needed",
     "num_higher",
     "num_untied",
@@ -74,7 +73,7 @@ def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | N
     drawn = answer.resamples.by_measure[measure]
     resampled = np.stack([drawn[key] for key in arm["trial_key"]], axis=1)
     by_seed = arm[measure].to_numpy(np.float64)
-    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.num_tiles)
+    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.worth[measure])
 
 
 def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:
@@ -86,8 +85,9 @@ def difference_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
-        tiles_low, tiles_high (over seeds and test tiles), p, p_holm, pairs_needed, num_higher,
-        num_untied, higher_low, higher_high; see `differences.PairedDifference`.
+        tiles_low, tiles_high (over seeds and test tiles), p_adjusted, worst_mean, pairs_needed,
+        num_higher, num_untied, higher_low, higher_high; see `differences.PairedDifference`. Only
+        the score that findings rest on is tested.
     """
     import pandas as pd
 
@@ -116,11 +116,13 @@ def needed_table(answer: Answer) -> pd.DataFrame:
     """The annotations needed for the reference's score at every fraction.
 
     Returns:
-        Columns model, reference, label_frac, num_seeds, needed, low, high: fractions of the
-        labelled training pixels; 0: the smallest fraction measured or less; inf: more than the
-        largest. share, share_low, share_high: the same over label_frac. censored: "below" or
-        "above" where needed is such a bound and no value, else ""; what is saved is 1 - share
-        only where it is "".
+        Columns model, reference, label_frac (as asked), reached_frac (by the budgets), num_seeds;
+        low, high: measured fractions of the labelled training pixels between which the score is
+        reached, by the wider of the intervals over seeds (seeds_low, seeds_high) and over seeds and
+        test tiles (tiles_low, tiles_high); low 0: nothing measured surely falls short; high inf:
+        nothing measured surely reaches it; NaN: too few seeds or tiles. share_low, share_high: low
+        and high over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction
+        to add where only that could narrow the bounds; smallest_measured, largest_measured.
     """
     import pandas as pd
 
@@ -130,16 +132,20 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "reference": one.reference,
                 "label_frac": one.label_frac,
+                "reached_frac": one.reached,
                 "num_seeds": one.num,
-                "needed": one.needed,
-                "low": one.low,
-                "high": one.high,
-                "share": one.needed / one.label_frac,
-                "share_low": one.low / one.label_frac,
-                "share_high": one.high / one.label_frac,
-                "censored": "below" * (one.needed == 0.0) + "above" * math.isinf(one.needed),
-                "smallest_measured": one.smallest,
-                "largest_measured": one.largest,
+                "low": one.bounds.low,
+                "high": one.bounds.high,
+                "seeds_low": one.over_seeds.low,
+                "seeds_high": one.over_seeds.high,
+                "tiles_low": one.over_tiles.low,
+                "tiles_high": one.over_tiles.high,
+                "share_low": one.bounds.low / one.reached,
+                "share_high": one.bounds.high / one.reached,
+                "saves": int(answer.claims(one)),
+                "next_frac": one.next_frac,
+                "smallest_measured": one.measured[0],
+                "largest_measured": one.measured[-1],
             }
             for one in answer.needed
         ]
@@ -150,8 +156,8 @@ def curve_table(answer: Answer) -> pd.DataFrame:
     """Area under each curve, differences of areas, and what twice the annotations would give.
 
     Returns:
-        Columns what (area, area_difference, twice), model, minus, num_seeds, value, low, high, p,
-        note.
+        Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
+        twice), low, high, p, note (why nothing is said). p is adjusted over all tests of the study.
     """
     import pandas as pd
 
@@ -159,12 +165,19 @@ def curve_table(answer: Answer) -> pd.DataFrame:
         _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
     ]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area, one.p, "")
+        _curve_row("area_difference", one.variant, one.reference, one.area, one.p_adjusted, "")
         for one in answer.area_differences
     ]
     rows += [
-        _curve_row("twice", one.variant, "", one.score, np.nan, one.refused)
-        for one in answer.extrapolations
+        _curve_row(
+            "twice",
+            one.variant,
+            "",
+            Interval(mean=np.nan, low=one.low, high=one.high, num=one.num),
+            np.nan,
+            one.refused,
+        )
+        for one in answer.doublings
     ]
     return pd.DataFrame(rows)
 
