@@ -57,8 +57,9 @@ def failed_trials(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     columns = ["variant", "label_frac", "seed"]
     failed = trials[(trials["phase"] == "confirm") & (trials["status"] == "failed")][columns]
     scored = set(scores[columns].itertuples(index=False, name=None))
-    is_without = [row not in scored for row in failed.itertuples(index=False, name=None)]
-    return failed[is_without].drop_duplicates().reset_index(drop=True)
+    rows = failed.itertuples(index=False, name=None)
+    is_without = np.array([row not in scored for row in rows], dtype=np.bool_)
+    return failed.loc[is_without].drop_duplicates().reset_index(drop=True)
 
 
 def failed_as_worst(
