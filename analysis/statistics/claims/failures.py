@@ -59,7 +59,7 @@ def failed_trials(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     scored = set(scores[columns].itertuples(index=False, name=None))
     rows = failed.itertuples(index=False, name=None)
     is_without = np.array([row not in scored for row in rows], dtype=np.bool_)
-    return failed[is_without].drop_duplicates().reset_index(drop=True)
+    return failed.loc[is_without].drop_duplicates().reset_index(drop=True)
 
 
 def failed_as_worst(

@@ -18,7 +18,7 @@ def test_every_table_is_written_and_offered_as_the_same_csv(store: str, tmp_path
     paths = found.write(tmp_path)
     matrices = ("confusion_unet", "confusion_urec", "confusion_urec_minus_unet")
     stems = {
-        "comparison", "per_class", "costs",
+        "comparison", "per_class", "class_differences", "costs",
         *(stem + frac for stem in matrices for frac in ("", "_f0.02", "_f1.00")),
     }  # fmt: skip
     assert {path.name for path in paths} == {

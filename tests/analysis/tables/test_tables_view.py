@@ -156,7 +156,20 @@ def test_findings_are_worded_as_descriptions(store: str) -> None:
 def test_missing_class_is_a_dash_and_named(store: str) -> None:
     html = rendered(view_of(store, "absent-class")[0])
     assert html.count(f'<td class="faint">{MISSING}</td>') == 6
-    assert "car: in neither reference nor prediction" in html
+    assert "No test tile has reference pixels of car: no mean counts it." in html
+
+
+def test_differences_of_each_class_stand_on_the_page_with_simultaneous_intervals(
+    store: str,
+) -> None:
+    view, _ = view_of(store, "full")
+    text = text_of(rendered(view))
+    assert "hold all together" in text
+    assert [rows[0].difference.class_name for rows in view.class_differences][:2] == [
+        "impervious_surfaces", "building",
+    ]  # fmt: skip
+    assert [rows[0].place for rows in view.class_differences] == ["whole curve"] * 6
+    assert "better on clutter and worse on cars" in text
 
 
 def test_empty_study_says_so_and_shows_nothing_else(store: str) -> None:

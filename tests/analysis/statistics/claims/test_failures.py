@@ -40,6 +40,9 @@ def test_a_failed_trial_is_one_without_a_score() -> None:
     )
     found = failed_trials(trials, scores(urec=[0.5]))
     assert found.to_numpy().tolist() == [["urec", 0.1, 3]]
+    none = failed_trials(trials.iloc[4:], scores(urec=[0.5]))
+    assert none.empty
+    assert list(none.columns) == COLUMNS
 
 
 def test_a_failed_trial_counts_as_the_worst_of_its_own_arm() -> None:
