@@ -14,6 +14,9 @@ from typing import Any, Final
 LEVEL: Final = 0.05
 """Chance at most, over all looks of a study, of calling a difference where there is none."""
 
+_MOST_NAMES: Final = 9
+"""Studies that a sentence names."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
@@ -67,9 +70,9 @@ def spent(share: float, level: float = LEVEL) -> float:
     """What all looks until then may have spent together: level * ln(1 + (e - 1) * share).
 
     The spending function of Lan and DeMets (1983) that resembles Pocock's boundaries: at any share
-    it gives more than that share of the level, so that early looks are worth their while. Increments
-    between looks are used one by one, after Bonferroni: whatever the looks have in common, they
-    err together with chance `level` at most.
+    it gives more than that share of the level, so that early looks are worth their while. Its
+    increments between looks are used one by one, after Bonferroni: whatever the looks have in
+    common, they err together with chance `level` at most.
 
     Args:
         share: Seeds of the look over those of the last one, in [0, 1].
@@ -144,6 +147,28 @@ def looks_text(looks: Sequence[Look]) -> str:
     levels = _listed([level_text(look.level) for look in looks])
     what = "a look" if len(looks) == 1 else "looks"
     return f"{what} at {numbers} seeds, which may spend {levels} of the level {LEVEL:g}"
+
+
+def repeated_text(names: Sequence[str], name: str) -> str:
+    """What other studies of the same data, methods and fractions mean for the findings of one.
+
+    Args:
+        names: Of the others.
+        name: Of the study itself: one of the others with this name was begun before it.
+
+    Returns:
+        A text without a full stop; "" where there are none.
+    """
+    if not names:
+        return ""
+    others = [f"an earlier {one}" if one == name else one for one in names]
+    shown = [*others[:_MOST_NAMES], f"{len(others) - _MOST_NAMES} more"][: len(others)]
+    what = "other study" if len(names) == 1 else "other studies"
+    be = "is" if len(names) == 1 else "are"
+    return (
+        f"{len(names)} {what} of the same data, methods and fractions {be} on record "
+        f"({', '.join(shown)}); a finding of the best of several is not at its level"
+    )
 
 
 def level_text(level: float) -> str:

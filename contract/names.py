@@ -70,6 +70,8 @@ MODEL_FILE: Final = "model.pt"
 """The trained network, in the folder of a confirmation trial."""
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
+COMPARED_TAG: Final = "compared"
+"""Tag of a study's run: the same for studies of the same data, methods and fractions."""
 
 _KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")
 _LONGEST: Final = 120

@@ -64,7 +64,8 @@ def plan_text(config: StudyConfig) -> str:
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
         lines.append(
-            f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds} confirm ({searched})"
+            f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds_now} confirm "
+            f"({searched})"
         )
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
@@ -202,7 +203,7 @@ def _estimate(
             ArmWork(
                 num_search=arm.num_search,
                 search_s=trial_s(label, replace(confirm, phase="search")),
-                num_confirm=config.seeds,
+                num_confirm=config.seeds_now,
                 confirm_s=of_trial[label],
             )
         )

@@ -6,6 +6,7 @@ in the trials' folders, so a study continues from what they hold.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from study.design.arms import Arm, confirm_seeds, confirm_trial
@@ -42,7 +43,7 @@ class ArmSearch:
         self._running: dict[str, int] = {}
         self._seeds = deque(
             seed
-            for seed in confirm_seeds(config)
+            for seed in confirm_seeds(config)[: config.seeds_now]
             if trials.state(confirm_trial(config, arm, seed, {}).key) not in ("finished", "pruned")
         )
         self._give_up_confirmation()
@@ -52,15 +53,19 @@ class ArmSearch:
         """Trials not started yet, confirmation included."""
         return self.arm.num_search - self._num_asked + len(self._interrupted) + len(self._seeds)
 
-    def next_trial(self) -> TrialConfig | None:
-        """The next trial, or None while the search is still running or when nothing is left."""
+    def next_trial(self, last_seed: float = math.inf) -> TrialConfig | None:
+        """The next trial, or None while the search is still running or when nothing is left.
+
+        Args:
+            last_seed: Confirmation trials with a higher seed are not served yet.
+        """
         if self._interrupted:
             number = self._interrupted.popleft()
             return self._run(number, self._trials.trial(number))
         if self._num_asked < self.arm.num_search:
             self._num_asked += 1
             return self._run(self._num_asked - 1, self._trials.add())
-        if self._running or not self._seeds:
+        if self._running or not self._seeds or self._seeds[0] > last_seed:
             return None
         values = self._trials.confirmed_values() or self._trials.best_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)
