@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
+from analysis.statistics.intervals import standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.wording import counted, listed, p_text, percent, signed
+from analysis.wording import counted, listed, p_text, percent, score, signed
+from contract.power import AREA_SHARE, POWER, difference_found
 
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles
-    from analysis.statistics.answer import Answer, AreaDifference
+    from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import AreaDifference, Difference
     from analysis.statistics.intervals import Interval
     from analysis.statistics.power_law import Extrapolation
 
@@ -28,7 +33,7 @@ def curve_heading(answer: Answer) -> str:
 def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
-    test = "" if math.isnan(one.p) else f", p {p_text(one.p)}"
+    test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
     return (
         f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
@@ -60,3 +65,34 @@ def _extrapolated(one: Extrapolation, label: str) -> str:
         f"{one.score.mean:.3f}{bounds} for {label}, where the law missed a held-out fraction by "
         f"{abs(one.held_out_error):.3f}"
     )
+
+
+def could_show(answer: Answer) -> str:
+    """What the tests of this study could have shown, given the spread seen; '' without a test."""
+    areas = [one for one in answer.area_differences if one.is_testable]
+    tested = [one for one in answer.main_differences if one.is_testable]
+    parts = []
+    if areas and len({one.label_frac for one in answer.main_differences}) > 1:
+        least = _found(areas, len(areas), answer.level * AREA_SHARE)
+        parts.append(f"a difference of {least} over the whole curve")
+        alone = answer.level * (1.0 - AREA_SHARE)
+    else:
+        alone = answer.level
+    if tested:
+        parts.append(f"one of {_found(tested, len(tested), alone)} at a single fraction alone")
+    if not parts:
+        return ""
+    num = max(one.difference.num for one in (*areas, *tested))
+    return (
+        f"With the spread seen, {percent(POWER)} of such studies would show {listed(parts)}. "
+        f"{counted(num, 'seed')} of an arm may by chance show no failure or collapse that befalls "
+        f"up to {percent(round(1.0 - 0.05 ** (1.0 / num), 2))} of trials."
+    )
+
+
+def _found(tests: Sequence[Difference], num_tests: int, level: float) -> str:
+    """The difference that would be found at the median spread of the tests, in words."""
+    num = min(one.difference.num for one in tests)
+    spread = median(standard_deviation(one.by_seed.values()) for one in tests)
+    found = difference_found(num, num_tests, level) * spread
+    return score(found) if math.isfinite(found) else "no size"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.reading.styles import against_baseline
+from analysis.findings.difference_findings import difference_finding
+from analysis.findings.needed_findings import annotation_finding
 from analysis.statistics.answer import RECONSTRUCTION
-from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
-from analysis.statistics.scores import SCORE_LABELS
-from analysis.wording import counted, listed, p_text, percent, signed
+from analysis.wording import listed
 from contract.methods import METHODS
 
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
-    from analysis.statistics.differences import PairedDifference
-    from analysis.statistics.efficiency import AnnotationNeeded
-
-_LEVEL = percent(CONFIDENCE)
 
 
 def findings(answer: Answer) -> tuple[str, ...]:
@@ -39,10 +33,11 @@ def findings(answer: Answer) -> tuple[str, ...]:
             f"said about {answer.question}.",
         )
     said: list[str] = []
-    for pair in [(one.variant, one.reference) for one in answer.area_differences]:
+    for area in answer.area_differences:
+        pair = (area.variant, area.reference)
         family = [d for d in answer.main_differences if (d.variant, d.reference) == pair]
-        said += _annotation_finding(answer, pair, family)
-        said.append(_difference_finding(answer, pair, family))
+        said += annotation_finding(answer, pair, family)
+        said.append(difference_finding(answer, pair, area, family))
     return (*said, *_without_baseline(answer))
 
 
@@ -61,164 +56,3 @@ def _without_baseline(answer: Answer) -> Iterator[str]:
         yield f"{without} about {answer.question}, only about what is reconstructed."
     elif missing or len({one.method for one in confirmed}) > 1:
         yield f"{without} about differences from it."
-
-
-def _annotation_finding(
-    answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
-) -> Iterator[str]:
-    """How much annotation is saved; one text, or none where there is but one fraction."""
-    variant, reference = (answer.styles[name].label for name in pair)
-    needed = [one for one in answer.needed if (one.variant, one.reference) == pair]
-    if not needed:
-        if against_baseline(answer.styles, pair) and len(family) > 1:
-            yield (
-                f"How much annotation {variant} saves cannot be said: no seed has the scores of "
-                "both models at two fractions."
-            )
-        return
-    saving = [one for one in needed if answer.claims(one)]
-    if saving:
-        parts = [f"{_score_at(one, reference)} with {_share(one)}" for one in reversed(saving)]
-        yield f"{variant} reaches {listed(parts)}."
-        return
-    last = needed[-1]
-    if not last.is_known:
-        yield (
-            f"How much annotation {variant} saves cannot be said from "
-            f"{counted(last.num, 'seed')} with all scores: an interval needs {MIN_SEEDS}."
-        )
-    elif math.isinf(last.low):
-        yield (
-            f"{variant} does not reach {_score_at(last, reference)} with the annotations there are."
-        )
-    elif last.falls_back:
-        yield (
-            f"No saving of annotations can be claimed: {variant} reaches "
-            f"{_score_at(last, reference)} with fewer, but scores lower again with more."
-        )
-    else:
-        yield (
-            f"No saving of annotations can be shown: for {_score_at(last, reference)}, {variant} "
-            f"needs {_share(last)}{_why_not(last, family, variant)}."
-        )
-
-
-def _why_not(last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str) -> str:
-    """Why an interval below the reference's own fraction is no claim."""
-    if not last.saves:
-        return ""
-    tested = any(d.is_testable for d in family if d.label_frac == last.label_frac)
-    return (
-        f", but no test shows {variant} to score higher there"
-        if tested
-        else f", but {counted(last.num, 'seed')} are too few for the test that a claim needs"
-    )
-
-
-def _score_at(needed: AnnotationNeeded, reference: str) -> str:
-    if needed.label_frac == 1.0:
-        return f"{reference}'s full-annotation score"
-    return f"{reference}'s score at {percent(needed.label_frac)} of the labels"
-
-
-def _share(needed: AnnotationNeeded) -> str:
-    """Such as '45 % of them (95 % interval 30 % to 70 %)', relative to the reference's."""
-    low, high = bound_text(needed, needed.low), bound_text(needed, needed.high)
-    share = bound_text(needed, needed.needed)
-    return f"{share} of these annotations ({_LEVEL} interval {low} to {high})"
-
-
-def bound_text(needed: AnnotationNeeded, fraction: float) -> str:
-    """A fraction needed, as a share of the reference's own; says where it is censored."""
-    if fraction == 0.0:
-        return f"at most {percent(needed.smallest / needed.label_frac)}"
-    if math.isinf(fraction):
-        return f"more than {percent(needed.largest / needed.label_frac)}"
-    return percent(fraction / needed.label_frac)
-
-
-def _difference_finding(
-    answer: Answer, pair: tuple[str, str], family: Sequence[PairedDifference]
-) -> str:
-    variant, reference = (answer.styles[name].label for name in pair)
-    paired = [d for d in family if d.difference.num]
-    if not paired and any(d.num_shared for d in family):
-        return (
-            f"Test {SCORE_LABELS[family[0].measure]} of {variant} or {reference} is not defined in "
-            "any pair of seeds: nothing can be said about their difference."
-        )
-    if not paired:
-        return (
-            f"{reference} and {variant} share no seed at any annotation fraction: their "
-            "differences cannot be paired, and nothing can be said about "
-            + (
-                f"{answer.question}."
-                if against_baseline(answer.styles, pair)
-                else "which is better."
-            )
-        )
-    label = SCORE_LABELS[paired[0].measure]
-    if not any(d.is_testable for d in paired):
-        return _untestable(paired, f"test {label}, {variant} minus {reference}")
-    higher = [_effect(d) for d in paired if d.is_shown and d.difference.mean > 0.0]
-    lower = [_effect(d) for d in paired if d.is_shown and d.difference.mean < 0.0]
-    open_fracs = [percent(d.label_frac) for d in paired if d.is_testable and not d.is_shown]
-    if not higher and not lower:
-        text = (
-            f"No difference can be shown {_everywhere(open_fracs, paired)} in test {label}, "
-            f"{variant} minus {reference} ({_extent(paired)})."
-        )
-    else:
-        parts = [
-            f"{variant} scores {what} than {reference} in test {label} at {listed(effects)}"
-            for what, effects in (("higher", higher), ("lower", lower))
-            if effects
-        ]
-        text = "; ".join(parts) + "."
-        if open_fracs:
-            text += f" At {listed(open_fracs)} no difference can be shown."
-        elsewhere = [percent(d.label_frac) for d in paired if d.is_shown and _is_local(d)]
-        if elsewhere:
-            text += (
-                f" At {listed(elsewhere)} that holds for these test tiles: the interval for others "
-                "of their kind covers 0."
-            )
-    few = [percent(d.label_frac) for d in paired if not d.is_testable]
-    if few:
-        needs = paired[0].pairs_needed
-        text += f" At {listed(few)} there are fewer than {needs} paired seeds, too few for a test."
-    return text
-
-
-def _is_local(paired: PairedDifference) -> bool:
-    return paired.over_tiles.is_known and paired.over_tiles.low <= 0.0 <= paired.over_tiles.high
-
-
-def _untestable(paired: Sequence[PairedDifference], what: str) -> str:
-    most = max(d.difference.num for d in paired)
-    seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
-    return (
-        f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
-        f"tests of this study need {paired[0].pairs_needed}. Seen in {what}: {seen}."
-    )
-
-
-def _everywhere(open_fracs: Sequence[str], paired: Sequence[PairedDifference]) -> str:
-    if len(open_fracs) < len(paired):
-        return f"at {listed(open_fracs)}"
-    return "at any annotation fraction" if len(paired) > 1 else "at the one fraction measured"
-
-
-def _effect(paired: PairedDifference) -> str:
-    d = paired.difference
-    interval = f"{_LEVEL} interval {signed(d.low)} to {signed(d.high)}"
-    return f"{percent(paired.label_frac)} ({signed(d.mean)}, {interval}, p {p_text(paired.p_holm)})"
-
-
-def _extent(paired: Sequence[PairedDifference]) -> str:
-    """The mean differences seen, smallest to largest, or the one with its interval."""
-    if len(paired) == 1:
-        d = paired[0].difference
-        return f"mean difference {signed(d.mean)}, interval {signed(d.low)} to {signed(d.high)}"
-    means = sorted(d.difference.mean for d in paired)
-    return f"mean differences from {signed(means[0])} to {signed(means[-1])}"

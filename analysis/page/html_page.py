@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.curve_findings import could_show, curve_heading, extrapolation_note
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
@@ -97,6 +97,7 @@ def render_page(
             curve_heading=curve_heading(answer),
             extrapolation=extrapolation_note(answer),
             answer=answer,
+            could_show=could_show(answer),
             others=_method_labels(styles, [one.variant for one in answer.needed]),
             rebuilding=_method_labels(styles, _rebuilding(record)),
             over_tiles=answer.resamples is not None,

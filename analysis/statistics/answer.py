@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
-from analysis.statistics.differences import PairedDifference, all_differences
+from analysis.statistics.claims.failures import (
+    ArmLosses,
+    arm_losses,
+    failed_as_worst,
+    failed_trials,
+)
+from analysis.statistics.claims.family import Family, tested
+from analysis.statistics.differences import (
+    AreaDifference,
+    PairedDifference,
+    area_difference,
+    paired_differences,
+)
 from analysis.statistics.efficiency import (
     AnnotationNeeded,
     ScoreGrid,
@@ -20,11 +30,10 @@ from analysis.statistics.efficiency import (
 )
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.power_law import Extrapolation, extrapolate
-from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted, listed, percent
 from contract.methods import Method
-from contract.variants import variant_pairs
+from contract.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,23 +47,6 @@ MEASURES = ("mean_f1", "oa", "miou")
 RECONSTRUCTION = "what reconstruction does"
 """The question of a study whose other methods all reconstruct."""
 
-_SEED = 17
-
-
-@dataclass(frozen=True, kw_only=True)
-class AreaDifference:
-    """One variant's area under the label-scarcity curve minus another's."""
-
-    variant: str
-    reference: str
-    area: Interval
-    """Mean difference over log2 of the fraction, in units of the score, over seeds."""
-    p: float
-    """The p value of a sign-flip test; NaN with too few seeds for the test."""
-    smallest: float
-    """Fractions between which the area lies."""
-    largest: float
-
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -67,12 +59,17 @@ class Answer:
     question: str
     """What the study is about, to follow "nothing can be said about"."""
     differences: Mapping[str, tuple[PairedDifference, ...]]
-    """By measure."""
+    """By measure; those of `measure` alone are tested."""
     needed: tuple[AnnotationNeeded, ...]
     """For every other variant against its baselines, over the shared fractions of the measure."""
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
+    """Of `measure`, tested."""
+    losses: Mapping[tuple[str, float], ArmLosses]
+    """Failed and collapsed trials, by variant and fraction."""
+    level: float
+    """Chance at most, over all tests, of calling a difference where there is none."""
     extrapolations: tuple[Extrapolation, ...]
     left_out: tuple[str, ...]
     """What areas and annotations needed leave out, in words."""
@@ -82,7 +79,7 @@ class Answer:
     def claims(self, needed: AnnotationNeeded) -> bool:
         """Whether a saving may be claimed: interval and test of the difference both say so."""
         return needed.saves and any(
-            one.is_shown and one.difference.mean > 0.0
+            one.direction > 0
             for one in self.main_differences
             if (one.variant, one.reference) == (needed.variant, needed.reference)
             and one.label_frac == needed.label_frac
@@ -104,21 +101,23 @@ class Answer:
         return self.differences[self.measure]
 
 
-def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
+def answer_of(record: StudyRecord, scores: pd.DataFrame, level: float = LEVEL) -> Answer:
     """Computes all of it; empty where nothing was confirmed.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials(record)`.
+        level: As in `Answer`.
     """
-    fracs = {frac for frac, _ in planned_arms(record.info)}
     return compute_answer(
         scores,
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
-        num_planned=len(fracs) * len(variant_pairs(record.info.variants)),
+        failed=failed_trials(record.trials, scores),
+        num_planned=len({frac for frac, _ in planned_arms(record.info)}),
         question=_question(record.info.methods),
+        level=level,
     )
 
 
@@ -133,8 +132,10 @@ def compute_answer(
     styles: Styles,
     resamples: TileResamples | None = None,
     measures: Sequence[str] = MEASURES,
+    failed: pd.DataFrame | None = None,
     num_planned: int = 0,
     question: str = RECONSTRUCTION,
+    level: float = LEVEL,
 ) -> Answer:
     """As `answer_of`, from scores alone.
 
@@ -144,9 +145,14 @@ def compute_answer(
         styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
         measures: Scores whose differences are given.
-        num_planned: As in `differences.all_differences`.
+        failed: As from `failures.failed_trials`; None where no trial failed.
+        num_planned: Fractions that the study set out to measure: from two on it has areas, which
+            are tested first. 0: those that there are.
         question: As in `Answer`.
+        level: As in `Answer`.
     """
+    if failed is None:
+        failed = scores.iloc[:0][["variant", "label_frac", "seed"]]
     compared = pairs_in(styles, scores["variant"])
     pairs = {pair: score_grid(scores, measure, pair) for pair in compared}
     grids = {
@@ -154,14 +160,29 @@ def compute_answer(
         for variant in styles
         if (scores["variant"] == variant).any()
     }
+    differences = {
+        name: tuple(
+            one
+            for pair in compared
+            for one in paired_differences(scores, name, *pair, resamples=resamples)
+        )
+        for name in measures
+    }
+    areas = tuple(area_difference(grid, *pair) for pair, grid in pairs.items())
+    losses = arm_losses(scores, failed, measure)
+    complete = Family(areas=areas, fractions=differences[measure])
+    found = tested(
+        complete,
+        complete if failed.empty else _with_failed(scores, failed, measure, compared),
+        losses,
+        level=level,
+        has_areas=max(num_planned, scores["label_frac"].nunique()) > 1,
+    )
     return Answer(
         measure=measure,
         styles=styles,
         question=question,
-        differences={
-            name: all_differences(scores, name, compared, resamples, num_planned)
-            for name in measures
-        },
+        differences=differences | {measure: found.fractions},
         needed=tuple(
             one
             for pair, grid in pairs.items()
@@ -177,7 +198,9 @@ def compute_answer(
             for pair, grid in pairs.items()
             if (text := _left_out(grid))
         ),
-        area_differences=tuple(_area_difference(grid, *pair) for pair, grid in pairs.items()),
+        area_differences=found.areas,
+        losses=losses,
+        level=level,
         extrapolations=tuple(
             extrapolate(variant, grid.label_frac, grid.scores[variant])
             for variant, grid in grids.items()
@@ -198,15 +221,17 @@ def _left_out(grid: ScoreGrid) -> str:
     return ", ".join(parts)
 
 
-def _area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
-    gained = area_under_curve(grid.label_frac, grid.scores[variant] - grid.scores[reference])
-    known = gained[~np.isnan(gained)].tolist()
-    fracs = grid.label_frac.tolist() or [float("nan")]
-    return AreaDifference(
-        variant=variant,
-        reference=reference,
-        area=t_interval(known),
-        p=sign_flip_p(known, np.random.default_rng(_SEED)),
-        smallest=fracs[0],
-        largest=fracs[-1],
+def _with_failed(
+    scores: pd.DataFrame,
+    failed: pd.DataFrame,
+    measure: str,
+    compared: Sequence[tuple[str, str]],
+) -> Family:
+    """The differences where a failed trial counts as the worst of its arm."""
+    filled = failed_as_worst(scores, failed, [measure])
+    return Family(
+        areas=tuple(area_difference(score_grid(filled, measure, pair), *pair) for pair in compared),
+        fractions=tuple(
+            one for pair in compared for one in paired_differences(filled, measure, *pair)
+        ),
     )

@@ -1,47 +1,41 @@
-"""Differences between the variants, paired by seed: intervals, tests, chances of improvement."""
+"""Differences between the variants, paired by seed: intervals, signs, chances of improvement."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.statistics.efficiency import area_under_curve
 from analysis.statistics.intervals import Interval, seeds_and_tiles_interval, t_interval
-from analysis.statistics.significance import LEVEL, holm, pairs_needed, share_higher, sign_flip_p
+from analysis.statistics.significance import share_higher
+from contract.power import AREA_SHARE, LEVEL, fewest_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.statistics.efficiency import ScoreGrid
     from analysis.statistics.tile_scores import TileResamples
-
-_SEED = 13
-"""Seed of the random signs where there are more pairs than can be tried out."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedDifference:
-    """One variant minus another at one annotation fraction, over the seeds that both have."""
+class Difference:
+    """One variant minus another over the seeds that both have, and what may be claimed of it.
+
+    What is tested is written by `claims.family`; until then, and for scores that findings do not
+    rest on, there is no test.
+    """
 
     variant: str
     reference: str
     """What is subtracted."""
-    label_frac: float
-    measure: str
     difference: Interval
     """Over seeds, on the same test tiles."""
-    over_tiles: Interval
-    """Over seeds and test tiles together."""
-    num_shared: int
-    """Seeds that both have, also those without a score."""
-    p: float
-    """The p value of a sign-flip test; NaN with too few pairs for the test."""
-    p_holm: float
-    """Corrected over the fractions and pairs of variants of this measure; NaN until it is."""
-    pairs_needed: int
-    """Fewest pairs with which a test of this family can show a difference; 0 without a family."""
+    by_seed: Mapping[int, float] = field(repr=False)
+    """The differences, by seed; never NaN."""
     num_higher: int
     """Pairs in which `variant` scored higher."""
     num_untied: int
@@ -49,42 +43,130 @@ class PairedDifference:
     higher_low: float
     """Bounds of the 95 % interval of the probability that `variant` scores higher."""
     higher_high: float
+    p_complete: float = math.nan
+    """Adjusted p value over the pairs in which both trials have scores; NaN without a test."""
+    p_worst: float = math.nan
+    """The same where a failed trial counts as the worst score of its arm."""
+    worst_mean: float = math.nan
+    """Mean difference where a failed trial counts as the worst score of its arm."""
+    unseen_loss: float = 0.0
+    """What the variant that scores higher may lose on average, in units of the score, by failures
+    and collapses that it had elsewhere and by chance not here; see `claims.failures`."""
+    level: float = LEVEL
+    """The level that p values are held against."""
 
     @property
-    def is_shown(self) -> bool:
-        """Whether the corrected test calls it a difference."""
-        return self.p_holm <= LEVEL
+    def p_adjusted(self) -> float:
+        """The larger of both p values: what is shown must be so whatever failures count as."""
+        return float(np.maximum(self.p_complete, self.p_worst))
+
+    @property
+    def pairs_needed(self) -> int:
+        """Fewest pairs with which a test can show a difference."""
+        return fewest_seeds(self.level)
 
     @property
     def is_testable(self) -> bool:
         """Whether there are enough pairs for a test that could show a difference."""
-        return not math.isnan(self.p_holm)
+        return not math.isnan(self.p_adjusted)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the test calls it a difference, and everything agrees on its sign."""
+        return self.direction != 0
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the test over complete pairs shows a difference, and something speaks against."""
+        return self.p_complete <= self.level and not self.is_shown
+
+    @property
+    def direction(self) -> int:
+        """1 where `variant` may be said to score higher, -1 lower, 0 where neither may be said.
+
+        Said is what the corrected test shows where three agree: the mean, the majority of the
+        pairs, and the mean with failed trials as the worst of their arms; and where failures and
+        collapses that were seen elsewhere would not turn it.
+        """
+        if not self.p_adjusted <= self.level:
+            return 0
+        means = (self.difference.mean, self.worst_mean)
+        signs = {math.copysign(1.0, mean) for mean in means if mean}
+        signs |= {math.copysign(1.0, 2 * self.num_higher - self.num_untied)}
+        is_majority = 2 * self.num_higher != self.num_untied
+        if len(signs) > 1 or not is_majority or min(map(abs, means)) <= self.unseen_loss:
+            return 0
+        return int(signs.pop())
 
 
-def all_differences(
-    scores: pd.DataFrame,
-    measure: str,
-    pairs: Iterable[tuple[str, str]],
-    resamples: TileResamples | None = None,
-    num_planned: int = 0,
-) -> tuple[PairedDifference, ...]:
-    """The `paired_differences` of all pairs, one pair after the other, corrected.
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference(Difference):
+    """A difference of scores at one annotation fraction."""
+
+    label_frac: float
+    measure: str
+    over_tiles: Interval
+    """Over seeds and test tiles together."""
+    num_shared: int
+    """Seeds that both have, also those without a score."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaDifference(Difference):
+    """A difference of areas under the label-scarcity curves.
+
+    `difference` is the mean over log2 of the fraction, in units of the score.
+    """
+
+    smallest: float
+    """Fractions between which the area lies."""
+    largest: float
+
+    @property
+    def area(self) -> Interval:
+        """Another name of `difference`."""
+        return self.difference
+
+    @property
+    def pairs_needed(self) -> int:
+        """Fewest seeds with all fractions with which a test can show a difference."""
+        return fewest_seeds(self.level * AREA_SHARE)
+
+
+def area_difference(grid: ScoreGrid, variant: str, reference: str) -> AreaDifference:
+    """The area under one variant's curve minus that under another's, over the seeds that have all.
 
     Args:
-        scores: As from `scores.score_trials`.
-        measure: One of its score columns.
-        pairs: (variant, reference), as from `styles.pairs_in`.
-        resamples: As in `paired_differences`.
-        num_planned: Tests that the study set out to make, fractions times pairs: those not there
-            yet, or failed, count in the correction too. Their number must not depend on what
-            came out.
+        grid: With both variants.
+        variant: Name of one variant.
+        reference: Name of the one that is subtracted.
     """
-    family = [
-        paired
-        for variant, reference in pairs
-        for paired in paired_differences(scores, measure, variant, reference, resamples)
-    ]
-    return _corrected(family, max(num_planned, sum(one.difference.num > 0 for one in family)))
+    gained = area_under_curve(grid.label_frac, grid.scores[variant] - grid.scores[reference])
+    fracs = grid.label_frac.tolist() or [math.nan]
+    by_seed = {
+        seed: value
+        for seed, value in zip(grid.seeds, gained.tolist(), strict=True)
+        if not math.isnan(value)
+    }
+    return AreaDifference(
+        variant=variant,
+        reference=reference,
+        smallest=fracs[0],
+        largest=fracs[-1],
+        **_over_seeds(by_seed),
+    )
+
+
+def _over_seeds(by_seed: Mapping[int, float]) -> dict[str, Any]:
+    higher, untied, low, high = share_higher(list(by_seed.values()))
+    return {
+        "difference": t_interval(by_seed.values()),
+        "by_seed": by_seed,
+        "num_higher": higher,
+        "num_untied": untied,
+        "higher_low": low,
+        "higher_high": high,
+    }
 
 
 def paired_differences(
@@ -107,8 +189,8 @@ def paired_differences(
         resamples: As from `tile_scores.resample_tiles`; None: no interval over tiles.
 
     Returns:
-        One entry per shared fraction, ascending, its p not corrected; its interval counts pairs
-        (none shared: 0).
+        One entry per shared fraction, ascending, not tested; its interval counts pairs (none
+        shared: 0).
     """
     rows = scores.to_dict("records")
     minuends, subtrahends = (
@@ -127,24 +209,16 @@ def paired_differences(
             for key in shared
             if not math.isnan(minuends[key][measure] - subtrahends[key][measure])
         ]
-        values = [float(a[measure] - b[measure]) for a, b in pairs]
-        higher, untied, low, high = share_higher(values)
+        by_seed = {int(a["seed"]): float(a[measure] - b[measure]) for a, b in pairs}
         found.append(
             PairedDifference(
                 variant=variant,
                 reference=reference,
                 label_frac=frac,
                 measure=measure,
-                difference=t_interval(values),
-                over_tiles=_over_tiles(pairs, values, measure, resamples),
+                over_tiles=_over_tiles(pairs, list(by_seed.values()), measure, resamples),
                 num_shared=len(shared),
-                p=sign_flip_p(values, np.random.default_rng(_SEED)),
-                p_holm=math.nan,
-                pairs_needed=0,
-                num_higher=higher,
-                num_untied=untied,
-                higher_low=low,
-                higher_high=high,
+                **_over_seeds(by_seed),
             )
         )
     return tuple(found)
@@ -163,20 +237,3 @@ def _over_tiles(
         [drawn[str(a["trial_key"])] - drawn[str(b["trial_key"])] for a, b in pairs], axis=1
     )
     return seeds_and_tiles_interval(np.array(values), resampled, resamples.num_tiles)
-
-
-def _corrected(family: Sequence[PairedDifference], num_tests: int) -> tuple[PairedDifference, ...]:
-    """The same after Holm's correction for `num_tests`.
-
-    A test with fewer pairs than the first of so many needs is not made, and counts all the same.
-    """
-    needed = pairs_needed(max(1, num_tests))
-    paired = [index for index, one in enumerate(family) if one.difference.num]
-    made = [family[i].p if family[i].difference.num >= needed else math.nan for i in paired]
-    # What has no pair is one of the missing.
-    adjusted = holm([*made, *[math.nan] * (num_tests - len(paired))])
-    p_holm = dict(zip(paired, adjusted, strict=False))
-    return tuple(
-        replace(one, p_holm=p_holm.get(index, math.nan), pairs_needed=needed)
-        for index, one in enumerate(family)
-    )

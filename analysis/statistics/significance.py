@@ -4,81 +4,92 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.05
-"""Chance at most, over a family of tests, of calling a difference where there is none."""
+from contract.power import AREA_SHARE, all_signs, fewest_seeds
+
+Values = NDArray[np.float64]
 
 _MAX_EXACT = 14
-"""Pairs up to which all 2^n signs are tried."""
+"""Seeds up to which all 2^n signs are tried."""
 _NUM_SIGNS = 20_000
 """Random signs beyond."""
+_SAME = 1e-12
+"""Differences of scores below it are rounding, and count as 0."""
+_TIE = 1e-10
+"""Sums that differ by less than this share of the sum of absolute differences are tied: not by a
+share of the sum seen, which is rounding itself where differences cancel."""
 
 
-def sign_flip_p(differences: Sequence[float], generator: np.random.Generator) -> float:
-    """Two-sided p value of a permutation test: is the mean of paired differences zero?
+def step_down_p(differences: Values, level: float, generator: np.random.Generator) -> Values:
+    """P values of the family of all columns: is the mean of a column's differences zero?
 
-    Without an effect, a pair's difference has either sign with equal chance; p is the share of
-    all signs whose mean is at least as far from zero. Exact up to 14 pairs; beyond, 20,000 random
-    signs, and the one seen counted among them.
+    Without an effect, both models of a seed could be exchanged, at all fractions together: so a
+    seed's row has either sign with equal chance, and the chances hold whatever ties the columns
+    together. The statistic of a column is the absolute sum over the root of the sum of squares
+    (as good as Student's t, and its scale is not changed by signs); p comes from the largest
+    statistic of a column and all below it, step by step down (Westfall and Young, 1993). Exact up
+    to 14 seeds; beyond, 20,000 random signs, and the one seen counted among them.
+
+    Which seeds and columns have differences, and their absolute values, say nothing of their
+    signs. So a column counts in the family only where it has seeds enough for a test; no other
+    column pays for one that is undefined.
 
     Args:
-        differences: One per pair, none of them NaN.
+        differences: (S, H), a row per seed; NaN where a seed has no difference.
+        level: That the family is tested at; decides how many seeds are enough.
         generator: Draws signs where there are too many to try.
 
     Returns:
-        In (0, 1]; NaN where so few pairs cannot reach LEVEL, whatever they are: under six.
+        (H,), in (0, 1], to be held against the level; NaN for a column with fewer than
+        `power.fewest_seeds(level)` seeds.
     """
-    values = np.asarray(differences, dtype=np.float64)
-    num = len(values)
-    if num < pairs_needed(1):
-        return math.nan
-    seen = abs(values.sum())
-    if num <= _MAX_EXACT:
-        sums = np.abs(_all_signs(num) @ values)
-        return float(np.mean(sums >= seen * (1.0 - 1e-12)))
-    signs = generator.choice([-1.0, 1.0], (_NUM_SIGNS, num))
-    beyond = int((np.abs(signs @ values) >= seen * (1.0 - 1e-12)).sum())
-    return (beyond + 1) / (_NUM_SIGNS + 1)
+    values = np.where(np.abs(differences) < _SAME, 0.0, differences)
+    known = ~np.isnan(values)
+    tested = np.flatnonzero(known.sum(axis=0) >= fewest_seeds(level))
+    found: Values = np.full(values.shape[1], np.nan)
+    if len(tested) == 0:
+        return found
+    used = known[:, tested].any(axis=1)
+    rows = np.where(known, values, 0.0)[np.ix_(used, tested)]
+    scale = np.sqrt((rows**2).sum(axis=0))
+    rows = rows / np.where(scale > 0.0, scale, 1.0)  # a column of zeros has the statistic 0
+    seen = np.abs(rows.sum(axis=0)) - _TIE * np.abs(rows).sum(axis=0)
+    num = len(rows)
+    is_exact = num <= _MAX_EXACT
+    signs = all_signs(num) if is_exact else generator.choice([-1.0, 1.0], (_NUM_SIGNS, num))
+    order = np.argsort(-seen, kind="stable")
+    flipped = np.abs(signs @ rows[:, order])
+    largest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
+    beyond = (largest >= seen[order]).sum(axis=0)
+    p = beyond / len(signs) if is_exact else (beyond + 1) / (len(signs) + 1)
+    found[tested[order]] = np.maximum.accumulate(p)
+    return found
 
 
-@lru_cache(maxsize=_MAX_EXACT)
-def _all_signs(num: int) -> NDArray[np.float64]:
-    """Every combination of signs, (2^num, num)."""
-    bits = np.arange(2**num)[:, None] >> np.arange(num) & 1
-    return np.where(bits == 1, 1.0, -1.0)
+def fallback(areas: Values, fractions: Values, has_areas: bool) -> tuple[Values, Values]:
+    """Adjusted p values of both families of a study: areas first, then single fractions.
 
-
-def pairs_needed(num_tests: int) -> int:
-    """Fewest pairs with which the first of `num_tests` Holm-corrected tests can reach LEVEL.
-
-    The smallest p value of n pairs is 2 / 2^n: 6 pairs for one test, 7 for three, 9 for seven.
-    """
-    return math.ceil(1.0 + math.log2(num_tests / LEVEL))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted after Holm (1979): those at most LEVEL err together with chance LEVEL.
+    The areas are tested at AREA_SHARE of the level; the fractions at the rest, and at the whole
+    level where every area is shown (the fallback procedure of Wiens, 2003). Where areas are
+    planned and none can be tested, none is shown.
 
     Args:
-        p_values: Of one family of tests; NaN stands for a test that could not be made, and
-            counts in the family all the same.
+        areas: `step_down_p` of the areas, (A,); NaN where they cannot be tested.
+        fractions: `step_down_p` of the fractions, (F,).
+        has_areas: Whether the study planned two fractions or more, so that there are areas.
 
     Returns:
-        In the same order, at most 1; NaN stays NaN.
+        Both at most 1, to be held against the study's level; NaN stays NaN.
     """
-    raw = np.asarray(p_values, dtype=np.float64)
-    adjusted: NDArray[np.float64] = np.full(len(raw), np.nan)
-    largest = 0.0
-    for rank, index in enumerate(np.argsort(raw)):  # NaN come last
-        if math.isnan(raw[index]):
-            break
-        largest = max(largest, min(1.0, (len(raw) - rank) * float(raw[index])))
-        adjusted[index] = largest
-    return [float(p) for p in adjusted]
+    if not has_areas:
+        return np.full(len(areas), np.nan), fractions
+    tested = areas[~np.isnan(areas)] / AREA_SHARE
+    largest = float(tested.max()) if len(tested) else 1.0
+    by_fallback = np.minimum(np.maximum(fractions, largest), fractions / (1.0 - AREA_SHARE))
+    return np.minimum(areas / AREA_SHARE, 1.0), np.minimum(by_fallback, 1.0)
 
 
 def share_higher(differences: Sequence[float]) -> tuple[int, int, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.findings.findings import bound_text
+from analysis.findings.needed_findings import bound_text
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
     curve_table,
@@ -52,7 +52,7 @@ def _plain(stem: str, frame: pd.DataFrame, caption: str) -> TextTable:
 
 def _differences(answer: Answer) -> TextTable:
     header = ["Labels", "Model", "Minus", "Pairs", "Difference", "95 % interval"]
-    header += ["with other tiles", "p (Holm)", "Higher in"]
+    header += ["with other tiles", "p (adjusted)", "Higher in"]
     readable = [header]
     for one in answer.main_differences:
         readable.append(
@@ -83,7 +83,7 @@ def _bounds(interval: Interval) -> str:
 
 
 def _tested(one: PairedDifference) -> str:
-    return p_value(one.p_holm) if one.is_testable else f"needs {one.pairs_needed} pairs"
+    return p_value(one.p_adjusted) if one.is_testable else f"needs {one.pairs_needed} pairs"
 
 
 def _needed(answer: Answer) -> TextTable:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _SEED = 19
 _TEST_FIELDS = (
-    "p",
-    "p_holm",
+    "p_adjusted",
+    "worst_mean",
     "pairs_needed",
     "num_higher",
     "num_untied",
@@ -86,8 +86,9 @@ def difference_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
-        tiles_low, tiles_high (over seeds and test tiles), p, p_holm, pairs_needed, num_higher,
-        num_untied, higher_low, higher_high; see `differences.PairedDifference`.
+        tiles_low, tiles_high (over seeds and test tiles), p_adjusted, worst_mean, pairs_needed,
+        num_higher, num_untied, higher_low, higher_high; see `differences.PairedDifference`. Only
+        the score that findings rest on is tested.
     """
     import pandas as pd
 
@@ -151,7 +152,7 @@ def curve_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns what (area, area_difference, twice), model, minus, num_seeds, value, low, high, p,
-        note.
+        note. p is adjusted over all tests of the study.
     """
     import pandas as pd
 
@@ -159,7 +160,7 @@ def curve_table(answer: Answer) -> pd.DataFrame:
         _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
     ]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area, one.p, "")
+        _curve_row("area_difference", one.variant, one.reference, one.area, one.p_adjusted, "")
         for one in answer.area_differences
     ]
     rows += [

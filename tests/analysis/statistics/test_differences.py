@@ -1,15 +1,20 @@
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats as scipy_stats
 
 from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
 from analysis.reading.styles import pairs_in, styles_of
-from analysis.statistics.differences import PairedDifference, paired_differences
-from analysis.statistics.differences import all_differences as corrected_differences
+from analysis.statistics.answer import compute_answer
+from analysis.statistics.differences import (
+    AreaDifference,
+    PairedDifference,
+    area_difference,
+    paired_differences,
+)
+from analysis.statistics.efficiency import score_grid
+from analysis.statistics.intervals import t_interval
 from analysis.statistics.scores import score_trials
 from analysis.statistics.tile_scores import resample_tiles
 
@@ -23,8 +28,9 @@ STYLES = styles_of(
 def all_differences(
     frame: pd.DataFrame, measure: str, num_planned: int = 0
 ) -> tuple[PairedDifference, ...]:
-    pairs = pairs_in(STYLES, frame["variant"])
-    return corrected_differences(frame, measure, pairs, num_planned=num_planned)
+    return compute_answer(
+        frame, measure, STYLES, measures=(measure,), num_planned=num_planned
+    ).main_differences
 
 
 def variant_pairs(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
@@ -92,27 +98,9 @@ def test_every_u_rec_is_compared_with_u_net_and_then_with_each_other() -> None:
     assert variant_pairs(three[three["variant"] != "unet"]) == (("urec-all", "urec-annotated"),)
 
 
-def test_p_values_are_scipys_and_corrected_over_the_fractions() -> None:
-    generator = np.random.default_rng(0)
-    drawn = {frac: generator.normal(shift, 0.02, 8).tolist() for frac, shift in
-             ((0.01, 0.03), (0.1, 0.01), (1.0, 0.0))}  # fmt: skip
-    family = all_differences(gains(drawn), "mean_f1")
-    for one in family:
-        values = np.array(drawn[one.label_frac])
-        expected = scipy_stats.permutation_test(
-            (values,), np.mean, permutation_type="samples", n_resamples=np.inf
-        )
-        assert one.p == pytest.approx(expected.pvalue)
-        assert one.pairs_needed == 7
-    ordered = sorted(family, key=lambda one: one.p)
-    adjusted = np.maximum.accumulate([(3 - i) * one.p for i, one in enumerate(ordered)])
-    assert [one.p_holm for one in ordered] == pytest.approx(np.minimum(adjusted, 1.0))
-
-
 def test_few_pairs_have_no_p_and_show_nothing() -> None:
     (one,) = all_differences(gains({0.1: [0.2, 0.2, 0.21]}), "mean_f1")
-    assert math.isnan(one.p)
-    assert math.isnan(one.p_holm)
+    assert math.isnan(one.p_adjusted)
     assert (one.is_shown, one.is_testable, one.pairs_needed) == (False, False, 6)
     assert (one.num_higher, one.num_untied) == (3, 3)
     assert one.higher_low < 0.5 < one.higher_high  # three of three is no certainty
@@ -134,49 +122,48 @@ def test_intervals_over_tiles_are_wider_where_tiles_differ(store: str) -> None:
         assert one.over_tiles.mean == pytest.approx(one.difference.mean)
 
 
-def test_planned_fractions_count_in_the_correction_before_they_are_measured() -> None:
-    frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
-    (alone,) = all_differences(frame, "mean_f1")
-    assert alone.is_shown
-    (interim,) = all_differences(frame, "mean_f1", num_planned=3)
-    assert not interim.is_shown
-    assert interim.pairs_needed == 7
+def test_area_difference_is_that_of_each_seed() -> None:
+    frame = gains({0.25: [0.1, 0.2, 0.0], 0.5: [0.1, 0.2, 0.0], 1.0: [0.1, 0.6, 0.0]})
+    one = area_difference(score_grid(frame, "mean_f1", ("urec", "unet")), "urec", "unet")
+    assert one.by_seed == pytest.approx({0: 0.1, 1: 0.3, 2: 0.0})  # (0.2 + 2 * 0.2 + 0.6) / 4
+    assert (one.smallest, one.largest, one.num_higher) == (0.25, 1.0, 2)
+    assert one.area.mean == pytest.approx(0.4 / 3)
 
 
-def test_a_test_of_too_few_pairs_is_not_made_beside_others() -> None:
-    ten, six = [0.03 + i / 1000 for i in range(10)], [0.03 + i / 1000 for i in range(6)]
-    first, second, third = all_differences(gains({0.01: ten, 0.1: six, 1.0: ten}), "mean_f1")
-    assert (first.is_shown, third.is_shown) == (True, True)
-    assert not second.is_testable
-    assert not second.is_shown
+def one_difference(**changed: object) -> AreaDifference:
+    """Shown by every criterion unless told otherwise."""
+    values = [0.01, 0.02, 0.015, 0.01, 0.02, 0.015, 0.01]
+    found = {
+        "variant": "urec", "reference": "unet", "difference": t_interval(values),
+        "by_seed": dict(enumerate(values)), "num_higher": 7, "num_untied": 7,
+        "higher_low": 0.6, "higher_high": 1.0, "p_complete": 0.02, "p_worst": 0.03,
+        "worst_mean": 0.01, "smallest": 0.1, "largest": 1.0,
+    }  # fmt: skip
+    return AreaDifference(**(found | changed))
 
 
-def test_all_pairs_of_variants_are_one_family() -> None:
-    rows = [
-        (name, 0.1, seed, 0.5 + gain + seed / 1000 * (name != "unet"))
-        for name, gain in (("unet", 0.0), ("urec-all", 0.1), ("urec-annotated", 0.05))
-        for seed in range(7)
-    ]
-    family = all_differences(scores(*rows), "mean_f1")
-    assert len(family) == 3
-    assert {one.pairs_needed for one in family} == {7}
-    assert [one.p_holm for one in family] == pytest.approx([6 / 128, 6 / 128, 6 / 128])
+@pytest.mark.parametrize(
+    "against",
+    [
+        {"p_worst": 0.06},
+        {"worst_mean": -0.001},
+        {"worst_mean": 0.0},
+        {"num_higher": 3},
+        {"num_higher": 3, "num_untied": 6},
+        {"unseen_loss": 0.011},
+        {"difference": t_interval([-0.01] * 7)},
+    ],
+    ids=str,
+)
+def test_mean_signs_and_failures_must_agree(against: dict[str, object]) -> None:
+    shown = one_difference()
+    assert (shown.direction, shown.p_adjusted, shown.is_disputed) == (1, 0.03, False)
+    one = one_difference(**against)
+    assert (one.direction, one.is_shown, one.is_disputed) == (0, False, True)
 
 
-def test_planned_pairs_count_in_the_correction_before_they_are_confirmed() -> None:
-    assert len(pairs_in(STYLES, {"unet", "urec-all", "urec-annotated"})) == 3
-    frame = gains({1.0: [0.03, 0.02, 0.04, 0.03, 0.02, 0.05]})
-    (interim,) = all_differences(frame, "mean_f1", num_planned=3)  # one fraction, three pairs
-    assert (interim.is_testable, interim.pairs_needed) == (False, 7)
-
-
-def test_an_arm_without_a_paired_seed_makes_no_other_test_stricter() -> None:
-    frame = gains({0.1: [0.11 + seed / 100 for seed in range(7)], 1.0: [0.1]})
-    lonely = (frame["label_frac"] == 1.0) & (frame["variant"] == "urec")
-    frame.loc[lonely, "seed"] = 1
-    paired, unpaired = all_differences(frame, "mean_f1", num_planned=3)
-    assert unpaired.difference.num == 0
-    assert math.isnan(unpaired.p_holm)
-    assert paired.pairs_needed == 7
-    assert paired.p_holm == pytest.approx(3 * 2 / 2**7)
-    assert paired.is_shown
+def test_the_level_is_that_of_the_look() -> None:
+    one = one_difference(level=0.025)
+    assert (one.is_shown, one.is_disputed) == (False, True)  # 0.02 of the complete pairs
+    assert one.pairs_needed == 7  # 2 / 2^7 <= 0.8 * 0.025
+    assert one_difference().pairs_needed == 6

@@ -1,0 +1,1 @@
+"""What may be claimed of differences: one family of tests, failures and collapses."""
