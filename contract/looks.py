@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-LEVEL: Final = 0.05
-"""Chance at most, over all looks of a study, of calling a difference where there is none."""
+from contract.power import LEVEL, fewest_seeds
 
 _MOST_NAMES: Final = 9
 """Studies that a sentence names."""
@@ -103,11 +102,8 @@ def plan_looks(seeds: Sequence[int], level: float = LEVEL) -> tuple[Look, ...]:
 
 
 def can_show(seeds: int, level: float) -> bool:
-    """Whether a sign-flip test of so many pairs can reach a level, before any correction.
-
-    All n differences of one sign give the smallest p of a two-sided test: 2 / 2^n.
-    """
-    return 2.0 ** (1 - seeds) <= level
+    """Whether a sign-flip test of so many pairs can reach a level, before any correction."""
+    return level > 0.0 and seeds >= fewest_seeds(level)
 
 
 def extend(looks: Sequence[Look], seeds: Sequence[int], when: str) -> tuple[Look, ...]:
