@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,6 @@ class LookReached:
     sentence: str
     """What was planned, what was not, and what was reached; "" for a study that ended at the one
     look that it planned."""
-
-    def includes(self, seeds: Iterable[int]) -> list[bool]:
-        """Whether each of some confirmation seeds belongs to the look."""
-        return [self.seeds is None or seed in self.seeds for seed in seeds]
 
 
 def look_reached(record: StudyRecord) -> LookReached:

@@ -94,10 +94,11 @@ class StudyInfo:
             seeds = self.num_seeds_asked
             return () if not seeds else (Look(seeds=seeds, level=LEVEL),)
         try:
-            looks = tuple(Look.from_plain(one) for one in listed)
-        except (TypeError, ValueError) as error:  # TypeError: no list
+            if not isinstance(listed, list) or not listed:
+                raise ValueError(f"looks must be a list of one at least, got {listed!r}")
+            return tuple(Look.from_plain(one) for one in listed)
+        except ValueError as error:
             raise StudyDataError(f"{error} in study.yaml of study {self.name}") from None
-        return looks
 
     @cached_property
     def similar_studies(self) -> tuple[str, ...]:

@@ -115,9 +115,11 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
     """
     look = look_reached(record)
     failed = failed_trials(record.trials, scores)
-    if look.is_closed:
+    is_closed = look.is_closed and not scores.empty
+    if is_closed:
         scores, failed = scores.iloc[:0], failed.iloc[:0]
-    scores, failed = (one[look.includes(one["seed"])] for one in (scores, failed))
+    if look.seeds is not None:
+        scores, failed = (one[one["seed"].isin(look.seeds)] for one in (scores, failed))
     answer = compute_answer(
         scores,
         record.info.select_by,
@@ -128,7 +130,7 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
         question=_question(record.info.methods),
         level=look.level,
     )
-    return replace(answer, closed=look.sentence if look.is_closed else "")
+    return replace(answer, closed=look.sentence if is_closed else "")
 
 
 def _question(methods: Sequence[Method]) -> str:

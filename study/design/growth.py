@@ -29,10 +29,10 @@ def recorded_looks(manifest: Mapping[str, Any], where: str) -> tuple[Look, ...]:
     try:
         if listed is None:
             return (Look(seeds=parse_seeds(manifest["config"].get("seeds", ""))[-1], level=LEVEL),)
+        if not isinstance(listed, list) or not listed:
+            raise ValueError(f"looks must be a list of one at least, got {listed!r}")
         looks = tuple(Look.from_plain(one) for one in listed)
-        if not looks:
-            raise ValueError("looks must be one at least, got none")
-    except (ValueError, TypeError) as error:  # TypeError: a number where a list should be
+    except ValueError as error:
         raise ConfigError(f"{error} in {where}; {ADVICE}") from None
     return looks
 

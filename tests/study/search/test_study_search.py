@@ -97,8 +97,8 @@ def test_all_arms_reach_a_look_before_any_goes_beyond_it(tmp_path):
     database = OptunaDatabase(tmp_path / "optuna.db")
     arms = [ArmSearch(config, arm, database, trials) for arm in plan_arms(config)]
     search = StudySearch(arms, look_seeds=(1, 3))
-    for _ in range(2):
-        end(search, search.next_trial(), 0.5)
+    for trial in [search.next_trial() for _ in range(2)]:
+        end(search, trial, 0.5)
     served = []
     while (trial := search.next_trial()) is not None:
         served.append((trial.seed, trial.label_frac))
