@@ -116,7 +116,8 @@ def summarise(
     """Every measure by the name it is recorded under.
 
     Excluded classes are left out of means only: their pixels stay in the matrix, where they
-    count as errors of the other classes, in OA and in kappa.
+    count as errors of the other classes, in OA and in kappa. So are classes without a reference
+    pixel in the whole matrix, whatever is predicted: see `class_mean`.
 
     Args:
         confusion: Pixel counts (K, K); rows reference, columns prediction.
@@ -126,7 +127,7 @@ def summarise(
     Returns:
         `oa`, `kappa`; `mean_f1`, `miou` without, `mean_f1_all`, `miou_all` with the excluded
         classes; `f1_<class>`, `iou_<class>`, `precision_<class>`, `recall_<class>`. NaN as in
-        the functions above; means leave NaN out and are NaN where nothing is left.
+        the functions above; means are NaN where no class is left.
 
     Raises:
         ValueError: If the names do not fit the matrix or an excluded class is unknown.
@@ -145,24 +146,48 @@ def summarise(
         "precision": precision_per_class(confusion),
         "recall": recall_per_class(confusion),
     }
+    present = has_reference(confusion)
+    excluded = tuple(exclude_from_mean)
     measures = {
         "oa": overall_accuracy(confusion),
         "kappa": kappa(confusion),
-        "mean_f1": class_mean(per_class["f1"], names, tuple(exclude_from_mean)),
-        "miou": class_mean(per_class["iou"], names, tuple(exclude_from_mean)),
-        "mean_f1_all": class_mean(per_class["f1"], names),
-        "miou_all": class_mean(per_class["iou"], names),
+        "mean_f1": class_mean(per_class["f1"], present, names, excluded),
+        "miou": class_mean(per_class["iou"], present, names, excluded),
+        "mean_f1_all": class_mean(per_class["f1"], present, names),
+        "miou_all": class_mean(per_class["iou"], present, names),
     }
     for measure, values in per_class.items():
         measures |= {f"{measure}_{name}": one for name, one in zip(names, values, strict=True)}
     return {name: float(value) for name, value in measures.items()}
 
 
-def class_mean(values: Values, classes: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Values:
-    """Mean over classes, leaving out the excluded and the undefined (NaN) ones.
+def has_reference(confusion: Counts) -> NDArray[np.bool_]:
+    """Which classes have a reference pixel, (..., K).
 
     Args:
-        values: One value per class, (..., K); NaN where undefined.
+        confusion: Pixel counts (..., K, K); rows reference, columns prediction.
+
+    Raises:
+        ValueError: If the last two axes are not square.
+    """
+    known: NDArray[np.bool_] = _checked(confusion).sum(axis=-1) > 0.0
+    return known
+
+
+def class_mean(
+    values: Values,
+    present: NDArray[np.bool_],
+    classes: tuple[str, ...],
+    exclude: tuple[str, ...] = (),
+) -> Values:
+    """Mean over the classes that have reference pixels, leaving out the excluded ones.
+
+    The reference decides alone, and once for all tiles of a split together: a class that is not
+    there cannot be found, and one pixel wrongly called so would be worth a whole class.
+
+    Args:
+        values: One value per class, (..., K), a number where the class is present.
+        present: As from `has_reference` of all tiles, (K,) or (..., K).
         classes: Their names, K of them.
         exclude: Names to leave out.
 
@@ -176,9 +201,8 @@ def class_mean(values: Values, classes: tuple[str, ...], exclude: tuple[str, ...
         raise ValueError(
             f"values must have one entry per class {classes!r}, got {values.shape[-1]}"
         )
-    kept = values[..., [name not in exclude for name in classes]]
-    defined = ~np.isnan(kept)
-    return _ratio(np.where(defined, kept, 0.0).sum(axis=-1), defined.sum(axis=-1))
+    counted = present & np.array([name not in exclude for name in classes])
+    return _ratio(np.where(counted, values, 0.0).sum(axis=-1), counted.sum(axis=-1))
 
 
 def row_normalised(confusion: Counts) -> NDArray[np.float64]:

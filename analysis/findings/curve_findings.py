@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from analysis.statistics.intervals import standard_deviation
+from analysis.statistics.intervals import MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
 from contract.power import AREA_SHARE, POWER, difference_found
@@ -96,3 +96,18 @@ def _found(tests: Sequence[Difference], num_tests: int, level: float) -> str:
     spread = median(standard_deviation(one.by_seed.values()) for one in tests)
     found = difference_found(num, num_tests, level) * spread
     return score(found) if math.isfinite(found) else "no size"
+
+
+def rare_classes(answer: Answer) -> str:
+    """Which scores have no interval over tiles, and why; '' where all that can have one do."""
+    withheld = answer.resamples.withheld if answer.resamples else {}
+    by_classes: dict[tuple[str, ...], list[str]] = {}
+    for measure, rare in withheld.items():
+        if rare:
+            by_classes.setdefault(rare, []).append(SCORE_LABELS[measure])
+    return "; ".join(
+        f"{listed(labels)}: {listed([name.replace('_', ' ') for name in rare])} "
+        f"{'lies' if len(rare) == 1 else 'lie'} on so few test tiles, by worth {MIN_TILES - 1} or "
+        "fewer, that these say nothing of others"
+        for rare, labels in by_classes.items()
+    )

@@ -14,7 +14,12 @@ from markupsafe import Markup, escape
 
 from analysis import wording
 from analysis.charts.inline import PageChart, download
-from analysis.findings.curve_findings import could_show, curve_heading, extrapolation_note
+from analysis.findings.curve_findings import (
+    could_show,
+    curve_heading,
+    extrapolation_note,
+    rare_classes,
+)
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
@@ -101,6 +106,7 @@ def render_page(
             others=_method_labels(styles, [one.variant for one in answer.needed]),
             rebuilding=_method_labels(styles, _rebuilding(record)),
             over_tiles=answer.resamples is not None,
+            rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
             difference_scores=MEASURES,

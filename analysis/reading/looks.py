@@ -14,6 +14,8 @@ from contract.names import OPEN_STATUSES
 from contract.power import LEVEL
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.reading.sources.record import StudyRecord
 
 
@@ -30,6 +32,12 @@ class LookReached:
     sentence: str
     """What was planned, what was not, and what was reached; "" for a study that ended at the one
     look that it planned."""
+
+    def within(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those of some rows with a column seed that findings may rest on; none while closed."""
+        if self.is_closed:
+            return rows.iloc[:0]
+        return rows if self.seeds is None else rows[rows["seed"].isin(self.seeds)]
 
 
 def look_reached(record: StudyRecord) -> LookReached:

@@ -116,16 +116,12 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
     look = look_reached(record)
     failed = failed_trials(record.trials, scores)
     is_closed = look.is_closed and not scores.empty
-    if is_closed:
-        scores, failed = scores.iloc[:0], failed.iloc[:0]
-    if look.seeds is not None:
-        scores, failed = (one[one["seed"].isin(look.seeds)] for one in (scores, failed))
     answer = compute_answer(
-        scores,
+        look.within(scores),
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
-        failed=failed,
+        failed=look.within(failed),
         num_planned=len({frac for frac, _ in planned_arms(record.info)}),
         question=_question(record.info.methods),
         level=look.level,

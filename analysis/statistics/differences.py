@@ -236,4 +236,4 @@ def _over_tiles(
     resampled = np.stack(
         [drawn[str(a["trial_key"])] - drawn[str(b["trial_key"])] for a, b in pairs], axis=1
     )
-    return seeds_and_tiles_interval(np.array(values), resampled, resamples.num_tiles)
+    return seeds_and_tiles_interval(np.array(values), resampled, resamples.worth[measure])

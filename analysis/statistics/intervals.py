@@ -44,13 +44,14 @@ class Interval:
         return not math.isnan(self.low)
 
 
-def t_interval(values: Iterable[float]) -> Interval:
-    """Mean and two-sided 95 % Student t interval of independent values.
+def t_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Interval:
+    """Mean and two-sided Student t interval of independent values.
 
     For a mean this is the limit of `bootstrap_interval` with infinitely many resamples.
 
     Args:
         values: One value per seed; NaN are left out.
+        confidence: Chance that the interval holds the mean.
 
     Returns:
         Mean and interval; the bounds are NaN with fewer than MIN_SEEDS values.
@@ -62,14 +63,15 @@ def t_interval(values: Iterable[float]) -> Interval:
     mean = float(sample.mean())
     if num < MIN_SEEDS:
         return Interval(mean=mean, low=math.nan, high=math.nan, num=num)
-    return _around(mean, float(sample.std(ddof=1)) / math.sqrt(num), num - 1, num)
+    error = float(sample.std(ddof=1)) / math.sqrt(num)
+    return _around(mean, error, num - 1, num, confidence)
 
 
-def t_factor(freedom: float) -> float:
-    """Standard errors from the mean to either bound of a 95 % interval."""
+def t_factor(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Standard errors from the mean to either bound of an interval, a 95 % one unless told."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2.0))
+    return float(stdtrit(freedom, 0.5 + confidence / 2.0))
 
 
 def standard_deviation(values: Iterable[float]) -> float:
@@ -136,7 +138,7 @@ def draw_tiles(num_tiles: int, generator: np.random.Generator) -> Values:
     return generator.multinomial(num_tiles - 1, chances, NUM_TILE_RESAMPLES).astype(np.float64)
 
 
-def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int) -> Interval:
+def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: float) -> Interval:
     """Mean over seeds, and a 95 % interval for other seeds on other test tiles.
 
     Seeds and tiles are crossed: every seed was scored on the same tiles. The variances of the
@@ -146,18 +148,20 @@ def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int)
     Args:
         by_seed: One value per seed, all tiles together, (S,).
         resampled: The same values for resampled tiles, (NUM_TILE_RESAMPLES, S).
-        num_tiles: How many tiles there are.
+        num_tiles: How many tiles of equal weight they are worth, as from
+            `tile_scores.TileResamples`.
 
     Returns:
-        Mean over seeds; the bounds are NaN with fewer than MIN_SEEDS seeds or MIN_TILES tiles.
-        Seeds without a value (NaN) are left out.
+        Mean over seeds; the bounds are NaN with fewer than MIN_SEEDS seeds, tiles that are worth
+        no more than MIN_TILES - 1, or resamples that are NaN. Seeds without a value (NaN) are
+        left out.
     """
     known = ~np.isnan(by_seed)
     num = int(known.sum())
-    if num < MIN_SEEDS or num_tiles < MIN_TILES:
+    means = resampled[:, known].mean(axis=1) if num else np.array([math.nan])
+    if num < MIN_SEEDS or num_tiles <= MIN_TILES - 1 or np.isnan(means).any():
         return Interval(mean=t_interval(by_seed).mean, low=math.nan, high=math.nan, num=num)
     over_seeds = float(by_seed[known].var(ddof=1)) / num
-    means = _row_means(resampled[:, known])
     over_tiles = float(means.var(ddof=1))
     total = over_seeds + over_tiles
     spread = over_seeds**2 / (num - 1) + over_tiles**2 / (num_tiles - 1)
@@ -165,15 +169,10 @@ def seeds_and_tiles_interval(by_seed: Values, resampled: Values, num_tiles: int)
     return _around(float(by_seed[known].mean()), math.sqrt(total), freedom, num)
 
 
-def _row_means(values: Values) -> Values:
-    """Means of the rows that are whole: a class may be missing from a resample of tiles."""
-    whole = ~np.isnan(values).any(axis=1)
-    means: Values = values[whole].mean(axis=1)
-    return means
-
-
-def _around(mean: float, error: float, freedom: float, num: int) -> Interval:
-    half = t_factor(freedom) * error
+def _around(
+    mean: float, error: float, freedom: float, num: int, confidence: float = CONFIDENCE
+) -> Interval:
+    half = t_factor(freedom, confidence) * error
     return Interval(mean=mean, low=mean - half, high=mean + half, num=num)
 
 

@@ -13,6 +13,7 @@ from contract.measures import (
     Values,
     class_mean,
     f1_per_class,
+    has_reference,
     iou_per_class,
     kappa,
     overall_accuracy,
@@ -44,7 +45,8 @@ def score_counts(
 
     Args:
         score: Key of SCORE_LABELS.
-        counts: Pixel counts (..., K, K); rows reference, columns prediction.
+        counts: Pixel counts (..., K, K) of all tiles; rows reference, columns prediction. Means
+            are over the classes that have reference pixels in them.
         classes: Names of the K classes.
         exclude: Classes left out of mean_f1 and miou, but not of OA and kappa.
 
@@ -62,7 +64,8 @@ def score_counts(
             per_class = iou_per_class(counts)
         case _:
             raise ValueError(f"score must be one of {list(SCORE_LABELS)}, got {score!r}")
-    return class_mean(per_class, classes, () if score.endswith("_all") else exclude)
+    left_out = () if score.endswith("_all") else exclude
+    return class_mean(per_class, has_reference(counts), classes, left_out)
 
 
 def score_confusion(
@@ -105,14 +108,12 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def undefined_classes(record: StudyRecord) -> tuple[str, ...]:
-    """Classes in neither reference nor prediction of at least one trial's test tiles.
-
-    Their F1 and IoU are NaN there, and they are left out of that trial's means.
-    """
-    names: set[str] = set()
-    for confusion in record.confusions.values():
-        undefined = np.isnan(f1_per_class(confusion.pooled()))
-        names |= {n for n, missing in zip(confusion.classes, undefined, strict=True) if missing}
-    classes = next((c.classes for c in record.confusions.values()), ())
-    return tuple(name for name in classes if name in names)
+def absent_classes(record: StudyRecord) -> tuple[str, ...]:
+    """Classes without a reference pixel on the test tiles: no mean counts them, of any trial."""
+    present = [has_reference(one.pooled()) for one in record.confusions.values()]
+    classes = next((one.classes for one in record.confusions.values()), ())
+    if not present:
+        return ()
+    return tuple(
+        name for name, known in zip(classes, np.all(present, axis=0), strict=True) if not known
+    )

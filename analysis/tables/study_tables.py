@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.reading.looks import look_reached
 from analysis.reading.styles import Styles, pairs_in
+from analysis.statistics.class_differences import ClassDifference, class_differences
 from analysis.tables.comparison import comparison, per_class, without_findings
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
@@ -21,6 +22,7 @@ from analysis.tables.confusion.confusion_tables import (
 )
 from analysis.tables.costs.costs import costs
 from analysis.tables.costs.time_spent import time_spent
+from analysis.tables.files.class_files import class_differences_table
 from analysis.tables.files.confusion_files import class_tables
 from analysis.tables.files.table_files import (
     comparison_table,
@@ -47,6 +49,8 @@ class StudyTables:
     """As from `comparison.comparison`."""
     per_class: pd.DataFrame
     """As from `comparison.per_class`, at each variant's largest fraction."""
+    class_differences: tuple[ClassDifference, ...]
+    """As from `class_differences.class_differences`, of all `styles.pairs_in`."""
     confusions: tuple[ConfusionTable, ...]
     """As from `confusion_tables.all_confusion_tables`."""
     differences: tuple[ConfusionDifference, ...]
@@ -62,6 +66,8 @@ class StudyTables:
             yield comparison_table(self.comparison, self.styles)
         if not self.per_class.empty:
             yield per_class_table(self.per_class, self.styles)
+        if self.class_differences:
+            yield class_differences_table(self.class_differences, self.styles)
         yield from class_tables(self.confusions, self.differences, self.styles)
         if not self.costs.empty:
             yield costs_table(self.costs, self.styles)
@@ -85,13 +91,14 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
         scores: As from `scores.score_trials(record)`.
     """
     confusions = all_confusion_tables(record, scores)
-    is_closed = look_reached(record).is_closed
-    pairs = () if is_closed else pairs_in(record.styles, scores["variant"])
+    look = look_reached(record)
+    pairs = () if look.is_closed else pairs_in(record.styles, scores["variant"])
     compared = comparison(record, scores)
     return StudyTables(
         styles=record.styles,
-        comparison=without_findings(compared) if is_closed else compared,
+        comparison=without_findings(compared) if look.is_closed else compared,
         per_class=per_class(largest_of(confusions, record.styles), record),
+        class_differences=class_differences(record.confusions, look.within(scores), pairs),
         confusions=confusions,
         differences=confusion_differences(confusions, pairs),
         costs=costs(record),

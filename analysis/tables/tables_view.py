@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.reading.schema import ClassInfo
 from analysis.reading.styles import Styles
-from analysis.statistics.scores import undefined_classes
+from analysis.statistics.class_differences import ClassDifference
+from analysis.statistics.scores import absent_classes
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable, largest_of
 from analysis.tables.costs.costs import cost_finding, cost_notes, relative_to
 from analysis.tables.costs.time_spent import PART_LABELS, time_finding, time_notes
+from analysis.tables.files.class_files import (
+    bounds_text,
+    class_differences_finding,
+    class_rows,
+    paper_claim,
+    place_text,
+)
 from analysis.tables.files.confusion_files import pooled_over, table_stem
 from analysis.tables.published import published_notes
 from analysis.tables.study_tables import StudyTables
@@ -31,6 +39,16 @@ if TYPE_CHECKING:
 
 _MIN_SCALE = 0.05
 """Difference that gets the full tint where none is larger, so that noise stays pale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassDifferenceView:
+    """One difference of a class's F1 on the page."""
+
+    difference: ClassDifference
+    place: str
+    """The fraction, or that it is the whole curve."""
+    bounds: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +97,18 @@ class TablesView:
     has_eroded: bool
     excluded: tuple[str, ...]
     """Classes outside of the means."""
-    undefined: tuple[str, ...]
+    absent: tuple[str, ...]
+    """Classes without a reference pixel on the test tiles."""
     otherwise_finding: str
     """"" where every way of counting is the same."""
     per_class: list[list[dict[str, Any]]]
     """Rows of `comparison.per_class`, grouped by class."""
     per_class_finding: str
+    class_differences: list[list[ClassDifferenceView]]
+    """Grouped by class; the whole curve and all fractions of each pair."""
+    class_differences_finding: str
+    paper_claim: str
+    """What is found of the paper's claim about classes; "" where the data do not have them."""
     one_fraction: float | None
     """The fraction that all of per_class have; None if they differ."""
     published_notes: tuple[str, ...]
@@ -136,12 +160,23 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         has_published_classes="f1_published" in tables.per_class.columns,
         has_eroded="oa_eroded_mean" in frame.columns,
         excluded=excluded,
-        undefined=undefined_classes(record),
+        absent=absent_classes(record),
         otherwise_finding=otherwise_finding(frame, bool(excluded)),
         per_class=[
             list(rows) for _, rows in groupby(_rows(tables.per_class), lambda row: row["class"])
         ],
         per_class_finding=per_class_finding(tables.per_class, record.styles),
+        class_differences=[
+            [
+                ClassDifferenceView(difference=one, place=place_text(one), bounds=bounds_text(one))
+                for one in rows
+            ]
+            for _, rows in groupby(class_rows(tables.class_differences), lambda one: one.class_name)
+        ],
+        class_differences_finding=class_differences_finding(
+            tables.class_differences, record.styles
+        ),
+        paper_claim=paper_claim(record, tables.class_differences),
         one_fraction=fractions.pop() if len(fractions) == 1 else None,
         published_notes=published_notes(record.info),
         classes=record.info.classes,

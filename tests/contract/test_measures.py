@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 from contract.measures import (
     class_mean,
     f1_per_class,
+    has_reference,
     iou_per_class,
     kappa,
     overall_accuracy,
@@ -71,9 +72,28 @@ def test_class_in_neither_reference_nor_prediction_is_nan_and_in_no_mean() -> No
     f1 = f1_per_class(counts)
     assert np.isnan(f1[1])
     assert np.isnan(iou_per_class(counts)[1])
-    assert class_mean(f1, ("a", "b", "c")) == pytest.approx((10 / 15 + 20 / 25) / 2)
-    assert class_mean(f1, ("a", "b", "c"), ("c",)) == pytest.approx(10 / 15)
-    assert np.isnan(class_mean(f1, ("a", "b", "c"), ("a", "c")))
+    present = has_reference(counts)
+    assert present.tolist() == [True, False, True]
+    assert class_mean(f1, present, ("a", "b", "c")) == pytest.approx((10 / 15 + 20 / 25) / 2)
+    assert class_mean(f1, present, ("a", "b", "c"), ("c",)) == pytest.approx(10 / 15)
+    assert np.isnan(class_mean(f1, present, ("a", "b", "c"), ("a", "c")))
+
+
+def test_one_wrong_pixel_of_an_absent_class_does_not_move_mean_f1_by_a_quarter() -> None:
+    """It moved from 0.933 to 0.700: a class without a reference pixel counted as one of F1 0."""
+    clean = np.array([[930, 70, 0], [64, 936, 0], [0, 0, 0]])
+    wrong = clean - np.array([[1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    wrong[0, 2] = 1
+    before, after = (summarise(counts, ["a", "b", "absent"]) for counts in (clean, wrong))
+    for measure in ("mean_f1", "miou", "mean_f1_all", "miou_all"):
+        assert after[measure] == pytest.approx(before[measure], abs=0.001)
+        assert after[measure] < before[measure]  # it is an error of class a all the same
+    assert after["f1_absent"] == 0.0
+
+
+def test_a_class_that_is_never_found_counts_in_the_mean() -> None:
+    never = np.array([[10, 0], [10, 0]])
+    assert summarise(never, ["a", "b"])["mean_f1"] == pytest.approx((20 / 30) / 2)
 
 
 def test_no_pixels_at_all_is_nan_not_zero() -> None:
@@ -97,7 +117,7 @@ def test_matrix_that_is_not_square_is_refused() -> None:
     with pytest.raises(ValueError, match=r"square \(..., K, K\), got shape \(2, 3\)"):
         f1_per_class(np.ones((2, 3), dtype=np.int64))
     with pytest.raises(ValueError, match="one entry per class"):
-        class_mean(np.ones(2), ("a",))
+        class_mean(np.ones(2), np.ones(2, dtype=bool), ("a",))
 
 
 NEVER_PREDICTED = np.array([[6, 2, 0], [1, 3, 0], [4, 0, 0]])

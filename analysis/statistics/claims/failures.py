@@ -58,7 +58,8 @@ def failed_trials(trials: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     failed = trials[(trials["phase"] == "confirm") & (trials["status"] == "failed")][columns]
     scored = set(scores[columns].itertuples(index=False, name=None))
     is_without = [row not in scored for row in failed.itertuples(index=False, name=None)]
-    return failed[is_without].drop_duplicates().reset_index(drop=True)
+    # An empty list would be taken for one of columns.
+    return failed[np.array(is_without, dtype=bool)].drop_duplicates().reset_index(drop=True)
 
 
 def failed_as_worst(

@@ -74,7 +74,7 @@ def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | N
     drawn = answer.resamples.by_measure[measure]
     resampled = np.stack([drawn[key] for key in arm["trial_key"]], axis=1)
     by_seed = arm[measure].to_numpy(np.float64)
-    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.num_tiles)
+    return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.worth[measure])
 
 
 def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:

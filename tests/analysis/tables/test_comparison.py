@@ -7,7 +7,7 @@ import pytest
 
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.record import StudyRecord
-from analysis.statistics.scores import score_trials, undefined_classes
+from analysis.statistics.scores import absent_classes, score_trials
 from analysis.tables.comparison import comparison, comparison_text, confusion_tables, per_class
 from contract.measures import f1_per_class, iou_per_class, overall_accuracy
 
@@ -76,7 +76,7 @@ def test_comparison_of_nothing_has_columns_and_no_rows(store: str) -> None:
 def test_absent_class_is_in_no_mean_and_is_named(store: str) -> None:
     record = load_study("absent-class", store)
     scores = score_trials(record)
-    assert undefined_classes(record) == ("car",)
+    assert absent_classes(record) == ("car",)
     counts = record.confusions["confirm-unet-f1.00-s0"].pooled()
     assert scores.loc[0, "mean_f1"] == pytest.approx(f1_per_class(counts)[:4].mean())
     assert math.isnan(scores.loc[0, "mean_f1_eroded"])

@@ -107,9 +107,7 @@ def test_an_arm_without_a_paired_seed_makes_no_other_test_stricter() -> None:
     assert paired.is_shown
 
 
-def test_a_model_that_diverges_is_not_said_to_score_higher_by_the_trials_that_came_through() -> (
-    None
-):
+def test_a_model_that_diverges_does_not_score_higher_by_the_trials_that_came_through() -> None:
     """Failed trials were dropped from the differences, and the rest scored higher."""
     unet = [0.50, 0.56, 0.53, 0.54, 0.55, 0.52, 0.51, 0.56, 0.56]
     rows = [("unet", 0.1, seed, value) for seed, value in enumerate(unet)]
