@@ -14,7 +14,7 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
-from study.design.growth import look_seeds, looks_note
+from study.design.growth import look_seeds, looks_note, looks_of
 from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
@@ -106,7 +106,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
-            _note(looks_note(config), similar_note(config, tracking_uri(config)))
+            _note(looks_note(config, looks_of(config)), similar_note(config, tracking_uri(config)))
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
             session = StudySession(config, arms, machines, trials, sync, times)
@@ -143,7 +143,7 @@ class StudySession(TrialListener):
         self._num_trials = num_trials(config, arms)
         self._models = KeptModels(config, arms, sync)
         searches = self._open_searches(longest_first(self._config, arms))
-        self._search = StudySearch(searches, look_seeds(config))
+        self._search = StudySearch(searches, look_seeds(config, looks_of(config)))
 
     def run(self, data: StudyData, budgets: Budgets) -> StudyOutcome:
         """Run what is left of the study.

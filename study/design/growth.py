@@ -104,12 +104,11 @@ def grown(
     }
 
 
-def looks_note(config: StudyConfig) -> str | None:
-    """What a person should know of the looks of a study whose `study.yaml` is written.
+def looks_note(config: StudyConfig, looks: Sequence[Look]) -> str | None:
+    """What a person should know of the looks of a study.
 
     None for one look that was planned, and is the end of this run.
     """
-    looks = _looks_of(config)
     added = [look for look in looks if not look.is_planned]
     said = []
     if len(looks) - len(added) > 1:
@@ -132,14 +131,13 @@ def looks_note(config: StudyConfig) -> str | None:
     return "; ".join(said) or None
 
 
-def look_seeds(config: StudyConfig) -> tuple[int, ...]:
+def look_seeds(config: StudyConfig, looks: Sequence[Look]) -> tuple[int, ...]:
     """The last seed of every look that this run is to reach: trials are served look by look."""
-    return tuple(
-        config.seed + look.seeds for look in _looks_of(config) if look.seeds <= config.seeds_now
-    )
+    return tuple(config.seed + look.seeds for look in looks if look.seeds <= config.seeds_now)
 
 
-def _looks_of(config: StudyConfig) -> tuple[Look, ...]:
+def looks_of(config: StudyConfig) -> tuple[Look, ...]:
+    """The looks of a study whose `study.yaml` is written."""
     path = config.folder / MANIFEST
     manifest = read_manifest(path)
     assert manifest is not None, path

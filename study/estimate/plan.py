@@ -21,6 +21,7 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
+from study.design.growth import asked_looks, looks_note
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
 from study.design.preparation import check_networks, refuse_changes, resolve_steps
@@ -67,6 +68,8 @@ def plan_text(config: StudyConfig) -> str:
             f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds_now} confirm "
             f"({searched})"
         )
+    note = looks_note(config, asked_looks(config, read_manifest(config.folder / MANIFEST)))
+    lines += [] if note is None else [note]
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)

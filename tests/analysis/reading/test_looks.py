@@ -86,7 +86,9 @@ def answer(record):
 def has_p(record):
     """Whether anything of the study carries a p value."""
     found = answer(record)
-    return any(not np.isnan(one.p_complete) for one in (*found.area_differences, *found.main_differences))
+    return any(
+        not np.isnan(one.p_complete) for one in (*found.area_differences, *found.main_differences)
+    )
 
 
 def test_a_study_that_ended_at_its_one_look_needs_no_word():

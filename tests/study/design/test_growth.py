@@ -4,7 +4,13 @@ import pytest
 
 from contract.looks import Look, plan_looks
 from contract.names import MANIFEST
-from study.design.growth import asked_looks, look_seeds, looks_note, recorded_looks
+from study.design.growth import (
+    asked_looks,
+    look_seeds,
+    looks_note,
+    looks_of,
+    recorded_looks,
+)
 from study.design.manifest import write_manifest
 from study.settings.config import build_config
 from trainables.errors import ConfigError
@@ -77,49 +83,43 @@ def test_a_run_ends_at_a_look_of_the_study(earlier):
         asked_looks(config_of("8,14", look=9), earlier)
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Writes `study.yaml`; returns the configuration that is asked for now."""
-
-    def write(looks, seeds, **given):
-        config = config_of(seeds, output=str(tmp_path), **given)
-        config.folder.mkdir(exist_ok=True)
-        write_manifest(config.folder / MANIFEST, manifest_of(seeds, looks))
-        return config
-
-    return write
+def test_looks_are_read_from_the_record(tmp_path):
+    config = config_of("8,14", output=str(tmp_path))
+    config.folder.mkdir()
+    write_manifest(config.folder / MANIFEST, manifest_of([8, 14], plan_looks([8, 14])))
+    assert looks_of(config) == plan_looks([8, 14])
 
 
-def test_one_planned_look_is_worth_no_word(written):
-    assert looks_note(written(plan_looks([7]), 7)) is None
+def test_one_planned_look_is_worth_no_word():
+    assert looks_note(config_of(7), plan_looks([7])) is None
 
 
-def test_planned_looks_are_told_with_their_levels(written):
-    assert looks_note(written(plan_looks([8, 14]), "8,14")) == (
+def test_planned_looks_are_told_with_their_levels():
+    assert looks_note(config_of("8,14"), plan_looks([8, 14])) == (
         "the study has looks at 8 and 14 seeds, which may spend 0.034 and 0.016 of the level 0.05"
     )
 
 
-def test_an_end_at_a_look_is_told(written):
-    note = looks_note(written(plan_looks([8, 14]), "8,14", look=8))
-    assert note.endswith(
+def test_an_end_at_a_look_is_told():
+    assert looks_note(config_of("8,14", look=8), plan_looks([8, 14])).endswith(
         "; this run ends at the look at 8 seeds; the same command without --look goes on"
     )
 
 
-def test_what_an_unplanned_look_may_spend_is_told(written):
-    looks = asked_looks(config_of(10), manifest_of(7))
-    assert looks_note(written(looks, 10)) == (
+def test_what_an_unplanned_look_may_spend_is_told():
+    config = config_of(10)
+    assert looks_note(config, asked_looks(config, manifest_of(7))) == (
         "a look at 10 seeds was not planned but added after 7; its new seeds count in means, and "
         "findings stay those of the looks before"
     )
-    looks = asked_looks(config_of(8), manifest_of(3))
-    assert looks_note(written(looks, 8)) == (
+    config = config_of(8)
+    assert looks_note(config, asked_looks(config, manifest_of(3))) == (
         "a look at 8 seeds was not planned but added after 3, which could have shown nothing: "
         "findings may spend 0.05 of the level 0.05 there"
     )
 
 
-def test_trials_are_served_look_by_look_up_to_the_end_of_the_run(written):
-    assert look_seeds(written(plan_looks([8, 11, 14]), "8,11,14", seed=5)) == (13, 16, 19)
-    assert look_seeds(written(plan_looks([8, 11, 14]), "8,11,14", seed=5, look=11)) == (13, 16)
+def test_trials_are_served_look_by_look_up_to_the_end_of_the_run():
+    looks = plan_looks([8, 11, 14])
+    assert look_seeds(config_of("8,11,14", seed=5), looks) == (13, 16, 19)
+    assert look_seeds(config_of("8,11,14", seed=5, look=11), looks) == (13, 16)

@@ -1,6 +1,6 @@
 """Studies that are run in this process, without Ray.
 
-What takes its place asks the searcher for tasks as Ray Tune does, and does them one after the other.
+What takes its place asks the searcher for tasks as Ray Tune does, and does them one after another.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Any one file of a study's folder is lost: the same command leads to the same table, or says why."""
+"""Any one file of a study's folder is lost: the same command gives the same table, or says why."""
 
 import contextlib
 import io
