@@ -71,10 +71,10 @@ def asked_looks(config: StudyConfig, earlier: Mapping[str, Any] | None) -> tuple
 
 def _refuse_fewer(config: StudyConfig, known: Sequence[int]) -> None:
     if config.seeds < known[-1]:
-        stop = f", or write --look {config.seeds} to end there" * (config.seeds in known)
+        stop = f", and --look {config.seeds} to end there" * (config.seeds in known)
         raise ConfigError(
             f"--seeds must be at least the {known[-1]} that the study {config.name!r} has, got "
-            f"{config.seeds}; leave --seeds out to go on with them{stop}"
+            f"{config.seeds}; write --seeds {known[-1]} to go on with them{stop}"
         )
 
 

@@ -61,9 +61,9 @@ def test_looks_planned_for_more_seeds_before_anything_could_be_shown():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (6, "--seeds must be at least the 14 that the study 's' has, got 6; leave --seeds out to "
+        (6, "--seeds must be at least the 14 that the study 's' has, got 6; write --seeds 14 to "
          "go on with them"),
-        (8, "got 8; leave --seeds out to go on with them, or write --look 8 to end there"),
+        (8, "got 8; write --seeds 14 to go on with them, and --look 8 to end there"),
         ("9,14", "--seeds must keep the looks 8, 14 of the study 's', got one at 9; looks are "
          "planned before the first trial"),
         ("8,10,20", "got one at 10"),

@@ -258,7 +258,7 @@ def test_fewer_seeds_are_refused_in_one_line(make_config):
     with pytest.raises(ConfigError) as caught:
         prepare(fewer, plan_arms(fewer), read(fewer))
     assert str(caught.value) == (
-        "--seeds must be at least the 4 that the study 'tiny' has, got 3; leave --seeds out to go "
+        "--seeds must be at least the 4 that the study 'tiny' has, got 3; write --seeds 4 to go "
         "on with them"
     )
     assert files(config) == before

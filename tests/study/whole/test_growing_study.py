@@ -146,8 +146,8 @@ def test_fewer_seeds_are_refused_in_one_line(place, capsys):
     begin_again(place)
     assert run(place, "grown", "2") == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "run_study.py: --seeds must be at least the 3 that the study 'grown' has, got 2; leave "
-        "--seeds out to go on with them"
+        "run_study.py: --seeds must be at least the 3 that the study 'grown' has, got 2; write "
+        "--seeds 3 to go on with them"
     )
 
 
