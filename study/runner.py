@@ -14,7 +14,8 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
-from study.design.growth import look_seeds, looks_note, looks_of
+from study.design.detectable import detectable_text
+from study.design.growth import last_tested, look_seeds, looks_note, looks_of
 from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
@@ -106,9 +107,11 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
-            _note(looks_note(config, looks_of(config)), similar_note(config, tracking_uri(config)))
+            looks = looks_of(config)
+            _note(looks_note(config, looks), similar_note(config, tracking_uri(config)))
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
+            _note(detectable_text(config, last_tested(looks)) or None)
             session = StudySession(config, arms, machines, trials, sync, times)
             return session.run(data, budgets)
 

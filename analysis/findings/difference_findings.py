@@ -143,13 +143,15 @@ def _against(one: Difference, variant: str, reference: str, label: str) -> str:
         said.append(
             f"{signed(one.worst_mean)} with failed trials as the worst of their arms{untold}"
         )
-    if one.unseen_loss >= min(abs(mean), abs(one.worst_mean)) > 0.0:
+    if one.is_outweighed:
         better = variant if mean > 0.0 else reference
         said.append(
-            f"while {better} failed or collapsed at other fractions, which could cost it up to "
-            f"{score(one.unseen_loss)} on average here"
+            f"but failures and collapses as {better} had could cost it up to "
+            f"{score(one.unseen_loss)} on average"
         )
-    return f"The data do not agree on {variant} minus {reference} in test {label} ({listed(said)})"
+    return (
+        f"The data do not agree on {variant} minus {reference} in test {label} ({', '.join(said)})"
+    )
 
 
 def _lost(answer: Answer, pair: tuple[str, str]) -> Iterator[str]:

@@ -51,7 +51,7 @@ class Difference:
     """Mean difference where a failed trial counts as the worst score of its arm."""
     unseen_loss: float = 0.0
     """What the variant that scores higher may lose on average, in units of the score, by failures
-    and collapses that it had elsewhere and by chance not here; see `claims.failures`."""
+    and collapses that chance did not show here; see `claims.failures`."""
     level: float = LEVEL
     """The level that p values are held against."""
 
@@ -85,8 +85,8 @@ class Difference:
         """1 where `variant` may be said to score higher, -1 lower, 0 where neither may be said.
 
         Said is what the corrected test shows where three agree: the mean, the majority of the
-        pairs, and the mean with failed trials as the worst of their arms; and where failures and
-        collapses that were seen elsewhere would not turn it.
+        pairs, and the mean with failed trials as the worst of their arms; and where more failures
+        and collapses like those seen would not turn it.
         """
         if not self.p_adjusted <= self.level:
             return 0
@@ -94,9 +94,20 @@ class Difference:
         signs = {math.copysign(1.0, mean) for mean in means if mean}
         signs |= {math.copysign(1.0, 2 * self.num_higher - self.num_untied)}
         is_majority = 2 * self.num_higher != self.num_untied
-        if len(signs) > 1 or not is_majority or min(map(abs, means)) <= self.unseen_loss:
+        if len(signs) > 1 or not is_majority or not all(means) or self.is_outweighed:
             return 0
         return int(signs.pop())
+
+    @property
+    def is_outweighed(self) -> bool:
+        """Whether failures and collapses like those seen could turn the sign.
+
+        They could where what they may cost reaches the interval of the difference.
+        """
+        found = self.difference
+        nearer = found.low if found.mean > 0.0 else -found.high
+        cost = self.unseen_loss
+        return cost > 0.0 and not min(nearer, abs(self.worst_mean)) > cost
 
 
 @dataclass(frozen=True, kw_only=True)

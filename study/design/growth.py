@@ -136,6 +136,11 @@ def look_seeds(config: StudyConfig, looks: Sequence[Look]) -> tuple[int, ...]:
     return tuple(config.seed + look.seeds for look in looks if look.seeds <= config.seeds_now)
 
 
+def last_tested(looks: Sequence[Look]) -> Look:
+    """The last look whose tests may spend something: what the study can show at its end."""
+    return [look for look in looks if look.level > 0.0][-1]
+
+
 def looks_of(config: StudyConfig) -> tuple[Look, ...]:
     """The looks of a study whose `study.yaml` is written."""
     path = config.folder / MANIFEST

@@ -21,7 +21,8 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
-from study.design.growth import asked_looks, looks_note
+from study.design.detectable import detectable_text
+from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
 from study.design.preparation import check_networks, refuse_changes, resolve_steps
@@ -68,7 +69,8 @@ def plan_text(config: StudyConfig) -> str:
             f"  {arm.name:<{longest}} {arm.num_search} search + {config.seeds_now} confirm "
             f"({searched})"
         )
-    note = looks_note(config, asked_looks(config, read_manifest(config.folder / MANIFEST)))
+    looks = asked_looks(config, read_manifest(config.folder / MANIFEST))
+    note = looks_note(config, looks)
     lines += [] if note is None else [note]
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
@@ -78,6 +80,7 @@ def plan_text(config: StudyConfig) -> str:
         f"{training.batch_size} patches, {slots.concurrent} at once",
         f"a trial takes {_resources_text(config, slots)}",
         _time_text(measured, arms, slots) + _done_text(config),
+        *filter(None, [detectable_text(config, last_tested(looks))]),
         f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
     return "\n".join(lines)

@@ -12,11 +12,11 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-COLLAPSE_DROP, COLLAPSE_MADS = 0.05, 6.0
+COLLAPSE_DROP, COLLAPSE_MADS = 0.1, 6.0
 """A collapse is a score further than both below the median of its arm, in units of the score and in
 median absolute deviations. The deviations set it apart from an arm that spreads widely, which the
 median and its deviation describe although some trials collapsed; the drop from an arm that hardly
-spreads. Of normal scores less than one in a hundred is taken for one, from five seeds on."""
+spreads. Of normal scores that spread by 0.02 or less next to none is taken for one."""
 MIN_FOR_COLLAPSE = 3
 """Fewest scores of an arm whose median and deviation are to be relied on."""
 
@@ -155,35 +155,37 @@ def collapsed(
 
 
 def unseen_loss(
-    losses: Mapping[tuple[str, float], ArmLosses], better: str, other: str, label_frac: float
+    losses: Mapping[tuple[str, float], ArmLosses], better: str, other: str, label_frac: float | None
 ) -> float:
-    """What a variant may lose, on average, by failures and collapses that it had elsewhere.
+    """What a variant may lose, on average, by failures and collapses that chance did not show.
 
     At ten trials in a hundred, nine seeds show none in four of ten arms; such an arm says nothing
     of the mean. So where an arm has none, the variant counts as if it lost trials here as often
     as over all of its fractions, at most (Wilson's one-sided 95 % bound), less what the other
-    variant is likely to lose; each at its own average drop.
+    variant is likely to lose; each at its own average drop. The whole curve has what was seen in
+    it, and may lack what is between that and the bound.
 
     Args:
         losses: As from `arm_losses`.
         better: The variant that scores higher here.
         other: The one it is compared with.
-        label_frac: Where.
+        label_frac: Where; None over the whole curve.
 
     Returns:
         In units of the score, at least 0; 0 where the arm lost trials itself: its own mean has it.
     """
-    own = losses.get((better, label_frac))
-    if own is not None and own.num_lost:
-        return 0.0
     num, total, drop = _over_fractions(one for one in losses.values() if one.variant == better)
-    if num == 0:
+    own = losses.get((better, label_frac)) if label_frac is not None else None
+    if num == 0 or (own is not None and own.num_lost):
         return 0.0
+    at_most = upper_bound(num, total)
+    if label_frac is None:
+        return (at_most - num / total) * drop
     its_num, its_total, its_drop = _over_fractions(
         one for one in losses.values() if one.variant == other
     )
     likely = its_num / its_total * its_drop if its_total else 0.0
-    return max(0.0, upper_bound(num, total) * drop - likely)
+    return max(0.0, at_most * drop - likely)
 
 
 def _over_fractions(arms: Iterable[ArmLosses]) -> tuple[int, int, float]:

@@ -60,23 +60,22 @@ def tested(
             "p_complete": p_complete.get(_key(one), math.nan),
             "p_worst": p_worst.get(_key(one), math.nan),
             "worst_mean": worst_means.get(_key(one), math.nan),
+            "unseen_loss": _unseen(one, losses),
             "level": level,
         }
 
     return Family(
         areas=tuple(replace(one, **found(one)) for one in complete.areas),
-        fractions=tuple(
-            replace(one, **found(one), unseen_loss=_unseen(one, losses))
-            for one in complete.fractions
-        ),
+        fractions=tuple(replace(one, **found(one)) for one in complete.fractions),
     )
 
 
-def _unseen(one: PairedDifference, losses: Mapping[tuple[str, float], ArmLosses]) -> float:
+def _unseen(one: Difference, losses: Mapping[tuple[str, float], ArmLosses]) -> float:
     better, other = one.variant, one.reference
     if one.difference.mean < 0.0:
         better, other = other, better
-    return unseen_loss(losses, better, other, one.label_frac)
+    frac = one.label_frac if isinstance(one, PairedDifference) else None
+    return unseen_loss(losses, better, other, frac)
 
 
 def _key(one: Difference) -> _Key:

@@ -68,9 +68,7 @@ def class_differences_table(differences: Sequence[ClassDifference], styles: Styl
 
 
 def _frame(rows: Sequence[ClassDifference]) -> pd.DataFrame:
-    """Columns class, model, minus, label_frac (NaN for the whole curve), num_pairs, difference,
-    low, high.
-    """
+    """As class, model, minus, label_frac (NaN: whole curve), num_pairs, difference, low, high."""
     import pandas as pd
 
     return pd.DataFrame(

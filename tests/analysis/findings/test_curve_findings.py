@@ -1,9 +1,10 @@
 import pandas as pd
 
-from analysis.findings.curve_findings import curve_heading, extrapolation_note
+from analysis.findings.curve_findings import could_show, curve_heading, extrapolation_note
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
+from contract.power import difference_found
 
 STYLES = styles_of(
     tried_variants(
@@ -32,7 +33,7 @@ def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
     heading = plain(curve_heading(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))))
     assert heading == (
         "Averaged from 10 % to 100 % of the labels, U-REC minus U-Net is +0.053 mean F1 (+0.050 "
-        "to +0.056 over 7 seeds, p = 0.016)"
+        "to +0.056 over 7 seeds, p = 0.020)"
     )
     alone = compute_answer(
         frame[frame["variant"] == "unet"], "mean_f1", STYLES, measures=("mean_f1",)
@@ -66,3 +67,17 @@ def test_two_seeds_make_no_heading_of_a_difference() -> None:
     frame = study([0.1, 0.1])
     answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
     assert curve_heading(answer) == "Score over annotation"
+
+
+def test_what_the_study_could_have_shown_follows_from_the_spread_seen() -> None:
+    gains = [0.01, 0.03, 0.01, 0.03, 0.01, 0.03, 0.01, 0.03]  # standard deviation 0.0107
+    answer = compute_answer(study(gains), "mean_f1", STYLES, measures=("mean_f1",))
+    spread = 0.02 / 3.5**0.5 / 2 * 2**0.5 * 2**0.5
+    curve = difference_found(8, 1, 0.04) * spread
+    alone = difference_found(8, 2, 0.05 * (1 - 0.8)) * spread
+    assert plain(could_show(answer)) == (
+        f"With the spread seen, 80 % of such studies would show a difference of {curve:.3f} over "
+        f"the whole curve and one of {alone:.3f} at a single fraction alone. 8 seeds of an arm may "
+        "by chance show no failure or collapse that befalls up to 31 % of trials."
+    )
+    assert could_show(compute_answer(study([0.1]), "mean_f1", STYLES, measures=("mean_f1",))) == ""

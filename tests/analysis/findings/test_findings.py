@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -43,8 +45,10 @@ def test_no_difference_is_said_when_no_test_shows_one() -> None:
     assert say(study({0.1: MIXED, 1.0: MIXED[::-1]}, rising=0.2)) == [
         "No saving of annotations can be shown: for U-Net's full-annotation score, U-REC needs "
         "100 % of these annotations (95 % interval 81.3 % to more than 100 %).",
-        "No difference can be shown at any annotation fraction in test mean F1, U-REC minus U-Net "
-        "(mean differences from 0.000 to 0.000).",
+        "No difference in test mean F1 can be shown over 10 % to 100 % of the labels, U-REC minus "
+        "U-Net: 0.000 on average (95 % interval -0.013 to +0.013). No difference can be shown at "
+        "any annotation fraction in test mean F1, U-REC minus U-Net (mean differences from 0.000 "
+        "to 0.000).",
     ]
 
 
@@ -59,17 +63,97 @@ def test_saving_is_told_with_its_interval_where_the_test_shows_a_difference() ->
         "U-Net's score at 50 % of the labels with at most 50 % of these annotations (95 % interval "
         "at most 50 % to 52.2 %)."
     )
-    assert second.startswith("U-REC scores higher than U-Net in test mean F1 at 25 % (+0.053, 95 %")
-    assert "p = 0.047" in second
+    assert second.startswith(
+        "U-REC scores higher than U-Net in test mean F1 over 25 % to 100 % of the labels: +0.053 "
+        "on average (95 % interval +0.050 to +0.056, p = 0.020), higher in 7 of 7 draws. U-REC "
+        "scores higher than U-Net in test mean F1 at 25 % (+0.053, 95 % interval +0.050 to +0.056, "
+        "in 7 of 7 draws, p = 0.020), 50 %"
+    )
 
 
 def test_difference_is_named_where_it_shows_and_only_there() -> None:
-    _, text = say(study({0.02: HIGHER, 0.1: MIXED, 1.0: LOWER}))
+    _, text = say(study({0.02: [*HIGHER, 0.052], 0.1: [*MIXED, 0.0], 1.0: [*LOWER, -0.031]}))
     assert text == (
-        "U-REC scores higher than U-Net in test mean F1 at 2 % (+0.053, 95 % interval +0.050 to "
-        "+0.056, p = 0.047); U-REC scores lower than U-Net in test mean F1 at 100 % (-0.030, 95 % "
-        "interval -0.031 to -0.029, p = 0.047). At 10 % no difference can be shown."
+        "No difference in test mean F1 can be shown over 2 % to 100 % of the labels, U-REC minus "
+        "U-Net: +0.002 on average (95 % interval -0.006 to +0.010). U-REC scores higher than U-Net "
+        "in test mean F1 at 2 % (+0.053, 95 % interval +0.050 to +0.056, in 8 of 8 draws, p = "
+        "0.039); U-REC scores lower than U-Net in test mean F1 at 100 % (-0.030, 95 % interval "
+        "-0.031 to -0.030, in 8 of 8 draws, p = 0.039). At 10 % no difference can be shown."
     )
+
+
+def test_seven_seeds_show_no_single_fraction_without_the_whole_curve() -> None:
+    _, text = say(study({0.02: HIGHER, 0.1: MIXED, 1.0: LOWER}))
+    assert "scores higher" not in text
+    assert "scores lower" not in text
+
+
+def test_a_gain_is_told_with_the_draws_it_shows_in() -> None:
+    (text,) = say(study({1.0: [0.05, 0.06, 0.055, 0.05, 0.06, 0.055, 0.05, 0.06, -0.01]}))
+    assert "in 8 of 9 draws" in text
+
+
+def test_mean_and_majority_that_disagree_are_said_and_nothing_is_chosen() -> None:
+    """The test shows asymmetry; the sentence would say mean."""
+    gains = [0.001] * 5 + [-0.2, -0.25, -0.22, -0.21]
+    one = compute_answer(study({1.0: gains}), "mean_f1", STYLES, measures=("mean_f1",))
+    disputed = replace(one.main_differences[0], p_complete=0.03, p_worst=0.03)
+    answer = replace(one, differences={"mean_f1": (disputed,)})
+    (text,) = (plain(text) for text in findings(answer))
+    assert text.startswith(
+        "The data do not agree on U-REC minus U-Net in test mean F1 (-0.097 on average, higher in "
+        "5 of 9 draws) at 100 %: no difference is claimed there."
+    )
+
+
+def failing(*rows: tuple[str, float, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["variant", "label_frac", "seed"])
+
+
+def test_failed_trials_are_named_and_count_as_the_worst_of_their_arm() -> None:
+    unet = [0.50, 0.56, 0.53, 0.54, 0.55, 0.52, 0.51, 0.56, 0.56]
+    rows = [("unet", 0.1, seed, value) for seed, value in enumerate(unet)]
+    rows += [("urec", 0.1, seed, unet[seed] + 0.01 + seed / 1000) for seed in range(7)]
+    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
+    answer = compute_answer(
+        frame,
+        "mean_f1",
+        STYLES,
+        measures=("mean_f1",),
+        failed=failing(("urec", 0.1, 7), ("urec", 0.1, 8)),
+    )
+    (text,) = (plain(text) for text in findings(answer))
+    assert text == (
+        "The data do not agree on U-REC minus U-Net in test mean F1 (+0.013 on average, higher in "
+        "7 of 7 draws, -0.001 with failed trials as the worst of their arms, which no test shows) "
+        "at 10 %: no difference is claimed there. Of 9 confirmation trials of U-REC, 2 failed (2 "
+        "at 10 %). A difference is shown only where it also is with failed trials as the worst of "
+        "their arms."
+    )
+
+
+def test_a_failure_that_changes_nothing_is_named_beside_the_finding() -> None:
+    frame = study({0.1: [0.02] * 9})
+    frame = frame[(frame["variant"] != "urec") | (frame["seed"] != 0)]
+    answer = compute_answer(
+        frame, "mean_f1", STYLES, measures=("mean_f1",), failed=failing(("urec", 0.1, 0))
+    )
+    (text,) = (plain(text) for text in findings(answer))
+    assert text.startswith("U-REC scores higher than U-Net in test mean F1 at 10 %")
+    assert "in 8 of 8 draws" in text
+    assert "Of 9 confirmation trials of U-REC, 1 failed (1 at 10 %)." in text
+
+
+def test_a_collapse_is_named_and_holds_back_what_chance_left_without_one() -> None:
+    gains = [0.05, 0.06, 0.05, 0.055, 0.052, 0.051, 0.053, 0.052]
+    *_, text = say(study({0.02: [*gains[:7], -0.4], 1.0: gains}))
+    assert "scores higher" not in text
+    assert (
+        "The data do not agree on U-REC minus U-Net in test mean F1 (+0.053 on average, higher in "
+        "8 of 8 draws, but failures and collapses as U-REC had could cost it up to "
+    ) in text
+    assert "Of 16 confirmation trials of U-REC, 1 collapsed (1 at 2 %)." in text
+    assert text.endswith("6 median absolute deviations below the median of the arm.")
 
 
 def test_a_score_out_of_reach_is_said_to_be_so() -> None:
@@ -84,7 +168,7 @@ def test_three_pairs_are_too_few_to_show_anything() -> None:
     assert first.startswith("No saving of annotations can be shown: for U-Net's full-annotation")
     assert second == (
         "No difference can be shown by 3 paired seeds, whatever the scores: tests of this study "
-        "need 7. Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 at 100 %."
+        "need 6. Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 at 100 %."
     )
 
 
@@ -97,9 +181,13 @@ def test_two_seeds_have_no_interval_of_what_is_saved() -> None:
 
 
 def test_fraction_without_enough_pairs_is_not_passed_over() -> None:
-    *_, text = say(study({0.1: HIGHER, 1.0: [0.01]}))
-    assert "at 10 %" in text
-    assert text.endswith("At 100 % there are fewer than 7 paired seeds, too few for a test.")
+    *_, text = say(study({0.1: [*HIGHER, 0.052], 1.0: [0.01]}))
+    assert text.startswith(
+        "No difference over the whole curve can be tested: it needs 6 seeds with scores of both "
+        "models at every fraction, there are 1. U-REC scores higher than U-Net in test mean F1 at "
+        "10 %"
+    )
+    assert text.endswith("At 100 % there are fewer than 6 paired seeds, too few for a test.")
 
 
 def test_one_fraction_has_no_curve_to_save_on() -> None:
