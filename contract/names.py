@@ -79,6 +79,8 @@ MODEL_FILE: Final = "model.pt"
 """The trained network, in the folder of a confirmation trial."""
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
+COMPARED_TAG: Final = "compared"
+"""Tag of a study's run: the same for studies of the same data, methods and fractions."""
 
 _SEARCH_KEY: Final = re.compile(r"(search-.*-t(\d+))(?:-s\d+)?", re.ASCII | re.DOTALL)
 _KEPT: Final = frozenset(string.ascii_letters + string.digits + "-_.")

@@ -15,6 +15,7 @@ from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
 from study.design.detectable import detectable_text
+from study.design.growth import last_tested, look_seeds, looks_note, looks_of
 from study.design.manifest import ADVICE
 from study.design.preflight import (
     StudyData,
@@ -28,6 +29,7 @@ from study.design.preparation import (
     budget_warnings,
     check_networks,
     prepare,
+    refuse_another,
     resolve_steps,
 )
 from study.errors import StudyHaltedError, is_disk_full
@@ -42,6 +44,7 @@ from study.mlflow_runs.session import (
     uploading,
     wait_for,
 )
+from study.mlflow_runs.similar_studies import similar_note
 from study.mlflow_runs.study_run import StudyRun
 from study.mlflow_runs.trial_uploads import TrialUploads
 from study.mlflow_runs.upload_queue import UploadQueue, now_ms
@@ -94,17 +97,21 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             config = resolve_steps(config, data)
             check_networks(config, arms, data)
             trials = StudyTrials(config.trials_folder, sync, machines)
+            refuse_another(config, data)
             _note(*trials.set_damaged_aside())
             sync.restore()
-            _note(*trials.set_damaged_aside())  # those that came from the storage
+            refuse_another(config, data)  # by the record that came from the storage
+            _note(*trials.set_damaged_aside())  # those that came from there too
             _require_manifest(config, trials)
             times.restore(sync)
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
             budgets = prepare(config, arms, data)
+            looks = looks_of(config)
+            _note(looks_note(config, looks), similar_note(config, tracking_uri(config)))
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
-            _note(detectable_text(config) or None)
+            _note(detectable_text(config, last_tested(looks)) or None)
             session = StudySession(config, arms, machines, trials, sync, times)
             return session.run(data, budgets)
 
@@ -138,7 +145,8 @@ class StudySession(TrialListener):
         self._times = times
         self._num_trials = num_trials(config, arms)
         self._models = KeptModels(config, arms, sync)
-        self._search = StudySearch(self._open_searches(longest_first(self._config, arms)))
+        searches = self._open_searches(longest_first(self._config, arms))
+        self._search = StudySearch(searches, look_seeds(config, looks_of(config)))
 
     def run(self, data: StudyData, budgets: Budgets) -> StudyOutcome:
         """Run what is left of the study.
@@ -165,10 +173,12 @@ class StudySession(TrialListener):
             self._sync.remove_tiles()
             self._models.keep_best()
             queue.put(record.log_times, self._times.total, now_ms())
-            queue.put(record.close, self._num_failed)
+            queue.put(record.close, self._num_failed, self._is_whole)
             wait_for(queue, tracking_uri(self._config), _say)
         if queue.refused:
-            record = repair(self._config, queue.refused[0], self._num_failed, self._times.total)
+            record = repair(
+                self._config, queue.refused[0], self._num_failed, self._is_whole, self._times.total
+            )
         self._times.upload()
         return self._outcome(record)
 
@@ -209,8 +219,22 @@ class StudySession(TrialListener):
             raise KeyboardInterrupt
 
     @property
+    def _is_whole(self) -> bool:
+        """Whether this run of the command goes to the end of the study."""
+        return self._config.seeds_now == self._config.seeds
+
+    @property
     def _num_failed(self) -> int:
         return sum(outcome.state == "failed" for _, outcome in self._trials.ended())
+
+    @property
+    def _num_ended(self) -> int:
+        """Trials that have ended, of those up to the look at which this run ends."""
+        last = self._config.seed + self._config.seeds_now
+        return sum(
+            outcome.trial.phase == "search" or outcome.trial.seed <= last
+            for _, outcome in self._trials.ended()
+        )
 
     def _outcome(self, record: StudyRun) -> StudyOutcome:
         config = self._config
@@ -221,7 +245,7 @@ class StudySession(TrialListener):
             parent_run_id=record.parent_id,
             num_trials=self._num_trials,
             num_failed=self._num_failed,
-            num_left_out=self._num_trials - len(self._trials.ended()),
+            num_left_out=self._num_trials - self._num_ended,
             is_profiled=config.profile,
             trace=find_trace(config.trials_folder) if config.profile else None,
         )

@@ -21,6 +21,8 @@ def findings(answer: Answer) -> tuple[str, ...]:
     Returns:
         Plain texts, at least one; says so where nothing can be said.
     """
+    if answer.closed:
+        return (answer.closed,)
     variants = list(answer.areas)
     if not variants:
         return (

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from analysis.findings.learned import learning_warnings
+from analysis.reading.looks import look_reached
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted, listed, percent
+from contract.looks import repeated_text
 from contract.names import OPEN_STATUSES
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
             f"{_of(num_open, len(trials))} not ended (running, or interrupted): the study is not "
             "finished."
         )
+    look = look_reached(record)
+    if look.sentence and not look.is_closed:  # else it is the finding
+        found.append(look.sentence)
+    repeated = repeated_text(record.info.similar_studies, record.info.name)
+    if repeated:
+        found.append(f"{repeated}.")
     num_climbing = int((finished["converged"] == False).sum())  # noqa: E712
     if num_climbing:
         found.append(

@@ -132,7 +132,7 @@ def _charts(
             report.scores.replace({"variant": keys[name]}), report.answer.measure, styles
         )
         for name, report in reports.items()
-        if not report.scores.empty
+        if not report.scores.empty and not report.answer.closed
     }
     if not infos:
         return []

@@ -63,8 +63,8 @@ class StudyReport:
 
     @cached_property
     def pictures(self) -> PictureSection | None:
-        """Crops and maps; None where the study keeps none."""
-        return picture_section(self.record, self.scores)
+        """Crops and maps where models differ; None without any, and while findings are closed."""
+        return None if self.answer.closed else picture_section(self.record, self.scores)
 
     @cached_property
     def shown_pictures(self) -> tuple[PictureSection | None, tuple[str, ...]]:
@@ -95,8 +95,11 @@ class StudyReport:
         return tuple(p for text in self.texts for p in write_table(text, folder / TABLES))
 
     def charts(self) -> Iterator[Chart]:
-        """Those that can be drawn; none before a trial is confirmed or searched."""
-        if not self.scores.empty:
+        """Those that can be drawn; none before a trial is confirmed or searched.
+
+        Test scores are not drawn while findings are closed: curves with their spread are one.
+        """
+        if not self.scores.empty and not self.answer.closed:
             yield label_scarcity_chart(self.scores, self.record.styles)
         yield from dose_response_charts(self.record, self.scores, self.answer.measure)
         needed = needed_chart(self.answer)

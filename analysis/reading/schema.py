@@ -14,9 +14,11 @@ from analysis.reading.compared import (
     recorded_parameters,
     recorded_variants,
 )
+from contract.looks import Look
 from contract.methods import Method
 from contract.mlflow_store.logins import without_login
 from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
+from contract.power import LEVEL
 from contract.variants import Variant
 
 __all__ = ["StudyDataError", "StudyInfo", "parse_study"]
@@ -91,6 +93,30 @@ class StudyInfo:
         return recorded_methods(self.document, self.name)
 
     @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """Looks on record; one at the end where there are none, () where no seeds are recorded.
+
+        Raises:
+            StudyDataError: If they are damaged.
+        """
+        listed = self.document.get("looks")
+        if listed is None:
+            seeds = self.num_seeds_asked
+            return () if not seeds else (Look(seeds=seeds, level=LEVEL),)
+        try:
+            if not isinstance(listed, list) or not listed:
+                raise ValueError(f"looks must be a list of one at least, got {listed!r}")
+            return tuple(Look.from_plain(one) for one in listed)
+        except ValueError as error:
+            raise StudyDataError(f"{error} in study.yaml of study {self.name}") from None
+
+    @cached_property
+    def similar_studies(self) -> tuple[str, ...]:
+        """Names of other studies of the same data, methods and fractions that were on record."""
+        listed = self.document.get("similar_studies")
+        return tuple(map(str, listed)) if isinstance(listed, list) else ()
+
+    @cached_property
     def variants(self) -> tuple[Variant, ...]:
         """Those asked for, as from `compared.recorded_variants`; trials may name others."""
         return recorded_variants(self.document, self.methods, self.name)
@@ -134,20 +160,29 @@ def parse_study(
             )
         color = entry.get("color")
         classes.append(ClassInfo(name=str(entry["name"]), color=_checked_color(color, name)))
-    seeds = config.get("seeds")
     info = StudyInfo(
         name=name,
         status=status,
         classes=tuple(classes),
         exclude_from_mean=tuple(str(c) for c in dataset.get("exclude_from_mean") or ()),
         budgets=tuple(_parse_budget(entry, name) for entry in document.get("budgets") or ()),
-        num_seeds_asked=seeds if isinstance(seeds, int) else None,
+        num_seeds_asked=_last_number(config.get("seeds")),
         select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
         num_failed=None if num_failed is None else int(num_failed),
         document=_without_credentials(document),
     )
-    _ = (info.variants, info.parameters)  # refused here rather than by whoever asks first
+    _ = (
+        info.variants,
+        info.parameters,
+        info.looks,
+    )  # refused here rather than by whoever asks first
     return info
+
+
+def _last_number(seeds: object) -> int | None:
+    """Seeds asked for in all, where `seeds` is their number or those of several looks."""
+    last = seeds[-1] if isinstance(seeds, list) and seeds else seeds
+    return last if isinstance(last, int) else None
 
 
 def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analysis.reading.looks import look_reached
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import Styles, against_baseline, baseline_label, pairs_in
 from analysis.statistics.claims.failures import (
@@ -72,6 +73,8 @@ class Answer:
     """What areas leave out, in words."""
     resamples: TileResamples | None
     """Resamples of the test tiles; None where they are too few or differ between trials."""
+    closed: str = ""
+    """Why nothing may be found yet, in words; "" where it may."""
 
     def claims(self, needed: AnnotationNeeded) -> bool:
         """Whether a saving may be claimed: a test shows the variant to score higher there."""
@@ -93,24 +96,29 @@ class Answer:
         return self.differences[self.measure]
 
 
-def answer_of(record: StudyRecord, scores: pd.DataFrame, level: float = LEVEL) -> Answer:
-    """Computes all of it; empty where nothing was confirmed.
+def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
+    """Computes all of it from the seeds of the look that the study has reached, at its level.
+
+    Empty where nothing was confirmed, and where no look is complete.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials(record)`.
-        level: As in `Answer`.
     """
-    return compute_answer(
-        scores,
+    look = look_reached(record)
+    failed = failed_trials(record.trials, scores)
+    is_closed = look.is_closed and not scores.empty
+    answer = compute_answer(
+        look.within(scores),
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
-        failed=failed_trials(record.trials, scores),
+        failed=look.within(failed),
         num_planned=len({frac for frac, _ in planned_arms(record.info)}),
         question=_question(record.info.methods),
-        level=level,
+        level=look.level,
     )
+    return replace(answer, closed=look.sentence if is_closed else "")
 
 
 def _question(methods: Sequence[Method]) -> str:

@@ -22,7 +22,7 @@ from analysis.tables.confusion.confusion_tables import (
     largest_of,
 )
 from analysis.tables.published import is_vaihingen, published_oa, published_scores
-from analysis.tables.remarks import arm_remarks
+from analysis.tables.remarks import CLOSED, arm_remarks
 from analysis.wording import mean_and_sd, percent
 from contract.terminal import writable
 
@@ -75,6 +75,24 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         columns=[*lead, *names, "w1", "lr", "reached_frac_mean", *FOR_READERS], dtype="float64"
     )
+
+
+def without_findings(frame: pd.DataFrame) -> pd.DataFrame:
+    """A comparison as it may be read between looks: means and counts, and a remark that says so.
+
+    Args:
+        frame: As from `comparison`.
+
+    Returns:
+        The same without standard deviations.
+    """
+    read = frame.copy()
+    read[[name for name in frame.columns if name.endswith("_sd")]] = math.nan
+    measured = read["num_seeds"] > 0
+    read.loc[measured, "remarks"] = [
+        f"{text}, {CLOSED}" if text else CLOSED for text in read.loc[measured, "remarks"]
+    ]
+    return read
 
 
 def _comparison_row(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 NO_RUN = "no run recorded"
 """What is said of an arm that the configuration asks for and that has no run on record."""
 
+CLOSED = "findings closed"
+"""What is said of every arm with scores while no look of the study is complete."""
+
 
 def arm_remarks(arm: pd.DataFrame, num_scored: int) -> str:
     """Why an arm has fewer scores than confirmation trials, or weaker ones.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.findings.learned import reconstruction_by_arm
+from analysis.reading.looks import look_reached
 from analysis.reading.styles import Styles, pairs_in
 from analysis.statistics.class_differences import ClassDifference, class_differences
-from analysis.tables.comparison import comparison, per_class
+from analysis.tables.comparison import comparison, per_class, without_findings
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
     confusion_differences,
@@ -89,19 +90,21 @@ class StudyTables:
 
 
 def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
-    """Computes all tables.
+    """Computes all tables; means and counts alone while findings are closed.
 
     Args:
         record: The study.
         scores: As from `scores.score_trials(record)`.
     """
     confusions = all_confusion_tables(record, scores)
-    pairs = pairs_in(record.styles, scores["variant"])
+    look = look_reached(record)
+    pairs = () if look.is_closed else pairs_in(record.styles, scores["variant"])
+    compared = comparison(record, scores)
     return StudyTables(
         styles=record.styles,
-        comparison=comparison(record, scores),
+        comparison=without_findings(compared) if look.is_closed else compared,
         per_class=per_class(largest_of(confusions, record.styles), record),
-        class_differences=class_differences(record.confusions, scores, pairs),
+        class_differences=class_differences(record.confusions, look.within(scores), pairs),
         confusions=confusions,
         differences=confusion_differences(confusions, pairs),
         reconstruction=reconstruction_by_arm(record),

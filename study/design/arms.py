@@ -173,8 +173,8 @@ def simplest_setting(config: StudyConfig) -> dict[str, Value]:
 
 
 def num_trials(config: StudyConfig, arms: tuple[Arm, ...]) -> int:
-    """Search and confirmation trials of a study together."""
-    return sum(arm.num_search_trials + config.seeds for arm in arms)
+    """Search and confirmation trials together, up to the look at which the command is to end."""
+    return sum(arm.num_search_trials + config.seeds_now for arm in arms)
 
 
 def _num_search(config: StudyConfig, searched: tuple[Varied, ...]) -> int:

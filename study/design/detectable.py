@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from contract.looks import Look
 from contract.power import (
     AREA_SHARE,
     LEVEL,
@@ -19,41 +20,42 @@ _SPREADS = (0.01, 0.02)
 """Standard deviations of paired differences for which the plan gives differences of scores."""
 
 
-def detectable_text(config: StudyConfig, level: float = LEVEL) -> str:
+def detectable_text(config: StudyConfig, look: Look | None = None) -> str:
     """Which differences the tests of a study would find in POWER of such studies.
 
     Args:
         config: The study.
-        level: Chance at most, over all tests, of calling a difference where there is none.
+        look: Whose seeds and level the tests have; None: all seeds, and the whole level.
 
     Returns:
         One line, "" for a study that compares nothing; where the seeds are too few for any test,
         says so and how many are enough.
     """
     num_pairs, num_fracs = len(variant_pairs(config.variants)), len(config.fractions)
+    seeds, level = (config.seeds, LEVEL) if look is None else (look.seeds, look.level)
     if num_pairs == 0:
         return ""
     needed = study_seeds(num_fracs, level)
-    if config.seeds < needed:
+    if seeds < needed:
         return (
-            f"seeds should be at least {needed}, got {config.seeds}: with fewer no test can show a "
+            f"seeds should be at least {needed}, got {seeds}: with fewer no test can show a "
             f"difference, whatever the scores, and the report only describes; --seeds {needed}"
         )
     parts, alone = [], level
     if num_fracs > 1:
-        found = difference_found(config.seeds, num_pairs, level * AREA_SHARE)
+        found = difference_found(seeds, num_pairs, level * AREA_SHARE)
         parts.append(f"{_size(found)} over the whole curve")
         alone = level * (1.0 - AREA_SHARE)
-    found = difference_found(config.seeds, num_pairs * num_fracs, alone)
+    found = difference_found(seeds, num_pairs * num_fracs, alone)
     where = "at a single fraction alone" if num_fracs > 1 else "at its one fraction"
     if math.isinf(found):
         most = fewest_seeds(alone)
-        enough = f" (that needs {most} seeds)" if config.seeds < most else ""
+        enough = f" (that needs {most} seeds)" if seeds < most else ""
         parts.append(f"none {where}{enough}")
     else:
         parts.append(f"{_size(found)} {where}")
     return (
-        f"{config.seeds} seeds: {100.0 * POWER:.0f} % of such studies would show a difference of "
+        f"{seeds} seeds: {100.0 * POWER:.0f} % of such studies would show a difference of "
         + "; ".join(parts)
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from contract.choice import RULES, rule_of
+from contract.looks import plan_looks
 from contract.methods import Method
 from contract.mlflow_store.logins import holds_login, without_login
 from contract.names import DISTRIBUTION
@@ -43,13 +44,14 @@ def study_manifest(
     """Content of `study.yaml`.
 
     Returns:
-        `study_id`, `config`, `methods`, `variants`, `parameters`, `search`, `dataset`, `budgets`
-        and `provenance`; readers need no table of this code's methods and parameters.
+        `study_id`, `config`, `looks`, `methods`, `variants`, `parameters`, `search`, `dataset`,
+        `budgets` and `provenance`; readers need no table of this code's methods and parameters.
     """
     spec = data.spec
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
+        "looks": [look.to_plain() for look in plan_looks(config.planned_looks)],
         "methods": [method_manifest(one) for one in config.methods],
         "variants": [one.to_plain() for one in config.variants],
         "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],

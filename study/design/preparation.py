@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
 from study.design.arms import Arm, confirm_seeds, search_seeds, search_trial
+from study.design.growth import asked_looks, grown
 from study.design.manifest import (
     dataset_manifest,
     method_manifest,
@@ -68,7 +69,8 @@ def check_networks(config: StudyConfig, arms: Sequence[Arm], data: StudyData) ->
 def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budgets:
     """Write `study.yaml` and the budgets, or verify those of an earlier run under this name.
 
-    Pictures of the test tiles are written too, for the report.
+    Pictures of the test tiles are written too, for the report. Where more seeds are asked for than
+    the study had, their budgets are added.
 
     Returns:
         Budgets by seed and annotation fraction.
@@ -79,7 +81,9 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     """
     folder = config.folder
     earlier = read_manifest(folder / MANIFEST)
-    if earlier is not None:
+    if earlier is None:
+        asked_looks(config, None)
+    else:
         refuse_changes(config, data, earlier)
         earlier = remove_login(folder / MANIFEST, earlier)
     fractions = sorted({arm.label_frac for arm in arms})
@@ -109,12 +113,26 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
         # of a study that never began, perhaps of other tiles
         shutil.rmtree(folder / TEST_TILES)
     write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
+    manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
     if earlier is None:
-        manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
         write_manifest(folder / MANIFEST, manifest)
     else:
-        note_continuation(folder / MANIFEST, earlier)
+        now = grown(earlier, config, manifest["budgets"])
+        if now != earlier:
+            write_manifest(folder / MANIFEST, now)
+        note_continuation(folder / MANIFEST, now)
     return budgets
+
+
+def refuse_another(config: StudyConfig, data: StudyData) -> None:
+    """Refuse to touch what lies under the name before it is known to be of this study.
+
+    Raises:
+        ConfigError: If a study was begun there otherwise, or its `study.yaml` is damaged.
+    """
+    earlier = read_manifest(config.folder / MANIFEST)
+    if earlier is not None:
+        refuse_changes(config, data, earlier)
 
 
 def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
@@ -126,7 +144,7 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         earlier: Content of `study.yaml`.
 
     Raises:
-        ConfigError: With everything that changed.
+        ConfigError: With everything that changed; or if fewer seeds are asked for than it has.
     """
     changes = config.changes(earlier["config"])
     if earlier["config"].get("storage") and config.storage is None:
@@ -159,6 +177,7 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
             f"--name must be new when the study changes, got {config.name!r}, which was begun with "
             f"other settings ({'; '.join(changes)}); choose another --name"
         )
+    asked_looks(config, earlier)
 
 
 def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from study.design.arms import (
     plan_arms,
 )
 from study.design.detectable import detectable_text
+from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
 from study.design.preparation import check_networks, refuse_changes, resolve_steps
@@ -65,8 +66,11 @@ def plan_text(config: StudyConfig) -> str:
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
         lines.append(
-            f"  {arm.name:<{longest}} {_search_text(arm)} + {config.seeds} confirm ({searched})"
+            f"  {arm.name:<{longest}} {_search_text(arm)} + {config.seeds_now} confirm ({searched})"
         )
+    looks = asked_looks(config, read_manifest(config.folder / MANIFEST))
+    note = looks_note(config, looks)
+    lines += [] if note is None else [note]
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)
@@ -75,7 +79,7 @@ def plan_text(config: StudyConfig) -> str:
         f"{training.batch_size} patches, {slots.concurrent} at once",
         f"a trial takes {_resources_text(config, slots)}",
         _time_text(measured, arms, slots) + _done_text(config),
-        *filter(None, [detectable_text(config)]),
+        *filter(None, [detectable_text(config, last_tested(looks))]),
         f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
     return "\n".join(lines)
@@ -211,7 +215,7 @@ def _estimate(
             ArmWork(
                 num_search=arm.num_search_trials,
                 search_s=trial_s(label, replace(confirm, phase="search")),
-                num_confirm=config.seeds,
+                num_confirm=config.seeds_now,
                 confirm_s=of_trial[label],
             )
         )

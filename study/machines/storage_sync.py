@@ -70,7 +70,7 @@ class StorageSync:
                 self._store.download(OPTUNA_DATABASE, self._folder / OPTUNA_DATABASE)
         self._exchange_trials(self._store, names)
         # Last: with it here, the study has begun here.
-        if stored is not None and (here is None or _num_continued(stored) > _num_continued(here)):
+        if stored is not None and (here is None or _num_written(stored) > _num_written(here)):
             self._store.download(MANIFEST, self._folder / MANIFEST)
 
     def save(self, *names: str) -> None:
@@ -208,5 +208,6 @@ def _ends_last(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return [name for name in listed if name not in ends], ends
 
 
-def _num_continued(manifest: dict[str, Any]) -> int:
-    return len(manifest.get("continued", ()))
+def _num_written(manifest: dict[str, Any]) -> tuple[int, int]:
+    """How often seeds were added, and versions noted: each of both makes a record newer."""
+    return len(manifest.get("looks", ())), len(manifest.get("continued", ()))

@@ -105,7 +105,11 @@ def wait_for(queue: UploadQueue, uri: TrackingUri, say: Callable[[str], None]) -
 
 
 def repair(
-    config: StudyConfig, refused: str, num_failed: int, times: Callable[[], Mapping[str, float]]
+    config: StudyConfig,
+    refused: str,
+    num_failed: int,
+    is_whole: bool,
+    times: Callable[[], Mapping[str, float]],
 ) -> StudyRun:
     """Write all records again where MLflow refused some: somebody deleted a run, say.
 
@@ -122,5 +126,5 @@ def repair(
         for folder, outcome in ended_trials(config.trials_folder):
             runs.add(folder, outcome, now_ms())
         record.log_times(times, now_ms())
-        record.close(num_failed)
+        record.close(num_failed, is_whole)
     return record

@@ -16,12 +16,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
 
 from contract.mlflow_store.logins import TrackingUri, holds_login, without_login
 from contract.mlflow_store.tracking_store import first_call, store_failures
-from contract.names import TEST_TILES
+from contract.names import COMPARED_TAG, TEST_TILES
 from study.errors import StudyHaltedError
 from study.machines.databases import create_mlflow_database
 from study.mlflow_runs.artifact_root import artifact_root_note, check_artifact_root
 from study.mlflow_runs.client_calls import artifact_errors, search_runs, set_tags
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.similar_studies import compared_digest
 from study.mlflow_runs.trial_runs import TrialRuns
 from trainables.errors import ConfigError
 
@@ -135,6 +136,9 @@ class StudyRun:
         classes = [one["name"] for one in content.get("dataset", {}).get("classes", ())]
         names = MetricNames(classes)
         tags = {name: tag_value(own) for name, own in names.class_tags.items()}
+        # Parameters stay as they are first written, and seeds may grow.
+        tags |= {"seeds": tag_value(str(content["config"].get("seeds")))}
+        tags |= {COMPARED_TAG: compared_digest(content)}
         set_tags(self._client, self.parent_id, tags)
         with artifact_errors():
             self._client.log_artifact(self.parent_id, str(manifest))
@@ -183,9 +187,15 @@ class StudyRun:
         if metrics:
             self._client.log_batch(self.parent_id, metrics=metrics)
 
-    def close(self, num_failed: int) -> None:
-        """End the parent run; a study with failed trials has finished and says how many."""
-        self._client.set_tag(self.parent_id, "status", "finished")
+    def close(self, num_failed: int, is_whole: bool = True) -> None:
+        """End the parent run; a study with failed trials has finished and says how many.
+
+        Args:
+            num_failed: Failed trials.
+            is_whole: Whether all trials of the study were run; one that ended at a look that is not
+                its last can be continued.
+        """
+        self._client.set_tag(self.parent_id, "status", "finished" if is_whole else "stopped")
         self._client.set_tag(self.parent_id, "num_failed", num_failed)
         self._client.set_terminated(self.parent_id, status="FINISHED")
 

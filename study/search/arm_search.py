@@ -6,6 +6,7 @@ in the trials' folders, so a study continues from what they hold.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from contract.names import search_number
@@ -47,7 +48,7 @@ class ArmSearch:
         self._running: dict[str, int] = {}
         self._seeds = deque(
             seed
-            for seed in confirm_seeds(config)
+            for seed in confirm_seeds(config)[: config.seeds_now]
             if trials.state(confirm_trial(config, arm, seed, {}).key) not in ("finished", "pruned")
         )
         self._give_up_confirmation()
@@ -59,8 +60,12 @@ class ArmSearch:
         begun = len(self._open) + sum(map(len, self._held.values()))
         return suggestions * len(self.arm.search_seeds) + begun + len(self._seeds)
 
-    def next_trial(self) -> TrialConfig | None:
-        """The next trial, or None while the search is still running or when nothing is left."""
+    def next_trial(self, last_seed: float = math.inf) -> TrialConfig | None:
+        """The next trial, or None while the search is still running or when nothing is left.
+
+        Args:
+            last_seed: Confirmation trials with a higher seed are not served yet.
+        """
         if not self._open and self._num_asked < self.arm.num_search:
             self._num_asked += 1
             self._put(self._num_asked - 1, self._trials.add())
@@ -68,7 +73,7 @@ class ArmSearch:
             trial = self._open.popleft()
             self._running[trial.key] = search_number(trial.key)
             return trial
-        if self._running or not self._seeds:
+        if self._running or not self._seeds or self._seeds[0] > last_seed:
             return None
         values = self._trials.confirmed_values() or self._trials.chosen_values() or {}
         return confirm_trial(self._config, self.arm, self._seeds.popleft(), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from trainables.trial.folder.outcomes import Outcome, Rows
 class StudySearch(TrialListener):
     """Serves the trials of the arms, and is told how they go."""
 
-    def __init__(self, searches: Sequence[ArmSearch]) -> None:
+    def __init__(
+        self, searches: Sequence[ArmSearch], look_seeds: Sequence[float] = (math.inf,)
+    ) -> None:
         """Serve the arms' trials.
 
         Args:
             searches: One per arm, in the order in which they are served.
+            look_seeds: The last seed of each look, ascending: no arm is confirmed beyond a look
+                while another has trials for it that could run.
         """
         self._searches = searches
+        self._look_seeds = look_seeds
         self._running: dict[str, ArmSearch] = {}
 
     @property
@@ -35,11 +41,12 @@ class StudySearch(TrialListener):
 
     def next_trial(self) -> TrialConfig | None:
         """The next trial; None where none can run now."""
-        for search in self._searches:
-            trial = search.next_trial()
-            if trial is not None:
-                self._running[trial.key] = search
-                return trial
+        for last_seed in self._look_seeds:
+            for search in self._searches:
+                trial = search.next_trial(last_seed)
+                if trial is not None:
+                    self._running[trial.key] = search
+                    return trial
         return None
 
     def should_prune(self, key: str, rows: Rows) -> bool:

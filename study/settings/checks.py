@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,10 +37,11 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output", "budget_unit"), (str,)),
         **dict.fromkeys(
-            ("trials", "seeds", "search_seeds", "seed", "concurrent", "retries"), (int,)
+            ("trials", "search_seeds", "seed", "look", "concurrent", "retries"), (int,)
         ),
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
         "workers": (int, str),
+        "seeds": (int, str, list, tuple),
         "budget_px": (int,),
         "budget_stratified": (bool,),
         "profile": (bool,),
@@ -67,6 +68,27 @@ def parse_workers(text: int | str) -> tuple[int, int]:
             f"--workers must be a number, or a range such as 2..8 from 1 on, got {text!r}"
         )
     return low, high
+
+
+def parse_seeds(given: int | str | Sequence[int]) -> tuple[int, ...]:
+    """Seeds per arm at each look, the last of them all that the study has: `7`, or `8,11,14`.
+
+    Raises:
+        ConfigError: If they are no whole numbers from 1 on, ascending.
+    """
+    parts = str(given).split(",") if isinstance(given, (int, str)) else [str(one) for one in given]
+    words = [part.strip() for part in parts]
+    seeds = tuple(int(word) if word.isdecimal() else 0 for word in words)
+    if not seeds or min(seeds) < 1:
+        raise ConfigError(
+            f"--seeds must be at least 1, or several such numbers as in 8,11,14, got {given!r}"
+        )
+    if list(seeds) != sorted(set(seeds)):
+        raise ConfigError(
+            f"--seeds must be a number, or looks that have more and more as in 8,11,14, got "
+            f"{','.join(words)!r}"
+        )
+    return seeds
 
 
 def check_workers(workers: tuple[int, int], gpus: float | None) -> None:

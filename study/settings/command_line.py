@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, get_args
@@ -13,6 +13,7 @@ import yaml
 from contract.methods import METHODS
 from contract.names import MANIFEST
 from contract.parameters import PARAMETERS
+from study.settings.checks import parse_seeds
 from study.settings.config import PRUNERS, SAMPLERS, StudyConfig, build_config
 from study.settings.presets import PRESETS
 from trainables.data.budgets.units import Kind
@@ -42,22 +43,33 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, bool]:
         given["models"] = [name.strip() for name in given["models"].split(",")]
     merged = {} if file is None else _read_file(Path(file))
     merged.update({name: value for name, value in given.items() if value is not None})
-    return _as_begun(build_config(merged)), dry_run
+    return _as_begun(build_config(merged), merged), dry_run
 
 
-def _as_begun(config: StudyConfig) -> StudyConfig:
-    """The study with the domains it was begun with, where a person leaves them to their defaults.
+def _as_begun(config: StudyConfig, given: Mapping[str, Any]) -> StudyConfig:
+    """The study with the domains and seeds it has, where a person leaves them to their defaults.
 
-    Defaults change between versions of this package, and a study goes on with its own.
+    Defaults change between versions of this package, and a study goes on with its own; seeds may
+    have been added to it.
+
+    Args:
+        config: As given, and with the preset's values.
+        given: Options and training fields that a person gave.
     """
     try:
         content = yaml.safe_load((config.folder / MANIFEST).read_text(encoding="utf-8"))
         begun = content["config"]["space"].split(",")
-    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        seeds = parse_seeds(content["config"]["seeds"])
+    except (
+        OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ConfigError,
+    ):  # fmt: skip
         return config  # it has not begun, or whoever reads the file next says what is wrong with it
     known = {part.partition("=")[0]: part for part in begun}
     parts = [part.strip() for part in config.space.split(",")]
-    return replace(config, space=",".join(known.get(part, part) for part in parts))
+    config = replace(config, space=",".join(known.get(part, part) for part in parts))
+    if given.get("seeds") is None:
+        return replace(config, seeds=seeds[-1], looks=seeds if len(seeds) > 1 else ())
+    return config
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -97,7 +109,10 @@ def _build_parser() -> argparse.ArgumentParser:
         f"network of your own (default {','.join(METHODS)})")  # fmt: skip
     add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
     add("--trials", type=int, help="search trials per arm (default: the preset's)")
-    add("--seeds", type=int, help="confirmation repeats per arm (default: the preset's)")
+    add("--seeds", help="confirmation repeats per arm; several numbers as in 8,11,14 plan looks at "
+        "the findings; more under the same name continue (default: the preset's)")  # fmt: skip
+    add("--look", type=int, help="end at this look, one of those that are planned (default: the "
+        "last)")  # fmt: skip
     add("--search-seeds", type=int, help="seeds with which every suggestion of a search is "
         "trained; its value is their mean (default 1)")  # fmt: skip
     add("--sampler", help=f"{', '.join(SAMPLERS)} (default tpe)")

@@ -22,6 +22,7 @@ from study.settings.checks import (
     check_name,
     check_types,
     check_workers,
+    parse_seeds,
     parse_workers,
 )
 from study.settings.presets import PRESETS
@@ -47,7 +48,6 @@ _ANSWER_CHANGING: Final = (
     "compare",
     "models",
     "trials",
-    "seeds",
     "search_seeds",
     "sampler",
     "pruner",
@@ -56,7 +56,7 @@ _ANSWER_CHANGING: Final = (
     "budget_px",
     "budget_stratified",
 )
-"""Fields, besides those of training, that a continued study must not change."""
+"""Fields, besides those of training, that a continued study must not change; seeds may grow."""
 _ADDED: Final = {"compare": "", "search_seeds": 1, "weight_decay": 0.0, "method_parameters": {}}
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
@@ -84,6 +84,11 @@ class StudyConfig:
     """Confirmation repeats per arm."""
     search_seeds: int = 1
     """Seeds with which every suggestion of a search is trained; its value is their mean."""
+    looks: tuple[int, ...] = ()
+    """Repeats per arm at which findings are read, the last of them `seeds`, where several such
+    looks are planned; given as `seeds`."""
+    look: int | None = None
+    """Repeats per arm at which this run of the command ends; None for `seeds`."""
     sampler: str = "tpe"
     pruner: str = "none"
     retries: int = 2
@@ -135,8 +140,10 @@ class StudyConfig:
                 f"--models must name different models, got {','.join(self.models)!r}; "
                 "two factories of one name need rows (docs/networks.md)"
             )
-        lowest = {"trials": 1, "seeds": 1, "search_seeds": 1, "seed": 0, "concurrent": 1,
-                  "retries": 0}  # fmt: skip
+        if self.looks and parse_seeds(self.looks)[-1] != self.seeds:
+            raise ConfigError(f"--seeds must end with {self.seeds}, got {self.looks}")
+        lowest = {"trials": 1, "seeds": 1, "look": 1, "search_seeds": 1, "seed": 0,
+                  "concurrent": 1, "retries": 0}  # fmt: skip
         for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and value < low:
@@ -182,6 +189,16 @@ class StudyConfig:
         default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
         size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
         return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
+
+    @property
+    def planned_looks(self) -> tuple[int, ...]:
+        """Repeats per arm at which findings are read, the last at the end."""
+        return self.looks or (self.seeds,)
+
+    @property
+    def seeds_now(self) -> int:
+        """Repeats per arm that this run of the command is to reach."""
+        return self.seeds if self.look is None else min(self.look, self.seeds)
 
     @cached_property
     def worker_range(self) -> tuple[int, int]:
@@ -241,9 +258,11 @@ class StudyConfig:
     def to_plain(self) -> dict[str, Any]:
         """Flat dictionary that `--config` reads back: options and training fields together.
 
-        The tracking URI is the one without its login, which a person gives again.
+        The tracking URI is the one without its login, which a person gives again. How far one run
+        of the command goes is no part of the study.
         """
-        plain = {name: getattr(self, name) for name in option_fields()}
+        plain = {name: getattr(self, name) for name in option_fields() if name != "look"}
+        plain["seeds"] = list(self.looks) if self.looks else self.seeds
         plain["space"] = ",".join(one.text for one in self.varied)
         plain["compare"] = ",".join(one.text for one in self.compared)
         plain["models"] = list(self.models)
@@ -331,8 +350,9 @@ class StudyConfig:
 
 
 def option_fields() -> tuple[str, ...]:
-    """Names of the fields of `StudyConfig` apart from those of training."""
-    return tuple(one.name for one in fields(StudyConfig) if one.name != "training")
+    """Names of the fields of `StudyConfig` that a person gives, apart from those of training."""
+    derived = ("training", "looks")
+    return tuple(one.name for one in fields(StudyConfig) if one.name not in derived)
 
 
 def build_config(given: Mapping[str, Any]) -> StudyConfig:
@@ -358,7 +378,8 @@ def build_config(given: Mapping[str, Any]) -> StudyConfig:
     if "steps" in overrides and "epochs" not in overrides:
         overrides["epochs"] = None
     chosen.setdefault("trials", preset.trials)
-    chosen.setdefault("seeds", preset.seeds)
+    seeds = parse_seeds(chosen.get("seeds", preset.seeds))
+    chosen |= {"seeds": seeds[-1], "looks": seeds if len(seeds) > 1 else ()}
     chosen.setdefault("name", _default_name(preset_name, chosen.get("data")))
     if "models" in chosen:
         chosen["models"] = tuple(map(str, chosen["models"]))

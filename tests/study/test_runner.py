@@ -205,9 +205,9 @@ def test_whole_study_and_again_and_changed(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert run_study.main(["--config", str(file), "--seeds", "3"]) == 2
+    assert run_study.main(["--config", str(file), "--trials", "3"]) == 2
     shown = capsys.readouterr().err
-    assert "seeds: 2 -> 3" in shown.splitlines()[-1]
+    assert "trials: 2 -> 3" in shown.splitlines()[-1]
     assert "Traceback" not in shown
     assert active_runs(tmp_path) == first
     assert table.read_bytes() == before

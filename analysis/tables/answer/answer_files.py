@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 def answer_tables(scores: pd.DataFrame, answer: Answer) -> Iterator[TextTable]:
     """The tables that have a row; those of intervals and curves are for machines first.
 
+    None while findings are closed.
+
     Args:
         scores: As from `scores.score_trials`.
         answer: As from `answer.answer_of`.
     """
+    if answer.closed:
+        return
     if not scores.empty:
         yield _plain("intervals", interval_table(scores, answer), "Scores and their intervals")
     if any(answer.differences.values()):

@@ -37,7 +37,8 @@ def manifest(make_config, monkeypatch):
 def test_content(manifest):
     content, config, data, budget = manifest
     assert list(content) == [
-        "study_id", "config", "methods", "variants", "parameters", "search", "dataset", "budgets",
+        "study_id", "config", "looks", "methods", "variants", "parameters", "search", "dataset",
+        "budgets",
         "provenance",
     ]  # fmt: skip
     assert content["config"] == config.to_plain()

@@ -98,13 +98,13 @@ def test_changed_field_is_refused_by_name(make_config):
     config = make_config(space=SPACE)
     prepare(config, plan_arms(config), read(config))
     before = files(config)
-    other = make_config(space=SPACE, lr=0.0625, seeds=9)
+    other = make_config(space=SPACE, lr=0.0625, trials=9)
     with pytest.raises(ConfigError) as caught:
         prepare(other, plan_arms(other), read(other))
     message = str(caught.value)
     assert "\n" not in message
     assert f"lr: {config.training.lr} -> 0.0625" in message
-    assert f"seeds: {config.seeds} -> 9" in message
+    assert f"trials: {config.trials} -> 9" in message
     assert "steps" not in message
     assert "choose another --name" in message
     assert files(config) == before
@@ -211,3 +211,75 @@ def test_pictures_of_other_tiles_under_a_name_that_never_began_are_replaced(make
     written = files(config)
     assert written["test_tiles/c1.jpg"] == before
     assert "test_tiles/z9.jpg" not in written
+
+
+def test_more_seeds_continue_and_keep_the_budgets_on_record(make_config):
+    """Any other number of seeds under the same name was refused."""
+    config = make_config(space=SPACE, seeds=2)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    more = make_config(space=SPACE, seeds=4)
+    budgets = prepare(more, plan_arms(more), read(more))
+    assert {seed for seed, _ in budgets} == {0, 1, 2, 3, 4}
+    after = files(more)
+    assert {name: after[name] for name in before if name != MANIFEST} == {
+        name: content for name, content in before.items() if name != MANIFEST
+    }
+    old, new = (yaml.safe_load(one[MANIFEST]) for one in (before, after))
+    assert new["study_id"] == old["study_id"]
+    assert new["config"] == {**old["config"], "seeds": 4}
+    num = len(old["budgets"])
+    assert new["budgets"][:num] == old["budgets"]
+    assert [(one["seed"], one["fraction_asked"]) for one in new["budgets"][num:]] == [
+        (3, 0.25), (3, 0.5), (4, 0.25), (4, 0.5),
+    ]  # fmt: skip
+    assert all(
+        one["checksum"] == budgets[one["seed"], one["fraction_asked"]][0].checksum
+        for one in new["budgets"]
+    )
+    assert [(one["seeds"], one["is_planned"]) for one in new["looks"]] == [(2, True), (4, False)]
+    assert {name: new[name] for name in new if name not in ("config", "budgets", "looks")} == {
+        name: old[name] for name in old if name not in ("config", "budgets", "looks")
+    }
+    prepare(more, plan_arms(more), read(more))
+    assert files(more) == after
+
+
+def test_a_kill_before_the_record_of_more_seeds_changes_nothing(make_config):
+    """Budgets are written first: the next run finds them, with more seeds or without."""
+    config = make_config(space=SPACE, seeds=2)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)[MANIFEST]
+    more = make_config(space=SPACE, seeds=3)
+    prepare(more, plan_arms(more), read(more))
+    after = yaml.safe_load(files(more)[MANIFEST])
+    (config.folder / MANIFEST).write_bytes(before)  # as a kill before it was written leaves it
+    prepare(config, plan_arms(config), read(config))
+    assert files(config)[MANIFEST] == before
+    prepare(more, plan_arms(more), read(more))
+    again = yaml.safe_load(files(more)[MANIFEST])
+    for one in (after, again):
+        del one["looks"][1]["added"]
+    assert again == after
+
+
+def test_fewer_seeds_are_refused_in_one_line(make_config):
+    config = make_config(space=SPACE, seeds=4)
+    prepare(config, plan_arms(config), read(config))
+    before = files(config)
+    fewer = make_config(space=SPACE, seeds=3)
+    with pytest.raises(ConfigError) as caught:
+        prepare(fewer, plan_arms(fewer), read(fewer))
+    assert str(caught.value) == (
+        "--seeds must be at least the 4 that the study 'tiny' has, got 3; write --seeds 4 to go "
+        "on with them"
+    )
+    assert files(config) == before
+
+
+def test_more_seeds_do_not_hide_what_else_changed(make_config):
+    config = make_config(space=SPACE, seeds=2)
+    prepare(config, plan_arms(config), read(config))
+    other = make_config(space=SPACE, seeds=4, lr=0.0625)
+    with pytest.raises(ConfigError, match="lr: "):
+        prepare(other, plan_arms(other), read(other))

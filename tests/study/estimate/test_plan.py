@@ -193,8 +193,21 @@ def test_plan_of_a_study_that_has_begun(make_config):
         (config.folder / "trials" / key).mkdir(parents=True)
         (config.folder / "trials" / key / "result.json").write_text("{}")
     assert "; 2 trials of these are done" in line_with(plan_text(config), "estimated time")
-    with pytest.raises(ConfigError, match="seeds: 3 -> 4"):
-        plan_text(make_config(space="w1,label_frac=1", seeds=4))
+    with pytest.raises(ConfigError, match="trials: 2 -> 3"):
+        plan_text(make_config(space="w1,label_frac=1", trials=3))
+    grown = plan_text(make_config(space="w1,label_frac=1", seeds=4))
+    assert "2 search + 4 confirm" in grown
+    assert "a look at 4 seeds was not planned but added after 3" in grown
+
+
+def test_plan_tells_the_looks_and_counts_up_to_the_one_it_ends_at(make_config):
+    config = make_config(models=["unet"], space="label_frac=1", seeds="8,14", look=8)
+    text = plan_text(config)
+    assert "1 search + 8 confirm" in text
+    assert line_with(text, "the study has looks at 8 and 14 seeds, which may spend 0.034 and 0.016")
+    assert line_with(text, "this run ends at the look at 8 seeds")
+    with pytest.raises(ConfigError, match="--look must be one of 8, 14, got 9"):
+        plan_text(make_config(models=["unet"], space="label_frac=1", seeds="8,14", look=9))
 
 
 def test_plan_of_groups_shares_the_work_and_counts_their_starts(make_config, calibrated):

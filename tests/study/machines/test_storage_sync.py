@@ -261,6 +261,16 @@ def test_the_record_that_went_on_elsewhere_is_taken(sync: StorageSync, folder: P
     assert "now" in (folder / "study.yaml").read_text()
 
 
+def test_the_record_with_more_seeds_is_taken(sync: StorageSync, folder: Path, store: Store):
+    """Another machine extended the study; its record says less of versions than this one."""
+    looks = [{"seeds": 3}, {"seeds": 5}]
+    _manifest(folder, looks=looks)
+    sync.save("study.yaml")
+    _manifest(folder, looks=looks[:1], continued=[{"commit": "here"}])
+    sync.restore()
+    assert yaml.safe_load((folder / "study.yaml").read_text())["looks"] == looks
+
+
 def test_a_study_begun_without_a_store_goes_on_with_one(
     sync: StorageSync, folder: Path, store: Store
 ):

@@ -88,3 +88,33 @@ def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(ope
     search = open_search(study(models=["unet"], space="label_frac=1"))
     end(search, search.next_trial(), None)
     assert search.next_trial().phase == "confirm"
+
+
+def test_all_arms_reach_a_look_before_any_goes_beyond_it(tmp_path):
+    """An arm that was served to its end first left the look incomplete until the last hours."""
+    config = study(models=["unet"], space="label_frac=0.5/1", seeds="1,3")
+    trials = StudyTrials(tmp_path / "trials", StorageSync(tmp_path, None))
+    database = OptunaDatabase(tmp_path / "optuna.db")
+    arms = [ArmSearch(config, arm, database, trials) for arm in plan_arms(config)]
+    search = StudySearch(arms, look_seeds=(1, 3))
+    for trial in [search.next_trial() for _ in range(2)]:
+        end(search, trial, 0.5)
+    served = []
+    while (trial := search.next_trial()) is not None:
+        served.append((trial.seed, trial.label_frac))
+    assert served == [(1, 0.5), (1, 1.0), (2, 0.5), (3, 0.5), (2, 1.0), (3, 1.0)]
+    assert search.num_left == 6
+
+
+def test_no_slot_idles_before_a_look(tmp_path):
+    """Where the others' trials of a look cannot run yet, later ones do."""
+    config = study(space="w1,label_frac=1", trials=1, seeds="1,2")
+    trials = StudyTrials(tmp_path / "trials", StorageSync(tmp_path, None))
+    database = OptunaDatabase(tmp_path / "optuna.db")
+    arms = [ArmSearch(config, arm, database, trials) for arm in plan_arms(config)]
+    search = StudySearch(arms, look_seeds=(1, 2))
+    search.next_trial()
+    end(search, search.next_trial(), 0.5)
+    assert [search.next_trial().key for _ in range(2)] == [
+        "confirm-unet-f1.00-s1", "confirm-unet-f1.00-s2",
+    ]  # fmt: skip

@@ -103,6 +103,24 @@ def test_a_study_goes_on_with_the_domains_it_was_begun_with(tmp_path):
         assert parse_arguments(options)[0].space == "w1,label_frac"
 
 
+def test_a_study_goes_on_with_the_seeds_it_has(tmp_path):
+    """Without --seeds the same command fell back to the preset's, fewer than the study had."""
+    options = ["--name", "old", "--output", str(tmp_path)]
+    manifest = tmp_path / "old" / "study.yaml"
+    manifest.parent.mkdir()
+    for seeds, looks in ((10, (10,)), ([8, 11, 14], (8, 11, 14))):
+        begun = parse_arguments(options)[0].to_plain() | {"seeds": seeds}
+        manifest.write_text(yaml.safe_dump({"config": begun}))
+        assert parse_arguments(options)[0].planned_looks == looks
+        assert parse_arguments([*options, "--look", "8"])[0].look == 8
+        assert parse_arguments([*options, "--seeds", "20"])[0].planned_looks == (20,)
+        file = tmp_path / "c.yaml"
+        file.write_text("seeds: 4\n")
+        assert parse_arguments([*options, "--config", str(file)])[0].seeds == 4
+    manifest.write_text(yaml.safe_dump({"config": begun | {"seeds": "damaged"}}))
+    assert parse_arguments(options)[0].seeds == PRESETS["demo"].seeds
+
+
 BAD_FILES = {
     "key.yaml": b"lerning_rate: 0.1\n",
     "broken.yaml": b"space: [w1\nname: x\n",

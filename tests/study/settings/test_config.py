@@ -213,7 +213,7 @@ def test_plain_goes_through_yaml_and_back():
     assert again == dataclasses.replace(config, space=again.space)
     assert again.varied == config.varied
     assert again.to_plain() == config.to_plain()
-    assert set(config.to_plain()) == {*option_fields(), *training_fields()}
+    assert set(config.to_plain()) == {*option_fields(), *training_fields()} - {"look"}
 
 
 def test_same_study_has_no_changes():
@@ -278,6 +278,60 @@ def test_methods_of_one_study_have_different_names(monkeypatch):
     assert message == "tau must be in [0, 1], got 7 in method_parameters"
 
 
+def test_seeds_may_grow_and_a_run_may_end_at_a_look():
+    """Whether they do is for `study.design.growth` to say, which knows the looks on record."""
+    other = build_config({"seeds": "8,99", "look": 8})
+    assert other.changes(build_config({}).to_plain()) == []
+
+
+@pytest.mark.parametrize(
+    ("seeds", "looks", "plain"),
+    [
+        (7, (7,), 7),
+        ("7", (7,), 7),
+        ("8,11,14", (8, 11, 14), [8, 11, 14]),
+        (" 8, 14 ", (8, 14), [8, 14]),
+        ([8, 11, 14], (8, 11, 14), [8, 11, 14]),
+        ((8,), (8,), 8),
+    ],
+)
+def test_seeds_are_a_number_or_planned_looks(seeds, looks, plain):
+    config = build_config({"seeds": seeds})
+    assert (config.planned_looks, config.seeds) == (looks, looks[-1])
+    assert config.to_plain()["seeds"] == plain
+    again = build_config(yaml.safe_load(yaml.safe_dump(config.to_plain())))
+    assert (again.planned_looks, again.seeds) == (looks, looks[-1])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (0, "--seeds must be at least 1"),
+        ("many", "--seeds must be at least 1"),
+        ("8,,14", "--seeds must be at least 1"),
+        ("", "--seeds must be at least 1"),
+        ([], "--seeds must be at least 1"),
+        ([8, 1.5], "--seeds must be at least 1"),
+        ("8,-14", "--seeds must be at least 1"),
+        ([8, [14]], "--seeds must be at least 1"),
+        ("14,8", "looks that have more and more as in 8,11,14, got '14,8'"),
+        ([8, 8], "looks that have more and more as in 8,11,14, got '8,8'"),
+        (7.5, "seeds must be of type int or str or list or tuple, got 7.5"),
+        (True, "seeds must be of type int"),
+    ],
+)
+def test_other_seeds_are_refused(seeds, said):
+    assert said in error_of(seeds=seeds)
+
+
+def test_a_run_reaches_the_look_that_it_is_to_end_at():
+    config = build_config({"seeds": "8,11,14"})
+    assert config.seeds_now == 14
+    assert dataclasses.replace(config, look=11).seeds_now == 11
+    assert "--look must be at least 1" in error_of(look=0)
+    assert "look" not in dataclasses.replace(config, look=11).to_plain()
+
+
 def test_changes_ignore_resources_and_where_it_is_recorded():
     config = build_config({})
     other = build_config(
@@ -294,7 +348,6 @@ def test_changes_ignore_resources_and_where_it_is_recorded():
         ({"weight_decay": 0.01}, "weight_decay: 0.0 -> 0.01"),
         ({"models": ["unet"]}, "models: ['urec', 'unet'] -> ['unet']"),
         ({"trials": 99}, "-> 99"),
-        ({"seeds": 99}, "-> 99"),
         ({"seed": 5}, "seed: 0 -> 5"),
         ({"sampler": "random"}, "sampler: tpe -> random"),
         ({"width": 99}, "-> 99"),

@@ -1,0 +1,155 @@
+"""At which look a study stands: whose seeds findings may rest on, and at which level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.reading.planned import planned_arms
+from analysis.reading.styles import arms_of
+from analysis.wording import counted
+from contract.looks import Look, level_text, looks_text
+from contract.names import OPEN_STATUSES
+from contract.power import LEVEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.sources.record import StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookReached:
+    """The look that findings are read at."""
+
+    seeds: frozenset[int] | None
+    """Confirmation seeds that tests and findings may use; None for all on record."""
+    level: float
+    """Chance at most, over the tests of this look, of calling a difference where there is none."""
+    is_closed: bool
+    """Whether nothing may be found yet: the study goes on, and no look is complete."""
+    sentence: str
+    """What was planned, what was not, and what was reached; "" for a study that ended at the one
+    look that it planned."""
+
+    def within(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those of some rows with a column seed that findings may rest on; none while closed."""
+        if self.is_closed:
+            return rows.iloc[:0]
+        return rows if self.seeds is None else rows[rows["seed"].isin(self.seeds)]
+
+
+def look_reached(record: StudyRecord) -> LookReached:
+    """The last look of which all seeds of every arm have ended, and that may spend something.
+
+    A study without looks on record, as earlier versions wrote them, had one, at its end. A look
+    that may spend nothing adds no seeds to findings: those of the look before stay.
+    """
+    looks, has_ended = record.info.looks, record.info.has_ended
+    if not looks:
+        return LookReached(
+            seeds=None,
+            level=LEVEL,
+            is_closed=not has_ended,
+            sentence="" if has_ended else "Findings are closed until the study has ended.",
+        )
+    num_ended = _num_ended(record, looks)
+    reached = [look for look in looks if has_ended or num_ended >= look.seeds]
+    found = [look for look in reached if look.level > 0.0]
+    if not found:
+        return LookReached(
+            seeds=None,
+            level=LEVEL,
+            is_closed=True,
+            sentence=" ".join((*_plan(looks), _closed(looks, num_ended))),
+        )
+    is_only = len(looks) == 1
+    said = () if is_only else (*_plan(looks), _open(found[-1], looks, reached))
+    return LookReached(
+        seeds=None if is_only else _first_seeds(record, found[-1].seeds),
+        level=found[-1].level,
+        is_closed=False,
+        sentence=" ".join(said),
+    )
+
+
+def _num_ended(record: StudyRecord, looks: Sequence[Look]) -> int:
+    """The most seeds, counted from the first, that have ended in every arm: finished or failed.
+
+    An arm whose search found nothing to confirm has no more to wait for.
+    """
+    trials = record.trials
+    ended = trials[(trials["phase"] == "confirm") & ~trials["status"].isin(OPEN_STATUSES)]
+    seeds = sorted(_first_seeds(record, looks[-1].seeds))
+    nums = []
+    for frac, variant in arms_of([*record.arms, *planned_arms(record.info)], record.styles):
+        if _is_given_up(record, frac, variant):
+            continue
+        of_arm = ended[(ended["label_frac"] == frac) & (ended["variant"] == variant)]
+        has_ended = set(of_arm["seed"])
+        missing = [number for number, seed in enumerate(seeds) if seed not in has_ended]
+        nums.append(missing[0] if missing else len(seeds))
+    return min(nums, default=0)
+
+
+def _is_given_up(record: StudyRecord, frac: float, variant: str) -> bool:
+    """Whether all search trials of an arm have failed, in a study that does not run now."""
+    trials = record.trials
+    arm = trials[(trials["label_frac"] == frac) & (trials["variant"] == variant)]
+    config = record.info.document.get("config") or {}
+    num_search = config.get("trials")
+    return (
+        record.info.status != "running"
+        and bool((arm["phase"] == "search").all())
+        and bool((arm["status"] == "failed").all())
+        and len(arm) >= (num_search if isinstance(num_search, int) else 1)
+    )
+
+
+def _first_seeds(record: StudyRecord, num: int) -> frozenset[int]:
+    """The first confirmation seeds: they follow the search's; the lowest where it is unknown."""
+    seed = (record.info.document.get("config") or {}).get("seed")
+    if isinstance(seed, int):
+        return frozenset(range(seed + 1, seed + 1 + num))
+    confirmed = record.trials[record.trials["phase"] == "confirm"]
+    return frozenset(sorted(map(int, confirmed["seed"].unique()))[:num])
+
+
+def _plan(looks: Sequence[Look]) -> tuple[str, ...]:
+    """What was planned, and what was not."""
+    planned = [look for look in looks if look.is_planned]
+    added = [look for look in looks if not look.is_planned]
+    said = []
+    if len(planned) > 1:
+        said.append(f"The study planned {looks_text(planned)}.")
+    elif added:
+        said.append(f"The study planned {counted(planned[0].seeds, 'seed')} per arm.")
+    for look in added:
+        day = look.added.partition("T")[0]
+        text = f"Not planned, and added on {day} after {look.after}, were those up to {look.seeds}"
+        if look.level > 0.0:
+            text += f": {look.after} could have shown nothing, so that nothing had been spent."
+        else:
+            text += ": they count in means and intervals of arms, not in findings."
+        said.append(text)
+    return tuple(said)
+
+
+def _closed(looks: Sequence[Look], num_ended: int) -> str:
+    first = next(look for look in looks if look.level > 0.0)
+    return (
+        f"Findings are closed until {counted(first.seeds, 'seed')} of every arm have ended "
+        f"({num_ended} so far): whoever tests again and again finds what is not there."
+    )
+
+
+def _open(look: Look, looks: Sequence[Look], reached: Sequence[Look]) -> str:
+    text = (
+        f"Findings rest on the first {counted(look.seeds, 'seed')} of every arm, at the level "
+        f"{level_text(look.level)}"
+    )
+    coming = [one for one in looks if one not in reached and one.level > 0.0]
+    if coming:
+        text += f", until {coming[0].seeds} have ended"
+    return f"{text}."

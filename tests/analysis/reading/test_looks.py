@@ -1,0 +1,241 @@
+"""At which look a study stands, from its record alone."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.findings.findings import findings
+from analysis.findings.warnings import warnings
+from analysis.reading.confusion import TileConfusion, TrialConfusion
+from analysis.reading.looks import look_reached
+from analysis.reading.schema import StudyDataError, parse_study
+from analysis.reading.sources.record import StudyRecord
+from analysis.reading.trials import TRIAL_COLUMNS
+from analysis.statistics.answer import answer_of
+from analysis.statistics.scores import score_trials
+from analysis.tables.answer.answer_files import answer_tables
+from analysis.tables.comparison import comparison_text
+from analysis.tables.study_tables import study_tables
+from contract.looks import extend, plan_looks
+
+WHEN = "2026-11-29T12:00:00+00:00"
+FRACTIONS = (0.1, 1.0)
+GAIN = 40
+"""Pixels of a thousand that U-REC has right and U-Net has not."""
+
+
+def record_of(
+    num_ended, *, seeds, looks=None, status="running", failed=(), more=None, gain=lambda seed: GAIN
+):
+    """A study of two models, of whose arms the first `num_ended` seeds have ended.
+
+    Args:
+        num_ended: Of every arm; `more` names others by (model, fraction).
+        seeds: As in its configuration.
+        looks: On record; none in older ones.
+        status: Of the study.
+        failed: (model, fraction, seed) of those that failed.
+        more: Seeds that have ended in some arms.
+        gain: Of U-REC, by seed.
+    """
+    document = {
+        "config": {"seeds": seeds, "seed": 0, "trials": 1, "space": "label_frac=0.1/1"},
+        "dataset": {"classes": [{"name": "a"}, {"name": "b"}]},
+    }
+    if looks is not None:
+        document["looks"] = [look.to_plain() for look in looks]
+    rows, confusions = [], {}
+    for model, frac in product(("urec", "unet"), FRACTIONS):
+        rows.append(row_of(model, frac, 0, "search", "finished"))
+        for seed in range(1, 1 + (more or {}).get((model, frac), num_ended)):
+            is_failed = (model, frac, seed) in failed
+            row = row_of(model, frac, seed, "confirm", "failed" if is_failed else "finished")
+            rows.append(row)
+            if not is_failed:
+                right = 700 + seed + (gain(seed) if model == "urec" else 0)
+                counts = np.array([[right, 1000 - right], [1000 - right, right]])
+                confusions[row["trial_key"]] = TrialConfusion(
+                    classes=("a", "b"),
+                    exclude_from_mean=(),
+                    tiles=tuple(TileConfusion(name=f"t{i}", full=counts) for i in range(3)),
+                )
+    return StudyRecord(
+        info=parse_study(document, name="s", status=status),
+        trials=pd.DataFrame(rows),
+        confusions=confusions,
+        failures={},
+        notes=(),
+        tracking_uri="",
+    )
+
+
+def row_of(model, frac, seed, phase, status):
+    empty = {name: np.nan if kind == "float64" else "" for name, kind in TRIAL_COLUMNS.items()}
+    return empty | {
+        "trial_key": f"{phase}-{model}-{frac}-{seed}", "phase": phase, "model": model,
+        "variant": model, "label_frac": frac, "seed": seed, "status": status, "converged": True,
+    }  # fmt: skip
+
+
+def answer(record):
+    return answer_of(record, score_trials(record))
+
+
+def has_p(record):
+    """Whether anything of the study carries a p value."""
+    found = answer(record)
+    return any(
+        not np.isnan(one.p_complete) for one in (*found.area_differences, *found.main_differences)
+    )
+
+
+def test_a_study_that_ended_at_its_one_look_needs_no_word():
+    for looks in (None, plan_looks([7])):
+        look = look_reached(record_of(7, seeds=7, looks=looks, status="finished"))
+        assert (look.seeds, look.level, look.is_closed, look.sentence) == (None, 0.05, False, "")
+
+
+@pytest.mark.parametrize("status", ["running", "stopped"])
+@pytest.mark.parametrize("looks", [None, plan_looks([7])])
+def test_reading_a_running_study_again_and_again_finds_nothing(status, looks):
+    """Tested after every trial, 9 to 13 of 100 studies without a difference showed one."""
+    for num_ended in range(7):
+        record = record_of(num_ended, seeds=7, looks=looks, status=status)
+        assert look_reached(record).is_closed
+        assert not has_p(record)
+    assert findings(answer(record)) == (
+        "Findings are closed until 7 seeds of every arm have ended (6 so far): whoever tests again "
+        "and again finds what is not there.",
+    )
+    complete = record_of(7, seeds=7, looks=looks, status=status)
+    assert not look_reached(complete).is_closed
+    assert has_p(complete)
+
+
+def test_closed_findings_leave_means_and_counts():
+    record = record_of(6, seeds=7)
+    scores = score_trials(record)
+    tables = study_tables(record, scores)
+    frame = tables.comparison
+    assert frame["mean_f1_mean"].notna().all()
+    assert set(frame["num_seeds"]) == {6}
+    assert frame[[name for name in frame if name.endswith("_sd")]].isna().all(axis=None)
+    assert set(frame["remarks"]) == {"findings closed"}
+    assert "findings closed" in comparison_text(frame)
+    assert tables.differences == ()
+    assert list(answer_tables(scores, answer(record))) == []
+
+
+def test_one_arm_that_is_behind_keeps_a_look_open():
+    looks = plan_looks([8, 14])
+    behind = record_of(10, seeds=[8, 14], looks=looks, more={("unet", 1.0): 7})
+    assert look_reached(behind).is_closed
+    assert "(7 so far)" in look_reached(behind).sentence
+
+
+def test_findings_between_looks_are_those_of_the_last_complete_one():
+    looks = plan_looks([8, 11, 14])
+    at_look = record_of(8, seeds=[8, 11, 14], looks=looks)
+    later = record_of(10, seeds=[8, 11, 14], looks=looks, gain=lambda seed: GAIN - 20 * (seed > 8))
+    look = look_reached(later)
+    assert look.seeds == frozenset(range(1, 9))
+    assert look.level == pytest.approx(0.034202, abs=1e-6)
+    assert look.sentence == (
+        "The study planned looks at 8, 11 and 14 seeds, which may spend 0.034, 0.0085 and 0.0073 "
+        "of the level 0.05. Findings rest on the first 8 seeds of every arm, at the level 0.034, "
+        "until 11 have ended."
+    )
+    assert answer(later).level == look.level
+    assert answer(later).main_differences == answer(at_look).main_differences
+    assert answer(later).area_differences == answer(at_look).area_differences
+    scores = score_trials(later)
+    assert set(study_tables(later, scores).comparison["num_seeds"]) == {10}, "means have all"
+    assert look.sentence in warnings(later, scores)
+
+
+def test_the_next_look_has_its_own_level():
+    looks = plan_looks([8, 11, 14])
+    look = look_reached(record_of(12, seeds=[8, 11, 14], looks=looks))
+    assert look.seeds == frozenset(range(1, 12))
+    assert look.level == pytest.approx(0.008520, abs=1e-6)
+    ended = look_reached(record_of(14, seeds=[8, 11, 14], looks=looks, status="finished"))
+    assert ended.seeds == frozenset(range(1, 15))
+    assert ended.sentence.endswith("first 14 seeds of every arm, at the level 0.0073.")
+
+
+def test_seeds_that_were_not_planned_add_no_finding():
+    looks = extend(plan_looks([7]), [10], WHEN)
+    record = record_of(10, seeds=10, looks=looks, status="finished")
+    look = look_reached(record)
+    assert (look.seeds, look.level) == (frozenset(range(1, 8)), 0.05)
+    assert look.sentence == (
+        "The study planned 7 seeds per arm. Not planned, and added on 2026-11-29 after 7, were "
+        "those up to 10: they count in means and intervals of arms, not in findings. Findings rest "
+        "on the first 7 seeds of every arm, at the level 0.05."
+    )
+    assert {one.difference.num for one in answer(record).main_differences} == {7}
+
+
+def test_seeds_added_before_anything_could_be_shown_count():
+    """A study of 3 seeds is extended to 5, and then to 8."""
+    looks = extend(plan_looks([3]), [8], WHEN)
+    record = record_of(8, seeds=8, looks=looks, status="finished")
+    look = look_reached(record)
+    assert (look.seeds, look.level) == (frozenset(range(1, 9)), 0.05)
+    assert "3 could have shown nothing, so that nothing had been spent" in look.sentence
+    assert has_p(record)
+    running = record_of(5, seeds=8, looks=looks)
+    assert look_reached(running).is_closed
+    assert "until 8 seeds of every arm have ended (5 so far)" in look_reached(running).sentence
+
+
+def test_a_failed_trial_has_ended():
+    failed = [("urec", 0.1, 3)]
+    record = record_of(8, seeds=[8, 14], looks=plan_looks([8, 14]), failed=failed)
+    assert look_reached(record).seeds == frozenset(range(1, 9))
+
+
+@pytest.mark.parametrize(("status", "is_closed"), [("stopped", False), ("running", True)])
+def test_an_arm_without_a_finished_search_trial_is_not_waited_for(status, is_closed):
+    """It is confirmed never; while the study runs, another search trial may come."""
+    record = record_of(
+        8, seeds=[8, 14], looks=plan_looks([8, 14]), status=status, more={("urec", 0.1): 0}
+    )
+    record.trials.loc[record.trials["trial_key"] == "search-urec-0.1-0", "status"] = "failed"
+    assert look_reached(record).is_closed == is_closed
+
+
+def test_other_seeds_than_those_of_the_study_count_for_nothing():
+    """Seeds follow the one of the search: with seed 5 the first look is of 6 to 13."""
+    record = record_of(8, seeds=[8, 14], looks=plan_looks([8, 14]))
+    record.info.document["config"]["seed"] = 5
+    assert look_reached(record).is_closed
+    record.trials["seed"] += 5
+    assert look_reached(record).seeds == frozenset(range(6, 14))
+
+
+def test_a_record_without_seeds_is_closed_until_it_has_ended():
+    record = record_of(7, seeds=None)
+    assert look_reached(record).is_closed
+    assert answer(record).closed == "Findings are closed until the study has ended."
+    assert not look_reached(record_of(7, seeds=None, status="finished")).is_closed
+
+
+@pytest.mark.parametrize("looks", [[], 7, [{"seeds": 7}], "all"])
+def test_damaged_looks_are_refused(looks):
+    with pytest.raises(StudyDataError, match=r"looks must .* in study.yaml of study s"):
+        parse_study({"config": {}, "looks": looks}, name="s", status="finished")
+
+
+def test_repeating_a_study_under_another_name_is_told():
+    """The best of several studies without a difference showed one in 22 of 100."""
+    record = record_of(7, seeds=7, status="finished")
+    assert not any("on record" in text for text in warnings(record, score_trials(record)))
+    record = record_of(7, seeds=7, status="finished")
+    record.info.document["similar_studies"] = ["a", "s"]
+    assert (
+        "2 other studies of the same data, methods and fractions are on record (a, an earlier s); "
+        "a finding of the best of several is not at its level."
+    ) in warnings(record, score_trials(record))
