@@ -39,6 +39,7 @@ TAKEN_NAMES: Final = frozenset(
     {
         "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
         "attempts", "converged", "select_step", "steps", "reached_frac", "annotated_px",
+        "val_reached_frac", "val_annotated_px", "with_val_frac",
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
@@ -106,9 +107,12 @@ def search_number(key: str) -> int:
     return int(digits) if prefix.startswith("search-") and digits.isdecimal() else -1
 
 
-def budget_stem(seed: int, label_frac: float) -> str:
-    """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`."""
-    return f"s{seed}-f{fraction_text(label_frac)}"
+def budget_stem(seed: int, label_frac: float, split: str = "train") -> str:
+    """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`.
+
+    One of the validation tiles is named `val-s1-f0.10`.
+    """
+    return f"{'' if split == 'train' else f'{split}-'}s{seed}-f{fraction_text(label_frac)}"
 
 
 def file_stem(tile: str) -> str:

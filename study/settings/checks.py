@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -39,6 +40,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         **dict.fromkeys(("trials", "seeds", "seed", "concurrent", "retries"), (int,)),
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
         "workers": (int, str),
+        "val_frac": (str, int, float),
         "budget_px": (int,),
         "budget_stratified": (bool,),
         "profile": (bool,),
@@ -65,6 +67,23 @@ def parse_workers(text: int | str) -> tuple[int, int]:
             f"--workers must be a number, or a range such as 2..8 from 1 on, got {text!r}"
         )
     return low, high
+
+
+def parse_val_frac(text: str | float) -> str | float:
+    """What `--val-frac` says: `all`, `same` or a fraction below 1; 1 is `all`.
+
+    Raises:
+        ConfigError: If it is none of these.
+    """
+    if text in ("all", "same"):
+        return text
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = math.nan
+    if not 0 < fraction <= 1:
+        raise ConfigError(f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}")
+    return "all" if fraction == 1 else fraction
 
 
 def check_workers(workers: tuple[int, int], gpus: float | None) -> None:

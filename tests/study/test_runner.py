@@ -39,7 +39,7 @@ def study(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     return config, data, TaskBuilder(config, data, budgets, find_slots(config))
 
 

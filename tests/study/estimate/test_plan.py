@@ -178,7 +178,7 @@ def test_durations_have_two_digits(seconds, text):
 def test_plan_of_a_study_that_has_begun(make_config):
     config = make_config(space="w1,label_frac=1")
     data = preflight.read_data(config, preflight.find_dataset(config))
-    prepare(config, plan_arms(config), data)
+    prepare(config, data)
     assert "are done" not in plan_text(config)
     for key in ("a", "b"):
         (config.folder / "trials" / key).mkdir(parents=True)

@@ -16,7 +16,7 @@ def study(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", seeds=3, seed=4, cpus=0.5)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     return config, TaskBuilder(config, data, budgets, find_slots(config))
 
 
@@ -50,7 +50,7 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
         tile_memory_mib=0.001 if mapped else None, address="auto",
     )  # fmt: skip
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     tasks = TaskBuilder(config, data, budgets, find_slots(config))
     task = tasks.build(confirm_trial(config, plan_arms(config)[0], 1, {}))
     assert task.resources.workers == (1, 2)
@@ -68,7 +68,7 @@ def profiled(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5, profile=True)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     trials = [search_trial(config, arm, 0, {}) for arm in plan_arms(config)]
     return config, trials, lambda: TaskBuilder(config, data, budgets, find_slots(config))
 

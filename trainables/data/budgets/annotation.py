@@ -1,4 +1,4 @@
-"""Annotation budgets: which pixels of the training tiles count as annotated.
+"""Annotation budgets: which pixels of the training or validation tiles count as annotated.
 
 Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
 seed fixes one order of all units (blocks, tiles or points), and a fraction takes units from the
@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,13 @@ from trainables.data.budgets.units import (
 )
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
+from trainables.settings.seeds import numpy_generator
 from trainables.storage.atomic_files import write_atomically
 
+Split: TypeAlias = Literal["train", "val"]
+
 _ADVICE: Final = "remove it, and it is written again from the same seed"
+_TILES: Final = {"train": "training tiles", "val": "validation tiles"}
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
 
@@ -53,7 +57,7 @@ class Budget:
     smallest: float
     """The lowest fraction of the study, which the first unit fits if any does."""
     labelled_px: int
-    """Pixels of the training tiles whose class is known."""
+    """Pixels of the tiles whose class is known."""
     annotated_px: int
     """Those of them inside the budget."""
     labelled_class_px: tuple[int, ...]
@@ -66,7 +70,9 @@ class Budget:
     pixels_checksum: str
     """`PixelSet.checksum` of the annotated pixels."""
     data_checksum: str
-    """`TileSet.checksum` of the training tiles."""
+    """`TileSet.checksum` of the tiles."""
+    split: Split = "train"
+    """Whose tiles: those that are trained on, or those that choose weights and settings."""
 
     @property
     def empty_classes(self) -> tuple[int, ...]:
@@ -81,11 +87,18 @@ class Budget:
     @property
     def checksum(self) -> str:
         """SHA-256 over every field."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
 
     def to_plain(self) -> dict[str, Any]:
         """Dictionary of numbers, strings, lists and the unit's fields, with the checksum."""
-        return {**json.loads(json.dumps(asdict(self))), "checksum": self.checksum}
+        return {**json.loads(json.dumps(self._content())), "checksum": self.checksum}
+
+    def _content(self) -> dict[str, Any]:
+        """Every field; a training budget does not name its split, as none of old did."""
+        content = asdict(self)
+        if self.split == "train":
+            del content["split"]
+        return content
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Budget:
@@ -100,6 +113,8 @@ class Budget:
             content[name] = tuple(content[name])
         content["units"] = tuple((name, row, column) for name, row, column in content["units"])
         budget = cls(**content)
+        if budget.split not in get_args(Split):
+            raise DataError(f"split of a budget must be train or val, got {budget.split!r}")
         if budget.checksum != plain.get("checksum"):
             raise DataError(
                 f"budget checksum must be {budget.checksum[:12]}…, got "
@@ -116,16 +131,18 @@ def draw_budget(
     unit: Unit,
     num_classes: int,
     smallest: float | None = None,
+    split: Split = "train",
 ) -> tuple[Budget, PixelSet]:
-    """Choose the annotated pixels of the training tiles.
+    """Choose the annotated pixels of the training tiles, or of the validation tiles.
 
     Args:
-        tiles: The training tiles.
+        tiles: The tiles of the split.
         fraction: Annotated / labelled pixels asked for, in (0, 1].
         seed: Fixes the order of units, the same for every fraction.
         unit: What is annotated at a time.
         num_classes: K.
         smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
+        split: Whose tiles; validation tiles have an order of their own of the same seed.
 
     Returns:
         Manifest and pixels of the longest front of the seed's order within the fraction. The first
@@ -138,9 +155,10 @@ def draw_budget(
     smallest = _checked(fraction, smallest)
     places, counts = find_units(tiles, unit, num_classes)
     if not places:
-        raise DataError("training tiles must hold labelled pixels, got none; check their masks")
+        raise DataError(f"{_TILES[split]} must hold labelled pixels, got none; check their masks")
     labelled_px = int(counts.sum())
-    units, num_units, pixels = _take(tiles, unit, places, counts, seed, (fraction, smallest))
+    order = _order_seed(seed, split)
+    units, num_units, pixels = _take(tiles, unit, places, counts, order, (fraction, smallest))
     class_px = count_classes(tiles, pixels, num_classes)
     return Budget(
         unit=unit,
@@ -156,6 +174,7 @@ def draw_budget(
         units=units,
         pixels_checksum=pixels.checksum,
         data_checksum=tiles.checksum,
+        split=split,
     ), pixels
 
 
@@ -174,6 +193,7 @@ def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
             unit=budget.unit,
             num_classes=len(budget.class_px),
             smallest=budget.smallest,
+            split=budget.split,
         )
     else:
         pixels = pixels_in_squares(tiles, budget.unit.sides_px(tiles), budget.units)
@@ -250,11 +270,16 @@ def _checked(fraction: float, smallest: float | None) -> float:
     return smallest
 
 
+def _order_seed(seed: int, split: Split) -> int:
+    """The seed of the order of units: the trial's own, for validation one drawn from it."""
+    return seed if split == "train" else int(numpy_generator(seed, "val_budget").integers(2**63))
+
+
 def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
     if tiles.checksum != budget.data_checksum:
         raise DataError(
-            f"training tiles must have the checksum {budget.data_checksum[:12]}… of the budget, "
-            f"got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+            f"{_TILES[budget.split]} must have the checksum {budget.data_checksum[:12]}… of the "
+            f"budget, got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
         )
 
 

@@ -202,6 +202,11 @@ def covered_pixels(tiles: TileSet, points: Discs) -> PixelSet:
     return pack_pixels(tiles.shapes, covered)
 
 
+def count_labelled(tiles: TileSet) -> int:
+    """Pixels of all tiles whose class is known."""
+    return sum(int(np.count_nonzero(mask != IGNORE_INDEX)) for _, _, mask in mask_strips(tiles))
+
+
 def count_classes(tiles: TileSet, pixels: PixelSet, num_classes: int) -> NDArray[np.int64]:
     """Pixels of each class in a set of labelled pixels (K,)."""
     counts = np.zeros(num_classes, dtype=np.int64)
