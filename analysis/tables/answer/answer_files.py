@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.findings.findings import bound_text
+from analysis.findings.needed_findings import bound_text
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
     curve_table,
