@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import string
+from collections.abc import Sequence
 from typing import Final
 
 DISTRIBUTION: Final = "urec-study"
@@ -79,6 +81,20 @@ _LONGEST: Final = 120
 def fraction_text(fraction: float) -> str:
     """At least two decimals and as many as the number has: 0.1 -> `0.10`, 0.005 -> `0.005`."""
     return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
+
+
+def named_fraction(asked: Sequence[float], reached: Sequence[float]) -> float:
+    """The one of several fractions asked, whose budgets are the same, that names their arm.
+
+    It is the nearest to the mean of what is reached, as a ratio, and of equally near ones the
+    smallest. The smallest alone would mislead where one unit exceeds all of them.
+
+    Args:
+        asked: One or more.
+        reached: Annotated / labelled pixels, by seed.
+    """
+    mean = sum(reached) / len(reached)
+    return min(asked, key=lambda fraction: (abs(math.log(fraction / mean)), fraction))
 
 
 def arm_name(variant: str, label_frac: float) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from analysis.findings.validation_cost import saving_with_validation
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
 from analysis.wording import counted, listed, percent
@@ -34,7 +35,11 @@ def annotation_finding(
     saving = [one for one in needed if answer.claims(one)]
     if saving:
         parts = [f"{_score_at(one, reference)} with {_share(one)}" for one in reversed(saving)]
-        yield f"{variant} reaches {listed(parts)}."
+        costs = [
+            saving_with_validation(answer.shares, (one.low, one.high), one.label_frac)
+            for one in reversed(saving)
+        ]
+        yield " ".join([f"{variant} reaches {listed(parts)}.", *dict.fromkeys(costs)])
         return
     last = needed[-1]
     if not last.is_known:

@@ -22,6 +22,7 @@ from analysis.reading.schema import StudyDataError
 from analysis.search.search_section import search_charts, search_section
 from analysis.statistics.answer import Answer, answer_of
 from analysis.statistics.scores import score_trials
+from analysis.statistics.shares import distinct_scores
 from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.files.table_files import write_table
 from analysis.tables.files.table_text import TextTable
@@ -96,7 +97,8 @@ class StudyReport:
     def charts(self) -> Iterator[Chart]:
         """Those that can be drawn; none before a trial is confirmed or searched."""
         if not self.scores.empty:
-            yield label_scarcity_chart(self.scores, self.record.styles)
+            scores = distinct_scores(self.record, self.scores)
+            yield label_scarcity_chart(scores, self.record.styles)
         needed = needed_chart(self.answer)
         if needed is not None:
             yield needed

@@ -20,6 +20,7 @@ from analysis.statistics.efficiency import (
 )
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.power_law import Extrapolation, extrapolate
+from analysis.statistics.shares import Shares, distinct_scores, shares_of
 from analysis.statistics.significance import sign_flip_p
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted, listed, percent
@@ -76,6 +77,8 @@ class Answer:
     extrapolations: tuple[Extrapolation, ...]
     left_out: tuple[str, ...]
     """What areas and annotations needed leave out, in words."""
+    shares: Shares
+    """What the fractions reached, alone and with validation."""
     resamples: TileResamples | None
     """Resamples of the test tiles; None where they are too few or differ between trials."""
 
@@ -113,7 +116,7 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
     """
     fracs = {frac for frac, _ in planned_arms(record.info)}
     return compute_answer(
-        scores,
+        distinct_scores(record, scores),
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
@@ -139,7 +142,8 @@ def compute_answer(
     """As `answer_of`, from scores alone.
 
     Args:
-        scores: Columns trial_key, variant, label_frac, seed and `measures`.
+        scores: Columns trial_key, variant, label_frac, seed and `measures`, and what `shares_of`
+            reads.
         measure: The one of them that findings rest on.
         styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
@@ -183,6 +187,7 @@ def compute_answer(
             for variant, grid in grids.items()
             if grid.seeds
         ),
+        shares=shares_of(scores),
         resamples=resamples,
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from contract.names import named_fraction
 from study.design.arms import Arm, confirm_seeds
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
@@ -26,8 +26,7 @@ class EqualFractions:
     asked: tuple[float, ...]
     """Ascending, two or more."""
     kept: float
-    """The one of them that the arm is named by: the nearest to what is reached, of equally near
-    ones the smallest. The smallest alone would mislead where one unit exceeds all of them."""
+    """The one of them that the arm is named by, as from `contract.names.named_fraction`."""
 
     def to_plain(self) -> dict[str, Any]:
         """As it stands in `study.yaml`."""
@@ -163,18 +162,15 @@ def _find_equal(
         same = tuple(drawn[seed, fraction][0].pixels_checksum for seed in seeds)
         groups.setdefault(same, []).append(fraction)
     return tuple(
-        EqualFractions(asked=tuple(group), kept=_nearest(group, drawn, seeds))
+        EqualFractions(
+            asked=tuple(group),
+            kept=named_fraction(
+                group, [drawn[seed, group[0]][0].fraction_reached for seed in seeds]
+            ),
+        )
         for group in groups.values()
         if len(group) > 1
     )
-
-
-def _nearest(
-    group: Sequence[float], drawn: Mapping[tuple[int, float], Drawn], seeds: Sequence[int]
-) -> float:
-    """The one of equal fractions that is nearest to the mean reached, as a ratio."""
-    reached = sum(drawn[seed, group[0]][0].fraction_reached for seed in seeds) / len(seeds)
-    return min(group, key=lambda fraction: (abs(math.log(fraction / reached)), fraction))
 
 
 def _require_two(

@@ -15,7 +15,7 @@ from analysis.tables.answer.answer_tables import (
 )
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import TextTable
-from analysis.wording import MISSING, p_value, percent, signed
+from analysis.wording import MISSING, p_value, percent, share, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +51,14 @@ def _plain(stem: str, frame: pd.DataFrame, caption: str) -> TextTable:
 
 
 def _differences(answer: Answer) -> TextTable:
-    header = ["Labels", "Model", "Minus", "Pairs", "Difference", "95 % interval"]
+    header = ["Labels", "Reached", "With validation", "Model", "Minus", "Pairs", "Difference"]
+    header += ["95 % interval"]
     header += ["with other tiles", "p (Holm)", "Higher in"]
     readable = [header]
     for one in answer.main_differences:
         readable.append(
             [
-                percent(one.label_frac),
+                *_labels(answer, one.label_frac),
                 answer.styles[one.variant].label,
                 answer.styles[one.reference].label,
                 str(one.difference.num),
@@ -73,9 +74,15 @@ def _differences(answer: Answer) -> TextTable:
         machine=machine_rows(difference_table(answer)),
         readable=readable,
         caption=f"Differences of test {SCORE_LABELS[answer.measure]}, paired by seed",
-        columns="lll" + "r" * (len(header) - 3),
-        bold=[(row, 4) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
+        columns="lrrll" + "r" * (len(header) - 5),
+        bold=[(row, 6) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
     )
+
+
+def _labels(answer: Answer, label_frac: float) -> list[str]:
+    """What was asked for, what was reached, and what that is with validation."""
+    one = answer.shares.of(label_frac)
+    return [percent(label_frac), percent(one.reached), share(one.with_val)]
 
 
 def _bounds(interval: Interval) -> str:
@@ -88,13 +95,14 @@ def _tested(one: PairedDifference) -> str:
 
 def _needed(answer: Answer) -> TextTable:
     several = len(answer.references) > 1
-    header = ["Labels", "Model", *["Reference"] * several, "Seeds", "Needed of these"]
-    readable = [[*header, "95 % interval"]]
+    header = ["Labels", "Reached", "With validation", "Model", *["Reference"] * several]
+    header += ["Seeds", "Needed of these", "95 % interval"]
+    readable = [header]
     for one in answer.needed:
         bounds = f"{bound_text(one, one.low)} to {bound_text(one, one.high)}"
         readable.append(
             [
-                percent(one.label_frac),
+                *_labels(answer, one.label_frac),
                 answer.styles[one.variant].label,
                 *[answer.styles[one.reference].label] * several,
                 str(one.num),
@@ -109,5 +117,5 @@ def _needed(answer: Answer) -> TextTable:
         readable=readable,
         caption=f"Annotations needed for {answer.baseline_label}'s test {label}, as a share of "
         "those it had",
-        columns="ll" + "l" * several + "rrr",
+        columns="lrrl" + "l" * several + "rrr",
     )

@@ -38,7 +38,8 @@ def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
     """Every score of every arm with its 95 % intervals.
 
     Returns:
-        Columns model (the variant), label_frac, measure, num_seeds; mean, low, high (t, over
+        Columns model (the variant), label_frac, reached_frac, with_val_frac (see
+        `shares.Share`), measure, num_seeds; mean, low, high (t, over
         seeds); iqm, iqm_low, iqm_high (interquartile mean, bootstrap over the arm's seeds);
         tiles_low, tiles_high (of the mean, over seeds and test tiles together). NaN where there
         are too few seeds or tiles.
@@ -58,6 +59,7 @@ def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
                 {
                     "model": variant,
                     "label_frac": frac,
+                    **_shares(answer, frac),
                     "measure": measure,
                     **_named(t_interval(values), "mean", "low", "high"),
                     **_named(iqm, "iqm", "iqm_low", "iqm_high"),
@@ -77,6 +79,12 @@ def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | N
     return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.num_tiles)
 
 
+def _shares(answer: Answer, label_frac: float) -> dict[str, float]:
+    """What was annotated: of the training tiles, and of all with validation."""
+    share = answer.shares.of(label_frac)
+    return {"reached_frac": share.reached, "with_val_frac": share.with_val}
+
+
 def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:
     return {"num_seeds": interval.num, mean: interval.mean, low: interval.low, high: interval.high}
 
@@ -85,9 +93,10 @@ def difference_table(answer: Answer) -> pd.DataFrame:
     """Every paired difference, interval and test.
 
     Returns:
-        Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
-        tiles_low, tiles_high (over seeds and test tiles), p, p_holm, pairs_needed, num_higher,
-        num_untied, higher_low, higher_high; see `differences.PairedDifference`.
+        Columns model, minus, label_frac, reached_frac, with_val_frac, measure, num_pairs,
+        difference, low, high (over seeds), tiles_low, tiles_high (over seeds and test tiles), p,
+        p_holm, pairs_needed, num_higher, num_untied, higher_low, higher_high; see
+        `differences.PairedDifference` and `shares.Share`.
     """
     import pandas as pd
 
@@ -97,6 +106,7 @@ def difference_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "minus": one.reference,
                 "label_frac": one.label_frac,
+                **_shares(answer, one.label_frac),
                 "measure": one.measure,
                 "num_pairs": one.difference.num,
                 "difference": one.difference.mean,
@@ -116,11 +126,13 @@ def needed_table(answer: Answer) -> pd.DataFrame:
     """The annotations needed for the reference's score at every fraction.
 
     Returns:
-        Columns model, reference, label_frac, num_seeds, needed, low, high: fractions of the
-        labelled training pixels; 0: the smallest fraction measured or less; inf: more than the
-        largest. share, share_low, share_high: the same over label_frac. censored: "below" or
-        "above" where needed is such a bound and no value, else ""; what is saved is 1 - share
-        only where it is "".
+        Columns model, reference, label_frac, reached_frac, with_val_frac (of the reference),
+        num_seeds, needed, low, high: fractions of the labelled training pixels; 0: the smallest
+        fraction measured or less; inf: more than the largest. share, share_low, share_high: the
+        same over label_frac. censored: "below" or "above" where needed is such a bound and no
+        value, else ""; what is saved is 1 - share only where it is "". needed_with_val,
+        low_with_val, high_with_val: the same as shares of all annotations, validation included;
+        empty where a bound is beyond what was measured.
     """
     import pandas as pd
 
@@ -130,6 +142,7 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "reference": one.reference,
                 "label_frac": one.label_frac,
+                **_shares(answer, one.label_frac),
                 "num_seeds": one.num,
                 "needed": one.needed,
                 "low": one.low,
@@ -140,6 +153,10 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "censored": "below" * (one.needed == 0.0) + "above" * math.isinf(one.needed),
                 "smallest_measured": one.smallest,
                 "largest_measured": one.largest,
+                **{
+                    f"{name}_with_val": answer.shares.with_validation(getattr(one, name))
+                    for name in ("needed", "low", "high")
+                },
             }
             for one in answer.needed
         ]

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 
 from study.design import preflight
-from study.design.arms import plan_arms
 from study.design.preparation import prepare
 from study.estimate import plan as plan_module
 from study.estimate.calibration import Calibration
