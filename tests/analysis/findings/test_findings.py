@@ -57,7 +57,7 @@ def test_saving_is_told_with_its_interval_where_the_test_shows_a_difference() ->
     )
     assert first.endswith(
         "U-Net's score at 50 % of the labels with at most 50 % of these annotations (95 % interval "
-        "at most 50 % to 52.2 %)."
+        "at most 50 % to 52.2 %). What validation costs is not on record, and comes on top."
     )
     assert second.startswith("U-REC scores higher than U-Net in test mean F1 at 25 % (+0.053, 95 %")
     assert "p = 0.047" in second

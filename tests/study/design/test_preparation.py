@@ -90,7 +90,7 @@ def test_again_it_verifies_and_writes_nothing(make_config):
     before = files(config)
     again = make_config(space=SPACE, concurrent=1, cpus=0.5)
     budgets = prepare(again, read(again))
-    assert {key: budget for key, (budget, _) in budgets.items()} == {
+    assert {key: budget for key, (budget, _) in budgets.train.items()} == {
         key: budget for key, (budget, _) in first.train.items()
     }
     assert files(config) == before
@@ -200,3 +200,58 @@ def test_pictures_of_other_tiles_under_a_name_that_never_began_are_replaced(make
     written = files(config)
     assert written["test_tiles/c1.jpg"] == before
     assert "test_tiles/z9.jpg" not in written
+
+
+def test_validation_budgets_are_kept_and_verified_like_those_of_training(make_config):
+    config = make_config(space=SPACE, val_frac="same", seeds=1)
+    prepare(config, read(config))
+    before = files(config)
+    kept = {f"budgets/val-s{s}-f{f}.{k}" for s in (0, 1) for f in ("0.25", "0.50")
+            for k in ("json", "png")}  # fmt: skip
+    assert {name for name in before if "/val-" in name} == kept
+    manifest = yaml.safe_load(before[MANIFEST])
+    assert manifest["config"]["val_frac"] == "same"
+    assert [(one["seed"], one["fraction_asked"]) for one in manifest["val_budgets"]] == [
+        (0, 0.25), (0, 0.5), (1, 0.25), (1, 0.5),
+    ]  # fmt: skip
+    prepare(config, read(config))
+    assert files(config) == before
+    path = config.folder / "budgets" / "val-s1-f0.50.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"units": content["units"][::-1]}))
+    with pytest.raises(DataError, match=r"val-s1-f0\.50"):
+        prepare(config, read(config))
+
+
+@pytest.mark.parametrize(("before", "now"), [("all", "same"), ("same", 0.5), (0.5, "all")])
+def test_other_validation_under_an_old_name_is_refused(make_config, before, now):
+    config = make_config(space=SPACE, val_frac=before, seeds=1)
+    prepare(config, read(config))
+    with pytest.raises(ConfigError, match=f"val_frac: {before} -> {now}"):
+        prepare(make_config(space=SPACE, val_frac=now, seeds=1), read(config))
+
+
+def test_a_study_that_knew_of_no_validation_budgets_goes_on(make_config):
+    config = make_config(space=SPACE, seeds=1)
+    prepare(config, read(config))
+    path = config.folder / MANIFEST
+    manifest = yaml.safe_load(path.read_text())
+    del manifest["config"]["val_frac"], manifest["val_budgets"], manifest["equal_budgets"]
+    path.write_text(yaml.safe_dump(manifest))
+    assert prepare(config, read(config)).val == {}
+
+
+def test_fractions_of_one_budget_are_written_once(make_config):
+    config = make_config(space="label_frac=0.01/0.05/1", budget_unit="tile", seeds=1)
+    prepare(config, read(config))
+    manifest = yaml.safe_load(files(config)[MANIFEST])
+    assert manifest["equal_budgets"] == [{"asked": [0.01, 0.05], "kept": 0.05}]
+    assert {one["fraction_asked"] for one in manifest["budgets"]} == {0.05, 1.0}
+    assert not list(config.folder.glob("budgets/*f0.01*"))
+
+
+def test_nothing_is_written_where_no_two_budgets_differ(make_config):
+    config = make_config(space="label_frac=0.01/0.05", budget_unit="tile", seeds=1)
+    with pytest.raises(ConfigError, match="one and the same"):
+        prepare(config, read(config))
+    assert not config.folder.exists()
