@@ -40,9 +40,8 @@ def test_the_smallest_measured_or_less_costs_what_the_smallest_does() -> None:
 
 @pytest.mark.parametrize("known", [shares(math.nan), Shares(by_frac={})])
 def test_what_is_not_on_record_comes_on_top(known: Shares) -> None:
-    assert (
-        say(known, (0.1, 0.5), 1.0) == "What validation costs is not on record, and comes on top."
-    )
+    said = say(known, (0.1, 0.5), 1.0)
+    assert said == "What validation costs is not on record, and comes on top."
 
 
 def test_the_note_says_what_part_validation_is(store: str) -> None:
@@ -59,6 +58,5 @@ def test_the_note_says_what_part_validation_is(store: str) -> None:
 
 
 def test_an_older_record_says_that_validation_comes_on_top(store: str) -> None:
-    assert validation_note(load_study("full", store)).endswith(
-        "is not on record, and comes on top."
-    )
+    note = validation_note(load_study("full", store))
+    assert note.endswith("is not on record, and comes on top.")
