@@ -17,6 +17,11 @@ def percent(fraction: float) -> str:
     )
 
 
+def share(fraction: float) -> str:
+    """A fraction as from `percent`; MISSING for NaN."""
+    return MISSING if math.isnan(fraction) else percent(fraction)
+
+
 def tenths(fraction: float) -> str:
     """A fraction as a percentage with one decimal, such as "0.6 %", to stand in a column.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import string
+from collections.abc import Sequence
 from typing import Final
 
 DISTRIBUTION: Final = "urec-study"
@@ -47,6 +49,7 @@ TAKEN_NAMES: Final = frozenset(
     {
         "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
         "attempts", "converged", "select_step", "steps", "reached_frac", "annotated_px",
+        "val_reached_frac", "val_annotated_px", "with_val_frac",
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
@@ -92,6 +95,20 @@ def fraction_text(fraction: float) -> str:
     return max(f"{fraction:.2f}", f"{fraction:.10f}".rstrip("0"), key=len)
 
 
+def named_fraction(asked: Sequence[float], reached: Sequence[float]) -> float:
+    """The one of several fractions asked, whose budgets are the same, that names their arm.
+
+    It is the nearest to the mean of what is reached, as a ratio, and of equally near ones the
+    smallest. The smallest alone would mislead where one unit exceeds all of them.
+
+    Args:
+        asked: One or more.
+        reached: Annotated / labelled pixels, by seed.
+    """
+    mean = sum(reached) / len(reached)
+    return min(asked, key=lambda fraction: (abs(math.log(fraction / mean)), fraction))
+
+
 def arm_name(variant: str, label_frac: float) -> str:
     """`NAME-f0.10`: unique in a study."""
     return f"{variant}-f{fraction_text(label_frac)}"
@@ -125,9 +142,12 @@ def search_number(key: str) -> int:
     return -1 if found is None else int(found[2])
 
 
-def budget_stem(seed: int, label_frac: float) -> str:
-    """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`."""
-    return f"s{seed}-f{fraction_text(label_frac)}"
+def budget_stem(seed: int, label_frac: float, split: str = "train") -> str:
+    """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`.
+
+    One of the validation tiles is named `val-s1-f0.10`.
+    """
+    return f"{'' if split == 'train' else f'{split}-'}s{seed}-f{fraction_text(label_frac)}"
 
 
 def file_stem(tile: str) -> str:

@@ -14,6 +14,7 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
+from study.design.budgets import Budgets, distinct_arms, share_lines
 from study.design.detectable import detectable_text
 from study.design.growth import last_tested, look_seeds, looks_note, looks_of
 from study.design.manifest import ADVICE
@@ -25,7 +26,6 @@ from study.design.preflight import (
     read_data,
 )
 from study.design.preparation import (
-    Budgets,
     budget_warnings,
     check_networks,
     prepare,
@@ -106,9 +106,12 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             times.restore(sync)
             _say("opening MLflow")
             open_tracking(tracking_uri(config))
-            budgets = prepare(config, arms, data)
+            budgets = prepare(config, data)
+            arms = distinct_arms(arms, budgets)
             looks = looks_of(config)
             _note(looks_note(config, looks), similar_note(config, tracking_uri(config)))
+            for line in share_lines(config, budgets):
+                _say(line)
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))
             sync.save(MANIFEST, BUDGETS)
             _note(detectable_text(config, last_tested(looks)) or None)

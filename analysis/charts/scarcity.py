@@ -15,6 +15,7 @@ from analysis.charts.chart import PAPER, RULE, Chart
 from analysis.reading.styles import Styles
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS, t_interval
 from analysis.statistics.scores import SCORE_LABELS
+from analysis.statistics.shares import Share, Shares, seed_fractions, shares_of
 from analysis.wording import listed, percent
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ class ScarcityCurve:
 
     variant: str
     label_frac: NDArray[np.float64]
+    """As asked for."""
+    reached: NDArray[np.float64]
+    """What was reached, mean over seeds: where the curve is drawn."""
+    num_seeds: NDArray[np.int64]
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     """Bounds of the 95 % interval over seeds; NaN with fewer than MIN_SEEDS seeds."""
     high: NDArray[np.float64]
     seed_frac: NDArray[np.float64]
-    """Fraction of every single seed, (num_points,)."""
+    """Fraction that every single seed reached, (num_points,)."""
     seed_score: NDArray[np.float64]
 
 
@@ -59,7 +64,8 @@ class ScarcityInfo:
     """Styles of the variants that have a curve, in order."""
     curves: tuple[ScarcityCurve, ...]
     ticks: tuple[float, ...]
-    """Labelled fractions, ascending."""
+    """Fractions reached that are labelled, ascending."""
+    shares: Shares
     note: str
     """What the bands are, or why some are missing."""
 
@@ -75,6 +81,7 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
     Returns:
         Curves in that order, without variants that have no score.
     """
+    shares = shares_of(scores)
     defined = scores.dropna(subset=[measure])
     curves, lonely = [], set()
     for variant in styles:
@@ -88,10 +95,12 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
             ScarcityCurve(
                 variant=variant,
                 label_frac=fracs,
+                reached=np.array([shares.reached(frac) for frac in fracs.tolist()]),
+                num_seeds=np.array([(rows["label_frac"] == frac).sum() for frac in fracs]),
                 mean=np.array([i.mean for i in intervals]),
                 low=np.array([i.low for i in intervals]),
                 high=np.array([i.high for i in intervals]),
-                seed_frac=rows["label_frac"].to_numpy(np.float64),
+                seed_frac=seed_fractions(rows),
                 seed_score=rows[measure].to_numpy(np.float64),
             )
         )
@@ -100,8 +109,9 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
         measure=measure,
         styles={curve.variant: styles[curve.variant] for curve in curves},
         curves=tuple(curves),
-        ticks=spaced_ticks(all_fracs),
-        note=_note(sorted(lonely), all_fracs),
+        ticks=spaced_ticks(sorted({shares.reached(frac) for frac in all_fracs})),
+        shares=shares,
+        note=_note(sorted(lonely), all_fracs) + _asked_note([shares.of(f) for f in all_fracs]),
     )
 
 
@@ -133,7 +143,9 @@ def label_scarcity_rows(info: ScarcityInfo) -> list[dict[str, object]]:
             "measure": info.measure,
             "model": curve.variant,
             "label_frac": frac,
-            "num_seeds": int((curve.seed_frac == frac).sum()),
+            "reached_frac": curve.reached[index],
+            "with_val_frac": info.shares.of(frac).with_val,
+            "num_seeds": int(curve.num_seeds[index]),
             "mean": curve.mean[index],
             "low": curve.low[index],
             "high": curve.high[index],
@@ -151,6 +163,14 @@ def spaced_ticks(fracs: Sequence[float]) -> tuple[float, ...]:
         if not kept or math.log10(kept[-1] / frac) >= gap:
             kept.append(frac)
     return tuple(reversed(kept))
+
+
+def _asked_note(shares: Sequence[Share]) -> str:
+    """Says what was asked for, where that is not what is drawn."""
+    if not any(one.differs for one in shares):
+        return ""
+    asked = listed([percent(one.label_frac) for one in shares])
+    return f" Drawn at what the budgets reached, each seed at its own; asked for: {asked}."
 
 
 def _note(lonely: Sequence[float], fracs: Sequence[float]) -> str:
@@ -185,10 +205,10 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
         shift = dodge ** (2 * index - (len(info.curves) - 1))
         _draw_interval(curve, axes, style.color, shift)
         if is_alone:
-            axes.plot(curve.label_frac * shift, curve.mean, "_", color=style.color, markersize=26)
+            axes.plot(curve.reached * shift, curve.mean, "_", color=style.color, markersize=26)
         else:
             axes.plot(
-                curve.label_frac,
+                curve.reached,
                 curve.mean,
                 color=style.color,
                 linestyle=style.line,
@@ -219,14 +239,14 @@ def _draw_interval(curve: ScarcityCurve, axes: Axes, color: str, shift: float) -
     """A band where neighbouring fractions have intervals, a bar where one stands alone."""
     known = ~np.isnan(curve.low)
     axes.fill_between(
-        curve.label_frac, curve.low, curve.high, where=known, color=color, alpha=0.15, linewidth=0
+        curve.reached, curve.low, curve.high, where=known, color=color, alpha=0.15, linewidth=0
     )
     padded = np.concatenate([[False], known, [False]])
     alone = known & ~padded[:-2] & ~padded[2:]
     if alone.any():
         mean = curve.mean[alone]
         axes.errorbar(
-            curve.label_frac[alone] * shift,
+            curve.reached[alone] * shift,
             mean,
             yerr=np.stack([mean - curve.low[alone], curve.high[alone] - mean]),
             color=color,
@@ -244,6 +264,9 @@ def _y_limits(low: float, high: float) -> tuple[float, float]:
 
 
 def _x_limits(info: ScarcityInfo) -> tuple[float, float]:
-    fracs = [float(f) for curve in info.curves for f in curve.label_frac] or [0.1, 1.0]
+    fracs = [float(f) for curve in info.curves for f in (*curve.reached, *curve.seed_frac)] or [
+        0.1,
+        1.0,
+    ]
     margin = max((max(fracs) / min(fracs)) ** 0.06, 1.25)
     return min(fracs) / margin, max(fracs) * margin

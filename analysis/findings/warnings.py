@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.findings.learned import learning_warnings
@@ -17,6 +17,7 @@ from contract.names import OPEN_STATUSES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.reading.budgets import BudgetInfo
     from analysis.reading.confusion import TrialConfusion
     from analysis.reading.sources.load import StudyRecord
 
@@ -75,8 +76,42 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
         *found,
         *_short_arms(record, scores),
         *_budget_warnings(record),
+        *_validation_warnings(record),
         *_data_notes(record),
     )
+
+
+def _equal_budgets(record: StudyRecord, confirmed: Sequence[BudgetInfo]) -> Iterator[str]:
+    """Fractions that are one arm, or should have been."""
+    for same in record.info.equal_budgets:
+        reached = [one.reached_frac for one in confirmed if one.label_frac == same.kept]
+        span = list(dict.fromkeys(percent(one) for one in (min(reached), max(reached))))
+        yield (
+            f"Asked for were {listed([percent(frac) for frac in same.asked])} of the labels, and "
+            f"every draw of them is the same {' to '.join(span)}: they are one arm, named "
+            f"{percent(same.kept)}."
+        )
+        tried = [percent(f) for f in same.left_out if (record.trials["label_frac"] == f).any()]
+        if tried:
+            yield (
+                f"Trials at {listed(tried)} are compared with nothing: from those at "
+                f"{percent(same.kept)} they differ by chance alone."
+            )
+
+
+def _validation_warnings(record: StudyRecord) -> Iterator[str]:
+    """Confirmed validation budgets that lack classes."""
+    search_seed = (record.info.document.get("config") or {}).get("seed")
+    confirmed = [one for one in record.info.val_budgets if one.seed != search_seed]
+    for frac in sorted({one.label_frac for one in confirmed}):
+        same = [one for one in confirmed if one.label_frac == frac]
+        lacking = Counter(name for one in same for name in one.empty_classes)
+        if lacking:
+            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            yield (
+                f"At {percent(frac)} of the validation tiles, draws of the annotations hold not "
+                f"one pixel of {names}: weights and settings were chosen without these classes."
+            )
 
 
 def _test_set(confusion: TrialConfusion) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -110,8 +145,9 @@ def _data_notes(record: StudyRecord) -> Iterator[str]:
 
 
 def _budget_warnings(record: StudyRecord) -> Iterator[str]:
-    """Confirmed budgets that lack classes, or hold more than was asked for."""
+    """Confirmed budgets that are equal, lack classes, or hold more than was asked for."""
     confirmed = [one for one in record.info.budgets if one.seed not in record.info.search_seeds]
+    yield from _equal_budgets(record, confirmed)
     for frac in sorted({one.label_frac for one in confirmed}):
         same = [one for one in confirmed if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)

@@ -21,11 +21,13 @@ from analysis.findings.curve_findings import (
 )
 from analysis.findings.findings import findings
 from analysis.findings.needed_findings import bounds_text
+from analysis.findings.validation_cost import validation_note
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles
 from analysis.statistics.answer import MEASURES
 from analysis.statistics.scores import SCORE_LABELS
+from analysis.statistics.shares import Shares
 from analysis.tables.tables_view import duration, tables_view, whole
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def render_page(
     whole_tiles = trial_pictures(record, scores) if pictures is None else []
     styles = record.styles
     return (
-        environment(styles)
+        environment(styles, answer.shares)
         .get_template("report.html")
         .render(
             info=record.info,
@@ -101,6 +103,7 @@ def render_page(
             findings=findings(answer),
             curve_heading=curve_heading(answer),
             doubling=doubling_note(answer),
+            validation=validation_note(record),
             answer=answer,
             could_show=could_show(answer),
             others=_method_labels(styles, [one.variant for one in answer.needed]),
@@ -139,11 +142,12 @@ def _rebuilding(record: StudyRecord) -> list[str]:
     ]
 
 
-def environment(styles: Styles) -> Environment:
+def environment(styles: Styles, shares: Shares | None = None) -> Environment:
     """Templates that escape what they are given and refuse names they were not given.
 
     Args:
         styles: Of every variant that the page names.
+        shares: What its fractions reached; None: nothing is known of it.
     """
     import jinja2
 
@@ -156,6 +160,7 @@ def environment(styles: Styles) -> Environment:
     )
     made.globals |= {
         "styles": styles,
+        "shares": shares or Shares(by_frac={}),
         "shapes": _SHAPES,
         "SCORE_LABELS": SCORE_LABELS,
         "bounds_text": bounds_text,
@@ -165,6 +170,7 @@ def environment(styles: Styles) -> Environment:
             name: getattr(wording, name)
             for name in (
                 "percent",
+                "share",
                 "listed",
                 "tenths",
                 "score",

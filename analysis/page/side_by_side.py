@@ -16,6 +16,7 @@ from analysis.findings.warnings import warnings
 from analysis.page.html_page import difference_rows, environment, study_facts
 from analysis.reading.styles import Styles, styles_of
 from analysis.statistics.scores import SCORE_LABELS
+from analysis.statistics.shares import distinct_scores
 from analysis.tables.comparison import FOR_READERS, setting_names
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import csv_text
@@ -76,6 +77,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
                         for row in difference_rows(report.answer)
                     ],
                     "measure": report.answer.measure,
+                    "shares": report.answer.shares,
                 }
                 for name, report in reports.items()
             ],
@@ -129,7 +131,9 @@ def _charts(
 
     infos = {
         name: label_scarcity_info(
-            report.scores.replace({"variant": keys[name]}), report.answer.measure, styles
+            distinct_scores(report.record, report.scores).replace({"variant": keys[name]}),
+            report.answer.measure,
+            styles,
         )
         for name, report in reports.items()
         if not report.scores.empty and not report.answer.closed

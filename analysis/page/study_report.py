@@ -23,6 +23,7 @@ from analysis.reading.schema import StudyDataError
 from analysis.search.search_section import search_charts, search_section
 from analysis.statistics.answer import Answer, answer_of
 from analysis.statistics.scores import score_trials
+from analysis.statistics.shares import distinct_scores
 from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.files.table_files import write_table
 from analysis.tables.files.table_text import TextTable
@@ -100,7 +101,8 @@ class StudyReport:
         Test scores are not drawn while findings are closed: curves with their spread are one.
         """
         if not self.scores.empty and not self.answer.closed:
-            yield label_scarcity_chart(self.scores, self.record.styles)
+            distinct = distinct_scores(self.record, self.scores)
+            yield label_scarcity_chart(distinct, self.record.styles)
         yield from dose_response_charts(self.record, self.scores, self.answer.measure)
         needed = needed_chart(self.answer)
         if needed is not None:

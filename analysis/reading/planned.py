@@ -10,7 +10,7 @@ from contract.space import split_space
 
 
 def planned_arms(info: StudyInfo) -> tuple[tuple[float, str], ...]:
-    """Every variant at every annotation fraction of the configuration.
+    """Every variant at every annotation fraction of the configuration whose budget is its own.
 
     Args:
         info: Of which the variants and the space on record are read.
@@ -29,7 +29,10 @@ def planned_arms(info: StudyInfo) -> tuple[tuple[float, str], ...]:
         return ()
     levels = {part.name: part.levels for part in split_space(space)}
     fracs = [_fraction(text, info.name) for text in levels.get(AXIS, ("1",))]
-    return tuple((frac, one.name) for frac in sorted(set(fracs)) for one in info.variants)
+    left_out = {frac for one in info.equal_budgets for frac in one.left_out}
+    return tuple(
+        (frac, one.name) for frac in sorted(set(fracs) - left_out) for one in info.variants
+    )
 
 
 def _fraction(text: str, study: str) -> float:

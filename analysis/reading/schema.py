@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from analysis.reading.budgets import BudgetInfo, EqualBudgets, parse_budgets, parse_equal
 from analysis.reading.compared import (
     StudyDataError,
     StudyParameter,
@@ -37,21 +38,6 @@ class ClassInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BudgetInfo:
-    """One annotation budget, as `study.yaml` records it."""
-
-    seed: int
-    label_frac: float
-    """Annotated / labelled pixels asked for."""
-    reached_frac: float
-    """Annotated / labelled pixels of the budget."""
-    empty_classes: tuple[str, ...]
-    """Classes without one annotated pixel."""
-    exceeds: bool
-    """Whether the smallest unit alone exceeds what was asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class StudyInfo:
     """What is known of a study apart from its trials."""
 
@@ -62,6 +48,10 @@ class StudyInfo:
     exclude_from_mean: tuple[str, ...] = ()
     budgets: tuple[BudgetInfo, ...] = ()
     """In the order of seeds and fractions; empty where they are not recorded."""
+    val_budgets: tuple[BudgetInfo, ...] = ()
+    """Those of the validation tiles; empty where all of their labels counted."""
+    equal_budgets: tuple[EqualBudgets, ...] = ()
+    """Fractions asked that are one arm, or should have been."""
     num_seeds_asked: int | None = None
     """Confirmation repeats per arm in the configuration; None where it is not recorded."""
     select_by: str = "mean_f1"
@@ -160,12 +150,15 @@ def parse_study(
             )
         color = entry.get("color")
         classes.append(ClassInfo(name=str(entry["name"]), color=_checked_color(color, name)))
+    budgets = parse_budgets(document, "budgets", name)
     info = StudyInfo(
         name=name,
         status=status,
         classes=tuple(classes),
         exclude_from_mean=tuple(str(c) for c in dataset.get("exclude_from_mean") or ()),
-        budgets=tuple(_parse_budget(entry, name) for entry in document.get("budgets") or ()),
+        budgets=budgets,
+        val_budgets=parse_budgets(document, "val_budgets", name),
+        equal_budgets=parse_equal(document, budgets, name),
         num_seeds_asked=_last_number(config.get("seeds")),
         select_by=_checked_select_by(config.get("select_by", "mean_f1"), name),
         num_failed=None if num_failed is None else int(num_failed),
@@ -197,21 +190,6 @@ def _without_credentials(document: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config.items()
     }
     return {**document, "config": shown}
-
-
-def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:
-    try:
-        return BudgetInfo(
-            seed=int(entry["seed"]),
-            label_frac=float(entry["fraction_asked"]),
-            reached_frac=float(entry["fraction_reached"]),
-            empty_classes=tuple(map(str, entry.get("classes_without_annotation") or ())),
-            exceeds=bool(entry.get("exceeds_asked", False)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise StudyDataError(
-            f"budgets must have a seed and fractions, got {entry!r} in study.yaml of study {study}"
-        ) from error
 
 
 def _checked_select_by(score: object, study: str) -> str:

@@ -27,6 +27,7 @@ from analysis.statistics.doubling import Doubling, doubling
 from analysis.statistics.efficiency import ScoreGrid, area_under_curve, score_grid
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.needed import AnnotationNeeded, annotations_needed
+from analysis.statistics.shares import Shares, distinct_scores, shares_of
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted
 from contract.methods import Method
@@ -71,6 +72,8 @@ class Answer:
     """For every variant: what twice the annotations would bring."""
     left_out: tuple[str, ...]
     """What areas leave out, in words."""
+    shares: Shares
+    """What the fractions reached, alone and with validation."""
     resamples: TileResamples | None
     """Resamples of the test tiles; None where they are too few or differ between trials."""
     closed: str = ""
@@ -109,7 +112,7 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
     failed = failed_trials(record.trials, scores)
     is_closed = look.is_closed and not scores.empty
     answer = compute_answer(
-        look.within(scores),
+        look.within(distinct_scores(record, scores)),
         record.info.select_by,
         record.styles,
         resample_tiles(record, MEASURES),
@@ -140,7 +143,8 @@ def compute_answer(
     """As `answer_of`, from scores alone.
 
     Args:
-        scores: Columns trial_key, variant, label_frac, seed and `measures`.
+        scores: Columns trial_key, variant, label_frac, seed and `measures`, and what `shares_of`
+            reads.
         measure: The one of them that findings rest on.
         styles: Of all variants, in order.
         resamples: Of the test tiles; None gives no intervals over tiles.
@@ -217,6 +221,7 @@ def compute_answer(
             for variant, grid in grids.items()
             if grid.seeds
         ),
+        shares=shares_of(scores),
         resamples=resamples,
     )
 

@@ -79,21 +79,24 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     """Test scores of every trial with a confusion matrix, pooled over its test tiles.
 
     Returns:
-        Columns trial_key, variant, label_frac, seed, the keys of SCORE_LABELS and
+        Columns trial_key, variant, label_frac (as asked), seed, reached_frac (annotated / labelled
+        pixels of the training tiles), with_val_frac (the same of training and validation tiles
+        together; both NaN where a study has not recorded it), the keys of SCORE_LABELS and
         `<score>_eroded` of ERODED_SCORES (NaN without an eroded reference); rows by label_frac,
         then variant in the order of the record, then seed. Empty, with its columns, before any
         trial is confirmed.
     """
     import pandas as pd
 
-    columns = ["trial_key", "variant", "label_frac", "seed", *SCORE_LABELS]
+    known = ["trial_key", "variant", "label_frac", "seed", "reached_frac", "with_val_frac"]
+    columns = [*known, *SCORE_LABELS]
     columns += [f"{score}_eroded" for score in ERODED_SCORES]
     rows = []
     for trial in record.trials.to_dict("records"):
         confusion = record.confusions.get(trial["trial_key"])
         if confusion is None:
             continue
-        row: dict[str, Any] = {c: trial[c] for c in columns[:4]}
+        row: dict[str, Any] = {c: trial[c] for c in known}
         row |= score_confusion(confusion.pooled(), confusion.classes, confusion.exclude_from_mean)
         eroded = confusion.pooled_eroded()
         eroded_scores = (

@@ -35,6 +35,9 @@ __all__ = ["ConfusionTable", "comparison", "comparison_text", "confusion_tables"
 
 PER_CLASS_SCORES = ("precision", "recall", "f1", "iou")
 
+SHARES = ("reached_frac_mean", "val_reached_frac_mean", "with_val_frac_mean")
+"""Columns of what was annotated: of the training tiles, of the validation tiles, of both."""
+
 FOR_READERS = ("short_label", "remarks")
 """Columns of a comparison that no CSV file has."""
 
@@ -55,9 +58,11 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
         `<score>_sd` over seeds, and, where the study has an eroded reference,
         `<score>_eroded_mean` and `<score>_eroded_sd`; oa_published (of the paper, at full
         annotation) where the data are ISPRS Vaihingen; the record's settings (w1, lr and what else
-        was searched; NaN or "" where trials differ), reached_frac_mean, short_label (of the
-        variant), remarks (as from `remarks.arm_remarks`). OA and kappa count all classes,
-        whatever the means leave out. NaN where nothing was measured; sd is NaN for one seed. Rows
+        was searched; NaN or "" where trials differ), reached_frac_mean (annotated / labelled pixels
+        of the training tiles), val_reached_frac_mean (of the validation tiles), with_val_frac_mean
+        (of both together), short_label (of the variant), remarks (as from
+        `remarks.arm_remarks`). OA and kappa count all classes, whatever the means leave out. NaN
+        where nothing was measured; sd is NaN for one seed. Rows
         by label_frac, then variant in the order of the record.
 
     Raises:
@@ -72,9 +77,7 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(rows)
     names = [f"{score}_{what}" for score in SCORE_LABELS for what in ("mean", "sd")]
     lead = ["model", "label_frac", "num_seeds", "num_failed", "num_not_converged"]
-    return pd.DataFrame(
-        columns=[*lead, *names, "w1", "lr", "reached_frac_mean", *FOR_READERS], dtype="float64"
-    )
+    return pd.DataFrame(columns=[*lead, *names, "w1", "lr", *SHARES, *FOR_READERS], dtype="float64")
 
 
 def without_findings(frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +126,8 @@ def _comparison_row(
         method = record.styles[variant].variant.method
         row["oa_published"] = published_oa(method) if frac == 1.0 else math.nan
     row |= {one.name: _shared_value(one, confirmed[one.name]) for one in record.settings}
-    row["reached_frac_mean"] = t_interval(confirmed["reached_frac"]).mean
+    for name in SHARES:
+        row[name] = t_interval(confirmed[name.removesuffix("_mean")]).mean
     row["short_label"] = record.styles[variant].variant.short_label
     row["remarks"] = arm_remarks(arm, len(measured))
     return row
@@ -158,9 +162,9 @@ def _shared_value(parameter: StudyParameter, values: pd.Series[Any]) -> float | 
 
 
 def setting_names(frame: pd.DataFrame) -> tuple[str, ...]:
-    """The columns of a comparison that are settings: from w1 to before reached_frac_mean."""
+    """The columns of a comparison that are settings: from w1 to before the shares."""
     names = list(frame.columns)
-    return tuple(names[names.index("w1") : names.index("reached_frac_mean")])
+    return tuple(names[names.index("w1") : names.index(SHARES[0])])
 
 
 def confusion_tables(record: StudyRecord, scores: pd.DataFrame) -> tuple[ConfusionTable, ...]:
@@ -255,4 +259,14 @@ def comparison_text(frame: pd.DataFrame) -> str:
         for parts in zip_longest(*wrapped, fillvalue=""):
             line = zip(parts, widths, strict=True)
             lines.append("  ".join(cell.ljust(width) for cell, width in line).rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *textwrap.wrap(_shares_text(frame), _TEXT_WIDTH)])
+
+
+def _shares_text(frame: pd.DataFrame) -> str:
+    """What the fractions asked reached, and what they are with validation; "" if not on record."""
+    reached = frame.groupby("label_frac")[list(SHARES)].mean().dropna(subset=[SHARES[0]])
+    parts = []
+    for frac, alone, _, together in reached.itertuples():
+        with_val = "" if math.isnan(together) else f" ({percent(together)} with validation)"
+        parts.append(f"{percent(alone)}{with_val} at {percent(frac)}")
+    return f"reached: {'; '.join(parts)}" if parts else ""

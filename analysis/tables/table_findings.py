@@ -22,7 +22,7 @@ _SAME = 0.0005
 
 
 def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
-    """Mean F1 of each variant at its smallest and its largest fraction.
+    """Mean F1 of each variant at its smallest and its largest fraction, told as it was reached.
 
     Args:
         frame: As from `comparison.comparison`.
@@ -40,18 +40,25 @@ def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
     if len(ranges) > 1:
         parts = []
         for variant, ((low, first), (high, last)) in ends.items():
-            end = "" if low == high else f" to {score(last)} at {percent(high)}"
-            parts.append(f"{styles[variant].label} {score(first)} at {percent(low)}{end}")
+            end = "" if low == high else f" to {score(last)} at {_reached(frame, high)}"
+            parts.append(f"{styles[variant].label} {score(first)} at {_reached(frame, low)}{end}")
         return f"Mean F1 by share of the labels: {', '.join(parts)}"
     ((low, high),) = ranges
     if low == high:
         parts = [f"{score(first)} for {styles[v].label}" for v, ((_, first), _) in ends.items()]
-        return f"With {percent(low)} of the labels, mean F1 is {listed(parts)}"
+        return f"With {_reached(frame, low)} of the labels, mean F1 is {listed(parts)}"
     parts = [
         f"from {score(first)} to {score(last)} for {styles[variant].label}"
         for variant, ((_, first), (_, last)) in ends.items()
     ]
-    return f"From {percent(low)} to {percent(high)} of the labels, mean F1 goes {listed(parts)}"
+    span = f"From {_reached(frame, low)} to {_reached(frame, high)}"
+    return f"{span} of the labels, mean F1 goes {listed(parts)}"
+
+
+def _reached(frame: pd.DataFrame, label_frac: float) -> str:
+    """What a fraction reached, mean over its arms; what was asked for where it is not recorded."""
+    reached = frame.loc[frame["label_frac"] == label_frac, "reached_frac_mean"].mean()
+    return percent(label_frac if math.isnan(reached) else float(reached))
 
 
 def reconstruction_finding(frame: pd.DataFrame, styles: Styles) -> str:

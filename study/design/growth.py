@@ -79,14 +79,14 @@ def _refuse_fewer(config: StudyConfig, known: Sequence[int]) -> None:
 
 
 def grown(
-    earlier: Mapping[str, Any], config: StudyConfig, budgets: Sequence[Mapping[str, Any]]
+    earlier: Mapping[str, Any], config: StudyConfig, now: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Content of `study.yaml` with the seeds that are asked for now.
 
     Args:
         earlier: Content as it is.
         config: As it is now.
-        budgets: Of all seeds, as `manifest.study_manifest` gives them.
+        now: Content as `manifest.study_manifest` gives it, with the budgets of all seeds.
 
     Returns:
         The same where nothing is added. Budgets on record stay as they are.
@@ -94,14 +94,21 @@ def grown(
     looks = asked_looks(config, earlier)
     if len(looks) == len(recorded_looks(earlier, str(config.folder / MANIFEST))):
         return dict(earlier)
-    known = {(one["seed"], one["fraction_asked"]) for one in earlier["budgets"]}
-    added = [one for one in budgets if (one["seed"], one["fraction_asked"]) not in known]
+    budgets = {name: _grown_budgets(earlier, now, name) for name in ("budgets", "val_budgets")}
     return {
         **earlier,
         "config": {**earlier["config"], "seeds": config.to_plain()["seeds"]},
         "looks": [look.to_plain() for look in looks],
-        "budgets": [*earlier["budgets"], *added],
+        **{name: all_of_them for name, all_of_them in budgets.items() if all_of_them},
     }
+
+
+def _grown_budgets(
+    earlier: Mapping[str, Any], now: Mapping[str, Any], name: str
+) -> list[Mapping[str, Any]]:
+    kept = list(earlier.get(name, ()))
+    known = {(one["seed"], one["fraction_asked"]) for one in kept}
+    return kept + [one for one in now[name] if (one["seed"], one["fraction_asked"]) not in known]
 
 
 def looks_note(config: StudyConfig, looks: Sequence[Look]) -> str | None:

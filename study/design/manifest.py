@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +21,9 @@ from contract.mlflow_store.logins import holds_login, without_login
 from contract.names import DISTRIBUTION
 from contract.space import Varied
 from study.design.arms import search_seeds, simplest_setting
+from study.design.budgets import Budgets, Drawn
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
-from trainables.data.budgets.annotation import Budget
 from trainables.errors import ConfigError
 from trainables.storage.atomic_files import write_atomically
 
@@ -38,16 +38,14 @@ _PACKAGES: Final = (
 )  # fmt: skip
 
 
-def study_manifest(
-    config: StudyConfig, data: StudyData, budgets: Iterable[Budget]
-) -> dict[str, Any]:
+def study_manifest(config: StudyConfig, data: StudyData, budgets: Budgets) -> dict[str, Any]:
     """Content of `study.yaml`.
 
     Returns:
         `study_id`, `config`, `looks`, `methods`, `variants`, `parameters`, `search`, `dataset`,
-        `budgets` and `provenance`; readers need no table of this code's methods and parameters.
+        `budgets`, `val_budgets`, `equal_budgets` and `provenance`; readers need no table of this
+        code's methods and parameters.
     """
-    spec = data.spec
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
@@ -57,23 +55,28 @@ def study_manifest(
         "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],
         "search": search_manifest(config),
         "dataset": dataset_manifest(data),
-        "budgets": [
-            {
-                "seed": budget.seed,
-                "fraction_asked": budget.fraction_asked,
-                "fraction_reached": budget.fraction_reached,
-                "annotated_px": budget.annotated_px,
-                "class_px": list(budget.class_px),
-                "classes_without_annotation": [
-                    spec.classes[index].name for index in budget.empty_classes
-                ],
-                "exceeds_asked": budget.exceeds,
-                "labels": budget.labels,
-                "checksum": budget.checksum,
-            }
-            for budget in budgets
-        ],
+        "budgets": [_budget(data, one) for one in budgets.train.values()],
+        "val_budgets": [_budget(data, one) for one in budgets.val.values()],
+        "equal_budgets": [one.to_plain() for one in budgets.equal],
         "provenance": current_provenance(),
+    }
+
+
+def _budget(data: StudyData, drawn: Drawn) -> dict[str, Any]:
+    """What a reader of the study must know of a budget; its manifest has the rest."""
+    budget, _ = drawn
+    return {
+        "seed": budget.seed,
+        "fraction_asked": budget.fraction_asked,
+        "fraction_reached": budget.fraction_reached,
+        "annotated_px": budget.annotated_px,
+        "class_px": list(budget.class_px),
+        "classes_without_annotation": [
+            data.spec.classes[index].name for index in budget.empty_classes
+        ],
+        "exceeds_asked": budget.exceeds,
+        "labels": budget.labels,
+        "checksum": budget.checksum,
     }
 
 

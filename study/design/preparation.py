@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
-from study.design.arms import Arm, confirm_seeds, search_seeds, search_trial
+from study.design.arms import Arm, search_trial
+from study.design.budgets import Budgets, draw_budgets, equal_notes
 from study.design.growth import asked_looks, grown
 from study.design.manifest import (
     dataset_manifest,
@@ -22,7 +23,7 @@ from study.design.manifest import (
 )
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
-from trainables.data.budgets.annotation import Budget, draw_budget, read_budget, write_budget
+from trainables.data.budgets.annotation import Budget, read_budget, write_budget
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid
@@ -33,9 +34,6 @@ from trainables.storage.atomic_files import write_atomically
 
 _SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_reference")
 """What scores depend on in a data set besides its tiles."""
-
-Budgets = Mapping[tuple[int, float], tuple[Budget, PixelSet]]
-"""Manifest and annotated pixels, by seed and annotation fraction."""
 
 
 def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
@@ -66,17 +64,14 @@ def check_networks(config: StudyConfig, arms: Sequence[Arm], data: StudyData) ->
             check_network(arm.method, training, len(data.spec.bands), len(data.spec.classes))
 
 
-def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budgets:
+def prepare(config: StudyConfig, data: StudyData) -> Budgets:
     """Write `study.yaml` and the budgets, or verify those of an earlier run under this name.
 
     Pictures of the test tiles are written too, for the report. Where more seeds are asked for than
     the study had, their budgets are added.
 
-    Returns:
-        Budgets by seed and annotation fraction.
-
     Raises:
-        ConfigError: If the configuration changed under an old name.
+        ConfigError: If the configuration changed under an old name, or as in `draw_budgets`.
         DataError: If tiles or budgets changed under an old name.
     """
     folder = config.folder
@@ -86,38 +81,19 @@ def prepare(config: StudyConfig, arms: tuple[Arm, ...], data: StudyData) -> Budg
     else:
         refuse_changes(config, data, earlier)
         earlier = remove_login(folder / MANIFEST, earlier)
-    fractions = sorted({arm.label_frac for arm in arms})
     colors = [one.color for one in data.spec.classes]
-    budgets = {}
-    for seed in (*search_seeds(config), *confirm_seeds(config)):
-        for fraction in fractions:
-            budget, pixels = draw_budget(
-                data.tiles["train"],
-                fraction=fraction,
-                seed=seed,
-                unit=config.unit,
-                num_classes=len(data.spec.classes),
-                smallest=fractions[0],
-            )
-            path = folder / BUDGETS / f"{budget_stem(seed, fraction)}.json"
-            if earlier is None or not path.exists():
-                write_budget(path, budget)
-            elif read_budget(path) != budget:
-                raise DataError(f"{path} must be the budget of these tiles, got another one")
-            picture = path.with_suffix(".png")
-            if earlier is None or not picture.exists():
-                drawn = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
-                write_atomically(picture, drawn)
-            budgets[seed, fraction] = budget, pixels
+    budgets = draw_budgets(config, data, earlier)
+    for budget, pixels in budgets.all():
+        _keep_budget(config, data, budget, pixels, is_new=earlier is None)
     if earlier is None and (folder / TEST_TILES).exists():
         # of a study that never began, perhaps of other tiles
         shutil.rmtree(folder / TEST_TILES)
     write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
-    manifest = study_manifest(config, data, [budget for budget, _ in budgets.values()])
+    manifest = study_manifest(config, data, budgets)
     if earlier is None:
         write_manifest(folder / MANIFEST, manifest)
     else:
-        now = grown(earlier, config, manifest["budgets"])
+        now = grown(earlier, config, manifest)
         if now != earlier:
             write_manifest(folder / MANIFEST, now)
         note_continuation(folder / MANIFEST, now)
@@ -133,6 +109,27 @@ def refuse_another(config: StudyConfig, data: StudyData) -> None:
     earlier = read_manifest(config.folder / MANIFEST)
     if earlier is not None:
         refuse_changes(config, data, earlier)
+
+
+def _keep_budget(
+    config: StudyConfig, data: StudyData, budget: Budget, pixels: PixelSet, *, is_new: bool
+) -> None:
+    """Write manifest and picture of a budget, or verify what an earlier run wrote.
+
+    Raises:
+        DataError: If it wrote another one.
+    """
+    stem = budget_stem(budget.seed, budget.fraction_asked, budget.split)
+    path = config.folder / BUDGETS / f"{stem}.json"
+    if is_new or not path.exists():
+        write_budget(path, budget)
+    elif read_budget(path) != budget:
+        raise DataError(f"{path} must be the budget of these tiles, got another one")
+    picture = path.with_suffix(".png")
+    if is_new or not picture.exists():
+        colors = [one.color for one in data.spec.classes]
+        drawn = budget_picture(data.tiles[budget.split], pixels, colors, data.scaling)
+        write_atomically(picture, drawn)
 
 
 def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, Any]) -> None:
@@ -181,10 +178,11 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
 
 
 def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
-    """What a person must know of the budgets: classes without annotation, fractions exceeded."""
-    said = []
-    for (seed, fraction), (budget, _) in budgets.items():
-        where = f"budget of {fraction:g} with seed {seed}"
+    """What a person must know of the budgets: equal ones, classes missing, fractions exceeded."""
+    said = equal_notes(budgets)
+    for budget, _ in budgets.all():
+        what = "budget" if budget.split == "train" else "validation budget"
+        where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}"
         if budget.empty_classes:
             names = ", ".join(class_names[index] for index in budget.empty_classes)
             said.append(f"{where} has no annotated pixel of {names}")

@@ -21,6 +21,7 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
+from study.design.budgets import Budgets, distinct_arms, draw_budgets, equal_notes, share_lines
 from study.design.detectable import detectable_text
 from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest
@@ -46,6 +47,7 @@ class _Measured:
     config: StudyConfig
     """The study, its epochs replaced by steps."""
     read_s: float
+    budgets: Budgets
     calibration: Calibration | None
     """None where trials train on cards and this machine has none."""
 
@@ -61,6 +63,7 @@ def plan_text(config: StudyConfig) -> str:
     seed = confirm_seeds(config)[0]
     trials = {arm.variant.short_label: confirm_trial(config, arm, seed, {}) for arm in arms}
     measured = _measure(config, trials, slots)
+    arms = distinct_arms(arms, measured.budgets)
     lines = [f"study {config.name}, preset {config.preset}, to {config.folder}"]
     longest = max(len(arm.name) for arm in arms)
     for arm in arms:
@@ -71,6 +74,8 @@ def plan_text(config: StudyConfig) -> str:
     looks = asked_looks(config, read_manifest(config.folder / MANIFEST))
     note = looks_note(config, looks)
     lines += [] if note is None else [note]
+    lines += [f"  {note}" for note in equal_notes(measured.budgets)]
+    lines += share_lines(config, measured.budgets)
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)
@@ -138,9 +143,10 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         earlier = read_manifest(config.folder / MANIFEST)
         if earlier is not None:
             refuse_changes(config, data, earlier)
+        budgets = draw_budgets(config, data, earlier)
         check_networks(config, plan_arms(config), data)
         if slots.gpus > 0 and not this_machine().num_gpus:
-            return _Measured(config=config, read_s=read_s, calibration=None)
+            return _Measured(config=config, read_s=read_s, budgets=budgets, calibration=None)
         names = tuple(one.name for one in spec.classes)
         sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
         _say(f"calibrating: training {' and '.join(trials)} for some seconds each")
@@ -151,7 +157,7 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
             cpus=config.cpus,
             num_gpus=int(this_machine().num_gpus) if slots.gpus > 0 else 0,
         )
-        return _Measured(config=config, read_s=read_s, calibration=calibration)
+        return _Measured(config=config, read_s=read_s, budgets=budgets, calibration=calibration)
 
 
 def _num_here(config: StudyConfig, slots: Slots) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -42,6 +43,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         **dict.fromkeys(("gpus", "cpus", "tile_memory_mib", "checkpoint_every_s"), (int, float)),
         "workers": (int, str),
         "seeds": (int, str, list, tuple),
+        "val_frac": (str, int, float),
         "budget_px": (int,),
         "budget_stratified": (bool,),
         "profile": (bool,),
@@ -89,6 +91,23 @@ def parse_seeds(given: int | str | Sequence[int]) -> tuple[int, ...]:
             f"{','.join(words)!r}"
         )
     return seeds
+
+
+def parse_val_frac(text: str | float) -> str | float:
+    """What `--val-frac` says: `all`, `same` or a fraction below 1; 1 is `all`.
+
+    Raises:
+        ConfigError: If it is none of these.
+    """
+    if text in ("all", "same"):
+        return text
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = math.nan
+    if not 0 < fraction <= 1:
+        raise ConfigError(f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}")
+    return "all" if fraction == 1 else fraction
 
 
 def check_workers(workers: tuple[int, int], gpus: float | None) -> None:

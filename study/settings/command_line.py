@@ -121,6 +121,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "it counts as failed (default 2)")  # fmt: skip
     add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
         "block)")  # fmt: skip
+    add("--val-frac", help="labels of the validation tiles that choose weights and settings: all "
+        "(default), a fraction, or same as the arm's of the training tiles")  # fmt: skip
     add("--workers", help="data-parallel workers per trial, a number or a range 2..8; 0 = in the "
         "trial's own process (default)")  # fmt: skip
     add(

@@ -23,6 +23,7 @@ from study.settings.checks import (
     check_types,
     check_workers,
     parse_seeds,
+    parse_val_frac,
     parse_workers,
 )
 from study.settings.presets import PRESETS
@@ -55,9 +56,16 @@ _ANSWER_CHANGING: Final = (
     "budget_unit",
     "budget_px",
     "budget_stratified",
+    "val_frac",
 )
 """Fields, besides those of training, that a continued study must not change; seeds may grow."""
-_ADDED: Final = {"compare": "", "search_seeds": 1, "weight_decay": 0.0, "method_parameters": {}}
+_ADDED: Final = {
+    "compare": "",
+    "val_frac": "all",
+    "search_seeds": 1,
+    "weight_decay": 0.0,
+    "method_parameters": {},
+}
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
 SEARCH_SEEDS_APART: Final = 1_000_000
@@ -121,6 +129,9 @@ class StudyConfig:
     """Side of a block (None: `patch_px`) or radius of a point's disc (None: 3), in pixels."""
     budget_stratified: bool = False
     """Whether every class comes early in a budget, and then in proportion."""
+    val_frac: str | float = "all"
+    """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
+    (0, 1], or `same` as the arm's fraction of the training tiles."""
     tile_memory_mib: float | None = None
     """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
     profile: bool = False
@@ -131,6 +142,7 @@ class StudyConfig:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
         if self.tracking_uri is not None:
             object.__setattr__(self, "tracking_uri", TrackingUri(self.tracking_uri))
+        object.__setattr__(self, "val_frac", parse_val_frac(self.val_frac))
         check_name(self.name)
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
@@ -199,6 +211,12 @@ class StudyConfig:
     def seeds_now(self) -> int:
         """Repeats per arm that this run of the command is to reach."""
         return self.seeds if self.look is None else min(self.look, self.seeds)
+
+    def val_fraction(self, label_frac: float) -> float | None:
+        """Fraction of the validation tiles that an arm is chosen by; None for all their labels."""
+        if self.val_frac == "all":
+            return None
+        return label_frac if self.val_frac == "same" else float(self.val_frac)
 
     @cached_property
     def worker_range(self) -> tuple[int, int]:

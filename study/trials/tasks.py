@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import ray
 
 from contract.names import TRIALS
 from study.design.arms import confirm_seeds
+from study.design.budgets import Budgets, Drawn
 from study.design.preflight import StudyData
-from study.design.preparation import Budgets
 from study.machines.slots import Slots
 from study.settings.config import StudyConfig
 from trainables.data.layouts.spec import ClassSpec
@@ -43,16 +44,14 @@ class TaskBuilder:
         Args:
             config: The study.
             data: Its data set.
-            budgets: Its annotation budgets, by seed and fraction.
+            budgets: Its annotation budgets.
             slots: What a trial gets of the machines.
         """
         self._config = config
         self._store = study_store(config)
         self._tiles = {split: ray.put(self._shared(held)) for split, held in data.tiles.items()}
-        self._budgets = {
-            key: (ray.put(budget.to_plain()), ray.put(pixels))
-            for key, (budget, pixels) in budgets.items()
-        }
+        self._budgets = {key: _put(drawn) for key, drawn in budgets.train.items()}
+        self._val_budgets = {key: _put(drawn) for key, drawn in budgets.val.items()}
         self._data = TaskData(
             bands=tuple(data.spec.bands),
             nodata=tuple(data.spec.nodata),
@@ -71,6 +70,10 @@ class TaskBuilder:
         is_confirmed = trial.phase == "confirm"
         splits = ("train", "val", "test") if is_confirmed else ("train", "val")
         budget, annotated = self._budgets[trial.seed, trial.label_frac]
+        val_fraction = self._config.val_fraction(trial.label_frac)
+        val_budget, val_annotated = (
+            (None, None) if val_fraction is None else self._val_budgets[trial.seed, val_fraction]
+        )
         return TrialTask(
             trial=trial,
             study=self._config.name,
@@ -78,6 +81,8 @@ class TaskBuilder:
             tiles={split: self._tiles[split] for split in splits},
             budget=budget,
             annotated=annotated,
+            val_budget=val_budget,
+            val_annotated=val_annotated,
             folder=self._config.trials_folder / trial.key,
             store=None if self._store is None else self._store.at(TRIALS, trial.key),
             resources=self._resources,
@@ -98,3 +103,9 @@ class TaskBuilder:
         if self._store is None or self._config.address is None or tiles.folder is None:
             return tiles
         return upload_tiles(tiles, self._store)
+
+
+def _put(drawn: Drawn) -> tuple[ray.ObjectRef[Any], ray.ObjectRef[Any]]:
+    """A budget and its pixels where all trials of a machine share them."""
+    budget, pixels = drawn
+    return ray.put(budget.to_plain()), ray.put(pixels)

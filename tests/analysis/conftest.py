@@ -105,7 +105,10 @@ class FakeStudy:
         if status == "finished" and converged is not None:
             tags["converged"] = str(converged).lower()
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=key)
-        values = {"budget/reached_frac": frac * 1.01, "budget/annotated_px": 1e6 * frac}
+        values = {
+            "budget/reached_frac": frac * 0.99 if frac < 1 else 1.0,
+            "budget/annotated_px": 1e6 * frac,
+        }
         values |= metrics or {}
         named = {"lr": "0.001", "w1": "0.1", "steps": "400"} | (params or {})
         self.client.log_batch(
@@ -223,7 +226,33 @@ def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> st
     fill_stopped_study(FakeStudy(client, "stopped", status="stopped", seeds=2))
     fill_profiled_study(FakeStudy(client, "profiled"))
     fill_unknown_study(client)
+    fill_validated_study(client)
     return uri
+
+
+REACHED = {0.01: (0.0053, 0.0070, 0.0100), 0.1: (0.10, 0.08, 0.09), 1.0: (1.0, 1.0, 1.0)}
+"""What blocks reached of the fractions asked, by seed: as measured at 1 %."""
+
+
+def fill_validated_study(client: MlflowClient) -> None:
+    """Two models at three fractions; a third as many labels in the validation tiles, all used."""
+    budgets = [
+        {"seed": seed, "fraction_asked": frac, "fraction_reached": share}
+        for frac, shares in REACHED.items() for seed, share in enumerate(shares)
+    ]  # fmt: skip
+    recorded = {"budgets": budgets, "val_budgets": [], "equal_budgets": []}
+    study = FakeStudy(client, "validated", recorded=recorded)
+    generator = np.random.default_rng(29)
+    for frac, shares in REACHED.items():
+        for model in ("urec", "unet"):
+            for seed, share in enumerate(shares):
+                metrics = {
+                    "budget/reached_frac": share, "budget/annotated_px": 900_000 * share,
+                    "budget/val_reached_frac": 1.0, "budget/val_annotated_px": 300_000.0,
+                    "budget/with_val_frac": (3 * share + 1) / 4,
+                }  # fmt: skip
+                counts = [confusion_counts(0.6 + 0.2 * frac, generator) for _ in range(2)]
+                study.confirm(model, frac, seed, counts, metrics=metrics)
 
 
 def fill_variants_study(study: FakeStudy) -> None:

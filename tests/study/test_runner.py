@@ -39,7 +39,7 @@ def study(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     return config, data, TaskBuilder(config, data, budgets, find_slots(config))
 
 
@@ -88,7 +88,7 @@ def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(study):
     for arm in plan_arms(config):
         for seed in confirm_seeds(config):
             trial = confirm_trial(config, arm, seed, {})
-            digest = patches_digest(trial, data, budgets[seed, arm.label_frac][1])
+            digest = patches_digest(trial, data, budgets.train[seed, arm.label_frac][1])
             drawn.setdefault((arm.label_frac, seed), {})[arm.variant.name] = digest
     for digests in drawn.values():
         assert sorted(digests) == ["unet", "urec-all", "urec-annotated"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.evaluation.inference import evaluate_tile
@@ -26,6 +29,7 @@ def evaluate_tiles(
     device: torch.device,
     maps: TileMaps | None = None,
     group: ProcessGroup = ALONE,
+    annotated: PixelSet | None = None,
 ) -> list[dict[str, Tensor]]:
     """Confusion matrices of every tile, in the order of the set.
 
@@ -38,6 +42,7 @@ def evaluate_tiles(
         device: Where the network is.
         maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
         group: The workers, each of which evaluates some of the tiles; all get all matrices.
+        annotated: The pixels of the tiles that count; None for all whose class is known.
 
     Returns:
         `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
@@ -49,6 +54,12 @@ def evaluate_tiles(
         references = {"full": tile.mask}
         if tile.eroded_mask is not None:
             references["eroded"] = tile.eroded_mask
+        if annotated is not None:
+            held = annotated.tile(index)
+            references = {
+                name: np.where(held, mask, np.uint8(IGNORE_INDEX))
+                for name, mask in references.items()
+            }
         predicted, reconstructed = (None, None) if maps is None else maps.buffers(tile)
         matrices = evaluate_tile(
             model,

@@ -54,6 +54,8 @@ class TrainingData:
     """How the values of tiles become those that the network sees."""
     class_names: tuple[str, ...]
     exclude_from_mean: tuple[str, ...]
+    val_annotated: PixelSet | None = None
+    """Pixels of the validation tiles that count; None for all whose class is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +259,14 @@ def _validate(
     group.copy_first(state.evaluated.buffers())  # running statistics are not averaged
     num_classes = len(data.class_names)
     matrices = evaluate_tiles(
-        state.evaluated, data.val, training, num_classes, data.scaling, device, group=group
+        state.evaluated,
+        data.val,
+        training,
+        num_classes,
+        data.scaling,
+        device,
+        group=group,
+        annotated=data.val_annotated,
     )
     confusion = torch.stack([tile["full"] for tile in matrices]).sum(dim=0).numpy()
     scores = summarise(confusion, data.class_names, data.exclude_from_mean)
@@ -266,7 +275,7 @@ def _validate(
     if math.isnan(score):
         raise DataError(
             f"val/{training.select_by} must be a number, got NaN at step {state.step}; validation "
-            "tiles must hold labelled pixels of a class that is not excluded from the mean"
+            "tiles must hold annotated pixels of a class that is not excluded from the mean"
         )
     if score > state.best_score:
         weights = state.evaluated.state_dict()

@@ -65,6 +65,10 @@ class TrialTask:
     """Reference of `Budget.to_plain`."""
     annotated: ObjectRef[Any]
     """Reference of the budget's `PixelSet`."""
+    val_budget: ObjectRef[Any] | None = None
+    """As `budget`, of the validation tiles; None where all their labels count."""
+    val_annotated: ObjectRef[Any] | None = None
+    """Reference of its `PixelSet`."""
     folder: Path
     """The trial's folder, where it writes unless there is a store."""
     store: Store | None

@@ -13,7 +13,7 @@ import torch
 
 from contract.names import MODEL_FILE, PICTURE, RESULT
 from trainables.data.budgets.annotation import Budget, verify_pixels
-from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.budgets.pixel_set import PixelSet, count_labelled
 from trainables.data.tilesets.node_tiles import NodeTiles
 from trainables.data.tilesets.tileset import TileSet
 from trainables.evaluation.reconstruction_errors import reconstruction_errors
@@ -84,9 +84,10 @@ def _work(
     """Do all of a trial but its last report; returns the selected validation measure."""
     config = task.trial
     tiles = {split: _open(ray.get(ref)) for split, ref in task.tiles.items()}
-    budget = Budget.from_plain(ray.get(task.budget))
-    annotated: PixelSet = ray.get(task.annotated)
-    verify_pixels(tiles["train"], budget, annotated)
+    budget, annotated = _verified(task.budget, task.annotated, tiles["train"])
+    val_budget, val_annotated = None, None
+    if task.val_budget is not None:
+        val_budget, val_annotated = _verified(task.val_budget, task.val_annotated, tiles["val"])
     data = TrainingData(
         train=tiles["train"],
         annotated=annotated,
@@ -94,6 +95,7 @@ def _work(
         scaling=task.data.scaling,
         class_names=tuple(one.name for one in task.data.classes),
         exclude_from_mean=task.data.exclude_from_mean,
+        val_annotated=val_annotated,
     )
 
     def report_rows(step: int, rows: Sequence[Row]) -> None:
@@ -115,7 +117,8 @@ def _work(
             watch=watch,
             tracer=tracer,
         )
-    metrics = _measures(config, result, budget, device, group)
+    metrics = _measures(config, result, device, group)
+    metrics |= _budget_measures(budget, val_budget, tiles["val"])
     if METHODS[config.unannotated].needs_reconstruction:
         with watch.part("validation"):
             errors = reconstruction_errors(
@@ -140,6 +143,17 @@ def _work(
         metrics |= {f"time/{part}_s": seconds for part, seconds in result.seconds.items()}
         _record(result, config, metrics, files)
     return result.best_score
+
+
+def _verified(budget: Any, annotated: Any, tiles: TileSet) -> tuple[Budget, PixelSet]:
+    """The budget and the pixels behind two references, which are those of the tiles.
+
+    Raises:
+        DataError: If they are not.
+    """
+    held, pixels = Budget.from_plain(ray.get(budget)), ray.get(annotated)
+    verify_pixels(tiles, held, pixels)
+    return held, pixels
 
 
 def _tracer(
@@ -215,7 +229,6 @@ def _trained(result: TrainResult, task: TrialTask) -> TrainedModel:
 def _measures(
     config: TrialConfig,
     result: TrainResult,
-    budget: Budget,
     device: torch.device,
     group: ProcessGroup,
 ) -> dict[str, float]:
@@ -234,6 +247,24 @@ def _measures(
         "perf/workers": group.size,
         "perf/bf16": float(result.bf16),
         "perf/peak_memory_mib": peak_mib,
+    }
+
+
+def _budget_measures(budget: Budget, val_budget: Budget | None, val: TileSet) -> dict[str, float]:
+    """What was annotated: of the training tiles, of the validation tiles, and of both together.
+
+    Args:
+        budget: Of the training tiles.
+        val_budget: Of the validation tiles; None where all their labels count.
+        val: The validation tiles.
+    """
+    val_labelled_px = count_labelled(val) if val_budget is None else val_budget.labelled_px
+    val_px = val_labelled_px if val_budget is None else val_budget.annotated_px
+    labelled_px = budget.labelled_px + val_labelled_px
+    return {
         "budget/reached_frac": budget.fraction_reached,
         "budget/annotated_px": budget.annotated_px,
+        "budget/val_reached_frac": val_px / val_labelled_px,
+        "budget/val_annotated_px": val_px,
+        "budget/with_val_frac": (budget.annotated_px + val_px) / labelled_px,
     }

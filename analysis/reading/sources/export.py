@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from analysis.reading.sources.record import StudyRecord
 
-EXPORT_SCHEMA = 3
+EXPORT_SCHEMA = 4
 """Version of the columns and metadata; a change of either takes the next number."""
-ADDED_COLUMNS = {2: ("test_s", *(f"time_{part}_s" for part in TIME_PARTS))}
+ADDED_COLUMNS = {
+    2: ("test_s", *(f"time_{part}_s" for part in TIME_PARTS)),
+    4: ("val_reached_frac", "val_annotated_px", "with_val_frac"),
+}
 """By the version from which on a file has them; from 3 on, also each parameter that the study
 varies."""
 OPTIONAL_COLUMNS = (*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE)

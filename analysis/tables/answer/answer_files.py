@@ -15,7 +15,7 @@ from analysis.tables.answer.answer_tables import (
 )
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import TextTable
-from analysis.wording import MISSING, p_value, percent, signed
+from analysis.wording import MISSING, p_value, percent, share, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +55,13 @@ def _plain(stem: str, frame: pd.DataFrame, caption: str) -> TextTable:
 
 
 def _differences(answer: Answer) -> TextTable:
-    header = ["Labels", "Model", "Minus", "Pairs", "Difference", "95 % interval"]
-    header += ["with other tiles", "p (adjusted)", "Higher in"]
+    header = ["Labels", "Reached", "With validation", "Model", "Minus", "Pairs", "Difference"]
+    header += ["95 % interval", "with other tiles", "p (adjusted)", "Higher in"]
     readable = [header]
     for one in answer.main_differences:
         readable.append(
             [
-                percent(one.label_frac),
+                *_labels(answer, one.label_frac),
                 answer.styles[one.variant].label,
                 answer.styles[one.reference].label,
                 str(one.difference.num),
@@ -77,9 +77,15 @@ def _differences(answer: Answer) -> TextTable:
         machine=machine_rows(difference_table(answer)),
         readable=readable,
         caption=f"Differences of test {SCORE_LABELS[answer.measure]}, paired by seed",
-        columns="lll" + "r" * (len(header) - 3),
-        bold=[(row, 4) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
+        columns="lrrll" + "r" * (len(header) - 5),
+        bold=[(row, 6) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
     )
+
+
+def _labels(answer: Answer, label_frac: float) -> list[str]:
+    """What was asked for, what was reached, and what that is with validation."""
+    one = answer.shares.of(label_frac)
+    return [percent(label_frac), percent(one.reached), share(one.with_val)]
 
 
 def _bounds(interval: Interval) -> str:
@@ -92,12 +98,13 @@ def _tested(one: PairedDifference) -> str:
 
 def _needed(answer: Answer) -> TextTable:
     several = len(answer.references) > 1
-    header = ["Labels", "Model", *["Reference"] * several, "Seeds", "Needs", "over seeds"]
-    readable = [[*header, "with other tiles"]]
+    header = ["Labels", "Reached", "With validation", "Model", *["Reference"] * several]
+    header += ["Seeds", "Needs", "over seeds", "with other tiles"]
+    readable = [header]
     for one in answer.needed:
         readable.append(
             [
-                percent(one.reached),
+                *_labels(answer, one.label_frac),
                 answer.styles[one.variant].label,
                 *[answer.styles[one.reference].label] * several,
                 str(one.num),
@@ -113,6 +120,6 @@ def _needed(answer: Answer) -> TextTable:
         readable=readable,
         caption=f"Annotations needed for {answer.baseline_label}'s test {label}, between measured "
         "shares of all labelled training pixels (95 % intervals)",
-        columns="ll" + "l" * several + "rrrr",
-        bold=[(row, 3 + several) for row, one in enumerate(answer.needed, 1) if answer.claims(one)],
+        columns="lrrl" + "l" * several + "rrrr",
+        bold=[(row, 5 + several) for row, one in enumerate(answer.needed, 1) if answer.claims(one)],
     )

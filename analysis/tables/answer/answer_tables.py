@@ -37,7 +37,8 @@ def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
     """Every score of every arm with its 95 % intervals.
 
     Returns:
-        Columns model (the variant), label_frac, measure, num_seeds; mean, low, high (t, over
+        Columns model (the variant), label_frac, reached_frac, with_val_frac (see
+        `shares.Share`), measure, num_seeds; mean, low, high (t, over
         seeds); iqm, iqm_low, iqm_high (interquartile mean, bootstrap over the arm's seeds);
         tiles_low, tiles_high (of the mean, over seeds and test tiles together). NaN where there
         are too few seeds or tiles.
@@ -57,6 +58,7 @@ def interval_table(scores: pd.DataFrame, answer: Answer) -> pd.DataFrame:
                 {
                     "model": variant,
                     "label_frac": frac,
+                    **_shares(answer, frac),
                     "measure": measure,
                     **_named(t_interval(values), "mean", "low", "high"),
                     **_named(iqm, "iqm", "iqm_low", "iqm_high"),
@@ -76,6 +78,12 @@ def _over_tiles(arm: pd.DataFrame, measure: str, answer: Answer) -> Interval | N
     return seeds_and_tiles_interval(by_seed, resampled, answer.resamples.worth[measure])
 
 
+def _shares(answer: Answer, label_frac: float) -> dict[str, float]:
+    """What was annotated: of the training tiles, and of all with validation."""
+    share = answer.shares.of(label_frac)
+    return {"reached_frac": share.reached, "with_val_frac": share.with_val}
+
+
 def _named(interval: Interval, mean: str, low: str, high: str) -> dict[str, Any]:
     return {"num_seeds": interval.num, mean: interval.mean, low: interval.low, high: interval.high}
 
@@ -84,10 +92,11 @@ def difference_table(answer: Answer) -> pd.DataFrame:
     """Every paired difference, interval and test.
 
     Returns:
-        Columns model, minus, label_frac, measure, num_pairs, difference, low, high (over seeds),
-        tiles_low, tiles_high (over seeds and test tiles), p_adjusted, worst_mean, pairs_needed,
-        num_higher, num_untied, higher_low, higher_high; see `differences.PairedDifference`. Only
-        the score that findings rest on is tested.
+        Columns model, minus, label_frac, reached_frac, with_val_frac (see `shares.Share`),
+        measure, num_pairs, difference, low, high (over seeds), tiles_low, tiles_high (over seeds
+        and test tiles), p_adjusted, worst_mean, pairs_needed, num_higher, num_untied, higher_low,
+        higher_high; see `differences.PairedDifference`. Only the score that findings rest on is
+        tested.
     """
     import pandas as pd
 
@@ -97,6 +106,7 @@ def difference_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "minus": one.reference,
                 "label_frac": one.label_frac,
+                **_shares(answer, one.label_frac),
                 "measure": one.measure,
                 "num_pairs": one.difference.num,
                 "difference": one.difference.mean,
@@ -116,13 +126,16 @@ def needed_table(answer: Answer) -> pd.DataFrame:
     """The annotations needed for the reference's score at every fraction.
 
     Returns:
-        Columns model, reference, label_frac (as asked), reached_frac (by the budgets), num_seeds;
-        low, high: measured fractions of the labelled training pixels between which the score is
-        reached, by the wider of the intervals over seeds (seeds_low, seeds_high) and over seeds and
-        test tiles (tiles_low, tiles_high); low 0: nothing measured surely falls short; high inf:
-        nothing measured surely reaches it; NaN: too few seeds or tiles. share_low, share_high: low
-        and high over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction
-        to add where only that could narrow the bounds; smallest_measured, largest_measured.
+        Columns model, reference, label_frac (as asked), reached_frac (by the budgets),
+        with_val_frac (of all annotations, validation included), num_seeds; low, high: measured
+        fractions of the labelled training pixels between which the score is reached, by the wider
+        of the intervals over seeds (seeds_low, seeds_high) and over seeds and test tiles
+        (tiles_low, tiles_high); low 0: nothing measured surely falls short; high inf: nothing
+        measured surely reaches it; NaN: too few seeds or tiles. share_low, share_high: low and high
+        over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction to add
+        where only that could narrow the bounds; smallest_measured, largest_measured.
+        low_with_val, high_with_val: the bounds as shares of all annotations, validation included;
+        empty where they are beyond what was measured.
     """
     import pandas as pd
 
@@ -132,7 +145,7 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "model": one.variant,
                 "reference": one.reference,
                 "label_frac": one.label_frac,
-                "reached_frac": one.reached,
+                **_shares(answer, one.label_frac),
                 "num_seeds": one.num,
                 "low": one.bounds.low,
                 "high": one.bounds.high,
@@ -146,6 +159,8 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "next_frac": one.next_frac,
                 "smallest_measured": one.measured[0],
                 "largest_measured": one.measured[-1],
+                "low_with_val": answer.shares.with_validation(one.bounds.low),
+                "high_with_val": answer.shares.with_validation(one.bounds.high),
             }
             for one in answer.needed
         ]

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.reading.styles import Styles
-from analysis.tables.comparison import FOR_READERS, setting_names
+from analysis.tables.comparison import FOR_READERS, SHARES, setting_names
 from analysis.tables.costs.costs import relative_to
 from analysis.tables.costs.time_spent import PART_LABELS
 from analysis.tables.files.table_text import TextTable, machine_cell
-from analysis.wording import MISSING, mean_and_sd, percent, score, setting, tenths
+from analysis.wording import MISSING, mean_and_sd, percent, score, setting, share, tenths
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHARES = ("label_frac", "reached_frac_mean")
+_SHARES = ("label_frac", "reached_frac", "with_val_frac", *SHARES)
 
 
 def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
@@ -33,7 +33,7 @@ def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     settings = setting_names(frame)
     published = [column for column in frame.columns if column == "oa_published"]
     header = ["Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa"]
-    header += ["OA, published"] * len(published) + [*settings]
+    header += ["OA, published"] * len(published) + [*settings, "Reached", "With validation"]
     readable = [header + ["Remarks"] * has_remarks]
     for row in frame.to_dict("records"):
         readable.append(
@@ -44,13 +44,16 @@ def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
             ]
             + [score(row[column]) for column in published]
             + [setting(row[name]) for name in settings]
+            + [share(row[name]) for name in ("reached_frac_mean", "with_val_frac_mean")]
             + [row["remarks"]] * has_remarks
         )
     return TextTable(
         stem="comparison",
         machine=machine_rows(frame.drop(columns=list(FOR_READERS)), settings=settings),
         readable=readable,
-        caption="Test scores by annotation fraction, mean ± standard deviation over seeds",
+        caption="Test scores by annotation fraction, mean ± standard deviation over seeds; labels: "
+        "share of the training annotations asked for and reached, and share of all annotations "
+        "with validation included",
         columns="l" + "r" * (len(header) - 1) + "l" * has_remarks,
     )
 

@@ -8,7 +8,12 @@ import pytest
 
 from analysis.charts.chart import write_chart
 from analysis.charts.inline import page_chart
-from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_chart, label_scarcity_info
+from analysis.charts.scarcity import (
+    draw_label_scarcity,
+    label_scarcity_chart,
+    label_scarcity_info,
+    label_scarcity_rows,
+)
 from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
 from analysis.reading.styles import styles_of
@@ -77,7 +82,7 @@ def test_panel_wears_the_models_colours_and_percent_labels(store: str) -> None:
     svg = panels(score_trials(load_study("full", store)))[1]
     for variant in ("unet", "urec"):
         assert f"var(--{STYLES[variant].key})" in svg
-    assert re.findall(r">(\d+\xa0%)<", svg) == ["2\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%"]
+    assert re.findall(r">([\d.]+)\xa0%<", svg) == ["1.98", "100"]  # what was reached of 2 and 100
 
 
 def test_score_axis_never_magnifies_noise() -> None:
@@ -123,3 +128,34 @@ def test_every_variant_has_its_curve(store: str) -> None:
     np.testing.assert_array_equal(curves["urec-annotated"].label_frac, [0.02])
     svg = panels(frame)[0]
     assert all(f"var(--{STYLES[variant].key})" in svg for variant in curves)
+
+
+def test_blocks_at_1_percent_are_drawn_at_what_they_reached(store: str) -> None:
+    """They reached 0.53 to 1.00 %, each seed something else, and were drawn at 1 %."""
+    frame = score_trials(load_study("validated", store))
+    info = label_scarcity_info(frame, "mean_f1", STYLES)
+    reached = (0.0053 + 0.0070 + 0.0100) / 3, 0.09, 1.0
+    for curve in info.curves:
+        np.testing.assert_allclose(curve.reached, reached)
+        assert curve.label_frac.tolist() == [0.01, 0.1, 1.0]
+        assert sorted(curve.seed_frac)[:3] == [0.0053, 0.0070, 0.0100]
+        assert curve.num_seeds.tolist() == [3, 3, 3]
+    np.testing.assert_allclose(info.ticks, reached)
+    assert "asked for: 1\N{NO-BREAK SPACE}%, 10\N{NO-BREAK SPACE}% and 100" in info.note
+    rows = label_scarcity_rows(info)
+    assert rows[0]["label_frac"] == 0.01
+    assert rows[0]["reached_frac"] == pytest.approx(reached[0])
+    assert rows[0]["with_val_frac"] == pytest.approx((3 * reached[0] + 1) / 4)
+
+
+def test_the_drawn_curve_passes_through_what_was_reached(store: str) -> None:
+    from matplotlib.figure import Figure
+
+    frame = score_trials(load_study("validated", store))
+    axes = Figure().subplots()
+    draw_label_scarcity(label_scarcity_info(frame, "mean_f1", STYLES), axes)
+    for line in axes.get_lines():
+        np.testing.assert_allclose(line.get_xdata()[:2], [0.0223 / 3, 0.09])
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == [f"{text}\N{NO-BREAK SPACE}%" for text in ("0.743", "9", "100")]
+    assert axes.get_xlim()[0] < 0.0053

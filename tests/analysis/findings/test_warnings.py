@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from analysis.findings.warnings import warnings
+from analysis.reading.budgets import BudgetInfo, EqualBudgets
 from analysis.reading.sources.load import load_study
 from analysis.statistics.scores import score_trials
 
@@ -62,3 +63,39 @@ def test_what_was_odd_about_the_files_is_told(store: str) -> None:
     info = replace(record.info, document={**document, "dataset": dataset})
     found = warnings(replace(record, info=info), score_trials(record))
     assert found == ("In the data: band dem holds -9999 in 7 pixels.",)
+
+
+def test_fractions_of_one_budget_are_said_to_be_one_arm(store: str) -> None:
+    """Trials that differ by chance alone were compared, and a saving was found."""
+    record = load_study("full", store)
+    budgets = tuple(
+        BudgetInfo(seed=seed, label_frac=f, reached_frac=1.0, empty_classes=(), exceeds=False)
+        for seed in (1, 2) for f in (0.02, 1.0)
+    )  # fmt: skip
+    same = (EqualBudgets(asked=(0.02, 1.0), kept=1.0),)
+    info = replace(record.info, budgets=budgets, equal_budgets=same)
+    said = [one.replace("\N{NO-BREAK SPACE}", " ") for one in
+            warnings(replace(record, info=info), score_trials(record))]  # fmt: skip
+    assert (
+        "Asked for were 2 % and 100 % of the labels, and every draw of them is the same 100 %: "
+        "they are one arm, named 100 %." in said
+    )
+    assert (
+        "Trials at 2 % are compared with nothing: from those at 100 % they differ by chance alone."
+        in said
+    )
+
+
+def test_classes_that_validation_lacks_are_told(store: str) -> None:
+    record = load_study("full", store)
+    budgets = tuple(
+        BudgetInfo(seed=s, label_frac=0.1, reached_frac=0.1, empty_classes=e, exceeds=False)
+        for s, e in ((1, ("car",)), (2, ()))
+    )  # fmt: skip
+    info = replace(record.info, val_budgets=budgets)
+    (told,) = [one for one in warnings(replace(record, info=info), score_trials(record))
+               if "validation tiles" in one]  # fmt: skip
+    assert told.replace("\N{NO-BREAK SPACE}", " ") == (
+        "At 10 % of the validation tiles, draws of the annotations hold not one pixel of car (1 of "
+        "2): weights and settings were chosen without these classes."
+    )

@@ -16,7 +16,8 @@ COLUMNS = [
     "model", "label_frac", "num_seeds", "num_failed", "num_not_converged",
     *(f"{score}_{of}" for score in SCORES for of in ("mean", "sd")),
     *(f"{score}_eroded_{of}" for score in SCORES for of in ("mean", "sd")),
-    "oa_published", "w1", "lr", "reached_frac_mean", "short_label", "remarks",
+    "oa_published", "w1", "lr", "reached_frac_mean", "val_reached_frac_mean",
+    "with_val_frac_mean", "short_label", "remarks",
 ]  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def test_terminal_text_is_aligned_and_narrow(store: str) -> None:
     assert lines[0].split() == [
         "label_frac", "model", "seeds", "OA", "mean", "F1", "mean", "IoU", "remarks",
     ]  # fmt: skip
+    assert lines.pop() == "reached: 1.98 % at 2 %; 100 % at 100 %"
     assert len(lines) == 6
     assert max(map(len, lines)) <= 100
     assert {line.index("±") for line in lines[2:]} == {lines[2].index("±")}
@@ -120,6 +122,7 @@ def test_terminal_text_stays_narrow_with_long_names_and_remarks(store: str) -> N
     record = load_study("variants", store)
     lines = comparison_text(comparison(record, score_trials(record))).split("\n")
     assert max(map(len, lines)) <= 100
+    assert lines.pop().startswith("reached: ")
     column = lines[0].index("remarks")
     (failed,) = [i for i, line in enumerate(lines) if line.startswith("100") and "search" in line]
     wrapped = [lines[failed][column:], *(line.strip() for line in lines[failed + 1 :])]
@@ -238,3 +241,17 @@ def test_confusion_at_the_largest_fraction_of_each_variant(store: str) -> None:
     assert [(t.variant, t.label_frac, t.seeds) for t in tables] == [
         ("unet", 1.0, (0, 1, 2)), ("urec-all", 1.0, (0, 1, 2)), ("urec-annotated", 0.02, (0, 1)),
     ]  # fmt: skip
+
+
+def test_both_shares_stand_beside_every_arm(store: str) -> None:
+    record = load_study("validated", store)
+    frame = comparison(record, score_trials(record)).set_index(["label_frac", "model"])
+    row = frame.loc[(0.1, "urec")]
+    assert row["reached_frac_mean"] == pytest.approx(0.09)
+    assert row["val_reached_frac_mean"] == 1.0
+    assert row["with_val_frac_mean"] == pytest.approx((3 * 0.09 + 1) / 4)
+    text = comparison_text(frame.reset_index()).replace("\N{NO-BREAK SPACE}", " ")
+    assert text.endswith(
+        "reached: 0.743 % (25.6 % with validation) at 1 %; 9 % (31.8 % with validation) at 10 %; "
+        "100 %\n(100 % with validation) at 100 %"
+    )

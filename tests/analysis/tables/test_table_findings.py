@@ -28,7 +28,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 def compared(*arms: tuple[str, float, float]) -> pd.DataFrame:
-    return pd.DataFrame(arms, columns=["model", "label_frac", "mean_f1_mean"])
+    frame = pd.DataFrame(arms, columns=["model", "label_frac", "mean_f1_mean"])
+    return frame.assign(reached_frac_mean=NAN)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,15 @@ def test_comparison_is_summed_up_from_end_to_end(
     arms: list[tuple[str, float, float]], said: str
 ) -> None:
     assert comparison_finding(compared(*arms), STYLES) == said
+
+
+def test_the_comparison_is_told_at_what_was_reached() -> None:
+    frame = compared(("unet", 0.01, 0.5), ("urec", 0.01, 0.6), ("unet", 1.0, 0.7))
+    frame["reached_frac_mean"] = [0.006, 0.006, 1.0]
+    assert comparison_finding(frame, STYLES) == (
+        f"Mean F1 by share of the labels: U-Net 0.500 at 0.6{NBSP}% to 0.700 at 100{NBSP}%, "
+        f"U-REC 0.600 at 0.6{NBSP}%"
+    )
 
 
 def test_other_ways_of_counting_say_by_how_much() -> None:

@@ -13,33 +13,27 @@ from contract.choice import RULES
 from contract.parameters import PARAMETERS
 from contract.variants import Variant
 from study.design import manifest as provenance
-from study.design.arms import plan_arms
+from study.design.budgets import draw_budgets
 from study.design.manifest import read_manifest, search_manifest, study_manifest, write_manifest
 from study.design.preflight import find_dataset, read_data
 from study.settings.config import build_config
-from trainables.data.budgets.annotation import draw_budget
 
 
 @pytest.fixture
 def manifest(make_config, monkeypatch):
     monkeypatch.setattr(provenance, "current_commit", lambda: "abc")
-    config = make_config(space="w1=0.01..0.5,label_frac=0.5", compare="augment")
+    config = make_config(space="w1=0.01..0.5,label_frac=0.5", compare="augment", seeds=3)
     spec = find_dataset(config)
     data = read_data(config, spec)
-    fraction = plan_arms(config)[0].label_frac
-    budget, _ = draw_budget(
-        data.tiles["train"], fraction=fraction, seed=3, unit=config.unit, num_classes=3
-    )
-    content = study_manifest(config, data, [budget])
-    return content, config, data, budget
+    budgets = draw_budgets(config, data)
+    return study_manifest(config, data, budgets), config, data, budgets.train[3, 0.5][0]
 
 
 def test_content(manifest):
     content, config, data, budget = manifest
     assert list(content) == [
         "study_id", "config", "looks", "methods", "variants", "parameters", "search", "dataset",
-        "budgets",
-        "provenance",
+        "budgets", "val_budgets", "equal_budgets", "provenance",
     ]  # fmt: skip
     assert content["config"] == config.to_plain()
     assert content["dataset"]["name"] == "tiny"
@@ -58,7 +52,9 @@ def test_content(manifest):
         "high": [255.0, 255.0, 255.0],
     }
     assert content["dataset"]["eroded_reference"] == "full reference"
-    (entry,) = content["budgets"]
+    assert [one["seed"] for one in content["budgets"]] == [0, 1, 2, 3]
+    assert (content["val_budgets"], content["equal_budgets"]) == ([], [])
+    entry = content["budgets"][3]
     assert (entry["seed"], entry["fraction_asked"], entry["checksum"]) == (3, 0.5, budget.checksum)
     assert sum(entry["class_px"]) == entry["annotated_px"] <= 0.5 * 4 * 80 * 96
 

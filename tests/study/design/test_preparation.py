@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from contract.names import MANIFEST
-from study.design.arms import plan_arms
 from study.design.preflight import StudyData, find_dataset, read_data
 from study.design.preparation import prepare, resolve_steps
 from trainables.data.tilesets.tileset import pack_tiles
@@ -49,13 +48,13 @@ def test_steps_that_contradict_other_fields_are_refused(make_config):
 def test_writes_budgets_and_manifest(make_config):
     config = make_config(space=SPACE, seeds=2, seed=5)
     data = read(config)
-    budgets = prepare(config, plan_arms(config), data)
-    assert set(budgets) == {(s, f) for s in (5, 6, 7) for f in (0.25, 0.5)}
-    for (seed, fraction), (budget, _) in budgets.items():
+    budgets = prepare(config, data)
+    assert set(budgets.train) == {(s, f) for s in (5, 6, 7) for f in (0.25, 0.5)}
+    for (seed, fraction), (budget, _) in budgets.train.items():
         assert (budget.seed, budget.fraction_asked) == (seed, fraction)
         assert budget.unit == config.unit
     for seed in (5, 6, 7):
-        small, large = budgets[seed, 0.25][0], budgets[seed, 0.5][0]
+        small, large = budgets.train[seed, 0.25][0], budgets.train[seed, 0.5][0]
         assert set(small.units) < set(large.units)
     written = files(config)
     assert sorted(written) == sorted(
@@ -72,35 +71,38 @@ def test_writes_budgets_and_manifest(make_config):
     )
     manifest = yaml.safe_load(written[MANIFEST])
     assert manifest["config"] == config.to_plain()
-    assert {b["checksum"] for b in manifest["budgets"]} == {b.checksum for b, _ in budgets.values()}
+    assert {b["checksum"] for b in manifest["budgets"]} == {b.checksum for b, _ in budgets.all()}
 
 
 def test_close_fractions_have_their_own_budget_files(make_config):
     """`:g` gave both the same file, and the second was refused as changed."""
-    config = make_config(space="label_frac=0.5000001/0.5000002", seeds=1)
-    assert len(prepare(config, plan_arms(config), read(config))) == 4
+    # Points of one pixel, of which 0.5 + 1 / 30720 is one more than half of the tiles hold.
+    config = make_config(
+        space="label_frac=0.50003251/0.50003259", budget_unit="point", budget_px=0, seeds=1
+    )
+    assert len(prepare(config, read(config)).train) == 4
     assert len(list((config.folder / "budgets").glob("*.json"))) == 4
 
 
 def test_again_it_verifies_and_writes_nothing(make_config):
     config = make_config(space=SPACE)
-    first = prepare(config, plan_arms(config), read(config))
+    first = prepare(config, read(config))
     before = files(config)
     again = make_config(space=SPACE, concurrent=1, cpus=0.5)
-    budgets = prepare(again, plan_arms(again), read(again))
-    assert {key: budget for key, (budget, _) in budgets.items()} == {
-        key: budget for key, (budget, _) in first.items()
+    budgets = prepare(again, read(again))
+    assert {key: budget for key, (budget, _) in budgets.train.items()} == {
+        key: budget for key, (budget, _) in first.train.items()
     }
     assert files(config) == before
 
 
 def test_changed_field_is_refused_by_name(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)
     other = make_config(space=SPACE, lr=0.0625, trials=9)
     with pytest.raises(ConfigError) as caught:
-        prepare(other, plan_arms(other), read(other))
+        prepare(other, read(other))
     message = str(caught.value)
     assert "\n" not in message
     assert f"lr: {config.training.lr} -> 0.0625" in message
@@ -115,22 +117,22 @@ def test_a_storage_is_not_left_out_later(make_config, tmp_path):
     storage = str(tmp_path / "storage")
     config = make_config(storage=storage)
     data = read_data(config, find_dataset(config))
-    prepare(config, plan_arms(config), data)
-    prepare(make_config(storage=f"{storage}-2"), plan_arms(config), data)
+    prepare(config, data)
+    prepare(make_config(storage=f"{storage}-2"), data)
     with pytest.raises(ConfigError, match="storage: given -> none"):
-        prepare(make_config(), plan_arms(config), data)
+        prepare(make_config(), data)
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_changed_tiles_are_refused(make_config, split):
     config = make_config(space=SPACE)
     data = read(config)
-    prepare(config, plan_arms(config), data)
+    prepare(config, data)
     tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles[split]]
     tiles[0].image[0, 0, 0] ^= 1
     other = dataclasses.replace(data, tiles={**data.tiles, split: pack_tiles(tiles)})
     with pytest.raises(ConfigError, match=f"{split} tiles: "):
-        prepare(config, plan_arms(config), other)
+        prepare(config, other)
 
 
 @pytest.mark.parametrize("field", ["exclude_from_mean", "classes"])
@@ -138,39 +140,39 @@ def test_changed_description_of_the_data_is_refused(make_config, field):
     """Half of a study was scored over other classes than the rest."""
     config = make_config(space=SPACE)
     data = read(config)
-    prepare(config, plan_arms(config), data)
+    prepare(config, data)
     changed = {
         "exclude_from_mean": ("wood",),
         "classes": tuple(reversed(data.spec.classes)),
     }
     spec = dataclasses.replace(data.spec, **{field: changed[field]})
     with pytest.raises(ConfigError, match=f"{field}: "):
-        prepare(config, plan_arms(config), dataclasses.replace(data, spec=spec))
+        prepare(config, dataclasses.replace(data, spec=spec))
 
 
 def test_budgets_of_a_study_that_never_began_are_drawn_anew(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     (config.folder / "study.yaml").unlink()  # as a kill before it was written leaves it
     other = make_config(space=SPACE, budget_unit="tile")
-    budgets = prepare(other, plan_arms(other), read(other))
-    assert {budget.unit.kind for budget, _ in budgets.values()} == {"tile"}
+    budgets = prepare(other, read(other))
+    assert {budget.unit.kind for budget, _ in budgets.all()} == {"tile"}
 
 
 def test_changed_budget_is_refused(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     path = config.folder / "budgets" / "s1-f0.50.json"
     content = json.loads(path.read_text())
     content["units"] = content["units"][::-1]
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"s1-f0\.50"):
-        prepare(config, plan_arms(config), read(config))
+        prepare(config, read(config))
 
 
 def test_a_study_of_points_whose_discs_showed_the_mask_is_refused(make_config):
     config = make_config(space="w1,label_frac=0.25/1", budget_unit="point")
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     path = config.folder / MANIFEST
     content = yaml.safe_load(path.read_text())
     assert {one["labels"] for one in content["budgets"]} == {"click", "reference"}
@@ -178,36 +180,36 @@ def test_a_study_of_points_whose_discs_showed_the_mask_is_refused(make_config):
         del one["labels"]  # as earlier versions wrote it
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match="labels of points: of the mask -> of the click"):
-        prepare(config, plan_arms(config), read(config))
+        prepare(config, read(config))
 
 
 def test_missing_budget_is_drawn_again_the_same(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)
     for kind in ("json", "png"):
         (config.folder / "budgets" / f"s1-f0.25.{kind}").unlink()
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     assert files(config) == before
 
 
 def test_pictures_of_the_test_tiles_of_an_older_study_are_added(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)
     shutil.rmtree(config.folder / "test_tiles")
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     assert files(config) == before
 
 
 def test_pictures_of_other_tiles_under_a_name_that_never_began_are_replaced(make_config):
     config = make_config(space=SPACE)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)["test_tiles/c1.jpg"]
     (config.folder / MANIFEST).unlink()
     (config.folder / "test_tiles" / "c1.jpg").write_bytes(b"of another data set")
     (config.folder / "test_tiles" / "z9.jpg").write_bytes(b"of another data set")
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     written = files(config)
     assert written["test_tiles/c1.jpg"] == before
     assert "test_tiles/z9.jpg" not in written
@@ -216,11 +218,11 @@ def test_pictures_of_other_tiles_under_a_name_that_never_began_are_replaced(make
 def test_more_seeds_continue_and_keep_the_budgets_on_record(make_config):
     """Any other number of seeds under the same name was refused."""
     config = make_config(space=SPACE, seeds=2)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)
     more = make_config(space=SPACE, seeds=4)
-    budgets = prepare(more, plan_arms(more), read(more))
-    assert {seed for seed, _ in budgets} == {0, 1, 2, 3, 4}
+    budgets = prepare(more, read(more))
+    assert {seed for seed, _ in budgets.train} == {0, 1, 2, 3, 4}
     after = files(more)
     assert {name: after[name] for name in before if name != MANIFEST} == {
         name: content for name, content in before.items() if name != MANIFEST
@@ -234,29 +236,29 @@ def test_more_seeds_continue_and_keep_the_budgets_on_record(make_config):
         (3, 0.25), (3, 0.5), (4, 0.25), (4, 0.5),
     ]  # fmt: skip
     assert all(
-        one["checksum"] == budgets[one["seed"], one["fraction_asked"]][0].checksum
+        one["checksum"] == budgets.train[one["seed"], one["fraction_asked"]][0].checksum
         for one in new["budgets"]
     )
     assert [(one["seeds"], one["is_planned"]) for one in new["looks"]] == [(2, True), (4, False)]
     assert {name: new[name] for name in new if name not in ("config", "budgets", "looks")} == {
         name: old[name] for name in old if name not in ("config", "budgets", "looks")
     }
-    prepare(more, plan_arms(more), read(more))
+    prepare(more, read(more))
     assert files(more) == after
 
 
 def test_a_kill_before_the_record_of_more_seeds_changes_nothing(make_config):
     """Budgets are written first: the next run finds them, with more seeds or without."""
     config = make_config(space=SPACE, seeds=2)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)[MANIFEST]
     more = make_config(space=SPACE, seeds=3)
-    prepare(more, plan_arms(more), read(more))
+    prepare(more, read(more))
     after = yaml.safe_load(files(more)[MANIFEST])
     (config.folder / MANIFEST).write_bytes(before)  # as a kill before it was written leaves it
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     assert files(config)[MANIFEST] == before
-    prepare(more, plan_arms(more), read(more))
+    prepare(more, read(more))
     again = yaml.safe_load(files(more)[MANIFEST])
     for one in (after, again):
         del one["looks"][1]["added"]
@@ -265,11 +267,11 @@ def test_a_kill_before_the_record_of_more_seeds_changes_nothing(make_config):
 
 def test_fewer_seeds_are_refused_in_one_line(make_config):
     config = make_config(space=SPACE, seeds=4)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     before = files(config)
     fewer = make_config(space=SPACE, seeds=3)
     with pytest.raises(ConfigError) as caught:
-        prepare(fewer, plan_arms(fewer), read(fewer))
+        prepare(fewer, read(fewer))
     assert str(caught.value) == (
         "--seeds must be at least the 4 that the study 'tiny' has, got 3; write --seeds 4 to go "
         "on with them"
@@ -279,7 +281,62 @@ def test_fewer_seeds_are_refused_in_one_line(make_config):
 
 def test_more_seeds_do_not_hide_what_else_changed(make_config):
     config = make_config(space=SPACE, seeds=2)
-    prepare(config, plan_arms(config), read(config))
+    prepare(config, read(config))
     other = make_config(space=SPACE, seeds=4, lr=0.0625)
     with pytest.raises(ConfigError, match="lr: "):
-        prepare(other, plan_arms(other), read(other))
+        prepare(other, read(other))
+
+
+def test_validation_budgets_are_kept_and_verified_like_those_of_training(make_config):
+    config = make_config(space=SPACE, val_frac="same", seeds=1)
+    prepare(config, read(config))
+    before = files(config)
+    kept = {f"budgets/val-s{s}-f{f}.{k}" for s in (0, 1) for f in ("0.25", "0.50")
+            for k in ("json", "png")}  # fmt: skip
+    assert {name for name in before if "/val-" in name} == kept
+    manifest = yaml.safe_load(before[MANIFEST])
+    assert manifest["config"]["val_frac"] == "same"
+    assert [(one["seed"], one["fraction_asked"]) for one in manifest["val_budgets"]] == [
+        (0, 0.25), (0, 0.5), (1, 0.25), (1, 0.5),
+    ]  # fmt: skip
+    prepare(config, read(config))
+    assert files(config) == before
+    path = config.folder / "budgets" / "val-s1-f0.50.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"units": content["units"][::-1]}))
+    with pytest.raises(DataError, match=r"val-s1-f0\.50"):
+        prepare(config, read(config))
+
+
+@pytest.mark.parametrize(("before", "now"), [("all", "same"), ("same", 0.5), (0.5, "all")])
+def test_other_validation_under_an_old_name_is_refused(make_config, before, now):
+    config = make_config(space=SPACE, val_frac=before, seeds=1)
+    prepare(config, read(config))
+    with pytest.raises(ConfigError, match=f"val_frac: {before} -> {now}"):
+        prepare(make_config(space=SPACE, val_frac=now, seeds=1), read(config))
+
+
+def test_a_study_that_knew_of_no_validation_budgets_goes_on(make_config):
+    config = make_config(space=SPACE, seeds=1)
+    prepare(config, read(config))
+    path = config.folder / MANIFEST
+    manifest = yaml.safe_load(path.read_text())
+    del manifest["config"]["val_frac"], manifest["val_budgets"], manifest["equal_budgets"]
+    path.write_text(yaml.safe_dump(manifest))
+    assert prepare(config, read(config)).val == {}
+
+
+def test_fractions_of_one_budget_are_written_once(make_config):
+    config = make_config(space="label_frac=0.01/0.05/1", budget_unit="tile", seeds=1)
+    prepare(config, read(config))
+    manifest = yaml.safe_load(files(config)[MANIFEST])
+    assert manifest["equal_budgets"] == [{"asked": [0.01, 0.05], "kept": 0.05}]
+    assert {one["fraction_asked"] for one in manifest["budgets"]} == {0.05, 1.0}
+    assert not list(config.folder.glob("budgets/*f0.01*"))
+
+
+def test_nothing_is_written_where_no_two_budgets_differ(make_config):
+    config = make_config(space="label_frac=0.01/0.05", budget_unit="tile", seeds=1)
+    with pytest.raises(ConfigError, match="one and the same"):
+        prepare(config, read(config))
+    assert not config.folder.exists()

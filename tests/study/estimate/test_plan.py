@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 
 from study.design import preflight
-from study.design.arms import plan_arms
 from study.design.preparation import prepare
 from study.estimate import plan as plan_module
 from study.estimate.calibration import Calibration
@@ -187,7 +186,7 @@ def test_durations_have_two_digits(seconds, text):
 def test_plan_of_a_study_that_has_begun(make_config):
     config = make_config(space="w1,label_frac=1")
     data = preflight.read_data(config, preflight.find_dataset(config))
-    prepare(config, plan_arms(config), data)
+    prepare(config, data)
     assert "are done" not in plan_text(config)
     for key in ("a", "b"):
         (config.folder / "trials" / key).mkdir(parents=True)
@@ -229,3 +228,24 @@ def test_plan_gives_no_time_where_trials_train_on_cards_that_are_elsewhere(
     text = plan_text(make_config(address="auto", storage=str(tmp_path / "storage")))
     assert "estimated time: unknown, since trials train on GPUs" in text
     assert "MiB in the storage" in text
+
+
+def test_plan_refuses_whole_tiles_at_fractions_that_no_tile_fits(make_config, monkeypatch):
+    """1, 2 and 5 % of the built-in scenes were the same tile, and were compared."""
+    monkeypatch.setattr(preflight, "write_scenes", SMALL_SCENES)
+    config = make_config(data=None, budget_unit="tile", space="label_frac=0.01/0.02/0.05")
+    with pytest.raises(ConfigError, match=r"one and the same: .*1 tile.*--budget-unit block"):
+        plan_text(config)
+
+
+def test_plan_names_one_arm_for_equal_budgets_and_both_shares(make_config):
+    config = make_config(budget_unit="tile", space="label_frac=0.01/0.05/1", val_frac=0.5)
+    lines = plan_text(config).splitlines()
+    arms = [line.split()[0] for line in lines if " search + " in line]
+    assert arms == ["urec-f0.05", "unet-f0.05", "urec-f1.00", "unet-f1.00"]
+    assert "label_frac 0.01/0.05 are one arm, named 0.05" in line_with("\n".join(lines), "one arm")
+    # A tile is all of validation's: a unit is taken at least.
+    assert line_with("\n".join(lines), "label_frac 0.05:").strip() == (
+        "label_frac 0.05: 25 % of the training annotations, 40 % of all with validation"
+    )
+    assert line_with("\n".join(lines), "--val-frac 0.5").startswith("annotations: weights and")

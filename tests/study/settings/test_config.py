@@ -425,3 +425,21 @@ def test_two_variants_of_one_label_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "two_labels", rows)
     message = error_of(models=["two_labels:ONE", "two_labels:TWO"], space="label_frac")
     assert "got 'Mine' twice" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [("all", "all"), ("same", "same"), ("0.1", 0.1), (0.25, 0.25), (1, "all"), ("1.0", "all")],
+)
+def test_val_frac_is_all_same_or_a_fraction(make_config, given, held):
+    config = make_config(val_frac=given)
+    assert config.val_frac == held
+    assert config.to_plain()["val_frac"] == held
+    wanted = {"all": None, "same": 0.3}.get(held, held)
+    assert config.val_fraction(0.3) == wanted
+
+
+@pytest.mark.parametrize("given", ["none", "0", 0, -0.5, 1.5, "nan", True])
+def test_other_val_fracs_are_refused(make_config, given):
+    with pytest.raises(ConfigError, match=r"val.frac must be"):
+        make_config(val_frac=given)

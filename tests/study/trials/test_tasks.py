@@ -8,6 +8,7 @@ from study.design.preflight import find_dataset, read_data
 from study.design.preparation import prepare
 from study.machines.slots import find_slots
 from study.trials.tasks import TaskBuilder
+from trainables.data.budgets.annotation import Budget
 from trainables.data.tilesets.node_tiles import NodeTiles
 
 
@@ -16,7 +17,7 @@ def study(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", seeds=3, seed=4, cpus=0.5)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     return config, TaskBuilder(config, data, budgets, find_slots(config))
 
 
@@ -50,7 +51,7 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
         tile_memory_mib=0.001 if mapped else None, address="auto",
     )  # fmt: skip
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     tasks = TaskBuilder(config, data, budgets, find_slots(config))
     task = tasks.build(confirm_trial(config, plan_arms(config)[0], 1, {}))
     assert task.resources.workers == (1, 2)
@@ -68,7 +69,7 @@ def profiled(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(space="w1,label_frac=0.25/1", cpus=0.5, profile=True)
     data = read_data(config, find_dataset(config))
-    budgets = prepare(config, plan_arms(config), data)
+    budgets = prepare(config, data)
     trials = [search_trial(config, arm, 0, {}) for arm in plan_arms(config)]
     return config, trials, lambda: TaskBuilder(config, data, budgets, find_slots(config))
 
@@ -104,3 +105,27 @@ def test_a_study_goes_on_to_trace_unless_it_has_a_trace(profiled):
     (folder / "trace.json.gz").write_bytes(b"")
     tasks = begin()
     assert not any(tasks.build(trial).trace for trial in trials)
+
+
+@pytest.mark.parametrize(("val_frac", "asked"), [("same", 0.25), (0.5, 0.5)])
+def test_a_trial_is_given_the_validation_budget_of_its_seed_and_arm(
+    make_config, monkeypatch, val_frac, asked
+):
+    monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(space="label_frac=0.25/1", cpus=0.5, val_frac=val_frac)
+    budgets = prepare(config, data := read_data(config, find_dataset(config)))
+    tasks = TaskBuilder(config, data, budgets, find_slots(config))
+    for trial in (
+        search_trial(config, plan_arms(config)[0], 0, {}),
+        confirm_trial(config, plan_arms(config)[0], 2, {}),
+    ):
+        task = tasks.build(trial)
+        budget = Budget.from_plain(task.val_budget)
+        assert (budget.split, budget.seed, budget.fraction_asked) == ("val", trial.seed, asked)
+        assert task.val_annotated.checksum == budget.pixels_checksum
+
+
+def test_no_budget_where_all_of_validation_counts(study):
+    config, tasks = study
+    task = tasks.build(search_trial(config, plan_arms(config)[0], 0, {}))
+    assert (task.val_budget, task.val_annotated) == (None, None)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles
@@ -99,3 +103,36 @@ def test_the_maps_of_every_tile_give_its_matrix_again(random_tiles, tmp_path):
         assert torch.equal(matrices["full"], alone["full"])
         predicted = np.asarray(Image.open(tmp_path / f"{tile.name}.png"))
         assert np.array_equal(predicted, tile.image.argmax(axis=0))
+
+
+@pytest.mark.parametrize("eroded", [False, True])
+def test_only_annotated_pixels_count(random_tiles, eroded):
+    tiles = random_tiles(eroded=eroded)
+    unit = Unit(kind="block", size_px=16)
+    _, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3, split="val")
+    matrices = evaluate_tiles(
+        BandOfThree(), tiles, TRAINING, 3, uint8_scaling(3), CPU, annotated=pixels
+    )
+    for index, (tile, matrix) in enumerate(zip(tiles, matrices, strict=True)):
+        held = pixels.tile(index)
+        for name, mask in (("full", tile.mask), ("eroded", tile.eroded_mask)):
+            if name == "full" or eroded:
+                assert matrix[name].tolist() == _counted(tile, np.where(held, mask, IGNORE_INDEX))
+    assert sum(int(one["full"].sum()) for one in matrices) == pixels.row_counts().sum()
+
+
+def test_references_outside_of_the_budget_change_nothing(random_tiles):
+    """A study that pretends to have few labels must not read the others."""
+    tiles = random_tiles()
+    unit = Unit(kind="block", size_px=16)
+    _, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3, split="val")
+    held = np.concatenate([pixels.tile(index).ravel() for index in range(len(tiles))])
+    other = replace(tiles, masks=np.where(held, tiles.masks, (tiles.masks + 1) % 3).astype("u1"))
+    assert (other.masks != tiles.masks).any()
+    matrices = [
+        evaluate_tiles(BandOfThree(), one, TRAINING, 3, uint8_scaling(3), CPU, annotated=pixels)
+        for one in (tiles, other)
+    ]
+    assert [one["full"].tolist() for one in matrices[0]] == [
+        one["full"].tolist() for one in matrices[1]
+    ]

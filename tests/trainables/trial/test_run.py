@@ -3,6 +3,7 @@
 import gc
 import gzip
 import json
+import shutil
 import time
 import weakref
 from dataclasses import replace
@@ -17,7 +18,7 @@ from PIL import Image
 from contract.names import CONFUSION, MAPS, MODEL_FILE, PICTURE, RESULT, TIME_PARTS
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
-from trainables.data.layouts.spec import ClassSpec
+from trainables.data.layouts.spec import IGNORE_INDEX, ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.errors import DataError
 from trainables.evaluation.inference import predict_logits
@@ -88,6 +89,20 @@ def run(random_tiles, tmp_path, monkeypatch):
     return run_phase
 
 
+@pytest.fixture
+def validation(random_tiles):
+    """Makes what a task holds of a validation budget."""
+
+    def make(fraction):
+        unit = Unit(kind="block", size_px=32)
+        budget, pixels = draw_budget(
+            random_tiles(seed=1), fraction=fraction, seed=1, unit=unit, num_classes=3, split="val"
+        )
+        return {"val_budget": lambda *_: budget.to_plain(), "val_annotated": lambda *_: pixels}
+
+    return make
+
+
 def test_a_search_trial_keeps_no_weights(run):
     left = {file.name for file in run("search").iterdir()}
     assert left == {PICTURE, RESULT}
@@ -104,6 +119,52 @@ def test_a_search_trial_keeps_no_weights(run):
 def test_a_changed_budget_stops_the_trial(run, change):
     with pytest.raises(DataError, match=r"checksum|pixels"):
         run("search", **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"val_annotated": lambda budget, pixels: replace(pixels, bits=pixels.bits & 127)},
+        {"val_annotated": lambda budget, pixels: pixels},
+        {"val_budget": lambda budget, pixels: budget.to_plain()},
+    ],
+)
+def test_a_changed_validation_budget_stops_the_trial(run, validation, change):
+    with pytest.raises(DataError, match=r"checksum|pixels"):
+        run("search", **validation(1.0) | change)
+
+
+def test_validation_that_is_annotated_throughout_is_validation_without_a_budget(run, validation):
+    """`--val-frac all` and its scores are what they were before there were such budgets."""
+    before = json.loads((run("search") / RESULT).read_text())
+    (run("search") / RESULT).unlink()
+    after = json.loads((run("search", **validation(1.0)) / RESULT).read_text())
+    assert after["history"] == before["history"]
+    assert after["score"] == before["score"]
+    names = [name for name in before["metrics"] if name.startswith("budget/")]
+    assert {name: after["metrics"][name] for name in names} == {
+        name: before["metrics"][name] for name in names
+    }
+
+
+def test_a_trial_is_scored_by_its_validation_budget_and_says_what_both_cost(
+    run, validation, random_tiles
+):
+    confirm = run("confirm")
+    whole = json.loads((confirm / RESULT).read_text())
+    assert whole["metrics"]["budget/val_reached_frac"] == 1.0
+    assert whole["metrics"]["budget/with_val_frac"] == 1.0
+    shutil.rmtree(confirm)
+    record = json.loads((run("confirm", **validation(0.3)) / RESULT).read_text())
+    scores = [row["val/mean_f1"] for row in record["history"] if "val/mean_f1" in row]
+    assert scores != [row["val/mean_f1"] for row in whole["history"] if "val/mean_f1" in row]
+    assert record["score"] == max(scores)
+    metrics = record["metrics"]
+    labelled = [int((random_tiles(seed=seed).masks != IGNORE_INDEX).sum()) for seed in (0, 1)]
+    val_px = metrics["budget/val_annotated_px"]
+    assert 0 < val_px <= 0.3 * labelled[1]
+    assert metrics["budget/val_reached_frac"] == val_px / labelled[1]
+    assert metrics["budget/with_val_frac"] == (labelled[0] + val_px) / sum(labelled)
 
 
 def test_a_search_trial_never_sees_test_tiles(run, tmp_path):

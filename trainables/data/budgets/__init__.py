@@ -1,1 +1,1 @@
-"""Which pixels of the training tiles count as annotated."""
+"""Which pixels of the training and validation tiles count as annotated."""

@@ -1,4 +1,4 @@
-"""Annotation budgets: which pixels of the training tiles count as annotated.
+"""Annotation budgets: which pixels of the training or validation tiles count as annotated.
 
 Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
 seed fixes one order of all units (blocks, tiles or points), and a fraction takes units from the
@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,14 @@ from trainables.data.budgets.units import (
 )
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
+from trainables.settings.seeds import numpy_generator
 from trainables.storage.atomic_files import write_atomically
+
+Split: TypeAlias = Literal["train", "val"]
 
 _ADVICE: Final = "remove it, and it is written again from the same seed"
 _REFERENCE: Final = "reference"
+_TILES: Final = {"train": "training tiles", "val": "validation tiles"}
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
 
@@ -54,7 +58,7 @@ class Budget:
     smallest: float
     """The lowest fraction of the study, which the first unit fits if any does."""
     labelled_px: int
-    """Pixels of the training tiles whose class is known."""
+    """Pixels of the tiles whose class is known."""
     annotated_px: int
     """Those of them inside the budget."""
     labelled_class_px: tuple[int, ...]
@@ -67,10 +71,12 @@ class Budget:
     pixels_checksum: str
     """`PixelSet.checksum` of the annotated pixels."""
     data_checksum: str
-    """`TileSet.checksum` of the training tiles."""
+    """`TileSet.checksum` of the tiles."""
     labels: Literal["reference", "click"] = "reference"
     """Whose class an annotated pixel is given: its own, or that of the nearest point clicked. Left
     out of what is written where it is the former, as in manifests of before there were others."""
+    split: Split = "train"
+    """Whose tiles: those that are trained on, or those that choose weights and settings."""
 
     @property
     def empty_classes(self) -> tuple[int, ...]:
@@ -106,6 +112,8 @@ class Budget:
             content[name] = tuple(content[name])
         content["units"] = tuple((name, row, column) for name, row, column in content["units"])
         budget = cls(**content)
+        if budget.split not in get_args(Split):
+            raise DataError(f"split of a budget must be train or val, got {budget.split!r}")
         if budget.checksum != plain.get("checksum"):
             raise DataError(
                 f"budget checksum must be {budget.checksum[:12]}…, got "
@@ -119,10 +127,12 @@ class Budget:
         return budget
 
     def _written(self) -> dict[str, Any]:
-        """The fields that a manifest holds."""
+        """The fields that a manifest holds; what none of old could be is not named."""
         content = asdict(self)
         if self.labels == _REFERENCE:
             del content["labels"]
+        if self.split == "train":
+            del content["split"]
         return content
 
 
@@ -150,16 +160,18 @@ def draw_budget(
     unit: Unit,
     num_classes: int,
     smallest: float | None = None,
+    split: Split = "train",
 ) -> tuple[Budget, PixelSet]:
-    """Choose the annotated pixels of the training tiles.
+    """Choose the annotated pixels of the training tiles, or of the validation tiles.
 
     Args:
-        tiles: The training tiles.
+        tiles: The tiles of the split.
         fraction: Annotated / labelled pixels asked for, in (0, 1].
         seed: Fixes the order of units, the same for every fraction.
         unit: What is annotated at a time.
         num_classes: K.
         smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
+        split: Whose tiles; validation tiles have an order of their own of the same seed.
 
     Returns:
         Manifest and pixels of the longest front of the seed's order within the fraction. The first
@@ -172,9 +184,10 @@ def draw_budget(
     smallest = _checked(fraction, smallest)
     places, counts = find_units(tiles, unit, num_classes)
     if not places:
-        raise DataError("training tiles must hold labelled pixels, got none; check their masks")
+        raise DataError(f"{_TILES[split]} must hold labelled pixels, got none; check their masks")
     labelled_px = int(counts.sum())
-    units, num_units, pixels = _take(tiles, unit, places, counts, seed, (fraction, smallest))
+    order = _order_seed(seed, split)
+    units, num_units, pixels = _take(tiles, unit, places, counts, order, (fraction, smallest))
     class_px = count_classes(tiles, pixels, num_classes)
     return Budget(
         unit=unit,
@@ -191,6 +204,7 @@ def draw_budget(
         pixels_checksum=pixels.checksum,
         data_checksum=tiles.checksum,
         labels=labels_given(unit, fraction, labelled_px),
+        split=split,
     ), pixels
 
 
@@ -209,6 +223,7 @@ def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
             unit=budget.unit,
             num_classes=len(budget.class_px),
             smallest=budget.smallest,
+            split=budget.split,
         )
     else:
         pixels = pixels_in_squares(tiles, budget.unit.sides_px(tiles), budget.units)
@@ -287,11 +302,16 @@ def _checked(fraction: float, smallest: float | None) -> float:
     return smallest
 
 
+def _order_seed(seed: int, split: Split) -> int:
+    """The seed of the order of units: the trial's own, for validation one drawn from it."""
+    return seed if split == "train" else int(numpy_generator(seed, "val_budget").integers(2**63))
+
+
 def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
     if tiles.checksum != budget.data_checksum:
         raise DataError(
-            f"training tiles must have the checksum {budget.data_checksum[:12]}… of the budget, "
-            f"got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+            f"{_TILES[budget.split]} must have the checksum {budget.data_checksum[:12]}… of the "
+            f"budget, got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
         )
 
 

@@ -281,6 +281,11 @@ def clicked_pixels(tiles: TileSet, points: Discs, num_classes: int) -> PixelSet:
     )
 
 
+def count_labelled(tiles: TileSet) -> int:
+    """Pixels of all tiles whose class is known."""
+    return sum(int(np.count_nonzero(mask != IGNORE_INDEX)) for _, _, mask in mask_strips(tiles))
+
+
 def count_classes(tiles: TileSet, pixels: PixelSet, num_classes: int) -> NDArray[np.int64]:
     """Pixels of a set of labelled pixels by the class that they are given (K,)."""
     counts = np.zeros(num_classes, dtype=np.int64)

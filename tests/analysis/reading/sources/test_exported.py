@@ -168,7 +168,7 @@ def with_row(table: pa.Table, **changed: Any) -> pa.Table:
 
 
 CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
-    "newer": (lambda t: with_metadata(t, schema="4"), "at most 3, got 4 in .*newer urec-study"),
+    "newer": (lambda t: with_metadata(t, schema="5"), "at most 4, got 5 in .*newer urec-study"),
     "no version": (lambda t: with_metadata(t, schema=None), "schema must be a whole number"),
     "no name": (lambda t: with_metadata(t, name=None), r"\['urec_study.name'\] must be set"),
     "foreign": (lambda t: t.replace_schema_metadata({}), "must come from `python -m analysis exp"),
@@ -279,10 +279,24 @@ def test_files_of_the_first_version_are_read(store: str, tmp_path: Path) -> None
     """They have no times of test tiles and of parts, whatever the study recorded."""
     tracked = load_study("profiled", store)
     table = pq.read_table(write_export(tracked, tmp_path / "now.parquet"))
-    first = with_metadata(table.drop_columns(list(ADDED_COLUMNS[2])), schema="1", times=None)
+    added = [name for names in ADDED_COLUMNS.values() for name in names]
+    first = with_metadata(table.drop_columns(added), schema="1", times=None)
     pq.write_table(first, tmp_path / "first.parquet")
     found = load_exported(tmp_path / "first.parquet")
     assert found.times is None
-    assert found.trials[list(ADDED_COLUMNS[2])].isna().all(axis=None)
-    others = [name for name in TRIAL_COLUMNS if name not in ADDED_COLUMNS[2]]
+    assert found.trials[added].isna().all(axis=None)
+    others = [name for name in TRIAL_COLUMNS if name not in added]
     pd.testing.assert_frame_equal(found.trials[others], tracked.trials[others])
+
+
+def test_files_of_the_third_version_know_nothing_of_validation(store: str, tmp_path: Path) -> None:
+    tracked = load_study("validated", store)
+    assert tracked.trials[list(ADDED_COLUMNS[4])].notna().all(axis=None)
+    table = pq.read_table(write_export(tracked, tmp_path / "now.parquet"))
+    third = with_metadata(table.drop_columns(list(ADDED_COLUMNS[4])), schema="3")
+    pq.write_table(third, tmp_path / "third.parquet")
+    found = load_exported(tmp_path / "third.parquet")
+    assert found.trials[list(ADDED_COLUMNS[4])].isna().all(axis=None)
+    others = [name for name in TRIAL_COLUMNS if name not in ADDED_COLUMNS[4]]
+    pd.testing.assert_frame_equal(found.trials[others], tracked.trials[others])
+    assert_same(load_exported(tmp_path / "now.parquet"), tracked)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -241,6 +242,7 @@ def test_the_checksum_covers_every_field(random_tiles):
         "pixels_checksum": "0" * 64,
         "data_checksum": "0" * 64,
         "labels": "click",
+        "split": "val",
     }
     assert set(changed) == set(asdict(budget))
     for name, value in changed.items():
@@ -420,3 +422,48 @@ def test_tiles_in_another_order_are_refused(random_tiles):
     for check in (annotated_pixels, lambda *given: verify_pixels(*given, pixels)):
         with pytest.raises(DataError, match="the order of the tiles changed"):
             check(turned, budget)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_validation_has_an_order_of_its_own_from_the_same_seed(random_tiles, unit):
+    tiles = random_tiles(sizes=[(64, 64)] * 6)
+    options = {"unit": unit, "seed": 3, "num_classes": 3, "smallest": 0.2}
+    drawn = {
+        (split, fraction): draw_budget(tiles, fraction=fraction, split=split, **options)
+        for split in ("train", "val")
+        for fraction in (0.2, 0.5)
+    }
+    assert drawn["val", 0.2][0].pixels_checksum != drawn["train", 0.2][0].pixels_checksum
+    small, large = (drawn["val", fraction][1].bits for fraction in (0.2, 0.5))
+    assert ((small & large) == small).all(), "smaller ones are contained in larger ones"
+    budget, pixels = drawn["val", 0.5]
+    assert (budget.split, budget.seed) == ("val", 3)
+    again = Budget.from_plain(json.loads(json.dumps(budget.to_plain())))
+    assert again == budget
+    assert np.array_equal(annotated_pixels(tiles, again).bits, pixels.bits)
+
+
+def test_manifests_of_training_budgets_are_those_of_earlier_versions(random_tiles):
+    """A study that began before validation had budgets goes on with its own."""
+    budget, _ = _draw(random_tiles(), 0.3)
+    plain = budget.to_plain()
+    assert "split" not in plain
+    assert Budget.from_plain(plain) == budget
+    written = {name: value for name, value in plain.items() if name != "checksum"}
+    text = json.dumps(written, sort_keys=True)
+    assert budget.checksum == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_budget_of_another_split_is_refused(random_tiles):
+    plain = _draw(random_tiles(), 0.3)[0].to_plain()
+    with pytest.raises(DataError, match="split of a budget must be train or val, got 'test'"):
+        Budget.from_plain(plain | {"split": "test"})
+
+
+def test_validation_tiles_that_changed_are_named(random_tiles):
+    unit = Unit(kind="tile", size_px=0)
+    budget, pixels = draw_budget(
+        random_tiles(), fraction=0.5, seed=0, unit=unit, num_classes=3, split="val"
+    )
+    with pytest.raises(DataError, match="validation tiles must have the checksum"):
+        verify_pixels(random_tiles(seed=1), budget, pixels)

@@ -1,0 +1,115 @@
+"""What annotation fractions really are: the share reached, alone and with validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.wording import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.reading.sources.record import StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What the budgets of one fraction asked reached, mean over seeds."""
+
+    label_frac: float
+    """Asked for: the name of the arms."""
+    reached: float
+    """Annotated / labelled pixels of the training tiles; the fraction asked where it is not on
+    record."""
+    with_val: float
+    """The same of training and validation tiles together; NaN where it is not on record."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether a reader sees another number than the one asked for."""
+        return percent(self.reached) != percent(self.label_frac)
+
+    @property
+    def text(self) -> str:
+        """Such as "10 %", or "9.6 % (10 % asked for)"."""
+        if not self.differs:
+            return percent(self.reached)
+        return f"{percent(self.reached)} ({percent(self.label_frac)} asked for)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """The shares of a study, by fraction asked, ascending."""
+
+    by_frac: Mapping[float, Share]
+
+    def of(self, label_frac: float) -> Share:
+        """The share of a fraction asked; of one without scores, what was asked for."""
+        unknown = Share(label_frac=label_frac, reached=label_frac, with_val=math.nan)
+        return self.by_frac.get(label_frac, unknown)
+
+    def reached(self, label_frac: float) -> float:
+        """Mean share of the training annotations that was reached."""
+        return self.of(label_frac).reached
+
+    def with_validation(self, reached: float) -> float:
+        """Share of all annotations, validation included, at a share of the training annotations.
+
+        Args:
+            reached: Between the smallest and the largest share measured. Between two of them the
+                share is interpolated, which is exact where validation is the same for both.
+
+        Returns:
+            NaN beyond what was measured, or where it is not on record.
+        """
+        points = sorted((one.reached, one.with_val) for one in self.by_frac.values())
+        if not points:
+            return math.nan
+        x, y = np.array(points).T
+        return float(np.interp(reached, x, y, left=np.nan, right=np.nan))
+
+
+def shares_of(scores: pd.DataFrame) -> Shares:
+    """The shares of all fractions that have scores.
+
+    Args:
+        scores: As from `scores.score_trials`; older ones have neither `reached_frac` nor
+            `with_val_frac`.
+
+    Returns:
+        Means over seeds, each of which counts once, whatever variants it has.
+    """
+    recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
+    found = {}
+    for frac, rows in scores.groupby("label_frac"):
+        means = rows.groupby("seed")[recorded].first().mean()
+        asked = float(frac)  # type: ignore[arg-type]
+        reached = float(means.get("reached_frac", math.nan))
+        found[asked] = Share(
+            label_frac=asked,
+            reached=asked if math.isnan(reached) else reached,
+            with_val=float(means.get("with_val_frac", math.nan)),
+        )
+    return Shares(by_frac=found)
+
+
+def seed_fractions(scores: pd.DataFrame) -> NDArray[np.float64]:
+    """What the seed of every row reached; the fraction asked where that is not on record (N,)."""
+    asked = scores["label_frac"]
+    reached = scores["reached_frac"].fillna(asked) if "reached_frac" in scores.columns else asked
+    return reached.to_numpy(np.float64)
+
+
+def distinct_scores(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores without fractions for whose budgets another fraction stands.
+
+    Such trials differ by chance alone: to compare them would find annotations saved by none.
+    """
+    left_out = [frac for one in record.info.equal_budgets for frac in one.left_out]
+    return scores[~scores["label_frac"].isin(left_out)]

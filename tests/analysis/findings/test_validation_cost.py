@@ -1,0 +1,62 @@
+"""What validation costs stands beside what is saved."""
+
+import dataclasses
+import math
+
+import pytest
+
+from analysis.findings.validation_cost import saving_with_validation, validation_note
+from analysis.reading.budgets import BudgetInfo
+from analysis.reading.sources.load import load_study
+from analysis.statistics.shares import Share, Shares
+
+
+def shares(with_val: float = 1.0) -> Shares:
+    """3 of 4 labels are of the training tiles; all of the others count."""
+    return Shares(
+        by_frac={
+            one: Share(label_frac=one, reached=one, with_val=with_val * (3 * one + 1) / 4)
+            for one in (0.1, 0.5, 1.0)
+        }
+    )
+
+
+def say(*given: object) -> str:
+    return saving_with_validation(*given).replace("\N{NO-BREAK SPACE}", " ")  # type: ignore[arg-type]
+
+
+def test_half_of_the_training_annotations_is_less_than_half_of_all() -> None:
+    assert say(shares(), (0.5, 0.5), 1.0) == (
+        "With the validation tiles, that is 62.5 % of all annotations instead of 100 %."
+    )
+    assert say(shares(), (0.1, 0.5), 1.0) == (
+        "With the validation tiles, that is 32.5 % to 62.5 % of all annotations instead of 100 %."
+    )
+
+
+def test_the_smallest_measured_or_less_costs_what_the_smallest_does() -> None:
+    assert "that is 32.5 % of all annotations instead of 62.5 %" in say(shares(), (0.0, 0.0), 0.5)
+
+
+@pytest.mark.parametrize("known", [shares(math.nan), Shares(by_frac={})])
+def test_what_is_not_on_record_comes_on_top(known: Shares) -> None:
+    said = say(known, (0.1, 0.5), 1.0)
+    assert said == "What validation costs is not on record, and comes on top."
+
+
+def test_the_note_says_what_part_validation_is(store: str) -> None:
+    record = load_study("validated", store)
+    text = validation_note(record).replace("\N{NO-BREAK SPACE}", " ")
+    assert text == (
+        "With validation: at every fraction all labels of the validation tiles choose weights and "
+        "settings, 25 % of all labels of training and validation tiles. Test tiles are never "
+        "counted."
+    )
+    drawn = (BudgetInfo(seed=1, label_frac=0.1, reached_frac=0.1, empty_classes=(), exceeds=False),)
+    info = dataclasses.replace(record.info, val_budgets=drawn)
+    assert "only annotated pixels choose" in validation_note(dataclasses.replace(record, info=info))
+
+
+def test_an_older_record_says_that_validation_comes_on_top(store: str) -> None:
+    note = validation_note(load_study("full", store))
+    assert note.endswith("is not on record, and comes on top.")

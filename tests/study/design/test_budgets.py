@@ -1,0 +1,166 @@
+"""Which budgets a study draws, and which fractions are one arm."""
+
+import dataclasses
+
+import pytest
+
+from study.design.arms import plan_arms
+from study.design.budgets import (
+    EqualFractions,
+    distinct_arms,
+    draw_budgets,
+    equal_notes,
+    share_lines,
+)
+from study.design.preflight import find_dataset, read_data
+from trainables.errors import ConfigError, DataError
+
+
+def read(config):
+    return read_data(config, find_dataset(config))
+
+
+def draw(config, earlier=None):
+    return draw_budgets(config, read(config), earlier)
+
+
+def test_identical_trials_are_one_arm_and_no_saving(make_config):
+    """They were printed as "with at most 20 % of these annotations", of the same annotations."""
+    config = make_config(space="label_frac=0.01/0.02/0.05/1", budget_unit="tile")
+    budgets = draw(config)
+    # Four tiles of the same size: the smallest budget is a quarter, nearest to the 5 % asked for.
+    assert budgets.equal == (EqualFractions(asked=(0.01, 0.02, 0.05), kept=0.05),)
+    assert budgets.fractions == (0.05, 1.0)
+    assert {key[1] for key in budgets.train} == {0.05, 1.0}
+    arms = distinct_arms(plan_arms(config), budgets)
+    assert [arm.name for arm in arms] == ["urec-f0.05", "unet-f0.05", "urec-f1.00", "unet-f1.00"]
+    (note,) = equal_notes(budgets)
+    assert note == (
+        "label_frac 0.01/0.02/0.05 are one arm, named 0.05: with every seed 1 tile, 25 % of the "
+        "training annotations, since a tile is too large to tell them apart"
+    )
+
+
+def test_an_arm_is_named_by_the_fraction_nearest_to_what_is_reached(make_config):
+    config = make_config(space="label_frac=0.3/0.4/1", budget_unit="tile")
+    assert draw(config).equal == (EqualFractions(asked=(0.3, 0.4), kept=0.3),)
+
+
+def test_fractions_that_are_all_one_budget_are_refused_with_reason_and_cure(make_config):
+    config = make_config(space="label_frac=0.01/0.02/0.05", budget_unit="tile")
+    with pytest.raises(ConfigError) as caught:
+        draw(config)
+    assert str(caught.value) == (
+        "label_frac must have two fractions of different budgets at least, got 0.01/0.02/0.05, "
+        "which are one and the same: with every seed 1 tile, 25 % of the training annotations, "
+        "since a tile is too large to tell them apart; choose a smaller unit (--budget-unit "
+        "block), or larger fractions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"budget_unit": "block", "budget_px": 80}, "a smaller budget_px, or --budget-unit point"),
+        ({"budget_unit": "point"}, r"1 point, 0.0944 %.*\(a smaller budget_px\)"),
+    ],
+)
+def test_units_of_every_kind_may_be_too_large(make_config, options, cure):
+    with pytest.raises(ConfigError, match=cure):
+        draw(make_config(space="label_frac=0.001/0.0011", seeds=1, **options))
+
+
+def test_one_fraction_is_no_comparison_that_could_fail(make_config):
+    config = make_config(space="label_frac=0.01", budget_unit="tile")
+    assert draw(config).fractions == (0.01,)
+
+
+def test_budgets_that_are_equal_for_some_seeds_alone_stay_arms_and_are_told(make_config):
+    # Blocks of 32 px in 80 x 96: those of the lowest row have half of the pixels of the others.
+    config = make_config(space="label_frac=0.20/0.22", seeds=8)
+    budgets = draw(config)
+    assert budgets.equal == ()
+    assert budgets.fractions == (0.2, 0.22)
+    same = [
+        seed
+        for seed in budgets.confirm_seeds
+        if budgets.reached(0.2)[seed - 1] == budgets.reached(0.22)[seed - 1]
+    ]
+    assert 0 < len(same) < 8
+    (note,) = equal_notes(budgets)
+    assert note.startswith(
+        f"label_frac 0.2 and 0.22 are the same budget with {len(same)} of 8 seeds "
+        f"({', '.join(map(str, same))}), since a block is too large"
+    )
+    assert note.endswith("the report uses what each seed reached")
+
+
+def test_a_study_goes_on_with_the_arms_it_began_with(make_config):
+    """More seeds may tell apart what the first did not; a study of earlier versions never asked."""
+    config = make_config(space="label_frac=0.2/0.21/1", seeds=8)
+    begun = {"equal_budgets": [{"asked": [0.2, 0.21], "kept": 0.2}]}
+    assert draw(config, begun).fractions == (0.2, 1.0)
+    tiles = make_config(space="label_frac=0.01/0.02", budget_unit="tile")
+    assert draw(tiles, {}).fractions == (0.01, 0.02)
+
+
+def test_the_smallest_fraction_asked_leads_although_another_names_the_arm(make_config):
+    """Which unit comes first follows from what was asked, so that budgets stay what they were."""
+    config = make_config(space="label_frac=0.01/0.02/1", budget_unit="tile")
+    assert {budget.smallest for budget, _ in draw(config).train.values()} == {0.01}
+
+
+def test_blocks_at_1_percent_reach_less_and_the_plan_says_what(make_config):
+    """They reached 0.53 to 1.00 of what was asked, and curves were drawn at what was asked."""
+    config = make_config(space="label_frac=0.04/1", seeds=6)
+    budgets = draw(config)
+    reached = budgets.reached(0.04)
+    assert min(reached) < max(reached) <= 0.04
+    alone = f"{100 * min(reached):.3g} to {100 * max(reached):.3g} %"
+    # One validation tile beside four of training: a fifth of all labels.
+    low, high = ((4 * share + 1) / 5 for share in (min(reached), max(reached)))
+    assert share_lines(config, budgets) == [
+        "annotations: every label of the validation tiles counts at every fraction (--val-frac "
+        "all), 20 % of all; test tiles are never counted",
+        f"  label_frac 0.04: {alone} of the training annotations, {100 * low:.3g} to "
+        f"{100 * high:.3g} % of all with validation",
+        "  label_frac 1: 100 % of the training annotations, 100 % of all with validation",
+    ]
+
+
+def test_validation_is_drawn_like_training_nested_and_in_an_order_of_its_own(make_config):
+    config = make_config(space="label_frac=0.25/0.5/1", val_frac="same", budget_px=16, seeds=3)
+    data = read(config)
+    # The same tiles in both splits: what differs is the order of the blocks alone.
+    data = dataclasses.replace(data, tiles={**data.tiles, "val": data.tiles["train"]})
+    budgets = draw_budgets(config, data)
+    assert set(budgets.val) == set(budgets.train)
+    for seed in (0, 1, 2, 3):
+        units = [budgets.val[seed, frac][0].units for frac in (0.25, 0.5)]
+        assert units[1][: len(units[0])] == units[0]
+        assert units[0] != budgets.train[seed, 0.25][0].units
+    for (seed, fraction), (budget, _) in budgets.val.items():
+        assert (budget.split, budget.seed, budget.fraction_asked) == ("val", seed, fraction)
+        assert budget.unit == config.unit
+    half = config.val_fraction(0.5)
+    whole = [one / 2 for one in budgets.reached(0.5)]
+    val = [budgets.val[seed, 0.5][0].fraction_reached / 2 for seed in (1, 2, 3)]
+    expected = [a + b for a, b in zip(whole, val, strict=True)]
+    assert budgets.reached_with_val(0.5, half) == pytest.approx(expected)
+
+
+def test_a_fraction_of_validation_is_one_budget_for_all_arms(make_config):
+    config = make_config(space="label_frac=0.25/1", val_frac=0.5, seeds=2)
+    budgets = draw(config)
+    assert set(budgets.val) == {(seed, 0.5) for seed in (0, 1, 2)}
+    lines = share_lines(config, budgets)
+    assert "of the validation tiles' labels at every fraction (--val-frac 0.5)" in lines[0]
+    assert "drawn in blocks like those of training; test tiles are never counted" in lines[0]
+
+
+def test_validation_without_a_class_that_counts_is_refused_before_any_trial(make_config):
+    config = make_config(space="label_frac=0.5", val_frac=0.05, seeds=1)
+    data = read(config)
+    spec = dataclasses.replace(data.spec, exclude_from_mean=("land", "water", "wood"))
+    with pytest.raises(DataError, match=r"--val-frac must give .* alone with seed 0 at 0\.05"):
+        draw_budgets(config, dataclasses.replace(data, spec=spec))
