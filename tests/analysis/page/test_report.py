@@ -62,7 +62,8 @@ def test_report_writes_every_file(store: str, tmp_path: Path) -> None:
     paths = make_report("full", tracking_uri=store, out=tmp_path)
     names = {str(path.relative_to(tmp_path)) for path in paths.files}
     pairs = ("unet", "urec", "urec_minus_unet")
-    tables = ["comparison", "per_class", "costs", "differences", "intervals", "curves"]
+    tables = ["comparison", "per_class", "class_differences", "costs"]
+    tables += ["differences", "intervals", "curves"]
     tables += ["annotation_needed"]
     tables += [f"confusion_{pair}{at}" for pair in pairs for at in ("", "_f0.02", "_f1.00")]
     charts = ("label_scarcity", "annotation_needed")  # nothing was searched
