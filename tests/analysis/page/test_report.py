@@ -126,7 +126,7 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
         ("broken", "RuntimeError: out of memory"),
         ("stopped", "stopped before its end"),
         ("variants", "search: 2 of 2 failed"),
-        ("absent-class", "car: in neither reference nor prediction"),
+        ("absent-class", "No test tile has reference pixels of car"),
     ],
 )
 def test_page_says_what_is_missing(store: str, tmp_path: Path, study: str, said: str) -> None:
