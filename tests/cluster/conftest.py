@@ -56,7 +56,6 @@ class Study:
 
     def start(self) -> subprocess.Popen[str]:
         """Start the command; what it says goes to files."""
-        self.folder.mkdir(exist_ok=True)
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump(self.config))
         number = len(self.processes)
@@ -119,13 +118,17 @@ class Study:
 
 
 @pytest.fixture
-def make_study(tmp_path: Path, tiny_folder: Path) -> Iterator[Callable[..., Study]]:
-    """Studies that are ended with the test."""
+def make_study(
+    tmp_path: Path, tiny_folder: Path, mlflow_database: Path
+) -> Iterator[Callable[..., Study]]:
+    """Studies that are ended with the test, with MLflow's default store, whose tables are there."""
     made: list[Study] = []
 
     def make(name: str, *arguments: str, **config: Any) -> Study:
         whole = TRAINING | {"data": str(tiny_folder), "name": name} | config
         made.append(Study(tmp_path / name, whole, list(arguments)))
+        (tmp_path / name).mkdir(exist_ok=True)
+        shutil.copy(mlflow_database, tmp_path / name)
         return made[-1]
 
     yield make
