@@ -1,6 +1,7 @@
 """Settings of all tests, a tiny data set, and a database with MLflow's tables."""
 
 import contextlib
+import gc
 import logging
 import re
 import threading
@@ -18,6 +19,7 @@ from hypothesis import settings
 from pyarrow import fs
 from rasterio.errors import NotGeoreferencedWarning
 
+gc.set_threshold(100_000)  # as in run_study.py: imports make objects, and no garbage
 settings.register_profile("untimed", deadline=None)  # how long a test takes says nothing here
 settings.load_profile("untimed")
 

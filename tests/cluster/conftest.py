@@ -87,7 +87,7 @@ class Study:
     def said(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("said-*.txt")))
 
-    def finish(self, timeout_s: float = 400) -> None:
+    def finish(self, timeout_s: float = 1200) -> None:
         """Wait for the command's good end."""
         try:
             status = self.processes[-1].wait(timeout_s)
@@ -95,7 +95,7 @@ class Study:
             pytest.fail(f"the study never ended:\n{self.said()}")
         assert status == 0, self.said()
 
-    def wait_for(self, happened: Callable[[], bool], what: str, timeout_s: float = 200) -> None:
+    def wait_for(self, happened: Callable[[], bool], what: str, timeout_s: float = 900) -> None:
         """Wait until something has happened while the study runs."""
         deadline = time.monotonic() + timeout_s
         while not happened():
