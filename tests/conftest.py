@@ -1,7 +1,9 @@
 """Settings of all tests, a tiny data set, and a database with MLflow's tables."""
 
 import contextlib
+import gc
 import logging
+import re
 import threading
 import uuid
 import warnings
@@ -17,8 +19,45 @@ from hypothesis import settings
 from pyarrow import fs
 from rasterio.errors import NotGeoreferencedWarning
 
+gc.set_threshold(100_000)  # as in run_study.py: imports make objects, and no garbage
 settings.register_profile("untimed", deadline=None)  # how long a test takes says nothing here
 settings.load_profile("untimed")
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = (
+    "torture/test_study_survives.py",
+    "cluster/test_cluster.py",
+    "cluster/test_worker_groups.py",
+    "study/test_runner.py",
+    "study/whole/test_damaged_files.py",
+    "study/whole/test_open_house.py",
+    "study/whole/test_private_server.py",
+    "study/whole/test_any_raster.py",
+    "analysis/test_alone.py",
+    "trainables/training/test_reference_loop.py",
+    "trainables/settings/test_process_group.py",
+    "analysis/statistics/test_known_truth.py",
+    "trainables/training/test_loop.py",
+    "trainables/storage/test_store.py",
+)
+"""Files whose tests begin, so that no process of the tests works alone at the end."""
+MARKS_OF_FILES = ("slow", "numbers")
+"""Marks by whose words `.ci/run` finds the files that it hands to pytest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin, and hold that a mark stands in the file of its test."""
+    for mark in MARKS_OF_FILES:
+        files = {item.path for item in items if item.get_closest_marker(mark)}
+        for file in sorted(files):
+            if not re.search(rf"mark\.{mark}\b", file.read_text(encoding="utf-8")):
+                raise pytest.UsageError(
+                    f"{file} must say pytest.mark.{mark}, since a test of it has that mark; "
+                    ".ci/run would leave it out"
+                )
+    place = {TESTS / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
 
 DATASET_YAML = """\
 name: tiny

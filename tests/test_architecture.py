@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,3 +70,38 @@ def test_every_path_of_the_page_is_there():
     assert len(named) > 20
     missing = [path for path in named if not (ROOT / path).exists()]
     assert missing == []
+
+
+@pytest.fixture
+def order_of_tests(pytestconfig):
+    """The module tests/conftest.py."""
+    file = str(ROOT / "tests" / "conftest.py")
+    (module,) = (
+        plugin
+        for plugin in pytestconfig.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", None) == file
+    )
+    return module
+
+
+def test_the_files_that_begin_are_there_and_do(order_of_tests):
+    names = order_of_tests.LONGEST_FIRST
+    assert [name for name in names if not (ROOT / "tests" / name).is_file()] == []
+    paths = [ROOT / "tests" / name for name in ("test_architecture.py", *reversed(names))]
+    items = [SimpleNamespace(path=path, get_closest_marker=lambda mark: None) for path in paths]
+    order_of_tests.pytest_collection_modifyitems(items)
+    assert [item.path for item in items] == [*reversed(paths[1:]), paths[0]]
+
+
+@pytest.mark.parametrize("mark", ["slow", "numbers"])
+def test_a_mark_that_its_file_does_not_name_would_be_left_out_by_the_gate(
+    order_of_tests, tmp_path, mark
+):
+    assert f"$(files_of_mark {mark})" in (ROOT / ".ci" / "run").read_text()
+    file = tmp_path / "test_marked.py"
+    item = SimpleNamespace(path=file, get_closest_marker=lambda name: name == mark)
+    file.write_text("MARK = 'other'")
+    with pytest.raises(pytest.UsageError, match=f"must say pytest.mark.{mark}"):
+        order_of_tests.pytest_collection_modifyitems([item])
+    file.write_text(f"pytestmark = pytest.mark.{mark}")
+    order_of_tests.pytest_collection_modifyitems([item])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,7 +56,6 @@ class Study:
 
     def start(self) -> subprocess.Popen[str]:
         """Start the command; what it says goes to files."""
-        self.folder.mkdir(exist_ok=True)
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump(self.config))
         number = len(self.processes)
@@ -87,7 +87,7 @@ class Study:
     def said(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("said-*.txt")))
 
-    def finish(self, timeout_s: float = 400) -> None:
+    def finish(self, timeout_s: float = 1200) -> None:
         """Wait for the command's good end."""
         try:
             status = self.processes[-1].wait(timeout_s)
@@ -95,7 +95,7 @@ class Study:
             pytest.fail(f"the study never ended:\n{self.said()}")
         assert status == 0, self.said()
 
-    def wait_for(self, happened: Callable[[], bool], what: str, timeout_s: float = 200) -> None:
+    def wait_for(self, happened: Callable[[], bool], what: str, timeout_s: float = 900) -> None:
         """Wait until something has happened while the study runs."""
         deadline = time.monotonic() + timeout_s
         while not happened():
@@ -118,13 +118,17 @@ class Study:
 
 
 @pytest.fixture
-def make_study(tmp_path: Path, tiny_folder: Path) -> Iterator[Callable[..., Study]]:
-    """Studies that are ended with the test."""
+def make_study(
+    tmp_path: Path, tiny_folder: Path, mlflow_database: Path
+) -> Iterator[Callable[..., Study]]:
+    """Studies that are ended with the test, with MLflow's default store, whose tables are there."""
     made: list[Study] = []
 
     def make(name: str, *arguments: str, **config: Any) -> Study:
         whole = TRAINING | {"data": str(tiny_folder), "name": name} | config
         made.append(Study(tmp_path / name, whole, list(arguments)))
+        (tmp_path / name).mkdir(exist_ok=True)
+        shutil.copy(mlflow_database, tmp_path / name)
         return made[-1]
 
     yield make
@@ -133,21 +137,24 @@ def make_study(tmp_path: Path, tiny_folder: Path) -> Iterator[Callable[..., Stud
 
 
 @pytest.fixture
-def tracking_server(tmp_path: Path) -> Iterator[str]:
+def tracking_server(tmp_path: Path, mlflow_database: Path) -> Iterator[str]:
     """An MLflow server with a database behind it, in a process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path / "tracking"
     folder.mkdir()
+    shutil.copy(mlflow_database, folder / "mlflow.db")
+    # Its queue of jobs is a process more, which nothing here needs.
+    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
              "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1",
              "--artifacts-destination", str(folder / "artifacts")],
-            cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    uri, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
+    uri, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 300
     try:
         while not _answers(uri):
             assert process.poll() is None, (folder / "log.txt").read_text()

@@ -27,6 +27,7 @@ def cluster(s3_uri):
             "num_cpus": 0,
             "include_dashboard": False,
             "object_store_memory": 2 * 10**8,
+            "_system_config": {"health_check_period_ms": 1000},  # how soon a lost node is missed
         },
     )
     try:
@@ -46,7 +47,7 @@ def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_serv
     study = make_study(
         "over-nodes",
         "--address", cluster.address, "--storage", s3_uri, "--tracking-uri", tracking_server,
-        space="label_frac=1", trials=1, seeds=2, steps=150, num_validations=10,
+        space="label_frac=1", trials=1, seeds=2, steps=90, num_validations=6,
     )  # fmt: skip
     store = Store(s3_uri).at("over-nodes")
 
@@ -90,11 +91,11 @@ def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_serv
     assert max(attempts) == 2, "the trial whose node was removed was tried again"
     for key, run in children.items():
         points = client.get_metric_history(run.info.run_id, "val/mean_f1")
-        assert [point.step for point in points] == [15 * step for step in range(1, 11)], key
+        assert [point.step for point in points] == [15 * step for step in range(1, 7)], key
     assert (study.output / "over-nodes" / "report" / "index.html").stat().st_size > 0
 
-    alone = make_study("alone", space="label_frac=1", trials=1, seeds=2, steps=150,
-                       num_validations=10, models=["unet"])  # fmt: skip
+    alone = make_study("alone", space="label_frac=1", trials=1, seeds=2, steps=90,
+                       num_validations=6, models=["unet"])  # fmt: skip
     alone.start()
     alone.finish()
     for key, record in alone.results().items():

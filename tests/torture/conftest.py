@@ -1,6 +1,7 @@
 """An uninterrupted study, and studies to be tortured."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,14 @@ from harness.tortured_study import TorturedStudy
 
 @pytest.fixture(scope="session")
 def reference(
-    tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]
+    tiny_folder: Path,
+    mlflow_database: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    say: Callable[[str], None],
 ) -> Record:
     """What an uninterrupted study leaves; made once."""
     study = TorturedStudy(tmp_path_factory.mktemp("torture") / "reference", tiny_folder)
+    shutil.copy(mlflow_database, study.cwd)
     try:
         study.finish().settle()
     finally:

@@ -6,10 +6,12 @@ an interrupted run, or another number of workers, draws what an undisturbed one 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 _PURPOSES: Final = {
     "budget": 0,
@@ -30,6 +32,8 @@ def numpy_generator(seed: int, purpose: str, *index: int) -> np.random.Generator
 
 def torch_generator(seed: int, purpose: str, *index: int) -> torch.Generator:
     """CPU generator of one purpose; equal arguments give equal streams on every machine."""
+    import torch  # takes seconds, for which who only reads options or paints scenes need not wait
+
     state = _sequence(seed, purpose, index).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
 

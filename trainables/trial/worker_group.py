@@ -45,6 +45,9 @@ def run_group(task: TrialTask, report: Report) -> None:
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(_POLL_S))
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_S))
+    # A process more for each group, which says that a machine will go soon: here nobody would
+    # do anything about it, since a lost worker costs no more than the steps since the checkpoint.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     host = get_node_ip_address()  # type: ignore[no-untyped-call]
     with Receiver(host) as receiver, scratch_folder() as scratch:
         ended = _in_background(_trainer(task, receiver.address, str(scratch)).fit)

@@ -276,3 +276,14 @@ def test_a_file_that_is_no_configuration_is_refused_without_its_login(tmp_path, 
     file.write_text("- tracking_uri: https://me:s3cret@host")
     assert run_study.main(["--config", str(file)]) == 2
     assert "s3cret" not in capsys.readouterr().err
+
+
+def test_options_were_read_only_after_torch_had_been_imported():
+    """A refused option waited seconds for it, as did each process that paints the scenes."""
+    slow = "torch ray mlflow optuna pandas scipy rasterio"
+    code = f"import sys, run_study; print(set({slow!r}.split()) & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=COMMAND.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "set()\n", "")

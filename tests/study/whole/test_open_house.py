@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,13 @@ LABELS = ("U-Net", "Pyramid, activation gelu", "Pyramid, activation relu")
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory) -> Path:
+def study(tiny_folder, tiny_training, mlflow_database, tmp_path_factory) -> Path:
     """Folder in which the command was run, with a study of its own network."""
     folder = tmp_path_factory.mktemp("open")
+    shutil.copy(mlflow_database, folder)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({**tiny_training, "data": str(tiny_folder)}))
     run = subprocess.run(
-        [sys.executable, COMMAND, "--preset", "smoke", "--models", "unet,pyramid:METHOD",
+        [sys.executable, COMMAND, "--config", "tiny.yaml", "--models", "unet,pyramid:METHOD",
          "--space", "depth=1..3,label_frac=0.1/1", "--compare", "activation=relu/gelu",
          "--trials", "3", "--seeds", "2", "--name", "open"],
         cwd=folder, capture_output=True, text=True, check=False,
@@ -79,8 +82,8 @@ def test_runs_carry_what_their_method_has(study):
 
 
 @pytest.mark.slow
-def test_the_network_is_applied_to_other_images(study):
-    image = next((study / "studies" / "_scenes").rglob("top_mosaic_09cm_area*.tif"))
+def test_the_network_is_applied_to_other_images(study, tiny_folder):
+    image = tiny_folder / "images" / "c1.tif"
     model = study / "studies" / "open" / "trials" / "confirm-pyramid-activation-gelu-f1.00"
     run = subprocess.run(
         [sys.executable, "-m", "trainables.predict", "--model", model, "--out", "maps", image],

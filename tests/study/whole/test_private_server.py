@@ -6,6 +6,7 @@ import http.client
 import http.server
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -149,9 +150,10 @@ def mlflow_server(folder: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[PrivateServer]:
+def server(tmp_path: Path, mlflow_database: Path) -> Iterator[PrivateServer]:
     folder = tmp_path / "server"
     folder.mkdir()
+    shutil.copy(mlflow_database, folder / "server.db")
     certificate, key = write_certificate(tmp_path)
     with mlflow_server(folder) as inner_port:
         gate = http.server.ThreadingHTTPServer(("127.0.0.1", 0), gate_to(inner_port))
