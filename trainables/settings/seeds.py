@@ -19,6 +19,7 @@ _PURPOSES: Final = {
     "augmentation": 4,
     "unannotated_augmentation": 5,
     "dropout": 6,
+    "hidden": 7,
 }
 
 

@@ -55,7 +55,8 @@ class Step:
             self._drawn_from_seed(images.device),
             torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
         ):
-            output: Output = self._network(images, num_segment=len(batch.masks))
+            inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
+            output: Output = self._network(inputs, num_segment=len(batch.masks))
         terms = self._objective.terms(
             output.logits, output.reconstruction, batch, training, self._group
         )
