@@ -45,12 +45,23 @@ def find_method(text: str) -> Method:
         )
     found = import_own(text)
     if not isinstance(found, Method):
-        does = "reconstruction" if build_network(text, *_PROBE).has_reconstruction else "nothing"
+        try:
+            reconstructs = build_network(text, *_PROBE).has_reconstruction
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error} (tried with {_PROBE[0]} bands and {_PROBE[1]} classes; a network that "
+                "takes other numbers alone needs a row, docs/networks.md)"
+            ) from error
         module, _, label = text.partition(":")
         name = re.sub(r"[^A-Za-z0-9_-]", "-", label)
         if name.lower() in KNOWN:  # `mynets:unet` is not the U-Net of this project
             name = f"{module.rpartition('.')[2]}-{name}"
-        return Method(name=name, label=label, network=text, unannotated=does)
+        return Method(
+            name=name,
+            label=label,
+            network=text,
+            unannotated="reconstruction" if reconstructs else "nothing",
+        )
     _check_row(found, text)
     return found
 

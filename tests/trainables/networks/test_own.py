@@ -307,3 +307,24 @@ def test_a_row_whose_trials_would_fail_or_whose_parameter_is_another_one(own_mod
 
 def test_folders_of_trials_differ_where_case_does_not_count(own_module):
     assert find_method(f"{own_module(LATER)}:UNet").name.lower() != "unet"
+
+
+INFRARED = """
+from contract.methods import Method
+from torch import nn
+
+def infrared(num_channels, num_classes):
+    if num_channels < 4:
+        raise ValueError("needs the infrared band")
+    return nn.Conv2d(num_channels, num_classes, 1)
+
+ROW = Method(name="infrared", label="Infrared", network=f"{__name__}:infrared")
+"""
+
+
+def test_a_factory_for_other_bands_alone_is_told_of_rows(own_module):
+    """A network that reads an infrared band could not be named, and nothing said why."""
+    name = own_module(INFRARED)
+    with pytest.raises(ConfigError, match=r"infrared band.*tried with 3 bands.*needs a row"):
+        find_method(f"{name}:infrared")
+    _check(find_method(f"{name}:ROW"))
