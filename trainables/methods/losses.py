@@ -97,7 +97,8 @@ def dice_loss(logits: Tensor, masks: Tensor, group: ProcessGroup = ALONE) -> Ten
     overlap, predicted, annotated = of_all + group.size * (held - held.detach())
     is_held = annotated > 0
     dice = 2 * overlap / (predicted + annotated).where(is_held, 1.0)
-    return 1 - dice.where(is_held, 0.0).sum() / is_held.sum()
+    mean: Tensor = dice.where(is_held, 0.0).sum() / is_held.sum()
+    return 1 - mean
 
 
 def _check_masks(logits: Tensor, masks: Tensor) -> None:

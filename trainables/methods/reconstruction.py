@@ -16,7 +16,7 @@ from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ProcessGroup
 
 _SPAN: Final = 6.0
-"""Standard deviations, from -3 to 3, that become the [0, 1] which structural similarity asks for."""
+"""Standard deviations, -3 to 3, that become the [0, 1] which structural similarity asks for."""
 
 
 class Reconstruction:

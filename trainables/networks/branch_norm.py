@@ -32,7 +32,7 @@ class BranchNorm(nn.Module):
         """Normalise (N, C, H, W) by the statistics of the branch that is computed."""
         if self.is_reconstructing:
             weight, bias = self.segmentation.weight, self.segmentation.bias
-            scaled = self.reconstruction(x) * weight[:, None, None] + bias[:, None, None]
+            scaled: Tensor = self.reconstruction(x) * weight[:, None, None] + bias[:, None, None]
             return scaled.to(x.dtype)  # affine weights stay float32 under autocast
         normalised: Tensor = self.segmentation(x)
         return normalised

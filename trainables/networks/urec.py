@@ -33,7 +33,7 @@ class UREC(Network):
     With `branch_norm` `separate`, the encoder and the shared blocks have statistics of each branch.
     While training, the encoder normalises the patches to segment and those from anywhere apart. In
     evaluation the encoder uses the statistics of the segmentation, and each decoder its own
-    branch's. With `rec_decoder` `own` the decoders share no block (28.2 M parameters at width 32).
+    branch's. With `rec_decoder` `own` the decoders share no block (30.5 M parameters at width 32).
 
     Args:
         num_channels: Bands of the images, C.

@@ -225,8 +225,11 @@ def test_same_study_has_no_changes():
 def test_a_study_of_an_earlier_version_goes_on():
     """Its configuration names no field that came later, and what no method of it has."""
     config = build_config({"models": ["unet"]})
-    earlier = {name: value for name, value in config.to_plain().items()
-               if name not in ("compare", "weight_decay", "method_parameters")}  # fmt: skip
+    added = {
+        "compare", "weight_decay", "method_parameters", "seg_loss", "class_weights", "rec_loss",
+        "rec_target", "rec_mask", "rec_patches", "w1_schedule", "branch_norm", "rec_decoder",
+    }  # fmt: skip
+    earlier = {name: value for name, value in config.to_plain().items() if name not in added}
     assert config.changes(earlier) == []
     assert config.changes({**earlier, "space": f"w1=0.01..0.5,{earlier['space']}"}) == []
     assert len(build_config({"models": ["unet"], "weight_decay": 0.1}).changes(earlier)) == 1
@@ -292,6 +295,7 @@ def test_changes_ignore_resources_and_where_it_is_recorded():
         ({"space": "w1"}, "space: "),
         ({"compare": "augment=no/yes"}, "compare:  -> augment=no/yes"),
         ({"weight_decay": 0.01}, "weight_decay: 0.0 -> 0.01"),
+        ({"rec_loss": "l2"}, "rec_loss: l1 -> l2"),
         ({"models": ["unet"]}, "models: ['urec', 'unet'] -> ['unet']"),
         ({"trials": 99}, "-> 99"),
         ({"seeds": 99}, "-> 99"),
