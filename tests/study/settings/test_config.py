@@ -145,6 +145,16 @@ def test_wrong_types_are_refused(given, said):
             {"models": ["unet"], "compare": "reconstruct_on"},
             "--compare must name parameters that a method of the study has, got 'reconstruct_on'",
         ),
+        (
+            {"models": ["unet"], "space": "label_frac", "compare": "branch_norm"},
+            "--compare must name parameters that a method of the study has, got 'branch_norm'",
+        ),
+        (
+            {"space": "reconstruct_on,label_frac", "compare": "rec_mask=0/0.5"},
+            "rec_mask must be 0 where reconstruct_on is annotated: patches that are segmented are "
+            "never hidden, got 0.5",
+        ),
+        ({"compare": "rec_loss=l1/l3"}, "rec_loss must be l1 or l2 or charbonnier or l1_ssim or"),
         ({"method_parameters": {"tau": 1}}, "method_parameters must name parameters that only a"),
         ({"method_parameters": "tau"}, "method_parameters must be `key: value` lines"),
         (
@@ -376,3 +386,15 @@ def test_two_variants_of_one_label_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "two_labels", rows)
     message = error_of(models=["two_labels:ONE", "two_labels:TWO"], space="label_frac")
     assert "got 'Mine' twice" in message
+
+
+def test_new_parameters_are_compared_and_searched_like_any_other():
+    config = build_config(
+        {"space": "rec_mask,label_frac", "compare": "rec_loss=l1/l1_ssim,seg_loss=ce/focal"}
+    )
+    assert [one.name for one in config.variants] == [
+        "unet-seg_loss-ce", "unet-seg_loss-focal",
+        "urec-rec_loss-l1-seg_loss-ce", "urec-rec_loss-l1-seg_loss-focal",
+        "urec-rec_loss-l1_ssim-seg_loss-ce", "urec-rec_loss-l1_ssim-seg_loss-focal",
+    ]  # fmt: skip
+    assert [one.domain for one in config.searched] == ["0/0.25/0.5/0.75"]
