@@ -7,6 +7,7 @@ change no error of one that does. Errors of pixels that do not count are not to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -20,8 +21,11 @@ _SSIM_SHARE: Final = 0.84
 """Weight of 1 - SSIM beside the absolute error (Zhao et al. 2017)."""
 _WINDOW_PX: Final = 11
 _SIGMA_PX: Final = 1.5
+_WINDOW_SUM: Final = sum(
+    math.exp(-((px - _WINDOW_PX // 2) ** 2) / (2 * _SIGMA_PX**2)) for px in range(_WINDOW_PX)
+)
 _C1, _C2 = 0.01**2, 0.03**2
-"""Window and constants of SSIM, for values that span 1 (Wang et al. 2004)."""
+"""Window, its sum along a line, constants of SSIM for values that span 1 (Wang et al. 2004)."""
 _LEAST_WEIGHT: Final = 1e-12
 """Below that of any window with a pixel that counts."""
 
@@ -105,14 +109,10 @@ def _blur(x: Tensor) -> Tensor:
 
 def _band_matrix(length: int, like: Tensor) -> Tensor:
     """Weights of a window around each of some pixels in line (length, length), symmetric."""
-    offsets = torch.arange(_WINDOW_PX, dtype=torch.float64) - _WINDOW_PX // 2
-    weights = torch.exp(-offsets.square() / (2 * _SIGMA_PX**2))
-    line = torch.arange(length)
+    line = torch.arange(length, device=like.device)
     apart = (line[:, None] - line).abs()
-    near = apart <= _WINDOW_PX // 2
-    centre = (weights / weights.sum())[_WINDOW_PX // 2 :]
-    matrix = torch.where(near, centre[apart.clamp(max=_WINDOW_PX // 2)], 0.0)
-    return matrix.to(device=like.device, dtype=like.dtype)
+    weights = torch.exp(-apart.to(torch.float64).square() / (2 * _SIGMA_PX**2))
+    return torch.where(apart <= _WINDOW_PX // 2, weights / _WINDOW_SUM, 0.0).to(like.dtype)
 
 
 def _difference(reconstruction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
