@@ -2,9 +2,9 @@
 
 `python benchmarks/parameter_costs.py [--width 8] [--patch-px 64] [--batch 8] [--steps 4]`
 
-U-REC with every default, U-Net, and U-REC with one parameter changed at a time take
-some steps in turns, in one process. Printed are milliseconds of a step, drawing included, and the
-ratio to U-REC's default within every round: other work on the machine meets both alike.
+U-REC with every default, U-Net, and U-REC with one parameter changed at a time take some steps in
+turns, in one process and thread. Printed are milliseconds of CPU time of a step, drawing included,
+and the ratio to U-REC's default within every round: other work on the machine slows both alike.
 """
 
 from __future__ import annotations
@@ -45,12 +45,11 @@ def main() -> None:
     parser.add_argument("--patch-px", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=4, help="in a round")
-    parser.add_argument("--threads", type=int, default=1)
     add_common_options(parser, rounds=7)
     options = parser.parse_args()
     before = surroundings()
     print(surroundings_line(before), flush=True)
-    enter_trial_process(options.threads)
+    enter_trial_process(1)
     data = training_data(2, 512)
     sizes = {
         "width": options.width,
@@ -71,7 +70,7 @@ def main() -> None:
         f"\nwidth {options.width}, {options.batch} patches of {options.patch_px} px, "
         f"{options.rounds} rounds of {options.steps} steps\n\n{_table(figures)}"
     )
-    write_json(options.json, before, figures, unit="ms of a step", setting=sizes)
+    write_json(options.json, before, figures, unit="ms of CPU time of a step", setting=sizes)
 
 
 def other_levels() -> list[tuple[str, Any]]:
@@ -103,12 +102,12 @@ def _stepper(data: TrainingData, fields: dict[str, Any]) -> Callable[[], dict[st
 
 
 def _step_ms(take: Callable[[], dict[str, torch.Tensor]], num_steps: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     terms = Terms(ALONE)
     for _ in range(num_steps):
         terms.add(take())
     terms.mean(num_steps)
-    return 1e3 * (time.perf_counter() - start) / num_steps
+    return 1e3 * (time.process_time() - start) / num_steps
 
 
 def _table(figures: Figures) -> str:
@@ -122,7 +121,15 @@ def _table(figures: Figures) -> str:
                 *(f"{value:.2f}" for value in spread(ratios)),
             ]
         )
-    header = ["a step of", "min, ms", "median", "max", "beside U-REC: min", "median", "max"]
+    header = [
+        "CPU time of a step",
+        "min, ms",
+        "median",
+        "max",
+        "beside U-REC: min",
+        "median",
+        "max",
+    ]
     return markdown(header, rows)
 
 
