@@ -24,7 +24,7 @@ pytestmark = pytest.mark.numbers
 
 PUBLISHED = TrainingConfig(
     width=1,
-    patch_px=64,
+    patch_px=32,
     stride_px=16,
     batch_size=3,
     steps=50,
