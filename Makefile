@@ -36,3 +36,4 @@ bench:
 	$(PYTHON) benchmarks/bf16_scores.py
 	$(PYTHON) benchmarks/growth.py
 	$(PYTHON) benchmarks/report_time.py
+	$(PYTHON) benchmarks/parameter_costs.py

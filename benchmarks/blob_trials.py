@@ -69,10 +69,11 @@ def training_data(num_tiles: int, side_px: int) -> TrainingData:
     """Training tiles, fully annotated, and a small one to validate on."""
     tiles = pack_tiles([blob_tile(f"t{index}", side_px, index) for index in range(num_tiles)])
     unit = Unit(kind="tile", size_px=0)
-    _, annotated = draw_budget(tiles, fraction=1.0, seed=0, unit=unit, num_classes=NUM_CLASSES)
+    budget, annotated = draw_budget(tiles, fraction=1.0, seed=0, unit=unit, num_classes=NUM_CLASSES)
     return TrainingData(
         train=tiles,
         annotated=annotated,
+        class_px=budget.class_px,
         val=pack_tiles([blob_tile("val", _STUB_PX, num_tiles)]),
         scaling=uint8_scaling(3),
         class_names=tuple("abcdef"),

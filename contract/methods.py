@@ -50,7 +50,7 @@ class Method:
             return True
         if PARAMETERS.get(parameter.name) != parameter:  # another method's own
             return False
-        return parameter.serves(self.unannotated)
+        return parameter.serves(self.unannotated, self.network)
 
 
 METHODS: Final = {

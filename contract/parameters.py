@@ -52,6 +52,8 @@ class Parameter:
     """Whether it is never searched: every level is an arm of its own."""
     unannotated: tuple[str, ...] | None = None
     """Uses of unannotated pixels (`Method.unannotated`) that have it; None for all methods."""
+    networks: tuple[str, ...] | None = None
+    """Networks (`Method.network`) that are built from it; None where none is."""
     level_labels: Mapping[str, str] = field(default_factory=dict)
     """Text of a level in the label of a variant, where that is not its name and value; the name of
     the variant then holds the level alone."""
@@ -97,9 +99,10 @@ class Parameter:
         left, right = "[("[not self.with_lowest], "])"[not self.with_highest]
         return f"{noun}in {left}{self.lowest:g}, {self.highest:g}{right}"
 
-    def serves(self, unannotated: str) -> bool:
-        """Whether methods with this use of unannotated pixels have it."""
-        return self.unannotated is None or unannotated in self.unannotated
+    def serves(self, unannotated: str, network: str) -> bool:
+        """Whether methods with this use of unannotated pixels and this network have it."""
+        is_used = self.unannotated is None or unannotated in self.unannotated
+        return is_used and (self.networks is None or network in self.networks)
 
     def holds(self, value: object) -> bool:
         """Whether a value obeys the rule."""
@@ -247,6 +250,80 @@ PARAMETERS: Final = {
             is_factor=True,
             unannotated=("reconstruction",),
             level_labels={"all": "all pixels", "annotated": "annotated pixels"},
+        ),
+        Parameter(
+            name="seg_loss",
+            label="loss of the segmentation",
+            kind="choice",
+            choices=("ce", "ce_dice", "focal"),
+            levels=("ce", "ce_dice", "focal"),
+        ),
+        Parameter(
+            name="class_weights",
+            label="weights of the classes",
+            kind="choice",
+            choices=("none", "sqrt_inverse"),
+            levels=("none", "sqrt_inverse"),
+        ),
+        Parameter(
+            name="rec_loss",
+            label="loss of the reconstruction",
+            kind="choice",
+            choices=("l1", "l2", "charbonnier", "l1_ssim", "gradient"),
+            levels=("l1", "l2", "charbonnier", "l1_ssim", "gradient"),
+            unannotated=("reconstruction",),
+        ),
+        Parameter(
+            name="rec_target",
+            label="what is reconstructed",
+            kind="choice",
+            choices=("image", "normalised"),
+            levels=("image", "normalised"),
+            unannotated=("reconstruction",),
+        ),
+        Parameter(
+            name="rec_mask",
+            label="hidden share of the input",
+            lowest=0,
+            highest=1,
+            with_highest=False,
+            levels=(0.0, 0.25, 0.5, 0.75),
+            unannotated=("reconstruction",),
+        ),
+        Parameter(
+            name="rec_patches",
+            label="patches from anywhere per annotated one",
+            kind="integer",
+            lowest=1,
+            levels=(1, 2, 4),
+            takes_time=True,
+            unannotated=("reconstruction",),
+        ),
+        Parameter(
+            name="w1_schedule",
+            label="course of w\N{SUBSCRIPT ONE}",
+            kind="choice",
+            choices=("constant", "ramp_up", "decay"),
+            levels=("constant", "ramp_up", "decay"),
+            unannotated=("reconstruction",),
+        ),
+        Parameter(
+            name="branch_norm",
+            label="batch statistics of the branches",
+            kind="choice",
+            choices=("shared", "separate"),
+            levels=("shared", "separate"),
+            unannotated=("reconstruction",),
+            networks=("urec",),
+        ),
+        Parameter(
+            name="rec_decoder",
+            label="decoder of the reconstruction",
+            kind="choice",
+            choices=("shared", "own"),
+            levels=("shared", "own"),
+            unannotated=("reconstruction",),
+            networks=("urec",),
         ),
     )
 }

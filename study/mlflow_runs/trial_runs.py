@@ -237,5 +237,7 @@ def _params(trial: TrialConfig) -> list[Param]:
     values = trial.to_plain()["training"]
     values |= values.pop("method_parameters")
     values |= {"model": trial.model, "label_frac": trial.label_frac, "seed": trial.seed}
-    absent = {one.name for one in PARAMETERS.values() if not one.serves(trial.unannotated)}
-    return [Param(name, param_value(value)) for name, value in values.items() if name not in absent]
+    has = {one.name: one.serves(trial.unannotated, trial.network) for one in PARAMETERS.values()}
+    return [
+        Param(name, param_value(value)) for name, value in values.items() if has.get(name, True)
+    ]

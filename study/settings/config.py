@@ -65,6 +65,15 @@ _ADDED: Final = {
     "search_seeds": 1,
     "weight_decay": 0.0,
     "method_parameters": {},
+    "seg_loss": "ce",
+    "class_weights": "none",
+    "rec_loss": "l1",
+    "rec_target": "image",
+    "rec_mask": 0.0,
+    "rec_patches": 1,
+    "w1_schedule": "constant",
+    "branch_norm": "shared",
+    "rec_decoder": "shared",
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]

@@ -22,7 +22,19 @@ def test_what_a_method_has():
     urec, unet = METHODS["urec"], METHODS["unet"]
     assert all(urec.has(parameter) for parameter in PARAMETERS.values())
     lacking = {one.name for one in PARAMETERS.values() if not unet.has(one)}
-    assert lacking == {"w1", "reconstruct_on"}
+    assert lacking == {
+        "w1", "reconstruct_on", "rec_loss", "rec_target", "rec_mask", "rec_patches",
+        "w1_schedule", "branch_norm", "rec_decoder",
+    }  # fmt: skip
+
+
+def test_what_a_network_is_built_from_is_no_other_networks():
+    """A network of one's own would be compared with itself."""
+    own = Method(name="own", label="Own", network="nets:own", unannotated="reconstruction")
+    lacking = {one.name for one in PARAMETERS.values() if not own.has(one)}
+    assert lacking == {"branch_norm", "rec_decoder"}
+    alone = Method(name="alone", label="Alone", network="urec")
+    assert not alone.has(PARAMETERS["branch_norm"])
 
 
 def test_a_parameter_of_its_own_is_no_other_methods():

@@ -73,6 +73,7 @@ def evaluate_tiles(
             scaling=scaling,
             predicted=predicted,
             reconstructed=reconstructed,
+            target=training.rec_target,
         )
         if maps is not None:
             maps.write(tile, predicted, reconstructed)

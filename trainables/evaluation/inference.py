@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables.data.patches.normalisation import Target, to_images
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
 from trainables.evaluation.confusion import confusion_matrix
 from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
@@ -69,6 +70,7 @@ def predict_reconstruction(
     batch_size: int,
     device: torch.device | str,
     scaling: BandScaling | None = None,
+    target: Target = "image",
 ) -> Tensor:
     """Reconstruction of a tile, averaged where windows overlap.
 
@@ -80,6 +82,8 @@ def predict_reconstruction(
         batch_size: As in `predict_logits`.
         device: As in `predict_logits`.
         scaling: As in `predict_logits`.
+        target: What the model was trained to reconstruct; a normalised window is brought back to
+            the mean and deviation of the image there.
 
     Returns:
         (C, H, W), float32, on `device`; 0 ... 1 is the range of the image, which the values,
@@ -89,7 +93,7 @@ def predict_reconstruction(
         ValueError: As in `predict_logits`.
         TypeError: If the model has no `reconstruct`, such as U-Net.
     """
-    forward = _branch(model, "reconstruct")
+    forward = _rebuilding(model, target)
     windows = _windows(image, window_px, step_px, scaling)
     with _evaluating(model):
         sums = _summed(forward, image, windows, batch_size, device, scaling)
@@ -106,6 +110,7 @@ def reconstruction_error(
     batch_size: int,
     device: torch.device | str,
     scaling: BandScaling,
+    target: Target = "image",
 ) -> float:
     """Absolute error of the reconstruction of a tile, summed over its pixels.
 
@@ -119,6 +124,7 @@ def reconstruction_error(
         batch_size: As in `predict_logits`.
         device: As in `predict_logits`.
         scaling: As in `predict_logits`.
+        target: As in `predict_reconstruction`.
 
     Returns:
         The sum over pixels of the mean over bands, in units of [0, 1].
@@ -127,7 +133,7 @@ def reconstruction_error(
         ValueError: As in `predict_logits`.
         TypeError: As in `predict_reconstruction`.
     """
-    forward = _branch(model, "reconstruct")
+    forward = _rebuilding(model, target)
     windows = _windows(image, window_px, window_px, scaling)
     total = 0.0
     with _evaluating(model):
@@ -154,6 +160,7 @@ def evaluate_tile(
     scaling: BandScaling | None = None,
     predicted: NDArray[np.uint8] | None = None,
     reconstructed: NDArray[np.uint8] | None = None,
+    target: Target = "image",
 ) -> dict[str, Tensor]:
     """Predict a tile once and compare it with each of its references.
 
@@ -174,6 +181,7 @@ def evaluate_tile(
         reconstructed: (H, W, B), filled with the first B bands of the reconstruction, 0-255 for
             0 ... 1, from the same pass; None: not wanted. It asks for a model whose `forward`
             gives logits and reconstruction (U-REC).
+        target: As in `predict_reconstruction`.
 
     Returns:
         Pixel counts (K, K), int64, on the CPU, by the names of `references`; rows reference,
@@ -193,7 +201,7 @@ def evaluate_tile(
             )
     windows = _windows(image, window_px, step_px, scaling)
     num_bands = 0 if reconstructed is None else reconstructed.shape[2]
-    forward = _both(model, num_bands) if num_bands else _branch(model, "segment")
+    forward = _both(model, num_bands, target) if num_bands else _branch(model, "segment")
     matrices = {
         name: torch.zeros(num_classes, num_classes, dtype=torch.int64) for name in references
     }
@@ -268,13 +276,24 @@ def _branch(model: nn.Module, name: str) -> Forward:
     return branch
 
 
-def _both(model: nn.Module, num_bands: int) -> Forward:
+def _rebuilding(model: nn.Module, target: Target) -> Forward:
+    """The branch that reconstructs, brought back to the scale of images."""
+    branch = _branch(model, "reconstruct")
+
+    def forward(images: Tensor) -> Tensor:
+        return to_images(branch(images), target, images)
+
+    return forward
+
+
+def _both(model: nn.Module, num_bands: int, target: Target) -> Forward:
     """One pass for both branches: bands of the reconstruction first, then the logits."""
     _branch(model, "reconstruct")
 
     def forward(images: Tensor) -> Tensor:
         logits, reconstruction = model(images)
-        return torch.cat([reconstruction[:, :num_bands], logits], dim=1)
+        rebuilt = to_images(reconstruction, target, images)
+        return torch.cat([rebuilt[:, :num_bands], logits], dim=1)
 
     return forward
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from contract.names import RECONSTRUCTION_ERRORS
 from trainables.data.budgets.pixel_set import STRIP_PX
@@ -47,36 +47,51 @@ def reconstruction_errors(
 
     Returns:
         By the names of `RECONSTRUCTION_ERRORS`, over the pixels that show anything: of the
-        reconstruction; of one colour for all, the median of each band over the training tiles,
-        which is the best that a network can give without looking at the image; and of every block
-        of `BLOCK_PX` as its own mean. Means over bands, in units of [0, 1]; NaN where nothing is
-        shown.
+        reconstruction; of one colour, which is the best that a network can give without looking at
+        the image: the median of each band over the training tiles, or each window's mean where
+        windows are normalised; and of every block of `BLOCK_PX` as its own mean. Means over bands,
+        in units of [0, 1]; NaN where nothing is shown.
     """
-    color = _median_color(train, scaling)
+    target = training.rec_target
+    color = _median_color(train, scaling) if target == "image" else torch.zeros(())
+    networks = (model, _OneColor(color).to(device))
     sums = torch.zeros(len(RECONSTRUCTION_ERRORS) + 1, dtype=torch.float64)
     for index in group.assigned(tiles.shapes.prod(axis=1).tolist()):
         tile = tiles.tile(index)
-        sums[0] += reconstruction_error(
-            model,
-            tile.image,
-            tile.shown,
-            window_px=training.infer_window_px,
-            batch_size=training.batch_size,
-            device=device,
-            scaling=scaling,
-        )
+        for place, network in enumerate(networks):
+            sums[place] += reconstruction_error(
+                network,
+                tile.image,
+                tile.shown,
+                window_px=training.infer_window_px,
+                batch_size=training.batch_size,
+                device=device,
+                scaling=scaling,
+                target=target,
+            )
         for first, last in _strips(tile.mask.shape):
             image = scaling.to_unit(torch.from_numpy(np.array(tile.image[:, first:last])))
             shown = torch.ones(image.shape[1:])
             if tile.shown is not None:
                 shown = torch.from_numpy(tile.shown[first:last].astype(np.float32))
-            for place, picture in enumerate((color, _block_means(image, shown)), start=1):
-                errors = (image - picture).abs().mean(dim=0) * shown
-                sums[place] += errors.sum(dtype=torch.float64)
+            errors = (image - _block_means(image, shown)).abs().mean(dim=0) * shown
+            sums[2] += errors.sum(dtype=torch.float64)
             sums[-1] += shown.sum(dtype=torch.float64)
     sums = group.sum(sums.to(device)).cpu()
     means = (sums[:-1] / sums[-1]).tolist()
     return dict(zip(RECONSTRUCTION_ERRORS, means, strict=True))
+
+
+class _OneColor(nn.Module):
+    """Reconstructs every image as one and the same colour."""
+
+    def __init__(self, color: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("color", color)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The colour, as large as images (N, C, H, W)."""
+        return self.color.expand_as(images)
 
 
 def _median_color(train: TileSet, scaling: BandScaling) -> Tensor:

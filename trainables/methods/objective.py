@@ -21,8 +21,8 @@ class Objective(Protocol):
     def num_anywhere(self, training: TrainingConfig) -> int:
         """Patches from anywhere that join the annotated ones in a batch of all workers."""
 
-    def weights(self, training: TrainingConfig) -> Mapping[str, float]:
-        """What each term is multiplied by in the loss, by its name; the segmentation's first.
+    def weights(self, training: TrainingConfig, step: int) -> Mapping[str, float]:
+        """What each term is multiplied by at a step, by its name; the segmentation's first.
 
         Of the others is measured how much they move the weights that all terms train.
         """

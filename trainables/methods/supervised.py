@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.sampler import Batch
-from trainables.methods.losses import segmentation_loss
+from trainables.methods.segmentation import segmentation_term
 from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ProcessGroup
 
 
 class Supervised:
-    """Cross-entropy of the annotated pixels; see `Objective`."""
+    """The segmentation of the annotated pixels; see `Objective`."""
 
     needs_reconstruction = False
 
@@ -20,7 +19,7 @@ class Supervised:
         """No patches: pixels that are not annotated are not used."""
         return 0
 
-    def weights(self, training: TrainingConfig) -> dict[str, float]:
+    def weights(self, training: TrainingConfig, step: int) -> dict[str, float]:
         """The cross-entropy alone."""
         return {"loss_seg": 1.0}
 
@@ -32,7 +31,6 @@ class Supervised:
         training: TrainingConfig,
         group: ProcessGroup,
     ) -> dict[str, Tensor]:
-        """The cross-entropy, which is the whole loss."""
-        num_px = group.sum((batch.masks != IGNORE_INDEX).sum()) / group.size
-        loss = segmentation_loss(logits, batch.masks, num_px)
+        """The loss of the segmentation, which is the whole."""
+        loss = segmentation_term(logits, batch, training, group)
         return {"loss": loss, "loss_seg": loss}

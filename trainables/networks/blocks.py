@@ -73,6 +73,20 @@ class Encoder(nn.Module):
         return features, self.bottom(x)
 
 
+def refinement_stages(widths: Sequence[int]) -> nn.ModuleList:
+    """The refinement blocks of the five decoder stages, coarsest first."""
+    w1, w2, w3, w4, w5 = widths
+    return nn.ModuleList(
+        (
+            chain((w5, w5, w4, w4)),
+            chain((w4, w4, w3, w3)),
+            chain((w3, w3, w2, w2)),
+            chain((w2, w1, w1)),
+            nn.Identity(),  # the final stage has an entry block alone
+        )
+    )
+
+
 class SegmentationDecoder(nn.Module):
     """Five upsamplings, each joined with the encoder stage of that size, then a 1x1 conv.
 
@@ -83,18 +97,9 @@ class SegmentationDecoder(nn.Module):
 
     def __init__(self, widths: Sequence[int], num_classes: int) -> None:
         super().__init__()
-        w1, w2, w3, w4, w5 = widths
-        self.entries = nn.ModuleList(ConvBlock(2 * width, width) for width in (w5, w4, w3, w2, w1))
-        self.refinements = nn.ModuleList(
-            (
-                chain((w5, w5, w4, w4)),
-                chain((w4, w4, w3, w3)),
-                chain((w3, w3, w2, w2)),
-                chain((w2, w1, w1)),
-                nn.Identity(),  # the final stage has an entry block alone
-            )
-        )
-        self.head = nn.Conv2d(w1, num_classes, kernel_size=1)
+        self.entries = nn.ModuleList(ConvBlock(2 * width, width) for width in reversed(widths))
+        self.refinements = refinement_stages(widths)
+        self.head = nn.Conv2d(widths[0], num_classes, kernel_size=1)
 
     def forward(self, features: Sequence[Tensor], bottom: Tensor) -> Tensor:
         """Class scores (N, K, H, W) from what `Encoder.forward` returned."""
@@ -110,15 +115,22 @@ class SegmentationDecoder(nn.Module):
 class ReconstructionDecoder(nn.Module):
     """U-REC's second decoder: no skips, and every block but the entries is borrowed.
 
-    It owns its entry blocks and its 1x1 conv only. The refinements are passed to `forward`
-    instead of being registered here a second time, so that every tensor has one name in the
-    state dict (averaging weights by name would otherwise treat shared ones twice).
+    As published it owns its entry blocks and its 1x1 conv only. The refinements are passed to
+    `forward` instead of being registered here a second time, so that every tensor has one name in
+    the state dict (averaging weights by name would otherwise treat shared ones twice).
+
+    Args:
+        widths: Channels of the encoder stages, finest first.
+        num_channels: Bands of the images, C.
+        is_own: Whether it has refinements of its own instead.
     """
 
-    def __init__(self, widths: Sequence[int], num_channels: int) -> None:
+    def __init__(self, widths: Sequence[int], num_channels: int, *, is_own: bool = False) -> None:
         super().__init__()
         self.entries = nn.ModuleList(ConvBlock(width, width) for width in reversed(widths))
         self.head = nn.Conv2d(widths[0], num_channels, kernel_size=1)
+        # Drawn last: one seed gives the layers above the same weights with and without them.
+        self.refinements = refinement_stages(widths) if is_own else None
 
     def forward(self, bottom: Tensor, refinements: nn.ModuleList) -> Tensor:
         """Reconstruct the image.
@@ -127,12 +139,14 @@ class ReconstructionDecoder(nn.Module):
 
         Args:
             bottom: (N, widths[-1], H / 32, W / 32), from `Encoder.forward`.
-            refinements: `SegmentationDecoder.refinements`, shared with that decoder.
+            refinements: `SegmentationDecoder.refinements`, shared with that decoder; not used
+                where it has its own.
 
         Returns:
             (N, C, H, W), on the scale of the images that were encoded.
         """
         x = bottom
+        refinements = refinements if self.refinements is None else self.refinements
         for entry, refine in zip(self.entries, refinements, strict=True):
             x = refine(entry(upsample(x)))
         reconstruction: Tensor = self.head(x)

@@ -42,7 +42,8 @@ def build_network(
         num_channels: Bands of the images, C.
         num_classes: Classes, K.
         width: Channels of the finest stage; 32 as published.
-        parameters: Values of the parameters that the method alone has, by name.
+        parameters: Values that it is built from, by name; see
+            `trainables.settings.config.network_parameters`.
         generator: Source of the weights, on the CPU; it advances. None for a fresh one of seed 0.
 
     Returns:

@@ -20,7 +20,7 @@ from trainables.errors import DataError
 from trainables.networks.build import NETWORKS, build_network
 from trainables.networks.network import Network
 from trainables.networks.own_network import is_own
-from trainables.settings.config import TrialConfig
+from trainables.settings.config import TrialConfig, network_parameters
 from trainables.storage.atomic_files import write_atomically
 
 _FORMAT: Final = "urec-study model"
@@ -42,7 +42,7 @@ class TrainedModel:
     width: int
     """Channels of the first encoder stage."""
     method_parameters: Mapping[str, Value] = field(default_factory=dict)
-    """Values of the parameters that the method alone has, by name."""
+    """Values that the network was built from and that the method alone has, by name."""
     bands: tuple[str, ...]
     """Bands of the images it was trained on, in their order (C)."""
     classes: tuple[ClassSpec, ...]
@@ -129,7 +129,7 @@ class TrainedModel:
         return cls(
             network=trial.network,
             width=training.width,
-            method_parameters=dict(training.method_parameters),
+            method_parameters=network_parameters(trial.network, training),
             bands=tuple(bands),
             classes=tuple(ClassSpec(name=one.name, color=one.color) for one in classes),
             downsample=training.downsample,

@@ -28,7 +28,7 @@ class NetworkConfig:
     width: int = 32
     """Channels of the finest stage; 32 as published."""
     parameters: Mapping[str, Value] = field(default_factory=dict)
-    """Values of the parameters that the method alone has, by name."""
+    """Values of the parameters that it is built from and that the method alone has, by name."""
 
 
 class Network(nn.Module):

@@ -49,6 +49,24 @@ class TrainingConfig:
     """Weight of the reconstruction term, equation 3; for methods that reconstruct."""
     reconstruct_on: Literal["all", "annotated"] = "all"
     """Pixels of the L1 term: every training pixel, or those of the annotation budget alone."""
+    seg_loss: Literal["ce", "ce_dice", "focal"] = "ce"
+    """Loss of the annotated pixels: cross-entropy, with soft Dice added, or focal."""
+    class_weights: Literal["none", "sqrt_inverse"] = "none"
+    """What an annotated pixel counts there: the same, or by its class's share of the budget."""
+    rec_loss: Literal["l1", "l2", "charbonnier", "l1_ssim", "gradient"] = "l1"
+    """Error of a reconstructed pixel; for methods that reconstruct, as are all of these."""
+    rec_target: Literal["image", "normalised"] = "image"
+    """What is reconstructed: the image, or its patches with mean 0 and deviation 1 per band."""
+    rec_mask: float = 0.0
+    """Share of the patches from anywhere that is hidden, and then alone reconstructed."""
+    rec_patches: int = 1
+    """Patches from anywhere per annotated one in a step, where all pixels are reconstructed."""
+    w1_schedule: Literal["constant", "ramp_up", "decay"] = "constant"
+    """Course of `w1` over a run: flat, up from 0, or down to 0, both along a half cosine."""
+    branch_norm: Literal["shared", "separate"] = "shared"
+    """Whether the two branches share the statistics of batch normalisation."""
+    rec_decoder: Literal["shared", "own"] = "shared"
+    """Whether the reconstruction borrows the blocks of the other decoder or has its own."""
     num_validations: int = 100
     """Validations over a run, evenly spaced, the last at the last step."""
     infer_window_px: int = 256
@@ -81,6 +99,18 @@ class TrainingConfig:
             "stride_px",
             self.sampling == "random" or self.stride_px <= self.patch_px,
             f"at most patch_px ({self.patch_px}), or pixels lie in no patch",
+        )
+        _require(
+            self,
+            "rec_mask",
+            self.rec_mask == 0 or self.reconstruct_on == "all",
+            "0 where reconstruct_on is annotated: patches that are segmented are never hidden",
+        )
+        _require(
+            self,
+            "rec_patches",
+            self.rec_patches == 1 or self.reconstruct_on == "all",
+            "1 where reconstruct_on is annotated: no patches from anywhere are drawn then",
         )
         _require(self, "warmup_steps", self.warmup_steps < self.steps, "in [0, steps)")
         _require(self, "plateau_tolerance", self.plateau_tolerance >= 0, "at least 0")
@@ -151,6 +181,20 @@ class TrialConfig:
     def from_plain(cls, plain: Mapping[str, Any]) -> TrialConfig:
         """Inverse of `to_plain`."""
         return cls(**{**plain, "training": TrainingConfig(**plain["training"])})
+
+
+def network_parameters(network: str, training: TrainingConfig) -> dict[str, Value]:
+    """Values that a network is built from, besides its sizes.
+
+    Args:
+        network: `TrialConfig.network`.
+        training: The trial's settings.
+
+    Returns:
+        By name, those of `contract.parameters` that this network has and of the method alone.
+    """
+    rows = [one.name for one in PARAMETERS.values() if network in (one.networks or ())]
+    return {**{name: getattr(training, name) for name in rows}, **training.method_parameters}
 
 
 def training_fields() -> tuple[str, ...]:

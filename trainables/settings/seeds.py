@@ -22,6 +22,7 @@ _PURPOSES: Final = {
     "unannotated_augmentation": 5,
     "dropout": 6,
     "val_budget": 7,
+    "hidden": 8,
 }
 
 

@@ -26,9 +26,10 @@ from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.methods import METHODS
+from trainables.methods.segmentation import class_weights
 from trainables.networks.build import build_network
 from trainables.networks.network import Network
-from trainables.settings.config import TrialConfig
+from trainables.settings.config import TrialConfig, network_parameters
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
@@ -49,6 +50,8 @@ class TrainingData:
     train: TileSet
     annotated: PixelSet
     """Pixels of the training tiles that the budget holds."""
+    class_px: tuple[int, ...] = ()
+    """Pixels of each class among them (K,); needed where classes are weighted."""
     val: TileSet
     scaling: BandScaling
     """How the values of tiles become those that the network sees."""
@@ -188,7 +191,7 @@ def _new_state(
         num_channels=data.train.images.shape[0],
         num_classes=len(data.class_names),
         width=training.width,
-        parameters=training.method_parameters,
+        parameters=network_parameters(config.network, training),
         generator=torch_generator(config.seed, "weights"),
     )
     model = group.synchronise_norms(model, device)
@@ -243,6 +246,8 @@ def _build_sampler(
         seed=config.seed,
         device=device,
         group=group,
+        hidden_share=training.rec_mask,
+        class_weights=class_weights(training.class_weights, data.class_px),
     )
 
 

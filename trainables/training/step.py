@@ -70,7 +70,7 @@ class Step:
             `train/grad_share_NAME` by term `loss_NAME`, see `gradient_shares`; empty for a method
             of one term.
         """
-        weights = self._objective.weights(self._config.training)
+        weights = self._objective.weights(self._config.training, batch.step)
         if len(weights) == 1:
             return {}
         self._state.optimizer.zero_grad(set_to_none=True)  # as a step begins; it frees memory
@@ -93,7 +93,8 @@ class Step:
             self._drawn_from_seed(images.device),
             torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
         ):
-            output: Output = network(images, num_segment=len(batch.masks))
+            inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
+            output: Output = network(inputs, num_segment=len(batch.masks))
         return self._objective.terms(
             output.logits, output.reconstruction, batch, self._config.training, self._group
         )

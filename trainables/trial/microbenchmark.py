@@ -178,10 +178,11 @@ def _run_steps(
 def _training_data(sample: Sample) -> TrainingData:
     """All of the sample counts as annotated: which pixels do changes no time."""
     unit, num = Unit(kind="tile", size_px=0), len(sample.class_names)
-    _, annotated = draw_budget(sample.train, fraction=1.0, seed=0, unit=unit, num_classes=num)
+    budget, annotated = draw_budget(sample.train, fraction=1.0, seed=0, unit=unit, num_classes=num)
     return TrainingData(
         train=sample.train,
         annotated=annotated,
+        class_px=budget.class_px,
         val=pack_tiles([_crop(sample.val.tile(0), _STUB_SIDE_PX)]),
         scaling=sample.scaling,
         class_names=sample.class_names,

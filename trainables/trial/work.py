@@ -91,6 +91,7 @@ def _work(
     data = TrainingData(
         train=tiles["train"],
         annotated=annotated,
+        class_px=budget.class_px,
         val=tiles["val"],
         scaling=task.data.scaling,
         class_names=tuple(one.name for one in task.data.classes),

@@ -52,9 +52,10 @@ def costs(record: StudyRecord) -> pd.DataFrame:
     Returns:
         Columns of COST_COLUMNS. num_trials: ended trials (finished, failed or pruned; repeated
         attempts count once); num_timed: those with times on record. Over these: steps; patches
-        (steps x batch size, each with annotated pixels); patches_unannotated (as many again where
-        all pixels are reconstructed, drawn from anywhere for the reconstruction alone; 0 where a
-        method learns from annotated pixels only; NaN for other uses of unannotated ones);
+        (steps x batch size, each with annotated pixels); patches_unannotated (`rec_patches` times
+        as many, 1 where it is not on record, where all pixels are reconstructed, drawn from
+        anywhere for the reconstruction alone; 0 where a method learns from annotated pixels only;
+        NaN for other uses of unannotated ones);
         train_s; eval_s (validation); test_s (test tiles, over the num_tested confirmation trials
         that timed them, as older ones did not); trial_s (train_s + eval_s per timed trial, and
         test_s where every timed confirmation trial of the study has one) and trial_s_per_baseline
@@ -224,7 +225,12 @@ def _phase_costs(
 def _with_share(trials: pd.DataFrame, record: StudyRecord) -> pd.DataFrame:
     """The trials with their unannotated patches per annotated one; NaN where it is not known."""
     without = [name for name, one in record.methods.items() if one.unannotated == "nothing"]
+    config = record.info.document.get("config") or {}
+    per_patch = config.get("rec_patches", 1)
+    if "rec_patches" in trials:  # it varies; trials of methods without it have none
+        per_patch = trials["rec_patches"].fillna(1)
     share = trials["reconstruct_on"].map({"all": 1.0, "annotated": 0.0}).astype("float64")
+    share *= per_patch
     return trials.assign(unannotated_share=share.mask(trials["model"].isin(without), 0.0))
 
 

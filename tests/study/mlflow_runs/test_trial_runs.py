@@ -205,7 +205,10 @@ def test_a_run_carries_only_the_parameters_that_its_method_has(
         own = {**trial.training.method_parameters, "tau": 0.9} if arm is arms[0] else {}
         runs.begin(replace(trial, training=replace(trial.training, method_parameters=own)))
     urec, unet = sorted(children(), key=lambda run: run.data.tags["model"], reverse=True)
-    assert set(urec.data.params) - set(unet.data.params) == {"w1", "reconstruct_on", "tau"}
+    assert set(urec.data.params) - set(unet.data.params) == {
+        "w1", "reconstruct_on", "rec_loss", "rec_target", "rec_mask", "rec_patches",
+        "w1_schedule", "branch_norm", "rec_decoder", "tau",
+    }  # fmt: skip
     assert set(unet.data.params) < set(urec.data.params)
     assert urec.data.params["tau"] == "0.9"
     assert "method_parameters" not in unet.data.params

@@ -145,6 +145,16 @@ def test_wrong_types_are_refused(given, said):
             {"models": ["unet"], "compare": "reconstruct_on"},
             "--compare must name parameters that a method of the study has, got 'reconstruct_on'",
         ),
+        (
+            {"models": ["unet"], "space": "label_frac", "compare": "branch_norm"},
+            "--compare must name parameters that a method of the study has, got 'branch_norm'",
+        ),
+        (
+            {"space": "reconstruct_on,label_frac", "compare": "rec_mask=0/0.5"},
+            "rec_mask must be 0 where reconstruct_on is annotated: patches that are segmented are "
+            "never hidden, got 0.5",
+        ),
+        ({"compare": "rec_loss=l1/l3"}, "rec_loss must be l1 or l2 or charbonnier or l1_ssim or"),
         ({"method_parameters": {"tau": 1}}, "method_parameters must name parameters that only a"),
         ({"method_parameters": "tau"}, "method_parameters must be `key: value` lines"),
         (
@@ -225,8 +235,11 @@ def test_same_study_has_no_changes():
 def test_a_study_of_an_earlier_version_goes_on():
     """Its configuration names no field that came later, and what no method of it has."""
     config = build_config({"models": ["unet"]})
-    earlier = {name: value for name, value in config.to_plain().items()
-               if name not in ("compare", "weight_decay", "method_parameters")}  # fmt: skip
+    added = {
+        "compare", "weight_decay", "method_parameters", "seg_loss", "class_weights", "rec_loss",
+        "rec_target", "rec_mask", "rec_patches", "w1_schedule", "branch_norm", "rec_decoder",
+    }  # fmt: skip
+    earlier = {name: value for name, value in config.to_plain().items() if name not in added}
     assert config.changes(earlier) == []
     assert config.changes({**earlier, "space": f"w1=0.01..0.5,{earlier['space']}"}) == []
     assert len(build_config({"models": ["unet"], "weight_decay": 0.1}).changes(earlier)) == 1
@@ -346,6 +359,7 @@ def test_changes_ignore_resources_and_where_it_is_recorded():
         ({"space": "w1"}, "space: "),
         ({"compare": "augment=no/yes"}, "compare:  -> augment=no/yes"),
         ({"weight_decay": 0.01}, "weight_decay: 0.0 -> 0.01"),
+        ({"rec_loss": "l2"}, "rec_loss: l1 -> l2"),
         ({"models": ["unet"]}, "models: ['urec', 'unet'] -> ['unet']"),
         ({"trials": 99}, "-> 99"),
         ({"seed": 5}, "seed: 0 -> 5"),
@@ -443,3 +457,15 @@ def test_val_frac_is_all_same_or_a_fraction(make_config, given, held):
 def test_other_val_fracs_are_refused(make_config, given):
     with pytest.raises(ConfigError, match=r"val.frac must be"):
         make_config(val_frac=given)
+
+
+def test_new_parameters_are_compared_and_searched_like_any_other():
+    config = build_config(
+        {"space": "rec_mask,label_frac", "compare": "rec_loss=l1/l1_ssim,seg_loss=ce/focal"}
+    )
+    assert [one.name for one in config.variants] == [
+        "unet-seg_loss-ce", "unet-seg_loss-focal",
+        "urec-rec_loss-l1-seg_loss-ce", "urec-rec_loss-l1-seg_loss-focal",
+        "urec-rec_loss-l1_ssim-seg_loss-ce", "urec-rec_loss-l1_ssim-seg_loss-focal",
+    ]  # fmt: skip
+    assert [one.domain for one in config.searched] == ["0/0.25/0.5/0.75"]

@@ -48,7 +48,8 @@ def test_documented_parameters_are_the_parameters() -> None:
             "/".join(map(value_text, one.levels or (f"{one.low:g}..{one.high:g}",))),
             "logarithmic" if one.log else "",
             "factor" if one.is_factor else "searched",
-            ", ".join(one.unannotated or ("all",)),
+            ", ".join(one.unannotated or ("all",))
+            + (f" (network {', '.join(one.networks)})" if one.networks else ""),
         ]
         for one in PARAMETERS.values()
     ]

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.patches.normalisation import to_target
 from trainables.evaluation.inference import evaluate_tile, predict_logits, predict_reconstruction
 from trainables.networks.build import build_network
 
@@ -247,6 +248,26 @@ def test_maps_come_out_of_the_same_pass_and_change_no_count():
     assert difference.max() <= 1  # a value half way may be rounded to either side
     assert (difference > 0).mean() < 0.001
     assert reconstructed.std() > 0
+
+
+def test_a_normalised_reconstruction_is_shown_as_an_image():
+    """Means and deviations of the windows are put back: a perfect one is the image."""
+
+    class Normalising(Identity):
+        def reconstruct(self, images):
+            return to_target(images, "normalised")
+
+        def forward(self, images):
+            return self.segment(images), self.reconstruct(images)
+
+    image = _image(3, 71, 53)
+    rebuilt = predict_reconstruction(Normalising(), image, **WINDOWS, target="normalised")
+    np.testing.assert_allclose(rebuilt.numpy(), image / 255, atol=1e-5)
+    assert predict_reconstruction(Normalising(), image, **WINDOWS).min() < -1
+    mask, kept = np.zeros((71, 53), np.uint8), np.empty((71, 53, 3), np.uint8)
+    options = {"reconstructed": kept, "target": "normalised"}
+    evaluate_tile(Normalising(), image, {"full": mask}, 3, **WINDOWS, **options)
+    assert np.abs(kept.astype(int) - image.transpose(1, 2, 0)).max() <= 1
 
 
 def test_the_reconstruction_of_one_band_and_a_class_map_without_it():

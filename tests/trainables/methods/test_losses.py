@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from trainables.data.layouts.spec import IGNORE_INDEX
-from trainables.methods.losses import reconstruction_loss, segmentation_loss, weighted_loss
+from trainables.methods.losses import (
+    count_px,
+    dice_loss,
+    reconstruction_loss,
+    segmentation_loss,
+    weighted_loss,
+)
 
 pytestmark = pytest.mark.numbers
 
@@ -176,3 +182,99 @@ def test_gradients_are_weighted():
 def test_w1_outside_its_range_is_refused(w1):
     with pytest.raises(ValueError, match=r"w1 must be in \[0, 1\)"):
         weighted_loss(w1, torch.tensor(1.0), torch.tensor(1.0))
+
+
+def _some(num_classes=4, seed=0, width=5):
+    """Logits, masks with unknown pixels and weights of the classes."""
+    logits = 2 * torch.randn(3, num_classes, 6, width, generator=_generator(seed))
+    masks = torch.randint(0, num_classes, (3, 6, width), generator=_generator(seed + 1))
+    masks[:, 1:3] = IGNORE_INDEX
+    return logits, masks, torch.rand(num_classes, generator=_generator(seed + 2)) + 0.1
+
+
+def test_weighted_classes_are_torchs_own_mean():
+    logits, masks, weights = _some()
+    expected = torch.nn.functional.cross_entropy(
+        logits, masks, weight=weights, ignore_index=IGNORE_INDEX
+    )
+    found = segmentation_loss(logits, masks, class_weights=weights)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        segmentation_loss(logits, masks, class_weights=torch.full((4,), 0.3)),
+        segmentation_loss(logits, masks),
+    )
+
+
+def test_focal_loss_by_hand():
+    """Two pixels whose classes have the probabilities 3/4 and 1/2."""
+    logits, masks = _two_pixels()
+    expected = -(0.25**2 * math.log(0.75) + 0.5**2 * math.log(0.5)) / 2
+    assert segmentation_loss(logits, masks, focal=True).item() == pytest.approx(expected)
+    weights = torch.tensor([3.0, 1.0])  # the first pixel is of class 1
+    expected = -(0.25**2 * math.log(0.75) + 3 * 0.5**2 * math.log(0.5)) / 4
+    found = segmentation_loss(logits, masks, class_weights=weights, focal=True)
+    assert found.item() == pytest.approx(expected)
+
+
+def test_dice_by_hand():
+    """Two pixels: of class 1 with p (1/4, 3/4), of class 0 with p (1/2, 1/2)."""
+    logits, masks = _two_pixels()
+    dice = [2 * 0.5 / (0.75 + 1), 2 * 0.75 / (1.25 + 1)]
+    assert dice_loss(logits, masks).item() == pytest.approx(1 - sum(dice) / 2)
+
+
+def test_dice_leaves_out_classes_that_no_annotated_pixel_has():
+    logits, masks = _two_pixels()
+    masks[0, 0, 1] = IGNORE_INDEX  # class 1 remains, with p 3/4 of its one pixel
+    assert dice_loss(logits, masks).item() == pytest.approx(1 - 2 * 0.75 / (0.75 + 1))
+
+
+def test_dice_against_numpy():
+    logits, masks, _ = _some()
+    scores = np.moveaxis(logits.double().numpy(), 1, -1)
+    shares = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    known = masks.numpy() != IGNORE_INDEX
+    p, y = shares[known], np.eye(4)[masks.numpy()[known]]
+    expected = 1 - (2 * (p * y).sum(0) / (p.sum(0) + y.sum(0))).mean()
+    assert dice_loss(logits, masks).item() == pytest.approx(expected, rel=1e-5)
+
+
+LOSSES = {
+    "weighted": lambda logits, masks: segmentation_loss(
+        logits, masks, class_weights=torch.tensor([0.2, 1.0, 3.0, 0.5])
+    ),
+    "focal": lambda logits, masks: segmentation_loss(logits, masks, focal=True),
+    "dice": dice_loss,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_unknown_pixels_change_neither_the_value_nor_a_gradient_of_other_losses(loss):
+    first, masks, _ = _some()
+    second = first.clone()
+    second[:, :, 1:3] = 50 * torch.randn(3, 4, 2, 5, generator=_generator(5))
+    losses = []
+    for logits in (first.requires_grad_(), second.requires_grad_()):
+        losses.append(loss(logits, masks))
+        losses[-1].backward()
+    assert losses[0].item() == losses[1].item()
+    assert torch.equal(first.grad, second.grad)
+    assert (first.grad[:, :, 1:3] == 0).all()
+    assert (first.grad[:, :, 0] != 0).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_other_losses_of_nothing_are_nan_and_of_bf16_computed_in_float32(loss):
+    logits, masks, _ = _some()
+    assert loss(logits, torch.full_like(masks, IGNORE_INDEX)).isnan()
+    logits = logits.bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss(logits, masks.to(torch.uint8))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, loss(logits.float(), masks))
+
+
+def test_counted_pixels():
+    masks = torch.tensor([[[0, 2], [2, IGNORE_INDEX]]])
+    assert count_px(masks).item() == 3
+    assert count_px(masks, torch.tensor([0.5, 9.0, 2.0])).item() == 4.5

@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.errors import ConfigError
-from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
+from trainables.settings.config import (
+    TrainingConfig,
+    TrialConfig,
+    network_parameters,
+    training_fields,
+)
 
 TRIAL = {
     "key": "confirm-urec-f0.10-s2",
@@ -200,3 +205,24 @@ def test_parameters_of_a_method_are_values_by_name(wrong):
 def test_full_annotation_and_seed_0_are_valid():
     trial = TrialConfig(**{**TRIAL, "label_frac": 1, "seed": 0})
     assert (trial.label_frac, trial.seed) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rec_mask": 0.5}, "rec_mask must be 0 where reconstruct_on is annotated"),
+        ({"rec_patches": 2}, "rec_patches must be 1 where reconstruct_on is annotated"),
+    ],
+)
+def test_what_needs_patches_from_anywhere_is_refused_without_them(fields, said):
+    TrainingConfig(**fields)
+    with pytest.raises(ConfigError, match=said):
+        TrainingConfig(reconstruct_on="annotated", **fields)
+
+
+def test_what_a_network_is_built_from():
+    training = TrainingConfig(branch_norm="separate", method_parameters={"depth": 2})
+    assert network_parameters("urec", training) == {
+        "branch_norm": "separate", "rec_decoder": "shared", "depth": 2,
+    }  # fmt: skip
+    assert network_parameters("unet", training) == {"depth": 2}

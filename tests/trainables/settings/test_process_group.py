@@ -14,12 +14,13 @@ import torch.distributed as dist
 from torch import nn
 
 import trainables.training.loop as loop
+from contract.parameters import PARAMETERS
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.networks.build import build_network
-from trainables.settings.config import TrainingConfig, TrialConfig
+from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.loop import TrainingData, train
@@ -57,10 +58,11 @@ def data(random_tiles):
     """Tiles of unequal sizes; three validation tiles, so that two workers have unequal shares."""
     tiles = random_tiles()
     unit = Unit(kind="block", size_px=16)
-    _, pixels = draw_budget(tiles, fraction=0.4, seed=0, unit=unit, num_classes=3)
+    budget, pixels = draw_budget(tiles, fraction=0.4, seed=0, unit=unit, num_classes=3)
     return TrainingData(
         train=tiles,
         annotated=pixels,
+        class_px=budget.class_px,
         scaling=uint8_scaling(3),
         val=random_tiles([(40, 33), (70, 50), (32, 90)], seed=9),
         class_names=("a", "b", "c"),
@@ -123,7 +125,7 @@ def _group_norms(*arguments, **named):
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.GroupNorm(1, child.num_features))
+                setattr(module, name, nn.GroupNorm(1, child.num_features, affine=child.affine))
     return _in_double(model)
 
 
@@ -199,6 +201,35 @@ def test_two_workers_train_to_the_weights_of_one(data, tmp_path, trial, build):
         for name in one:
             if name.startswith("train/"):
                 assert math.isclose(one[name], other[name], rel_tol=1e-4), name
+
+
+def _levels_besides_the_default():
+    """(parameter, level) of every row that decides what is learned, but the published level."""
+    decides = [
+        one
+        for one in PARAMETERS.values()
+        if one.name in training_fields() and (one.kind == "choice" or one.name.startswith("rec_"))
+    ]
+    return [
+        pytest.param(one.name, level, id=f"{one.name}-{level}")
+        for one in decides
+        for level in one.levels
+        if level != getattr(TrainingConfig(), one.name)
+    ]
+
+
+@pytest.mark.parametrize(("name", "level"), _levels_besides_the_default())
+def test_two_workers_train_every_level_to_the_weights_of_one(data, tmp_path, name, level):
+    """Shares of 2 and 3 of five patches, with unequal numbers of pixels that count."""
+    trial = _trial(steps=4, num_validations=1, **{name: level})
+    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][key] == second[0][key]).all() for key in first[0])
+    for one, other in zip(history, first[1], strict=True):
+        for key in one:
+            if key.startswith("train/"):
+                assert math.isclose(one[key], other[key], rel_tol=1e-4), key
 
 
 OWN = """

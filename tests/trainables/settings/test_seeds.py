@@ -12,6 +12,7 @@ PURPOSES = (
     "augmentation",
     "unannotated_augmentation",
     "dropout",
+    "hidden",
 )
 
 

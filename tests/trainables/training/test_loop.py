@@ -13,7 +13,7 @@ from torch.optim.optimizer import (
 )
 
 import trainables.methods.reconstruction as reconstruction_module
-import trainables.methods.supervised as supervised_module
+import trainables.methods.segmentation as segmentation_module
 import trainables.training.loop as loop
 import trainables.training.step as step_module
 from trainables.data.budgets.annotation import draw_budget
@@ -110,16 +110,15 @@ def spy(monkeypatch):
     def spied(module, name):
         original = getattr(module, name)
 
-        def call(*arguments):
+        def call(*arguments, **named):
             *shown, _ = arguments  # and the number of pixels
             seen[name].append([a if a.dtype == torch.bool else a.detach() for a in shown])
-            return original(*arguments)
+            return original(*arguments, **named)
 
         monkeypatch.setattr(module, name, call)
 
-    spied(supervised_module, "segmentation_loss")
-    for name in seen:
-        spied(reconstruction_module, name)
+    spied(segmentation_module, "segmentation_loss")
+    spied(reconstruction_module, "reconstruction_loss")
     return seen
 
 

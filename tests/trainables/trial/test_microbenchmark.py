@@ -143,6 +143,11 @@ def test_timings_of_a_real_network_is_positive_and_leaves_no_file(sample, model,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_trials_that_weigh_classes_are_timed_too(sample):
+    trial = make_trial(class_weights="sqrt_inverse")
+    assert measure_timings(trial, sample, device=CPU, limit_s=0.05).step_s > 0
+
+
 def test_steps_and_pixels_are_found(monkeypatch, sample):
     fake(monkeypatch, patch_s=0.001, px_s=1e-6)
     timings = measure_timings(make_trial(), sample, device=CPU, limit_s=2.0)

@@ -224,6 +224,39 @@ def test_the_model_of_a_trial_predicts_a_file_as_it_predicted_its_test_tiles(
         assert np.array_equal(result.read(1)[clear], logits.argmax(0).numpy()[clear])
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_trial_with_everything_changed_leaves_what_predicts(
+    run, random_tiles, tmp_path, monkeypatch
+):
+    """Loss, target, hiding, norms and decoder at once; classes are weighted by the budget."""
+    changed = replace(
+        TRAINING, seg_loss="ce_dice", class_weights="sqrt_inverse", rec_loss="l1_ssim",
+        rec_target="normalised", rec_mask=0.5, rec_patches=2, w1_schedule="decay",
+        branch_norm="separate", rec_decoder="own", patch_px=64,
+    )  # fmt: skip
+    config = TrialConfig(
+        key="confirm-a", phase="confirm", model="urec", label_frac=1.0, seed=1, training=changed
+    )
+    seen, original = [], trial_work.train
+    monkeypatch.setattr(
+        trial_work,
+        "train",
+        lambda config, data, **named: (seen.append(data), original(config, data, **named))[1],
+    )
+    budgets = []
+    folder = run("confirm", trial=lambda budget, pixels: (budgets.append(budget), config)[1])
+    assert [data.class_px for data in seen] == [budgets[0].class_px]
+    pixels = random_tiles(seed=2).tile(0).image
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=45, height=70, count=3, dtype="uint8"
+    ) as target:
+        target.write(pixels)
+    arguments = ["--model", str(folder), "--out", str(tmp_path), "--device", "cpu"]
+    assert predict.main([*arguments, str(tmp_path / "a.tif")]) == 0
+    kept = TrainedModel.load(folder / MODEL_FILE)
+    assert kept.method_parameters == {"branch_norm": "separate", "rec_decoder": "own"}
+
+
 def test_a_trial_that_gave_its_model_up_names_the_one_of_its_arm(run, tmp_path):
     folder = run("confirm")
     kept = folder.rename(tmp_path / "confirm-urec-f0.10-s2")

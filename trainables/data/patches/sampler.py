@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.layouts.spec import IGNORE_INDEX
+from trainables.data.patches.hidden import hidden_squares
 from trainables.data.patches.positions import Positions
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
@@ -34,6 +35,26 @@ class Batch:
     shown: Tensor
     """Whether a pixel shows anything, bool (N + M, H, W): it is no nodata and lies on its tile,
     which may be smaller than a patch."""
+    step: int = 0
+    """The step that it was drawn for, from 0."""
+    hidden: Tensor | None = None
+    """Pixels that the network does not see, bool (N + M, H, W), none of them in the first N
+    patches; None where it sees all."""
+    class_weights: Tensor | None = None
+    """What an annotated pixel of each class counts, float32 (K,); None where all count the same."""
+
+    @property
+    def inputs(self) -> Tensor:
+        """What the network sees: the images, hidden pixels in the mean colour of the others.
+
+        Float32 (N + M, C, H, W); `images` themselves where nothing is hidden.
+        """
+        if self.hidden is None:
+            return self.images
+        seen = (self.shown & ~self.hidden)[:, None].to(self.images.dtype)
+        num_px = seen.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+        mean = (self.images * seen).sum(dim=(2, 3), keepdim=True) / num_px
+        return torch.where(self.hidden[:, None], mean, self.images)
 
 
 class PatchSampler:
@@ -53,6 +74,8 @@ class PatchSampler:
         seed: int,
         device: torch.device,
         group: ProcessGroup = ALONE,
+        hidden_share: float = 0.0,
+        class_weights: Tensor | None = None,
     ) -> None:
         """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
 
@@ -68,6 +91,9 @@ class PatchSampler:
             seed: The trial's seed.
             device: Where batches are needed.
             group: The workers; together they draw what one alone would.
+            hidden_share: Of the patches for the L1 term alone, what the network does not see; 0
+                for nothing.
+            class_weights: What an annotated pixel of each class counts (K,), for the loss.
         """
         self._positions = positions
         self._patch_px = patch_px
@@ -77,6 +103,8 @@ class PatchSampler:
         self._seed = seed
         self._device = device
         self._group = group
+        self._hidden_share = hidden_share
+        self._class_weights = None if class_weights is None else class_weights.to(device)
         self._shapes = torch.from_numpy(np.array(tiles.shapes))
         self._starts = torch.from_numpy(np.array(tiles.starts))
         self._bit_starts = torch.from_numpy(np.array(annotated.starts))
@@ -111,6 +139,9 @@ class PatchSampler:
             images=self._scaling.to_unit(images),
             masks=_send(masks, self._device),
             shown=_send(shown, self._device),
+            step=step,
+            hidden=self._hidden(step, num),
+            class_weights=self._class_weights,
         )
 
     def _classes(self, index: Tensor, bit: Tensor) -> Tensor:
@@ -124,6 +155,18 @@ class PatchSampler:
         for place, digits in enumerate(self._digits):
             classes |= _bits_at(digits, bit).to(torch.int64) << place
         return classes
+
+    def _hidden(self, step: int, num: int) -> Tensor | None:
+        """Hidden pixels of this worker's patches, of which the first `num` are seen as they are."""
+        if not (self._hidden_share and self._num_anywhere):
+            return None
+        drawn = hidden_squares(
+            self._num_anywhere,
+            self._patch_px,
+            self._hidden_share,
+            torch_generator(self._seed, "hidden", step),
+        )[self._group.share(self._num_anywhere)]
+        return _send(torch.cat([drawn.new_zeros(num, *drawn.shape[1:]), drawn]), self._device)
 
     def _turns(self, purpose: str, step: int, num: int) -> Tensor:
         """Which of the eight symmetries of the square each patch gets, 0-7, int64 (num,)."""

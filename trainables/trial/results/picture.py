@@ -57,7 +57,8 @@ def trial_picture(
     unit = scaling.to_unit(torch.from_numpy(image))
     panels = [_as_rgb(unit), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
     if model.has_reconstruction:
-        panels.append(_as_rgb(predict_reconstruction(model, image, **window)))  # type: ignore[arg-type]
+        rebuilt = predict_reconstruction(model, image, target=training.rec_target, **window)  # type: ignore[arg-type]
+        panels.append(_as_rgb(rebuilt))
     buffer = io.BytesIO()
     Image.fromarray(_side_by_side(panels)).save(buffer, format="PNG", optimize=False)
     return buffer.getvalue()

@@ -285,3 +285,16 @@ def test_cost_of_a_record_does_not_change_it() -> None:
     before = found.trials.copy()
     costs(replace(found))
     pd.testing.assert_frame_equal(found.trials, before)
+
+
+def test_more_patches_from_anywhere_are_counted() -> None:
+    """By the study's configuration, or by the trial where it varies."""
+    trials = [{"variant": "urec-all", "reconstruct_on": "all"}, {}]
+    frame = costs(record(trials, {"rec_patches": 3}))
+    assert row(frame, "urec-all", "confirm")["patches_unannotated"] == 120.0
+    assert row(frame, "unet", "confirm")["patches_unannotated"] == 0.0
+    given = record(trials, {"rec_patches": 3})
+    given = replace(given, trials=given.trials.assign(rec_patches=[2.0, math.nan]))
+    frame = costs(given)
+    assert row(frame, "urec-all", "confirm")["patches_unannotated"] == 80.0
+    assert row(frame, "unet", "confirm")["patches_unannotated"] == 0.0

@@ -11,6 +11,7 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.positions import GridPositions, RandomPositions, patch_grid
 from trainables.data.patches.sampler import PatchSampler
 from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.settings.process_group import ProcessGroup
 
 PATCH = 32
 CPU = torch.device("cpu")
@@ -350,3 +351,61 @@ def test_a_gpu_cuts_the_same_patches(random_tiles):
         assert torch.equal(on_cpu.images, on_gpu.images.cpu())
         assert torch.equal(on_cpu.masks, on_gpu.masks.cpu())
         assert torch.equal(on_cpu.shown, on_gpu.shown.cpu())
+
+
+class TestHidden:
+    def test_patches_that_are_segmented_are_never_hidden(self, random_tiles):
+        tiles = random_tiles()
+        sampler = _sampler(tiles, tiles.masks, num_anywhere=6, hidden_share=0.5)
+        plain = _sampler(tiles, tiles.masks, num_anywhere=6)
+        for step in range(3):
+            batch, seen = sampler.draw(step), plain.draw(step)
+            assert torch.equal(batch.images, seen.images)
+            assert not batch.hidden[:4].any()
+            assert (batch.hidden[4:].float().mean(dim=(1, 2)) == 0.5).all()
+            assert torch.equal(batch.inputs[:4], seen.images[:4])
+            assert not torch.equal(batch.inputs[4:], seen.images[4:])
+
+    def test_hidden_pixels_have_the_mean_colour_of_what_is_seen(self, random_tiles):
+        tiles = random_tiles()
+        batch = _sampler(tiles, tiles.masks, num_anywhere=6, hidden_share=0.5).draw(0)
+        other = replace(batch, images=torch.where(batch.hidden[:, None], 0.5, batch.images))
+        assert torch.equal(batch.inputs, other.inputs)  # nothing hidden shines through
+        for image, shown, hidden, given in zip(
+            batch.images, batch.shown, batch.hidden, batch.inputs, strict=True
+        ):
+            assert torch.equal(given[:, ~hidden], image[:, ~hidden])
+            mean = image[:, shown & ~hidden].mean(dim=1, keepdim=True)
+            if hidden.any():
+                torch.testing.assert_close(given[:, hidden], mean.expand(-1, int(hidden.sum())))
+
+    def test_squares_follow_from_seed_and_step_and_not_from_the_workers(self, random_tiles):
+        tiles = random_tiles()
+        options = {"num_anywhere": 5, "hidden_share": 0.5}
+        alone = _sampler(tiles, tiles.masks, **options)
+        drawn = [alone.draw(step).hidden[4:] for step in (0, 1)]
+        assert not torch.equal(*drawn)
+        assert torch.equal(_sampler(tiles, tiles.masks, **options).draw(1).hidden[4:], drawn[1])
+        for size in (2, 3):
+            parts = []
+            for rank in range(size):
+                group = ProcessGroup(rank=rank, size=size)
+                batch = _sampler(tiles, tiles.masks, group=group, **options).draw(0)
+                parts.append(batch.hidden[len(batch.masks) :])
+            assert torch.equal(torch.cat(parts), drawn[0])
+
+    def test_nothing_is_hidden_unless_asked_for(self, random_tiles):
+        tiles = random_tiles()
+        for options in ({"num_anywhere": 2}, {"hidden_share": 0.5}):
+            batch = _sampler(tiles, tiles.masks, **options).draw(0)
+            assert batch.hidden is None
+            assert batch.inputs is batch.images
+
+
+def test_a_batch_knows_its_step_and_the_weights_of_its_classes(random_tiles):
+    tiles = random_tiles()
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    batch = _sampler(tiles, tiles.masks, class_weights=weights).draw(7)
+    assert batch.step == 7
+    assert torch.equal(batch.class_weights, weights)
+    assert _sampler(tiles, tiles.masks).draw(0).class_weights is None
