@@ -18,10 +18,10 @@ from itertools import product
 
 import numpy as np
 
-from analysis.statistics.efficiency import ScoreGrid
 from analysis.statistics.intervals import draw_tiles
-from analysis.statistics.needed import annotations_needed
-from contract.power import LEVEL
+from analysis.statistics.label_efficiency.efficiency import ScoreGrid
+from analysis.statistics.label_efficiency.needed import annotations_needed
+from contract.protocol.power import LEVEL
 from tests.analysis.statistics.many_studies import Said, said_of
 from tests.analysis.statistics.worlds import CURVES, GRIDS, NOISES, SHARES, World, covered
 

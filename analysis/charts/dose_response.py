@@ -15,7 +15,7 @@ from analysis.reading.styles import LineStyle, Styles, VariantStyle
 from analysis.statistics.intervals import MIN_SEEDS, Interval, t_interval
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent, setting
-from contract.choice import scale_positions
+from contract.protocol.choice import scale_positions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.statistics.answer import Answer
-    from analysis.statistics.needed import AnnotationNeeded, Bounds
+    from analysis.statistics.label_efficiency.needed import AnnotationNeeded, Bounds
 
 _DODGE = 1.09
 _MARGIN = 1.8

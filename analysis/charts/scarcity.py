@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from analysis.charts.chart import PAPER, RULE, Chart
 from analysis.reading.styles import Styles
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS, t_interval
+from analysis.statistics.label_efficiency.shares import Share, Shares, seed_fractions, shares_of
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.shares import Share, Shares, seed_fractions, shares_of
 from analysis.wording import listed, percent
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
-from contract.power import AREA_SHARE, POWER, difference_found
+from contract.protocol.power import AREA_SHARE, POWER, difference_found
 
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles

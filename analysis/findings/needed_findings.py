@@ -15,7 +15,7 @@ from analysis.wording import MISSING, counted, percent
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
     from analysis.statistics.differences import PairedDifference
-    from analysis.statistics.needed import AnnotationNeeded, Bounds
+    from analysis.statistics.label_efficiency.needed import AnnotationNeeded, Bounds
 
 
 def annotation_finding(

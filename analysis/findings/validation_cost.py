@@ -9,7 +9,7 @@ from analysis.wording import percent
 
 if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
-    from analysis.statistics.shares import Shares
+    from analysis.statistics.label_efficiency.shares import Shares
 
 
 def validation_note(record: StudyRecord) -> str:

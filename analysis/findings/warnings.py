@@ -11,8 +11,8 @@ from analysis.reading.looks import look_reached
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted, listed, percent
-from contract.looks import repeated_text
 from contract.names import OPEN_STATUSES
+from contract.protocol.looks import repeated_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,8 +26,8 @@ from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles
 from analysis.statistics.answer import MEASURES
+from analysis.statistics.label_efficiency.shares import Shares
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.shares import Shares
 from analysis.tables.tables_view import duration, tables_view, whole
 
 if TYPE_CHECKING:

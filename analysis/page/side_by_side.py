@@ -15,8 +15,8 @@ from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
 from analysis.page.html_page import difference_rows, environment, study_facts
 from analysis.reading.styles import Styles, styles_of
+from analysis.statistics.label_efficiency.shares import distinct_scores
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.statistics.shares import distinct_scores
 from analysis.tables.comparison import FOR_READERS, setting_names
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import csv_text

@@ -22,8 +22,8 @@ from analysis.pictures.picture_section import picture_section
 from analysis.reading.schema import StudyDataError
 from analysis.search.search_section import search_charts, search_section
 from analysis.statistics.answer import Answer, answer_of
+from analysis.statistics.label_efficiency.shares import distinct_scores
 from analysis.statistics.scores import score_trials
-from analysis.statistics.shares import distinct_scores
 from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.files.table_files import write_table
 from analysis.tables.files.table_text import TextTable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted
-from contract.looks import Look, level_text, looks_text
 from contract.names import OPEN_STATUSES
-from contract.power import LEVEL
+from contract.protocol.looks import Look, level_text, looks_text
+from contract.protocol.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd

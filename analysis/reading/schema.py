@@ -15,11 +15,11 @@ from analysis.reading.compared import (
     recorded_parameters,
     recorded_variants,
 )
-from contract.looks import Look
 from contract.methods import Method
 from contract.mlflow_store.logins import without_login
 from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
-from contract.power import LEVEL
+from contract.protocol.looks import Look
+from contract.protocol.power import LEVEL
 from contract.variants import Variant
 
 __all__ = ["StudyDataError", "StudyInfo", "parse_study"]

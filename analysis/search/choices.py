@@ -13,7 +13,7 @@ from analysis.reading.styles import arms_of
 from analysis.search.domains import searched_domains
 from analysis.search.suggestions import ChoiceRule, choice_rule, distances, score_table, suggestions
 from analysis.wording import setting
-from contract.choice import choose, within_one_error
+from contract.protocol.choice import choose, within_one_error
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from analysis.reading.schema import StudyDataError, StudyInfo
 from analysis.search.domains import Domain, Level, searched_domains
 from analysis.statistics.intervals import t_interval
-from contract.choice import BEST, RULES, choose, distance, share_apart
 from contract.names import OPEN_STATUSES, suggestion_key
 from contract.parameters import value_text
+from contract.protocol.choice import BEST, RULES, choose, distance, share_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ class ChoiceRule:
     num_seeds: int = 1
     """Seeds with which every suggestion is trained."""
     rule: str = BEST
-    """One of `contract.choice.RULES`."""
+    """One of `contract.protocol.choice.RULES`."""
     simplest: Mapping[str, Level] = field(default_factory=dict)
     """What it prefers where it cannot tell, by parameter; empty where it takes the best."""
 

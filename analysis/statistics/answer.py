@@ -23,15 +23,15 @@ from analysis.statistics.differences import (
     area_difference,
     paired_differences,
 )
-from analysis.statistics.doubling import Doubling, doubling
-from analysis.statistics.efficiency import ScoreGrid, area_under_curve, score_grid
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.statistics.needed import AnnotationNeeded, annotations_needed
-from analysis.statistics.shares import Shares, distinct_scores, shares_of
+from analysis.statistics.label_efficiency.doubling import Doubling, doubling
+from analysis.statistics.label_efficiency.efficiency import ScoreGrid, area_under_curve, score_grid
+from analysis.statistics.label_efficiency.needed import AnnotationNeeded, annotations_needed
+from analysis.statistics.label_efficiency.shares import Shares, distinct_scores, shares_of
 from analysis.statistics.tile_scores import resample_tiles
 from analysis.wording import counted
 from contract.methods import Method
-from contract.power import LEVEL
+from contract.protocol.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd

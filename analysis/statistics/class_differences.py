@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.statistics.efficiency import area_under_curve
 from analysis.statistics.intervals import CONFIDENCE, Interval, t_interval
+from analysis.statistics.label_efficiency.efficiency import area_under_curve
 from contract.measures import Values, f1_per_class
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.statistics.efficiency import area_under_curve
 from analysis.statistics.intervals import Interval, seeds_and_tiles_interval, t_interval
+from analysis.statistics.label_efficiency.efficiency import area_under_curve
 from analysis.statistics.significance import share_higher
-from contract.power import AREA_SHARE, LEVEL, fewest_seeds
+from contract.protocol.power import AREA_SHARE, LEVEL, fewest_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.statistics.efficiency import ScoreGrid
+    from analysis.statistics.label_efficiency.efficiency import ScoreGrid
     from analysis.statistics.tile_scores import TileResamples
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.power import AREA_SHARE, all_signs, fewest_seeds
+from contract.protocol.power import AREA_SHARE, all_signs, fewest_seeds
 
 Values = NDArray[np.float64]
 

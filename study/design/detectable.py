@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from contract.looks import Look
-from contract.power import (
+from contract.protocol.looks import Look
+from contract.protocol.power import (
     AREA_SHARE,
     LEVEL,
     POWER,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from contract.looks import Look, extend, looks_text, plan_looks
 from contract.names import MANIFEST
-from contract.power import LEVEL
+from contract.protocol.looks import Look, extend, looks_text, plan_looks
+from contract.protocol.power import LEVEL
 from study.design.manifest import ADVICE, read_manifest
 from study.settings.checks import parse_seeds
 from study.settings.config import StudyConfig

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import yaml
 
-from contract.choice import RULES, rule_of
-from contract.looks import plan_looks
 from contract.methods import Method
 from contract.mlflow_store.logins import holds_login, without_login
 from contract.names import DISTRIBUTION
+from contract.protocol.choice import RULES, rule_of
+from contract.protocol.looks import plan_looks
 from contract.space import Varied
 from study.design.arms import search_seeds, simplest_setting
 from study.design.budgets import Budgets, Drawn

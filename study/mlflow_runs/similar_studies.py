@@ -10,10 +10,10 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from contract.looks import repeated_text
 from contract.mlflow_store.logins import TrackingUri
 from contract.mlflow_store.pages import all_pages
 from contract.names import COMPARED_TAG, MANIFEST
+from contract.protocol.looks import repeated_text
 from study.design.manifest import read_manifest, write_manifest
 from study.settings.config import StudyConfig
 

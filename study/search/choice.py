@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contract.choice import choose, distance, share_apart
 from contract.parameters import Value
+from contract.protocol.choice import choose, distance, share_apart
 from contract.space import Varied
 from study.design.arms import Arm, simplest_setting
 from study.settings.config import StudyConfig

@@ -18,7 +18,7 @@ class Preset:
     """Search trials per arm."""
     seeds: int
     """Confirmation repeats per arm; with 8 a difference at a single fraction can be shown, see
-    `contract.power`."""
+    `contract.protocol.power`."""
 
 
 _DEMO: Final = TrainingConfig(

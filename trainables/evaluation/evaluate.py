@@ -42,7 +42,8 @@ def evaluate_tiles(
         device: Where the network is.
         maps: Takes what was predicted, from the same pass; None where nothing is kept of it.
         group: The workers, each of which evaluates some of the tiles; all get all matrices.
-        annotated: The pixels of the tiles that count; None for all whose class is known.
+        annotated: The pixels of the tiles that count, with the classes they were given; None for
+            all whose class is known.
 
     Returns:
         `full` and, where there is an eroded reference, `eroded`: int64 (K, K), rows reference.
@@ -55,9 +56,9 @@ def evaluate_tiles(
         if tile.eroded_mask is not None:
             references["eroded"] = tile.eroded_mask
         if annotated is not None:
-            held = annotated.tile(index)
+            given = annotated.given(index, 0, tile.mask)
             references = {
-                name: np.where(held, mask, np.uint8(IGNORE_INDEX))
+                name: np.where(mask == IGNORE_INDEX, mask, given)
                 for name, mask in references.items()
             }
         predicted, reconstructed = (None, None) if maps is None else maps.buffers(tile)

@@ -85,6 +85,8 @@ def reconstruction_errors(
 class _OneColor(nn.Module):
     """Reconstructs every image as one and the same colour."""
 
+    color: Tensor
+
     def __init__(self, color: Tensor) -> None:
         super().__init__()
         self.register_buffer("color", color)

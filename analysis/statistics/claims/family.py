@@ -12,7 +12,7 @@ import numpy as np
 from analysis.statistics.claims.failures import ArmLosses, unseen_loss
 from analysis.statistics.differences import AreaDifference, Difference, PairedDifference
 from analysis.statistics.significance import Values, fallback, step_down_p
-from contract.power import AREA_SHARE
+from contract.protocol.power import AREA_SHARE
 
 _SEED = 13
 """Seed of the random signs where there are more seeds than can be tried out."""

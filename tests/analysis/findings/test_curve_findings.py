@@ -4,7 +4,7 @@ from analysis.findings.curve_findings import could_show, curve_heading, doubling
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
-from contract.power import difference_found
+from contract.protocol.power import difference_found
 
 STYLES = styles_of(
     tried_variants(

@@ -8,7 +8,7 @@ from analysis.findings.needed_findings import annotation_finding, bounds_text
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer
-from analysis.statistics.needed import Bounds
+from analysis.statistics.label_efficiency.needed import Bounds
 
 STYLES = styles_of(tried_variants([("unet", "unet"), ("urec", "urec")]))
 PAIR = ("urec", "unet")

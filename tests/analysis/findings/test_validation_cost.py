@@ -8,7 +8,7 @@ import pytest
 from analysis.findings.validation_cost import saving_with_validation, validation_note
 from analysis.reading.budgets import BudgetInfo
 from analysis.reading.sources.load import load_study
-from analysis.statistics.shares import Share, Shares
+from analysis.statistics.label_efficiency.shares import Share, Shares
 
 
 def shares(with_val: float = 1.0) -> Shares:

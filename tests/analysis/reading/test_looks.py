@@ -18,7 +18,7 @@ from analysis.statistics.scores import score_trials
 from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.comparison import comparison_text
 from analysis.tables.study_tables import study_tables
-from contract.looks import extend, plan_looks
+from contract.protocol.looks import extend, plan_looks
 
 WHEN = "2026-11-29T12:00:00+00:00"
 FRACTIONS = (0.1, 1.0)

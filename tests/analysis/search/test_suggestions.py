@@ -14,7 +14,7 @@ from analysis.search.choices import arm_choices, choices_csv
 from analysis.search.search_section import search_charts, search_section
 from analysis.search.search_table import search_results
 from analysis.search.suggestions import ChoiceRule, choice_rule, suggestions
-from contract.choice import SIMPLEST
+from contract.protocol.choice import SIMPLEST
 
 SEARCH: dict[str, Any] = {
     "seeds": [0, 1_000_001, 1_000_002],

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.statistics.claims.failures import COLLAPSE_DROP, COLLAPSE_MADS, upper_bound
-from analysis.statistics.efficiency import area_under_curve
-from analysis.statistics.needed import Differences, measured_bounds, t_bounds
-from contract.power import AREA_SHARE, LEVEL, all_signs, fewest_seeds
+from analysis.statistics.label_efficiency.efficiency import area_under_curve
+from analysis.statistics.label_efficiency.needed import Differences, measured_bounds, t_bounds
+from contract.protocol.power import AREA_SHARE, LEVEL, all_signs, fewest_seeds
 from tests.analysis.statistics.worlds import World
 
 Values = NDArray[np.float64]

@@ -13,8 +13,8 @@ from analysis.statistics.differences import (
     area_difference,
     paired_differences,
 )
-from analysis.statistics.efficiency import score_grid
 from analysis.statistics.intervals import t_interval
+from analysis.statistics.label_efficiency.efficiency import score_grid
 from analysis.statistics.scores import score_trials
 from analysis.statistics.tile_scores import resample_tiles
 

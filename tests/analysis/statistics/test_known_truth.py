@@ -13,7 +13,6 @@ from analysis.reading.compared import tried_variants
 from analysis.reading.confusion import TrialConfusion
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer
-from analysis.statistics.efficiency import ScoreGrid, area_under_curve
 from analysis.statistics.intervals import (
     Interval,
     bootstrap_interval,
@@ -22,6 +21,7 @@ from analysis.statistics.intervals import (
     seeds_and_tiles_interval,
     t_interval,
 )
+from analysis.statistics.label_efficiency.efficiency import ScoreGrid, area_under_curve
 from analysis.statistics.significance import share_higher
 from analysis.statistics.tile_scores import _parts
 from contract.measures import Values, class_mean, f1_per_class, has_reference, overall_accuracy

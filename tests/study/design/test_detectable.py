@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.power import difference_found
+from contract.protocol.power import difference_found
 from study.design.detectable import detectable_text
 
 

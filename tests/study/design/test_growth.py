@@ -2,8 +2,8 @@
 
 import pytest
 
-from contract.looks import Look, plan_looks
 from contract.names import MANIFEST
+from contract.protocol.looks import Look, plan_looks
 from study.design.growth import (
     asked_looks,
     look_seeds,

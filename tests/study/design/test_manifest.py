@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contract.choice import RULES
 from contract.parameters import PARAMETERS
+from contract.protocol.choice import RULES
 from contract.variants import Variant
 from study.design import manifest as provenance
 from study.design.budgets import draw_budgets

@@ -136,3 +136,22 @@ def test_references_outside_of_the_budget_change_nothing(random_tiles):
     assert [one["full"].tolist() for one in matrices[0]] == [
         one["full"].tolist() for one in matrices[1]
     ]
+
+
+def test_clicks_on_validation_tiles_count_by_the_class_that_was_clicked(random_tiles):
+    """The reference beneath their discs, which nobody who clicks gives, chose the weights."""
+    tiles = random_tiles()
+    _, pixels = draw_budget(
+        tiles, fraction=0.3, seed=1, unit=Unit(kind="point", size_px=4), num_classes=3, split="val"
+    )
+    assert pixels.labels is not None
+    matrices = evaluate_tiles(
+        BandOfThree(), tiles, TRAINING, 3, uint8_scaling(3), CPU, annotated=pixels
+    )
+    differ = 0
+    for index, matrix in enumerate(matrices):
+        tile = tiles.tile(index)
+        given = pixels.given(index, 0, tile.mask)
+        assert matrix["full"].tolist() == _counted(tile, given)
+        differ += int((given != np.where(given == IGNORE_INDEX, IGNORE_INDEX, tile.mask)).sum())
+    assert differ > 0

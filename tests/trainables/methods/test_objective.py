@@ -18,7 +18,9 @@ from trainables.settings.process_group import ALONE
 def test_the_loss_is_the_sum_of_its_terms_by_their_weights(name, w1, w1_schedule):
     """Shares in the gradient are told by these weights."""
     method = METHODS[name]
-    training = replace(TrainingConfig(), batch_size=2, w1=w1, steps=90, w1_schedule=w1_schedule)
+    training = replace(
+        TrainingConfig(), batch_size=2, w1=w1, steps=90, num_validations=3, w1_schedule=w1_schedule
+    )
     generator = torch.Generator().manual_seed(0)
     num = 2 + method.num_anywhere(training)
     masks = torch.randint(0, 3, (2, 32, 32), generator=generator)

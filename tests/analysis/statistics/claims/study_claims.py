@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.statistics.claims.failures import arm_losses, failed_as_worst
 from analysis.statistics.claims.family import Family, tested
 from analysis.statistics.differences import area_difference, paired_differences
-from analysis.statistics.efficiency import ScoreGrid, score_grid
+from analysis.statistics.label_efficiency.efficiency import ScoreGrid, score_grid
 from tests.analysis.statistics.worlds import Values, World, frame_of
 
 PAIR = ("urec", "unet")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from contract.power import LEVEL, fewest_seeds
+from contract.protocol.power import LEVEL, fewest_seeds
 
 _MOST_NAMES: Final = 9
 """Studies that a sentence names."""

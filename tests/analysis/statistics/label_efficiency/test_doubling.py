@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from analysis.statistics.doubling import doubling
 from analysis.statistics.intervals import t_interval
+from analysis.statistics.label_efficiency.doubling import doubling
 from tests.analysis.statistics.worlds import NOISES, World
 
 FRACS = np.array([0.25, 0.5, 1.0])

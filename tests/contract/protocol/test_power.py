@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from contract.power import all_signs, difference_found, fewest_seeds, study_seeds
+from contract.protocol.power import all_signs, difference_found, fewest_seeds, study_seeds
 
 
 @pytest.mark.parametrize(("level", "num"), [(0.05, 6), (0.04, 6), (0.01, 8), (0.025, 7), (1.0, 1)])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.efficiency import area_under_curve, score_grid
+from analysis.statistics.label_efficiency.efficiency import area_under_curve, score_grid
 
 
 def test_area_by_hand() -> None:

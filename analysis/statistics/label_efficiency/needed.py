@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS, Values, seeds_and_tiles_interval
 
 if TYPE_CHECKING:
-    from analysis.statistics.efficiency import ScoreGrid
+    from analysis.statistics.label_efficiency.efficiency import ScoreGrid
 
 REACHED_CONFIDENCE = 0.99
 """Of the interval that says whether a score is surely reached: one bound errs in 0.5 of 100.

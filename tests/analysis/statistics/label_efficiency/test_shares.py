@@ -10,8 +10,14 @@ import pytest
 from analysis.reading.budgets import EqualBudgets
 from analysis.reading.sources.load import load_study
 from analysis.statistics.answer import answer_of
+from analysis.statistics.label_efficiency.shares import (
+    Share,
+    Shares,
+    distinct_scores,
+    seed_fractions,
+    shares_of,
+)
 from analysis.statistics.scores import score_trials
-from analysis.statistics.shares import Share, Shares, distinct_scores, seed_fractions, shares_of
 
 
 def frame(*rows: tuple[str, float, int, float, float]) -> pd.DataFrame:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.efficiency import ScoreGrid, score_grid
 from analysis.statistics.intervals import NUM_TILE_RESAMPLES, draw_tiles, t_interval
-from analysis.statistics.needed import (
+from analysis.statistics.label_efficiency.efficiency import ScoreGrid, score_grid
+from analysis.statistics.label_efficiency.needed import (
     AnnotationNeeded,
     Bounds,
     Differences,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from contract.choice import (
+from contract.protocol.choice import (
     BEST,
     RULES,
     SIMPLEST,

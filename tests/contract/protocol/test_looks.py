@@ -5,8 +5,8 @@ import math
 import pytest
 import yaml
 
-from contract.looks import Look, can_show, extend, looks_text, plan_looks, spent
-from contract.power import LEVEL
+from contract.protocol.looks import Look, can_show, extend, looks_text, plan_looks, spent
+from contract.protocol.power import LEVEL
 
 WHEN = "2026-11-29T12:00:00+00:00"
 

@@ -1,0 +1,1 @@
+"""Scores over annotations: what was annotated, areas under curves, annotations needed."""

@@ -1,0 +1,1 @@
+"""The rules of a study that are fixed before its first trial."""
