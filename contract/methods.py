@@ -5,11 +5,21 @@ A row here and, for a new network, one file in `trainables/networks/` are a new 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from contract.names import TAKEN_NAMES
 from contract.parameters import PARAMETERS, Parameter
+
+BUILT_FROM: Final[Mapping[str, tuple[str, ...]]] = {"urec": ("branch_norm", "rec_decoder")}
+"""Rows of `contract.parameters` that a network is built from, by its key."""
+
+
+def serves(parameter: Parameter, unannotated: str, network: str) -> bool:
+    """Whether methods with this use of unannotated pixels and this network have a row."""
+    is_built = not parameter.of_network or parameter.name in BUILT_FROM.get(network, ())
+    return is_built and parameter.serves(unannotated)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +60,7 @@ class Method:
             return True
         if PARAMETERS.get(parameter.name) != parameter:  # another method's own
             return False
-        return parameter.serves(self.unannotated, self.network)
+        return serves(parameter, self.unannotated, self.network)
 
 
 METHODS: Final = {

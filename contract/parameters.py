@@ -52,8 +52,8 @@ class Parameter:
     """Whether it is never searched: every level is an arm of its own."""
     unannotated: tuple[str, ...] | None = None
     """Uses of unannotated pixels (`Method.unannotated`) that have it; None for all methods."""
-    networks: tuple[str, ...] | None = None
-    """Networks (`Method.network`) that are built from it; None where none is."""
+    of_network: bool = False
+    """Whether networks are built from it: those alone that `contract.methods.BUILT_FROM` names."""
     level_labels: Mapping[str, str] = field(default_factory=dict)
     """Text of a level in the label of a variant, where that is not its name and value; the name of
     the variant then holds the level alone."""
@@ -99,10 +99,9 @@ class Parameter:
         left, right = "[("[not self.with_lowest], "])"[not self.with_highest]
         return f"{noun}in {left}{self.lowest:g}, {self.highest:g}{right}"
 
-    def serves(self, unannotated: str, network: str) -> bool:
-        """Whether methods with this use of unannotated pixels and this network have it."""
-        is_used = self.unannotated is None or unannotated in self.unannotated
-        return is_used and (self.networks is None or network in self.networks)
+    def serves(self, unannotated: str) -> bool:
+        """Whether methods with this use of unannotated pixels have it."""
+        return self.unannotated is None or unannotated in self.unannotated
 
     def holds(self, value: object) -> bool:
         """Whether a value obeys the rule."""
@@ -314,7 +313,7 @@ PARAMETERS: Final = {
             choices=("shared", "separate"),
             levels=("shared", "separate"),
             unannotated=("reconstruction",),
-            networks=("urec",),
+            of_network=True,
         ),
         Parameter(
             name="rec_decoder",
@@ -323,7 +322,7 @@ PARAMETERS: Final = {
             choices=("shared", "own"),
             levels=("shared", "own"),
             unannotated=("reconstruction",),
-            networks=("urec",),
+            of_network=True,
         ),
     )
 }

@@ -17,6 +17,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from contract.methods import serves
 from contract.names import CONFUSION, MAPS, PICTURE, RESULT, TRACEBACK, TRIAL_FOLDER_TAG
 from contract.parameters import PARAMETERS
 from study.design.arms import arm_of
@@ -237,7 +238,7 @@ def _params(trial: TrialConfig) -> list[Param]:
     values = trial.to_plain()["training"]
     values |= values.pop("method_parameters")
     values |= {"model": trial.model, "label_frac": trial.label_frac, "seed": trial.seed}
-    has = {one.name: one.serves(trial.unannotated, trial.network) for one in PARAMETERS.values()}
+    has = {one.name: serves(one, trial.unannotated, trial.network) for one in PARAMETERS.values()}
     return [
         Param(name, param_value(value)) for name, value in values.items() if has.get(name, True)
     ]

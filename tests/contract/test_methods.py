@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from contract.methods import METHODS, Method
+from contract.methods import BUILT_FROM, METHODS, Method
 from contract.parameters import PARAMETERS, Parameter
 from trainables.networks import build
 
@@ -65,3 +65,9 @@ def test_a_parameter_cannot_take_the_place_of_a_column_of_trials(name):
     with pytest.raises(ValueError, match=f"must have a name of its own, got '{name}'"):
         Method(name="own", label="Own", network="own",
                parameters=(dataclasses.replace(TAU, name=name),))  # fmt: skip
+
+
+def test_what_networks_are_built_from_are_rows_that_say_so():
+    named = {name for rows in BUILT_FROM.values() for name in rows}
+    assert named == {one.name for one in PARAMETERS.values() if one.of_network}
+    assert set(BUILT_FROM) <= set(build.NETWORKS)

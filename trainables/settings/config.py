@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from contract.methods import METHODS
+from contract.methods import BUILT_FROM, METHODS
 from contract.parameters import PARAMETERS, Value
 from trainables.errors import ConfigError
 
@@ -191,10 +191,10 @@ def network_parameters(network: str, training: TrainingConfig) -> dict[str, Valu
         training: The trial's settings.
 
     Returns:
-        By name, those of `contract.parameters` that this network has and of the method alone.
+        By name, those of `contract.methods.BUILT_FROM` and of the method alone.
     """
-    rows = [one.name for one in PARAMETERS.values() if network in (one.networks or ())]
-    return {**{name: getattr(training, name) for name in rows}, **training.method_parameters}
+    rows = {name: getattr(training, name) for name in BUILT_FROM.get(network, ())}
+    return rows | dict(training.method_parameters)
 
 
 def training_fields() -> tuple[str, ...]:

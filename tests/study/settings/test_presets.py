@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from contract.methods import BUILT_FROM
 from contract.parameters import PARAMETERS, value_text
 from study.settings.presets import PRESETS
 from trainables.settings.config import training_fields
@@ -39,6 +40,10 @@ def test_documented_presets_are_the_presets() -> None:
         assert documented[name] == values, name
 
 
+def _built_from(name: str) -> str:
+    return ", ".join(network for network, rows in BUILT_FROM.items() if name in rows)
+
+
 def test_documented_parameters_are_the_parameters() -> None:
     assert _rows("parameter")[1:] == [
         [
@@ -49,7 +54,7 @@ def test_documented_parameters_are_the_parameters() -> None:
             "logarithmic" if one.log else "",
             "factor" if one.is_factor else "searched",
             ", ".join(one.unannotated or ("all",))
-            + (f" (network {', '.join(one.networks)})" if one.networks else ""),
+            + (f" (network {_built_from(one.name)})" if one.of_network else ""),
         ]
         for one in PARAMETERS.values()
     ]
