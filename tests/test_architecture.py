@@ -17,7 +17,6 @@ METHOD_NAMES = re.compile(r"\b(urec|unet)\b(?!-study|-checkpoint-1)", re.IGNOREC
 """But for the name of the package, and the mark at the begin of checkpoints."""
 MAY_NAME_METHODS = (
     "contract/methods.py",
-    "contract/parameters.py",
     "trainables/networks/",
     "trainables/methods/",
     "study/settings/presets.py",
