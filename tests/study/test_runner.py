@@ -88,7 +88,7 @@ def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(study):
     for arm in plan_arms(config):
         for seed in confirm_seeds(config):
             trial = confirm_trial(config, arm, seed, {})
-            digest = patches_digest(trial, data, budgets.train[seed, arm.label_frac][1])
+            digest = patches_digest(trial, data, budgets[seed, arm.label_frac][1])
             drawn.setdefault((arm.label_frac, seed), {})[arm.variant.name] = digest
     for digests in drawn.values():
         assert sorted(digests) == ["unet", "urec-all", "urec-annotated"]

@@ -212,6 +212,7 @@ def test_plan_tells_the_looks_and_counts_up_to_the_one_it_ends_at(make_config):
 def test_plan_of_groups_shares_the_work_and_counts_their_starts(make_config, calibrated):
     calibrated.start_s = 30.0
     options = {"models": ["unet"], "space": "label_frac=1", "seeds": 1, "gpus": 0, "cpus": 0.5}
+    options["batch_size"] = 4
     alone = line_with(plan_text(make_config(**options)), "estimated time")
     assert "U-Net 10 s a trial" in alone, "4 s, and a fifth of a start"
     text = plan_text(make_config(workers=2, **options))

@@ -48,7 +48,7 @@ def test_with_a_storage_each_trial_has_its_place_there(make_config, monkeypatch,
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(
         space="label_frac=1", cpus=0.5, storage=str(tmp_path / "storage"), workers="1..2",
-        tile_memory_mib=0.001 if mapped else None, address="auto",
+        batch_size=4, tile_memory_mib=0.001 if mapped else None, address="auto",
     )  # fmt: skip
     data = read_data(config, find_dataset(config))
     budgets = prepare(config, data)

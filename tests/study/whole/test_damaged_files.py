@@ -118,7 +118,8 @@ def test_what_was_lost_is_said_and_made_again(run_again, table, finished):
     lost = {f"trials/{SEARCHED}/{name}": b"" for name in ("result.json", "trial.json")}
     status, said, lines = run_again(**lost, **{"optuna.db": b"x"})
     assert (status, said) == (0, table)
-    notes = [line for line in lines if line.startswith("note: ")]
+    told = [line for line in lines if line.startswith("note: ")]
+    notes = [line for line in told if SEARCHED in line or "optuna.db" in line]
     assert len(notes) == 4, "three files, and values that are drawn anew"
     kept = finished[0] / "studies" / NAME
     assert (kept / "optuna.db.damaged").read_bytes() == b"x"
