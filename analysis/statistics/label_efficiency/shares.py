@@ -58,6 +58,10 @@ class Shares:
         """Mean share of the training annotations that was reached."""
         return self.of(label_frac).reached
 
+    def said(self, label_frac: float) -> str:
+        """What a fraction asked reached, in words, such as "9.6 %"."""
+        return percent(self.reached(label_frac))
+
     def with_validation(self, reached: float) -> float:
         """Share of all annotations, validation included, at a share of the training annotations.
 
