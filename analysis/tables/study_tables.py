@@ -72,14 +72,14 @@ class StudyTables:
         if not self.comparison.empty:
             yield comparison_table(self.comparison, self.styles)
         if not self.per_class.empty:
-            yield per_class_table(self.per_class, self.styles)
+            yield per_class_table(self.per_class, self.styles, self.shares)
         if self.class_differences:
             yield class_differences_table(self.class_differences, self.styles, self.shares)
         yield from class_tables(self.confusions, self.differences, self.styles, self.shares)
         if not self.reconstruction.empty:
-            yield reconstruction_table(self.reconstruction, self.styles)
+            yield reconstruction_table(self.reconstruction, self.styles, self.shares)
         if not self.costs.empty:
-            yield costs_table(self.costs, self.styles)
+            yield costs_table(self.costs, self.styles, self.shares)
         if not self.time_spent.empty:
             yield time_spent_table(self.time_spent, self.styles)
 
