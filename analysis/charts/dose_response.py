@@ -101,8 +101,8 @@ def dose_panels(
     """The curves of all methods over one parameter.
 
     Args:
-        scores: Columns variant, label_frac, seed and `measure`, and what `shares_of` reads; NaN
-            are left out.
+        scores: Columns variant, label_frac and `measure`, and what `shares_of` reads; NaN are left
+            out.
         parameter: A number whose levels are variants.
         measure: A test score.
         styles: Of all variants, in order.

@@ -92,7 +92,7 @@ def shares_of(scores: pd.DataFrame) -> Shares:
     recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
     found = {}
     for frac, rows in scores.groupby("label_frac"):
-        means = rows.groupby("seed")[recorded].first().mean()
+        means = rows.groupby("seed")[recorded].first().mean() if recorded else {}
         asked = float(frac)  # type: ignore[arg-type]
         reached = float(means.get("reached_frac", math.nan))
         found[asked] = Share(
