@@ -13,6 +13,7 @@ from analysis.charts.chart import INK, PAPER, RULE, Chart
 from analysis.reading.compared import StudyParameter
 from analysis.reading.styles import LineStyle, Styles, VariantStyle
 from analysis.statistics.intervals import MIN_SEEDS, Interval, t_interval
+from analysis.statistics.label_efficiency.shares import shares_of
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent, setting
 from contract.protocol.choice import scale_positions
@@ -51,6 +52,9 @@ class DosePanel:
     """All that one panel shows: one annotation fraction."""
 
     label_frac: float
+    """As asked for."""
+    reached_frac: float
+    """What was reached, mean over seeds."""
     parameter: StudyParameter
     measure: str
     styles: Styles
@@ -97,7 +101,8 @@ def dose_panels(
     """The curves of all methods over one parameter.
 
     Args:
-        scores: Columns variant, label_frac and `measure`; NaN are left out.
+        scores: Columns variant, label_frac and `measure`, and what `shares_of` reads; NaN are left
+            out.
         parameter: A number whose levels are variants.
         measure: A test score.
         styles: Of all variants, in order.
@@ -118,6 +123,7 @@ def dose_panels(
         others = {k: v for k, v in style.variant.levels.items() if k != name}
         groups.setdefault((style.variant.method, *sorted(others.items())), []).append(variant)
     plain = [v for v, s in styles.items() if s.is_baseline and v in present and v not in dosed]
+    shares = shares_of(scores)
     panels = []
     for frac in sorted(defined["label_frac"].unique().tolist()):
         here = defined[defined["label_frac"] == frac]
@@ -144,6 +150,7 @@ def dose_panels(
         panels.append(
             DosePanel(
                 label_frac=frac,
+                reached_frac=shares.reached(frac),
                 parameter=parameter,
                 measure=measure,
                 styles=styles,
@@ -180,7 +187,8 @@ def _rows(panel: DosePanel) -> list[dict[str, object]]:
     found = [(dose.variant, dose.level, dose.interval) for curve in panel.curves for dose in curve]
     found += [(variant, float("nan"), interval) for variant, interval in panel.baselines]
     return [
-        {"parameter": name, "model": variant, "label_frac": panel.label_frac, "level": level}
+        {"parameter": name, "model": variant, "label_frac": panel.label_frac}
+        | {"reached_frac": panel.reached_frac, "level": level}
         | {"num_seeds": one.num, "mean": one.mean, "low": one.low, "high": one.high}
         for variant, level, one in found
     ]
@@ -230,7 +238,7 @@ def draw_dose_response(panel: DosePanel, axes: Axes) -> None:
     axes.set_ylim(_limits(panel))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_ylabel(f"Test {SCORE_LABELS[panel.measure]}")
-    axes.set_title(f"{percent(panel.label_frac)} of the labels", loc="left")
+    axes.set_title(f"{percent(panel.reached_frac)} of the labels", loc="left")
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
 

@@ -111,7 +111,8 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
         curves=tuple(curves),
         ticks=spaced_ticks(sorted({shares.reached(frac) for frac in all_fracs})),
         shares=shares,
-        note=_note(sorted(lonely), all_fracs) + _asked_note([shares.of(f) for f in all_fracs]),
+        note=_note([shares.reached(frac) for frac in sorted(lonely)], all_fracs)
+        + _asked_note([shares.of(f) for f in all_fracs]),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
     from analysis.statistics.claims.failures import ArmLosses
     from analysis.statistics.differences import AreaDifference, Difference, PairedDifference
+    from analysis.statistics.label_efficiency.shares import Shares
 
 _LEVEL = percent(CONFIDENCE)
 _WORDS = {1: "higher", -1: "lower"}
@@ -60,7 +61,7 @@ def difference_finding(
         parts += _fractions(answer, pair, paired, *names)
     else:
         what = f"test {SCORE_LABELS[answer.measure]}, {variant} minus {reference}"
-        parts.append(_untestable(paired, what))
+        parts.append(_untestable(answer, paired, what))
     return " ".join([*parts, *_lost(answer, pair)])
 
 
@@ -100,11 +101,11 @@ def _fractions(
     shown = [
         f"{variant} scores {_WORDS[sign]} than {reference} in test {label} at {listed(effects)}"
         for sign in (1, -1)
-        if (effects := [_effect(d) for d in paired if d.direction == sign])
+        if (effects := [_effect(answer, d) for d in paired if d.direction == sign])
     ]
     disputed = [d for d in paired if d.is_disputed]
     open_fracs = [
-        percent(d.label_frac)
+        answer.shares.said(d.label_frac)
         for d in paired
         if d.is_testable and not d.is_shown and not d.is_disputed
     ]
@@ -112,8 +113,8 @@ def _fractions(
         yield "; ".join(shown) + "."
     for one in disputed:
         yield (
-            f"{_against(one, variant, reference, label)} at {percent(one.label_frac)}: no "
-            "difference is claimed there."
+            f"{_against(one, variant, reference, label)} at {answer.shares.said(one.label_frac)}: "
+            "no difference is claimed there."
         )
     if open_fracs and (shown or disputed):
         yield f"At {listed(open_fracs)} no difference can be shown."
@@ -122,13 +123,13 @@ def _fractions(
             f"No difference can be shown {_everywhere(open_fracs, paired)} in test {label}, "
             f"{variant} minus {reference} ({_extent(paired)})."
         )
-    elsewhere = [percent(d.label_frac) for d in paired if d.is_shown and _is_local(d)]
+    elsewhere = [answer.shares.said(d.label_frac) for d in paired if d.is_shown and _is_local(d)]
     if elsewhere:
         yield (
             f"At {listed(elsewhere)} that holds for these test tiles: the interval for others of "
             "their kind covers 0."
         )
-    few = [percent(d.label_frac) for d in paired if not d.is_testable]
+    few = [answer.shares.said(d.label_frac) for d in paired if not d.is_testable]
     if few:
         needs = paired[0].pairs_needed
         yield f"At {listed(few)} there are fewer than {needs} paired seeds, too few for a test."
@@ -163,7 +164,7 @@ def _lost(answer: Answer, pair: tuple[str, str]) -> Iterator[str]:
             key=lambda one: one.label_frac,
         )
         failed, collapsed = (
-            _places([(one, getattr(one, what)) for one in arms])
+            _places([(one, getattr(one, what)) for one in arms], answer.shares)
             for what in ("num_failed", "num_collapsed")
         )
         parts = [f"{failed[0]} failed ({failed[1]})"] if failed else []
@@ -185,9 +186,9 @@ def _lost(answer: Answer, pair: tuple[str, str]) -> Iterator[str]:
         )
 
 
-def _places(counts: Sequence[tuple[ArmLosses, int]]) -> tuple[int, str] | None:
+def _places(counts: Sequence[tuple[ArmLosses, int]], shares: Shares) -> tuple[int, str] | None:
     """How many in all, and where; None without any."""
-    found = [f"{num} at {percent(arm.label_frac)}" for arm, num in counts if num]
+    found = [f"{num} at {shares.said(arm.label_frac)}" for arm, num in counts if num]
     return (sum(num for _, num in counts), listed(found)) if found else None
 
 
@@ -195,9 +196,11 @@ def _is_local(paired: PairedDifference) -> bool:
     return paired.over_tiles.is_known and paired.over_tiles.low <= 0.0 <= paired.over_tiles.high
 
 
-def _untestable(paired: Sequence[PairedDifference], what: str) -> str:
+def _untestable(answer: Answer, paired: Sequence[PairedDifference], what: str) -> str:
     most = max(d.difference.num for d in paired)
-    seen = listed([f"{signed(d.difference.mean)} at {percent(d.label_frac)}" for d in paired])
+    seen = listed(
+        [f"{signed(d.difference.mean)} at {answer.shares.said(d.label_frac)}" for d in paired]
+    )
     return (
         f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
         f"tests of this study need {paired[0].pairs_needed}. Seen in {what}: {seen}."
@@ -217,10 +220,10 @@ def _draws(one: Difference, direction: int = 0) -> str:
     return f"{num} of {counted(one.difference.num, 'draw')}"
 
 
-def _effect(paired: PairedDifference) -> str:
+def _effect(answer: Answer, paired: PairedDifference) -> str:
     return (
-        f"{percent(paired.label_frac)} ({signed(paired.difference.mean)}, {_interval(paired)}, in "
-        f"{_draws(paired)}, p {p_text(paired.p_adjusted)})"
+        f"{answer.shares.said(paired.label_frac)} ({signed(paired.difference.mean)}, "
+        f"{_interval(paired)}, in {_draws(paired)}, p {p_text(paired.p_adjusted)})"
     )
 
 

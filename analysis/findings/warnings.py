@@ -101,8 +101,8 @@ def _equal_budgets(record: StudyRecord, confirmed: Sequence[BudgetInfo]) -> Iter
 
 def _validation_warnings(record: StudyRecord) -> Iterator[str]:
     """Confirmed validation budgets that lack classes."""
-    search_seed = (record.info.document.get("config") or {}).get("seed")
-    confirmed = [one for one in record.info.val_budgets if one.seed != search_seed]
+    searched = record.info.search_seeds
+    confirmed = [one for one in record.info.val_budgets if one.seed not in searched]
     for frac in sorted({one.label_frac for one in confirmed}):
         same = [one for one in confirmed if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)

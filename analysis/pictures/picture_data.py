@@ -66,6 +66,9 @@ class FractionPictures:
     """Everything shown at one annotation fraction."""
 
     label_frac: float
+    """As asked for."""
+    reached_frac: float
+    """What its budgets reached, mean over seeds."""
     seed: int
     """Seed of all its trials."""
     styles: Styles
@@ -128,7 +131,7 @@ class FractionPictures:
     def heading(self) -> str:
         """What was found, for a reader."""
         total, (first, second) = self.total, self.pair_labels
-        at = f"At {percent(self.label_frac)} of the labels"
+        at = f"At {percent(self.reached_frac)} of the labels"
         if not total.num_known:
             return f"{at}, no test pixel has a reference to compare with"
         if not total.num_deciding:

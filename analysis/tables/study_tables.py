@@ -11,6 +11,7 @@ from analysis.findings.learned import reconstruction_by_arm
 from analysis.reading.looks import look_reached
 from analysis.reading.styles import Styles, pairs_in
 from analysis.statistics.class_differences import ClassDifference, class_differences
+from analysis.statistics.label_efficiency.shares import Shares, shares_of
 from analysis.tables.comparison import comparison, per_class, without_findings
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
@@ -47,6 +48,8 @@ class StudyTables:
 
     styles: Styles
     """Styles of all variants of the study, in order."""
+    shares: Shares
+    """What the fractions reached."""
     comparison: pd.DataFrame
     """As from `comparison.comparison`."""
     per_class: pd.DataFrame
@@ -69,14 +72,14 @@ class StudyTables:
         if not self.comparison.empty:
             yield comparison_table(self.comparison, self.styles)
         if not self.per_class.empty:
-            yield per_class_table(self.per_class, self.styles)
+            yield per_class_table(self.per_class, self.styles, self.shares)
         if self.class_differences:
-            yield class_differences_table(self.class_differences, self.styles)
-        yield from class_tables(self.confusions, self.differences, self.styles)
+            yield class_differences_table(self.class_differences, self.styles, self.shares)
+        yield from class_tables(self.confusions, self.differences, self.styles, self.shares)
         if not self.reconstruction.empty:
-            yield reconstruction_table(self.reconstruction, self.styles)
+            yield reconstruction_table(self.reconstruction, self.styles, self.shares)
         if not self.costs.empty:
-            yield costs_table(self.costs, self.styles)
+            yield costs_table(self.costs, self.styles, self.shares)
         if not self.time_spent.empty:
             yield time_spent_table(self.time_spent, self.styles)
 
@@ -102,6 +105,7 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
     compared = comparison(record, scores)
     return StudyTables(
         styles=record.styles,
+        shares=shares_of(scores),
         comparison=without_findings(compared) if look.is_closed else compared,
         per_class=per_class(largest_of(confusions, record.styles), record),
         class_differences=class_differences(record.confusions, look.within(scores), pairs),

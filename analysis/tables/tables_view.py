@@ -172,15 +172,17 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         per_class_finding=per_class_finding(tables.per_class, record.styles),
         class_differences=[
             [
-                ClassDifferenceView(difference=one, place=place_text(one), bounds=bounds_text(one))
+                ClassDifferenceView(
+                    difference=one, place=place_text(one, tables.shares), bounds=bounds_text(one)
+                )
                 for one in rows
             ]
             for _, rows in groupby(class_rows(tables.class_differences), lambda one: one.class_name)
         ],
         class_differences_finding=class_differences_finding(
-            tables.class_differences, record.styles
+            tables.class_differences, record.styles, tables.shares
         ),
-        paper_claim=paper_claim(record, tables.class_differences),
+        paper_claim=paper_claim(record, tables.class_differences, tables.shares),
         one_fraction=fractions.pop() if len(fractions) == 1 else None,
         published_notes=published_notes(record.info),
         classes=record.info.classes,

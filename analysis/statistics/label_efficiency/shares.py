@@ -58,6 +58,10 @@ class Shares:
         """Mean share of the training annotations that was reached."""
         return self.of(label_frac).reached
 
+    def said(self, label_frac: float) -> str:
+        """What a fraction asked reached, in words, such as "9.6 %"."""
+        return percent(self.reached(label_frac))
+
     def with_validation(self, reached: float) -> float:
         """Share of all annotations, validation included, at a share of the training annotations.
 
@@ -88,7 +92,7 @@ def shares_of(scores: pd.DataFrame) -> Shares:
     recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
     found = {}
     for frac, rows in scores.groupby("label_frac"):
-        means = rows.groupby("seed")[recorded].first().mean()
+        means = rows.groupby("seed")[recorded].first().mean() if recorded else {}
         asked = float(frac)  # type: ignore[arg-type]
         reached = float(means.get("reached_frac", math.nan))
         found[asked] = Share(

@@ -10,13 +10,14 @@ from analysis.reading.styles import against_baseline
 from analysis.statistics.class_differences import ClassDifference
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import TextTable
-from analysis.wording import MISSING, listed, percent, signed
+from analysis.wording import MISSING, listed, signed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.reading.sources.record import StudyRecord
     from analysis.reading.styles import Styles
+    from analysis.statistics.label_efficiency.shares import Shares
 
 CURVE = "whole curve"
 """Stands in place of a fraction where the area under the curves is compared."""
@@ -31,12 +32,15 @@ def class_rows(differences: Sequence[ClassDifference]) -> list[ClassDifference]:
     return sorted(differences, key=lambda one: order.index(one.class_name))
 
 
-def class_differences_table(differences: Sequence[ClassDifference], styles: Styles) -> TextTable:
+def class_differences_table(
+    differences: Sequence[ClassDifference], styles: Styles, shares: Shares
+) -> TextTable:
     """All of them.
 
     Args:
         differences: As from `class_differences.class_differences`, at least one.
         styles: Of the variants.
+        shares: What their fractions reached.
     """
     rows = class_rows(differences)
     readable = [["Class", "Model", "Minus", "Labels", "Pairs", "F1 difference", "95 % interval"]]
@@ -49,7 +53,7 @@ def class_differences_table(differences: Sequence[ClassDifference], styles: Styl
                 one.class_name,
                 styles[one.variant].label,
                 styles[one.reference].label,
-                place_text(one),
+                place_text(one, shares),
                 str(one.difference.num),
                 signed(one.difference.mean),
                 bounds_text(one),
@@ -88,9 +92,9 @@ def _frame(rows: Sequence[ClassDifference]) -> pd.DataFrame:
     )
 
 
-def place_text(one: ClassDifference) -> str:
-    """The fraction, or that it is the whole curve."""
-    return CURVE if math.isnan(one.label_frac) else percent(one.label_frac)
+def place_text(one: ClassDifference, shares: Shares) -> str:
+    """What the fraction reached, or that it is the whole curve."""
+    return CURVE if math.isnan(one.label_frac) else shares.of(one.label_frac).text
 
 
 def bounds_text(one: ClassDifference) -> str:
@@ -99,7 +103,9 @@ def bounds_text(one: ClassDifference) -> str:
     return f"{signed(found.low)} to {signed(found.high)}" if found.is_known else MISSING
 
 
-def class_differences_finding(differences: Sequence[ClassDifference], styles: Styles) -> str:
+def class_differences_finding(
+    differences: Sequence[ClassDifference], styles: Styles, shares: Shares
+) -> str:
     """Which intervals leave out 0, and how many there are."""
     known = [one for one in differences if one.difference.is_known]
     clear = [one for one in known if one.is_clear]
@@ -114,7 +120,7 @@ def class_differences_finding(differences: Sequence[ClassDifference], styles: St
         + (
             "over the whole curve"
             if math.isnan(one.label_frac)
-            else f"at {percent(one.label_frac)}"
+            else f"at {shares.said(one.label_frac)}"
         )
         for one in largest
     ]
@@ -122,7 +128,7 @@ def class_differences_finding(differences: Sequence[ClassDifference], styles: St
     return f"{len(clear)} of {len(known)} intervals leave out 0:{most}{listed(parts)}"
 
 
-def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference]) -> str:
+def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference], shares: Shares) -> str:
     """What this study says of the paper's claim about clutter and cars; "" without these classes.
 
     The paper has no repeats and measures full annotation only; so the largest fraction is shown.
@@ -130,6 +136,7 @@ def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference]) -> 
     Args:
         record: The study.
         differences: As from `class_differences.class_differences`.
+        shares: What the fractions reached.
     """
     parts = []
     for pair in dict.fromkeys((one.variant, one.reference) for one in differences):
@@ -155,8 +162,8 @@ def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference]) -> 
         if said:
             variant, reference = (record.styles[name].label for name in pair)
             parts.append(
-                f"Here {variant} minus {reference} is {listed(said)} with {percent(largest)} of "
-                "the labels."
+                f"Here {variant} minus {reference} is {listed(said)} with {shares.said(largest)} "
+                "of the labels."
             )
     if not parts:
         return ""

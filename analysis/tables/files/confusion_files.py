@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from analysis.reading.styles import Styles
+from analysis.statistics.label_efficiency.shares import Shares
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import (
     HEADER,
@@ -14,12 +15,12 @@ from analysis.tables.confusion.confusion_tables import (
     largest_of,
 )
 from analysis.tables.files.table_text import TextTable, machine_cell
-from analysis.wording import counted, percent, score, signed
+from analysis.wording import counted, score, signed
 from contract.names import file_stem, fraction_text
 
 
 def confusion_table(
-    table: ConfusionTable, styles: Styles, *, with_fraction: bool = False
+    table: ConfusionTable, styles: Styles, shares: Shares, *, with_fraction: bool = False
 ) -> TextTable:
     """A confusion matrix with its three rows below; each file says the fraction and the seeds.
 
@@ -28,10 +29,11 @@ def confusion_table(
     Args:
         table: One of `confusion_tables.all_confusion_tables`.
         styles: Of the variants.
+        shares: What their fractions reached.
         with_fraction: Whether the files' name has the fraction (`confusion_urec_f0.10`).
     """
     stem = table_stem(table, with_fraction=with_fraction)
-    at = f"of {styles[table.variant].label} at {percent(table.label_frac)} of the labels"
+    at = f"of {styles[table.variant].label} at {shares.of(table.label_frac).text} of the labels"
     caption = (
         f"Confusion matrix {at}, row-normalised, pooled over {counted(len(table.seeds), 'seed')} "
         f"and {counted(table.num_tiles, 'test tile')}"
@@ -53,21 +55,22 @@ def table_stem(table: ConfusionTable | ConfusionDifference, *, with_fraction: bo
 
 
 def difference_table(
-    table: ConfusionDifference, styles: Styles, *, with_fraction: bool = False
+    table: ConfusionDifference, styles: Styles, shares: Shares, *, with_fraction: bool = False
 ) -> TextTable:
     """The difference of two confusion tables, signed, laid out as they are.
 
     Args:
         table: One of `confusion_differences.confusion_differences`.
         styles: Of the variants.
+        shares: What their fractions reached.
         with_fraction: Whether the files' name has the fraction.
     """
     stem = table_stem(table, with_fraction=with_fraction)
     labels = " minus ".join(styles[name].label for name in (table.variant, table.reference))
     caption = (
         f"{labels}: difference of the row-normalised confusion matrices at "
-        f"{percent(table.label_frac)} of the labels, pooled over {pooled_over(table)}; no test is "
-        "made per class"
+        f"{shares.of(table.label_frac).text} of the labels, pooled over {pooled_over(table)}; no "
+        "test is made per class"
     )
     lead = [
         machine_cell(table.label_frac, ".6g"),
@@ -91,16 +94,17 @@ def class_tables(
     confusions: Sequence[ConfusionTable],
     differences: Sequence[ConfusionDifference],
     styles: Styles,
+    shares: Shares,
 ) -> Iterator[TextTable]:
     """All confusion tables and differences under their fraction; the largest without it too."""
     for table in largest_of(confusions, styles):
-        yield confusion_table(table, styles)
+        yield confusion_table(table, styles, shares)
     for table in confusions:
-        yield confusion_table(table, styles, with_fraction=True)
+        yield confusion_table(table, styles, shares, with_fraction=True)
     for difference in largest_differences(differences):
-        yield difference_table(difference, styles)
+        yield difference_table(difference, styles, shares)
     for difference in differences:
-        yield difference_table(difference, styles, with_fraction=True)
+        yield difference_table(difference, styles, shares, with_fraction=True)
 
 
 def _matrix(

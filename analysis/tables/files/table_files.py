@@ -17,6 +17,8 @@ from analysis.wording import MISSING, mean_and_sd, percent, score, setting, shar
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.statistics.label_efficiency.shares import Shares
+
 _SHARES = ("label_frac", "reached_frac", "with_val_frac", *SHARES)
 
 
@@ -58,12 +60,13 @@ def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     )
 
 
-def per_class_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
+def per_class_table(frame: pd.DataFrame, styles: Styles, shares: Shares) -> TextTable:
     """Precision, recall, F1 and IoU by class and variant, beside what is published.
 
     Args:
         frame: As from `comparison.per_class`.
         styles: Of the variants.
+        shares: What their fractions reached.
     """
     published = [c for c in frame.columns if c.endswith("_published")]
     names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "iou": "IoU"}
@@ -75,7 +78,7 @@ def per_class_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
         if row["class"] != (readable[-1][0] if len(readable) > 1 else None):
             starts.append(len(readable))
         readable.append(
-            [row["class"], styles[row["model"]].label, percent(row["label_frac"])]
+            [row["class"], styles[row["model"]].label, shares.of(row["label_frac"]).text]
             + [str(row["num_seeds"])]
             + [score(row[column]) for column in (*names, *published)]
         )
@@ -90,19 +93,20 @@ def per_class_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     )
 
 
-def reconstruction_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
+def reconstruction_table(frame: pd.DataFrame, styles: Styles, shares: Shares) -> TextTable:
     """What every arm reconstructed, and how much that moved the weights both tasks share.
 
     Args:
         frame: As from `learned.reconstruction_by_arm`.
         styles: Of the variants.
+        shares: What their fractions reached.
     """
     header = ["Labels", "Model", "Trials", "L1", "Least", "Most"]
     header += ["One colour", "Blocks of 8 px", "Share of gradient"]
     readable = [header]
     for row in frame.to_dict("records"):
         readable.append(
-            [percent(row["label_frac"]), styles[row["model"]].label, str(row["num_trials"])]
+            [shares.of(row["label_frac"]).text, styles[row["model"]].label, str(row["num_trials"])]
             + [score(row[name]) for name in ("rec_l1", "rec_l1_low", "rec_l1_high")]
             + [score(row[name]) for name in ("rec_l1_constant", "rec_l1_blocks")]
             + [tenths(row["grad_share_rec"])]
@@ -118,12 +122,13 @@ def reconstruction_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     )
 
 
-def costs_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
+def costs_table(frame: pd.DataFrame, styles: Styles, shares: Shares) -> TextTable:
     """What every arm and phase cost.
 
     Args:
         frame: As from `costs.costs`.
         styles: Of the variants.
+        shares: What their fractions reached.
     """
     shown: tuple[tuple[str, str, Callable[[float], str]], ...] = (
         ("steps", "Steps", _decimals(0)),
@@ -143,7 +148,7 @@ def costs_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
     readable = [header]
     for row in frame.to_dict("records"):
         readable.append(
-            [percent(row["label_frac"]), styles[row["model"]].label, row["phase"]]
+            [shares.of(row["label_frac"]).text, styles[row["model"]].label, row["phase"]]
             + [str(row["num_trials"]), str(row["num_timed"])]
             + [written(row[column]) for column, _, written in shown]
         )

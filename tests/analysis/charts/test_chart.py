@@ -25,7 +25,7 @@ def test_the_csv_holds_what_is_drawn(store: str, tmp_path: Path) -> None:
     chart = label_scarcity_chart(score_trials(record), record.styles)
     *_, csv = write_chart(chart, tmp_path)
     frame = pd.read_csv(csv)
-    columns = "measure model label_frac num_seeds mean low high"
+    columns = "measure model label_frac reached_frac with_val_frac num_seeds mean low high"
     assert " ".join(frame.columns) == columns
     assert len(frame) == 2 * 2 * 2
     assert (frame["low"] < frame["mean"]).all()

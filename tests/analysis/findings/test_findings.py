@@ -61,7 +61,7 @@ def test_saving_is_told_with_its_interval_where_the_test_shows_a_difference() ->
         "U-REC needs fewer annotations than U-Net for the same test mean F1: more than 25 % but "
         "less than 100 % where U-Net had 100 %; less than 50 % where U-Net had 50 % (of all "
         "labelled training pixels; 95 % intervals over seeds, on these test tiles, bounded by "
-        "measured fractions)."
+        "measured fractions). What validation costs is not on record, and comes on top."
     )
     assert second.startswith(
         "U-REC scores higher than U-Net in test mean F1 over 25 % to 100 % of the labels: +0.053 "

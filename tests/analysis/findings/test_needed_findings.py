@@ -35,7 +35,8 @@ def test_a_coarse_grid_is_said_to_be_so_with_the_fraction_to_add() -> None:
     assert "more than 10 % but less than 100 % where U-Net had 100 %" in text
     assert text.endswith(
         "Nothing was measured between 10 % and 100 %: for the score at 100 % only a fraction "
-        "there, such as 30 %, could tell more."
+        "there, such as 30 %, could tell more. What validation costs is not on record, and comes "
+        "on top."
     )
 
 

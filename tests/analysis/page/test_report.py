@@ -92,7 +92,7 @@ def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
 
 def test_page_holds_all_its_parts(full_page: str) -> None:
     for heading in (
-        "Averaged from 2", "Annotations needed", "paired by seed", "Comparison", "Classes",
+        "Averaged from 1.98", "Annotations needed", "paired by seed", "Comparison", "Classes",
         "Confusion by class", "Cost", "What the maps look like", "Search: 1 trial", "Provenance",
     ):  # fmt: skip
         assert heading in full_page
@@ -288,7 +288,7 @@ def test_the_page_of_an_exported_study_says_the_same(
     paths = make_report(str(exported), out=tmp_path / "again")
     assert paths.index is not None
     again = paths.index.read_text()
-    for part_of in ("Averaged from 2", ">Comparison<", "paired by seed"):
+    for part_of in ("Averaged from 1.98", ">Comparison<", "paired by seed"):
         assert part(again, part_of) == part(full_page, part_of)
     assert "pictures of maps and of budgets are not part of it" in again
 

@@ -43,7 +43,8 @@ def section_of(crops=None, *, kinds=None, variants=("unet", "urec"), num_tiles: 
         kinds = np.array([[0, 0, 0, 1], [2, 2, 3, 4]], np.uint8)
     tiles = [tile_disagreement(f"area{i}", np.roll(kinds, i), 280) for i in range(num_tiles)]
     fraction = FractionPictures(
-        label_frac=0.01, seed=1, styles={v: STYLES[v] for v in variants}, pair=variants[:2],
+        label_frac=0.01, reached_frac=0.0096, seed=1,
+        styles={v: STYLES[v] for v in variants}, pair=variants[:2],
         tiles=tuple(tiles),
         crops=(crop_of(variants=variants),) if crops is None else tuple(crops),
     )  # fmt: skip

@@ -94,8 +94,8 @@ def test_tiles_without_reference_and_no_crops(make_section) -> None:
 def test_names_are_escaped() -> None:
     tile = tile_disagreement("<b>x", np.ones((2, 2), np.uint8), 280)
     fraction = FractionPictures(
-        label_frac=0.1, seed=1, styles=STYLES, pair=("unet", "urec"), tiles=(tile,),
-        crops=(),
+        label_frac=0.1, reached_frac=0.1, seed=1, styles=STYLES, pair=("unet", "urec"),
+        tiles=(tile,), crops=(),
     )  # fmt: skip
     page = render(
         section=PictureSection(

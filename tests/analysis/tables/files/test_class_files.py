@@ -5,6 +5,7 @@ import pytest
 from analysis.reading.sources.load import load_study
 from analysis.statistics.class_differences import ClassDifference
 from analysis.statistics.intervals import t_interval
+from analysis.statistics.label_efficiency.shares import Shares
 from analysis.statistics.scores import score_trials
 from analysis.tables.files.class_files import (
     class_differences_finding,
@@ -13,6 +14,8 @@ from analysis.tables.files.class_files import (
 )
 from analysis.tables.study_tables import study_tables
 
+ASKED = Shares(by_frac={})
+"""Nothing is on record but what was asked for."""
 CLEAR = "1 of 1 intervals leave out 0: car +0.103 for U-REC beside U-Net at 2 %"
 
 
@@ -33,7 +36,7 @@ def one(name: str, frac: float, *values: float) -> ClassDifference:
 def test_rows_are_ordered_by_class_then_whole_curve_and_fractions(store: str) -> None:
     record = load_study("full", store)
     tables = study_tables(record, score_trials(record))
-    table = class_differences_table(tables.class_differences, record.styles)
+    table = class_differences_table(tables.class_differences, record.styles, ASKED)
     assert table.machine[0] == [
         "class", "model", "minus", "label_frac", "num_pairs", "difference", "low", "high",
     ]  # fmt: skip
@@ -51,13 +54,13 @@ def test_the_paper_s_claim_about_clutter_and_cars_gets_its_sentence(store: str) 
         one("clutter", 1.0, 0.1, -0.2, 0.1),
         one("building", 1.0, 0.5, 0.5, 0.5),
     ]
-    assert plain(paper_claim(record, found)) == (
+    assert plain(paper_claim(record, found, ASKED)) == (
         "The paper finds reconstruction better on clutter and worse on cars, in one run. Here "
         "U-REC minus U-Net is 0.000 F1 (-0.430 to +0.430: not told from 0) on clutter and -0.025 "
         "F1 (-0.037 to -0.013) on cars with 100 % of the labels."
     )
-    assert paper_claim(record, [one("building", 1.0, 0.5, 0.5, 0.5)]) == ""
-    assert paper_claim(record, [replace(found[1], variant="unet", reference="urec")]) == ""
+    assert paper_claim(record, [one("building", 1.0, 0.5, 0.5, 0.5)], ASKED) == ""
+    assert paper_claim(record, [replace(found[1], variant="unet", reference="urec")], ASKED) == ""
 
 
 @pytest.mark.parametrize(
@@ -73,4 +76,4 @@ def test_the_paper_s_claim_about_clutter_and_cars_gets_its_sentence(store: str) 
 )
 def test_the_heading_counts_what_is_clear(store: str, values: tuple[float, ...], said: str) -> None:
     styles = load_study("full", store).styles
-    assert plain(class_differences_finding([one("car", 0.02, *values)], styles)) == said
+    assert plain(class_differences_finding([one("car", 0.02, *values)], styles, ASKED)) == said

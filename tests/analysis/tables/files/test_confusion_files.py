@@ -5,6 +5,7 @@ import numpy as np
 
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
+from analysis.statistics.label_efficiency.shares import Shares
 from analysis.tables.confusion.confusion_differences import confusion_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.files.confusion_files import (
@@ -20,6 +21,8 @@ STYLES = styles_of(
     )
 )
 
+ASKED = Shares(by_frac={})
+"""Nothing is on record but what was asked for."""
 CLASSES = ("road", "low_vegetation")
 
 
@@ -38,7 +41,7 @@ DIFFERENCES = confusion_differences(TABLES, [("urec", "unet")])
 
 
 def test_confusion_is_laid_out_as_in_the_paper() -> None:
-    text = confusion_table(TABLES[2], STYLES)
+    text = confusion_table(TABLES[2], STYLES, ASKED)
     assert text.readable == [
         ["Reference / Predicted", "road", "low_vegetation"],
         ["road", "0.800", "0.200"],
@@ -58,7 +61,7 @@ def test_confusion_is_laid_out_as_in_the_paper() -> None:
 
 
 def test_diagonal_and_f1_are_bold_in_latex_and_nothing_else() -> None:
-    lines = confusion_table(TABLES[2], STYLES).latex.split("\n")
+    lines = confusion_table(TABLES[2], STYLES, ASKED).latex.split("\n")
     bold = [line.strip() for line in lines if "textbf" in line]
     assert bold == [
         r"road & \textbf{0.800} & 0.200 \\",
@@ -71,7 +74,7 @@ def test_diagonal_and_f1_are_bold_in_latex_and_nothing_else() -> None:
 
 
 def test_difference_is_signed_and_says_what_it_is_of() -> None:
-    text = difference_table(DIFFERENCES[0], STYLES)
+    text = difference_table(DIFFERENCES[0], STYLES, ASKED)
     assert text.readable[1] == ["road", "+0.100", "\N{MINUS SIGN}0.100"]
     assert text.readable[2] == ["low_vegetation", "0.000", "0.000"]
     assert text.readable[4][1:] == ["+0.100", "0.000"]
@@ -86,7 +89,7 @@ def test_difference_is_signed_and_says_what_it_is_of() -> None:
 
 
 def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
-    texts = {text.stem: text for text in class_tables(TABLES, DIFFERENCES, STYLES)}
+    texts = {text.stem: text for text in class_tables(TABLES, DIFFERENCES, STYLES, ASKED)}
     assert list(texts) == [
         "confusion_unet", "confusion_urec",
         "confusion_unet_f0.10", "confusion_urec_f0.10", "confusion_unet_f1.00",
@@ -97,4 +100,4 @@ def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
     assert texts["confusion_urec"].csv != texts["confusion_urec_f0.10"].csv
     plain = texts["confusion_urec_minus_unet"]
     assert plain.csv == texts["confusion_urec_minus_unet_f1.00"].csv
-    assert list(class_tables((), (), STYLES)) == []
+    assert list(class_tables((), (), STYLES, ASKED)) == []

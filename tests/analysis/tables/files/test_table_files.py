@@ -9,6 +9,7 @@ import pytest
 from analysis.reading.compared import tried_variants
 from analysis.reading.sources.load import load_study
 from analysis.reading.styles import styles_of
+from analysis.statistics.label_efficiency.shares import Shares
 from analysis.statistics.scores import score_trials
 from analysis.tables.comparison import FOR_READERS, comparison, confusion_tables, per_class
 from analysis.tables.confusion.confusion_tables import ConfusionTable
@@ -27,6 +28,8 @@ STYLES = styles_of(
     )
 )
 
+ASKED = Shares(by_frac={})
+"""Nothing is on record but what was asked for."""
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -60,7 +63,7 @@ def test_remarks_stand_in_what_is_read(store: str) -> None:
     last = text.markdown.splitlines()[-1]
     assert last.startswith(f"| 100{NBSP}% | U-REC (annotated pixels) | 0 |")
     assert last.endswith("| search: 2 of 2 failed |")
-    assert r"\begin{tabular}{lrrrrrrrrrl}" in text.latex
+    assert r"\begin{tabular}{lrrrrrrrrrrrl}" in text.latex
     assert r"& 3 of 3 failed \\" in text.latex
 
 
@@ -68,8 +71,9 @@ def test_table_without_remarks_or_published_figures_has_no_columns_for_them(stor
     text = comparison_table(compared(store, "full").drop(columns="oa_published"), STYLES)
     assert text.readable[0] == [
         "Labels", "Model", "Seeds", "OA", "Mean F1", "Mean IoU", "Kappa", "w1", "lr",
+        "Reached", "With validation",
     ]  # fmt: skip
-    assert text.columns == "lrrrrrrrr"
+    assert text.columns == "lrrrrrrrrrr"
 
 
 def test_published_accuracy_stands_in_its_own_column(store: str) -> None:
@@ -83,7 +87,7 @@ def test_published_accuracy_stands_in_its_own_column(store: str) -> None:
 def test_classes_stand_beside_what_is_published(store: str) -> None:
     record = load_study("full", store)
     frame = per_class(confusion_tables(record, score_trials(record)), record)
-    text = per_class_table(frame, STYLES)
+    text = per_class_table(frame, STYLES, ASKED)
     assert text.readable[0] == [
         "Class", "Model", "Labels", "Seeds", "Precision", "Recall", "F1", "IoU",
         "Precision, published", "Recall, published", "F1, published",
@@ -107,7 +111,7 @@ def test_costs_show_what_is_not_known_as_missing() -> None:
     }  # fmt: skip
     unknown = {c: np.nan if d == "float64" else measured[c] for c, d in COST_COLUMNS.items()}
     unknown["label_frac"] = 0.1
-    text = costs_table(pd.DataFrame([measured, unknown], columns=list(COST_COLUMNS)), STYLES)
+    text = costs_table(pd.DataFrame([measured, unknown], columns=list(COST_COLUMNS)), STYLES, ASKED)
     assert text.readable[1] == [
         f"10{NBSP}%", "U-REC", "confirm", "3", "2", "40,000", "560,000", "560,000", "1,234.6",
         "7.0", "3.0", "620.8", "1.50", "454", "2,100", "0", "0.000344",
@@ -126,7 +130,7 @@ def test_files_are_named_after_their_table(store: str, tmp_path: Path) -> None:
         np.eye(2, dtype=np.int64), variant="urec-annotated", label_frac=0.02, seeds=(0, 1),
         num_tiles=2, classes=("a", "b"),
     )  # fmt: skip
-    paths += write_table(confusion_table(table, STYLES), tmp_path / "tables")
+    paths += write_table(confusion_table(table, STYLES, ASKED), tmp_path / "tables")
     assert [path.name for path in paths] == [
         f"{stem}.{suffix}"
         for stem in ("comparison", "confusion_urec-annotated")
