@@ -52,7 +52,7 @@ def savings_with_validation(
         One sentence.
     """
     smallest = min((one.reached for one in shares.by_frac.values()), default=math.nan)
-    parts = []
+    parts: list[str] = []
     for bounds, label_frac in savings:
         whole = shares.of(label_frac).with_val
         low, high = (shares.with_validation(max(one, smallest)) for one in bounds)
