@@ -112,6 +112,8 @@ def _nothing_saved(
 def _not_excluded(last: AnnotationNeeded) -> str:
     low, high = last.bounds.low, last.bounds.high
     if math.isinf(high):
+        if low == last.measured[-1]:
+            return f"Not excluded is anything above {percent(low)}."
         what = f"anything above {percent(low)}" if low else "any share"
         return f"Not excluded is {what}, also more than {percent(last.measured[-1])}."
     what = f"from {percent(low)} to {percent(high)}" if low else f"up to {percent(high)}"
