@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.findings.validation_cost import saving_with_validation
+from analysis.findings.validation_cost import savings_with_validation
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
 from analysis.statistics.scores import SCORE_LABELS
@@ -39,15 +39,14 @@ def annotation_finding(
     if saving:
         score = f"test {SCORE_LABELS[answer.measure]}"
         parts = [f"{_amount(one)} where {reference} had {percent(one.reached)}" for one in saving]
-        costs = dict.fromkeys(
-            saving_with_validation(answer.shares, (one.bounds.low, one.bounds.high), one.label_frac)
-            for one in saving
+        costs = savings_with_validation(
+            answer.shares, [((one.bounds.low, one.bounds.high), one.label_frac) for one in saving]
         )
         yield (
             f"{variant} needs fewer annotations than {reference} for the same {score}: "
             f"{'; '.join(parts)} (of all labelled training pixels; {percent(CONFIDENCE)} intervals "
             f"over {_over(saving[0])}, bounded by measured fractions).{_coarse(saving[0])} "
-            f"{' '.join(costs)}"
+            f"{costs}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)
@@ -113,6 +112,8 @@ def _nothing_saved(
 def _not_excluded(last: AnnotationNeeded) -> str:
     low, high = last.bounds.low, last.bounds.high
     if math.isinf(high):
+        if low == last.measured[-1]:
+            return f"Not excluded is anything above {percent(low)}."
         what = f"anything above {percent(low)}" if low else "any share"
         return f"Not excluded is {what}, also more than {percent(last.measured[-1])}."
     what = f"from {percent(low)} to {percent(high)}" if low else f"up to {percent(high)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analysis.wording import percent
@@ -36,25 +37,32 @@ def validation_note(record: StudyRecord) -> str:
     )
 
 
-def saving_with_validation(shares: Shares, needed: tuple[float, float], label_frac: float) -> str:
-    """A saving of training annotations, told again with what validation costs.
+def savings_with_validation(
+    shares: Shares, savings: Sequence[tuple[tuple[float, float], float]]
+) -> str:
+    """Savings of training annotations, told again with what validation costs.
 
     Args:
         shares: Of the study.
-        needed: Bounds of the share of the training annotations that is needed; 0 for the smallest
-            measured or less.
-        label_frac: Fraction asked of the reference, whose score is reached.
+        savings: One or more, in the order in which they were told: bounds of the share of the
+            training annotations that is needed (0 for the smallest measured or less), and the
+            fraction asked of the reference, whose score is reached.
 
     Returns:
         One sentence.
     """
-    whole = shares.of(label_frac).with_val
     smallest = min((one.reached for one in shares.by_frac.values()), default=math.nan)
-    low, high = (shares.with_validation(max(one, smallest)) for one in needed)
-    if math.isnan(whole + low + high):
-        return "What validation costs is not on record, and comes on top."
-    bounds = list(dict.fromkeys(percent(one) for one in (low, high)))
-    return (
-        f"With the validation tiles, that is {' to '.join(bounds)} of all annotations instead of "
-        f"{percent(whole)}."
-    )
+    parts: list[str] = []
+    for bounds, label_frac in savings:
+        whole = shares.of(label_frac).with_val
+        low, high = (shares.with_validation(max(one, smallest)) for one in bounds)
+        if math.isnan(whole + low + high):
+            return "What validation costs is not on record, and comes on top."
+        of_all = "" if parts else " of all annotations"
+        if percent(high) == percent(whole):  # less, as a test shows
+            more = f"more than {percent(low)} but " if bounds[0] else ""
+            parts.append(f"{more}less than {percent(whole)}{of_all}")
+        else:
+            ends = " to ".join(dict.fromkeys(percent(one) for one in (low, high)))
+            parts.append(f"{ends}{of_all} instead of {percent(whole)}")
+    return f"With the validation tiles, that is {'; '.join(parts)}."

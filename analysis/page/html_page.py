@@ -93,7 +93,7 @@ def render_page(
     whole_tiles = trial_pictures(record, scores) if pictures is None else []
     styles = record.styles
     return (
-        environment(styles, answer.shares)
+        environment(styles, tables.shares if answer.closed else answer.shares)
         .get_template("report.html")
         .render(
             info=record.info,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,9 @@ def shares_of(scores: pd.DataFrame) -> Shares:
     recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
     found = {}
     for frac, rows in scores.groupby("label_frac"):
-        means = rows.groupby("seed")[recorded].first().mean() if recorded else {}
+        means: dict[Hashable, Any] = (
+            rows.groupby("seed")[recorded].first().mean().to_dict() if recorded else {}
+        )
         asked = float(frac)  # type: ignore[arg-type]
         reached = float(means.get("reached_frac", math.nan))
         found[asked] = Share(

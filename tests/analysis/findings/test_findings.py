@@ -82,6 +82,15 @@ def test_difference_is_named_where_it_shows_and_only_there() -> None:
     )
 
 
+def test_findings_name_the_share_that_budgets_reached_not_the_one_asked_for() -> None:
+    frame = study({0.02: [*HIGHER, 0.052], 0.1: [*MIXED, 0.0], 1.0: [*LOWER, -0.031]})
+    frame["reached_frac"] = frame["label_frac"].replace({0.02: 0.0151, 0.1: 0.0964})
+    _, text = say(frame)
+    assert "over 1.51 % to 100 % of the labels" in text
+    assert "in test mean F1 at 1.51 % (" in text
+    assert text.endswith("At 9.64 % no difference can be shown.")
+
+
 def test_seven_seeds_show_no_single_fraction_without_the_whole_curve() -> None:
     _, text = say(study({0.02: HIGHER, 0.1: MIXED, 1.0: LOWER}))
     assert "scores higher" not in text

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from analysis.findings.validation_cost import saving_with_validation, validation_note
+from analysis.findings.validation_cost import savings_with_validation, validation_note
 from analysis.reading.budgets import BudgetInfo
 from analysis.reading.sources.load import load_study
 from analysis.statistics.label_efficiency.shares import Share, Shares
@@ -21,26 +21,33 @@ def shares(with_val: float = 1.0) -> Shares:
     )
 
 
-def say(*given: object) -> str:
-    return saving_with_validation(*given).replace("\N{NO-BREAK SPACE}", " ")  # type: ignore[arg-type]
+def say(known: Shares, *savings: tuple[tuple[float, float], float]) -> str:
+    return savings_with_validation(known, savings).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_half_of_the_training_annotations_is_less_than_half_of_all() -> None:
-    assert say(shares(), (0.5, 0.5), 1.0) == (
+    assert say(shares(), ((0.5, 0.5), 1.0)) == (
         "With the validation tiles, that is 62.5 % of all annotations instead of 100 %."
     )
-    assert say(shares(), (0.1, 0.5), 1.0) == (
+    assert say(shares(), ((0.1, 0.5), 1.0)) == (
         "With the validation tiles, that is 32.5 % to 62.5 % of all annotations instead of 100 %."
     )
 
 
+def test_several_savings_are_told_in_one_sentence_and_each_is_less_than_was_had() -> None:
+    assert say(shares(), ((0.5, 1.0), 1.0), ((0.1, 0.1), 0.5), ((0.0, 0.1), 0.1)) == (
+        "With the validation tiles, that is more than 62.5 % but less than 100 % of all "
+        "annotations; 32.5 % instead of 62.5 %; less than 32.5 %."
+    )
+
+
 def test_the_smallest_measured_or_less_costs_what_the_smallest_does() -> None:
-    assert "that is 32.5 % of all annotations instead of 62.5 %" in say(shares(), (0.0, 0.0), 0.5)
+    assert "that is 32.5 % of all annotations instead of 62.5 %" in say(shares(), ((0.0, 0.0), 0.5))
 
 
 @pytest.mark.parametrize("known", [shares(math.nan), Shares(by_frac={})])
 def test_what_is_not_on_record_comes_on_top(known: Shares) -> None:
-    said = say(known, (0.1, 0.5), 1.0)
+    said = say(known, ((0.1, 0.5), 1.0))
     assert said == "What validation costs is not on record, and comes on top."
 
 

@@ -87,7 +87,9 @@ def study(tmp_path: Path) -> Callable[..., StudyRecord]:
         columns = ["trial_key", "variant", "model", "label_frac", "seed", "run_id", "artifact_uri"]
         return StudyRecord(
             info=StudyInfo(name="maps", status="finished"),
-            trials=pd.DataFrame(rows, columns=columns),
+            trials=pd.DataFrame(rows, columns=columns).assign(
+                reached_frac=lambda made: made["label_frac"], with_val_frac=np.nan
+            ),
             confusions=confusions, failures={}, notes=(), tracking_uri="sqlite:///none.db",
             run_id="parent", artifact_uri=str(tmp_path / "study"),
         )  # fmt: skip

@@ -39,7 +39,9 @@ def view_of(store: str, study: str) -> tuple[TablesView, set[str]]:
 def rendered(view: TablesView) -> str:
     made = environment(STYLES)
     made.loader = jinja2.ChoiceLoader([jinja2.DictLoader({"page": PARENT}), made.loader])
-    return made.get_template("page").render(tables=view, rebuilding=["U-REC"], validation="")
+    return made.get_template("page").render(
+        tables=view, rebuilding=["U-REC"], validation="", charts={}
+    )
 
 
 class TableCheck(HTMLParser):

@@ -5,7 +5,7 @@ import numpy as np
 
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
-from analysis.statistics.label_efficiency.shares import Shares
+from analysis.statistics.label_efficiency.shares import Share, Shares
 from analysis.tables.confusion.confusion_differences import confusion_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable
 from analysis.tables.files.confusion_files import (
@@ -101,3 +101,16 @@ def test_every_fraction_has_its_files_and_the_largest_the_plain_name() -> None:
     plain = texts["confusion_urec_minus_unet"]
     assert plain.csv == texts["confusion_urec_minus_unet_f1.00"].csv
     assert list(class_tables((), (), STYLES, ASKED)) == []
+
+
+def test_a_caption_says_what_was_reached_and_the_name_what_was_asked_for() -> None:
+    reached = Shares(by_frac={0.1: Share(label_frac=0.1, reached=0.096, with_val=0.3)})
+    texts = (
+        confusion_table(TABLES[0], STYLES, reached, with_fraction=True),
+        difference_table(DIFFERENCES[0], STYLES, reached, with_fraction=True),
+    )
+    for text in texts:
+        assert "at 9.6 % (10 % asked for) of the labels" in text.caption.replace(
+            "\N{NO-BREAK SPACE}", " "
+        )
+        assert text.stem.endswith("_f0.10")
