@@ -13,6 +13,7 @@ from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.methods import METHODS
 from trainables.networks.blocks import crop_to, pad_to_stride
 from trainables.networks.network import NetworkConfig, Output, first_images
 from trainables.networks.urec import UREC
@@ -50,6 +51,7 @@ def _reconstruction(reconstruction, images, valid, num_px):
 
 class _Supervised:
     needs_reconstruction = False
+    weights = METHODS["nothing"].weights  # asked by probes, which change no training
 
     def num_anywhere(self, training):
         return 0
@@ -62,6 +64,7 @@ class _Supervised:
 
 class _Reconstruction:
     needs_reconstruction = True
+    weights = METHODS["reconstruction"].weights
 
     def num_anywhere(self, training):
         return training.batch_size if training.reconstruct_on == "all" else 0
