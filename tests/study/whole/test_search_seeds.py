@@ -1,12 +1,9 @@
 """A whole study whose search has two seeds, in this process without Ray."""
 
-import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
-import ray
-import torch
 import yaml
 from ray.tune.search import Searcher
 
@@ -16,8 +13,7 @@ from analysis.reading.sources.load import load_study
 from analysis.search.choices import arm_choices
 from analysis.search.search_table import search_results
 from study import runner
-from study.machines import machines
-from tests.study.whole.test_damaged_files import print_table, run_without_ray
+from tests.study.whole.conftest import run_without_ray
 
 KEYS = {f"search-urec-f1.00-t00{number}-s{seed}" for number in (0, 1) for seed in (0, 1_000_001)}
 
@@ -27,14 +23,7 @@ class KilledError(Exception):
 
 
 @pytest.fixture
-def place(tiny_folder, mlflow_database, tmp_path, monkeypatch):
-    monkeypatch.setattr(machines, "ray_on_this_machine", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(runner, "run_with_tune", run_without_ray)
-    monkeypatch.setattr(run_study, "report", print_table)
-    monkeypatch.setattr(ray, "put", lambda held: held)
-    monkeypatch.setattr(ray, "get", lambda held: held)
-    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    monkeypatch.setattr("trainables.trial.work.keep_freed_memory", lambda: None)
+def place(patched, tiny_folder, mlflow_database, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     options = {
