@@ -116,7 +116,7 @@ def test_what_a_cluster_cannot_do_is_one_line(make_study, cluster, s3_uri):
         (["--address", cluster.address, "--storage", s3_uri.replace("s3://", "s3://not-")],
          "--storage"),
     ):  # fmt: skip
-        study = make_study("refused", *arguments, batch_size=99, steps=10, num_validations=1)
+        study = make_study("refused", *arguments, batch_size=128, steps=10, num_validations=1)
         process = study.start()
         assert process.wait(120) == 2, study.said()
         assert said in study.said().splitlines()[-1]
