@@ -1,12 +1,19 @@
 """How many trials fit a machine or a cluster."""
 
 import os
+from functools import partial
 
 import pytest
 import torch
 
 from study.machines.slots import Node, count_trials, find_slots
 from trainables.errors import ConfigError
+
+
+@pytest.fixture
+def make_config(make_config):
+    """Studies whose workers may take one patch each."""
+    return partial(make_config, patch_px=64)
 
 
 @pytest.fixture
