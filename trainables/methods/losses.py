@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.data.layouts.spec import IGNORE_INDEX
-from trainables.methods.reconstruction_errors import ERRORS
+from trainables.methods.pixel_errors import ERRORS
 from trainables.settings.process_group import ALONE, ProcessGroup
 
 _FOCAL_GAMMA: Final = 2
@@ -132,7 +132,7 @@ def reconstruction_loss(
         valid: Pixels that count, (N, H, W), bool; None for all.
         num_px: What the sum is divided by, where these are a share of a larger batch: its valid
             pixels, scalar; None for the valid pixels here. It asks for `valid`.
-        kind: A key of `trainables.methods.reconstruction_errors.ERRORS`.
+        kind: A key of `trainables.methods.pixel_errors.ERRORS`.
 
     Returns:
         Mean over the channels of the valid pixels, scalar, float32; NaN where none is valid.

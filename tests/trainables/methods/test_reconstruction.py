@@ -8,12 +8,12 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.normalisation import to_target
 from trainables.data.patches.sampler import Batch
 from trainables.methods.losses import reconstruction_loss
+from trainables.methods.pixel_errors import ERRORS
 from trainables.methods.reconstruction import (
     Reconstruction,
     reconstruction_term,
     reconstruction_weight,
 )
-from trainables.methods.reconstruction_errors import ERRORS
 from trainables.settings.config import TrainingConfig
 from trainables.settings.process_group import ALONE
 

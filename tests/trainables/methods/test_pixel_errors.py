@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from trainables.methods.losses import reconstruction_loss
-from trainables.methods.reconstruction_errors import ERRORS, ssim
+from trainables.methods.pixel_errors import ERRORS, ssim
 from trainables.settings.config import TrainingConfig
 
 pytestmark = pytest.mark.numbers
