@@ -30,7 +30,7 @@ _TICK_SHARE = 0.11
 """Share of the axis that a tick label takes: of closer levels the larger one has none."""
 _MARGIN = 0.09
 _LINES: Final[tuple[LineStyle, ...]] = ((0, ()), (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (3, 1.5)))
-"""Of the curves of a panel, whose points have the colours of the variants."""
+"""Dashes of the curves of a panel, whose points have the colours of the variants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,9 @@ class Dose:
     variant: str
     level: float
     place: float
-    """Of the level on the axis: the number itself, or its decades where the scale is so."""
+    """Place of the level on the axis: the number itself, or its decades on a logarithmic scale."""
     interval: Interval
-    """Of the mean test score over seeds."""
+    """Interval of the mean test score over seeds."""
     scores: tuple[float, ...]
     """Of the single seeds."""
 

@@ -94,7 +94,7 @@ def _coarse(saving: AnnotationNeeded) -> str:
 def _nothing_saved(
     last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str, reference: str
 ) -> str:
-    """Of the most annotations: that more are needed, or that nothing can be told and why."""
+    """Says of the most annotations that more are needed, or that nothing can be told and why."""
     score = f"the score that {reference} has with {percent(last.reached)} of the annotations"
     if last.direction < 0:
         return f"{variant} does not reach {score}: with as many it scores lower."

@@ -46,7 +46,7 @@ class ArmChoice:
     num_settings: int
     """Settings with scores of all seeds, two or more."""
     num_within: int
-    """Of them, those within one standard error of the best, itself included."""
+    """Settings within one standard error of the best, itself included."""
     alone_otherwise: int
     """Seeds by whose scores alone another setting is the best."""
     without_otherwise: int

@@ -63,7 +63,7 @@ class Answer:
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
     area_differences: tuple[AreaDifference, ...]
-    """Of `measure`, tested."""
+    """Differences of the areas of `measure`, which are tested."""
     losses: Mapping[tuple[str, float], ArmLosses]
     """Failed and collapsed trials, by variant and fraction."""
     level: float

@@ -44,7 +44,7 @@ class Budgets:
 
     train: Mapping[tuple[int, float], Drawn]
     val: Mapping[tuple[int, float], Drawn]
-    """Of the validation tiles; none where all of their labels count."""
+    """Budgets of the validation tiles; there are none where all of their labels count."""
     equal: tuple[EqualFractions, ...]
     """Fractions that are one arm."""
     confirm_seeds: tuple[int, ...]

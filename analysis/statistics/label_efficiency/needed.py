@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from analysis.statistics.label_efficiency.efficiency import ScoreGrid
 
 REACHED_CONFIDENCE = 0.99
-"""Of the interval that says whether a score is surely reached: one bound errs in 0.5 of 100.
+"""Confidence of the interval that says whether a score is surely reached: one bound errs in 0.5 of
+100.
 
 Stricter than CONFIDENCE, because savings are printed where the reference came out low by chance:
 with this, what is printed is right in nine of ten studies and more (benchmarks/claims.py)."""
@@ -186,7 +187,7 @@ class Differences:
 def _bounds(
     measured: Values, place: int, ours: Differences, its: Differences, loss: Values
 ) -> Bounds:
-    """Of one study, where the variant may lose so much of what was seen; NaN without seeds."""
+    """Bounds of one study whose variant may lose so much of what was seen; NaN without seeds."""
     if np.isnan(ours.high).all():
         return Bounds(low=math.nan, high=math.nan)
     less = Differences(surely=ours.surely - loss, high=ours.high)
@@ -286,7 +287,7 @@ class _Compared:
     kept: list[int]
     """Places of the kept fractions in the grid, (F,)."""
     place: int
-    """Of the reference's own among the kept."""
+    """Place of the reference's own fraction among the kept ones."""
 
     @property
     def differences(self) -> Values:
