@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from analysis.statistics.claims.failures import arm_losses, failed_as_worst
 from analysis.statistics.claims.family import Family, tested
 from analysis.statistics.differences import area_difference, paired_differences
-from analysis.statistics.label_efficiency.efficiency import ScoreGrid, score_grid
+from analysis.statistics.label_efficiency.efficiency import score_grid
 from tests.analysis.statistics.worlds import Values, World, frame_of
 
 PAIR = ("urec", "unet")
@@ -73,7 +74,35 @@ def _families(
         yield family_of(scores, world.fractions, level)
 
 
-def family_of(scores: dict[str, Values], fractions: tuple[float, ...], level: float) -> Family:
+def false_findings(
+    world: World, num_variants: int, num_studies: int, generator: np.random.Generator
+) -> float:
+    """Share of studies that print a p of at most 0.05 though all their variants are U-Net.
+
+    All pairs are compared, over the curve and at every fraction.
+
+    Args:
+        world: What trials of U-Net are drawn from.
+        num_variants: How many variants a study has.
+        num_studies: How many studies.
+        generator: Draws them.
+    """
+    drawn = [world.draw(num_studies, generator)["unet"] for _ in range(num_variants)]
+    names = [f"variant-{number}" for number in range(num_variants)]
+    pairs = list(combinations(names, 2))
+    found = 0
+    for scores in zip(*drawn, strict=True):
+        family = family_of(dict(zip(names, scores, strict=True)), world.fractions, 0.05, pairs)
+        found += any(one.p_adjusted <= 0.05 for one in (*family.areas, *family.fractions))
+    return found / num_studies
+
+
+def family_of(
+    scores: dict[str, Values],
+    fractions: tuple[float, ...],
+    level: float,
+    pairs: Sequence[tuple[str, str]] = (PAIR,),
+) -> Family:
     """The tested differences of one study, scores (S, F) by model; NaN: failed."""
     frame = frame_of(scores, fractions)
     failed = pd.DataFrame(
@@ -84,17 +113,19 @@ def family_of(scores: dict[str, Values], fractions: tuple[float, ...], level: fl
         ],
         columns=COLUMNS,
     )
-    complete = _differences(frame)
+    complete = _differences(frame, pairs)
     worst = complete
     if not failed.empty:
-        worst = _differences(failed_as_worst(frame, failed, ["mean_f1"]))
+        worst = _differences(failed_as_worst(frame, failed, ["mean_f1"]), pairs)
     losses = arm_losses(frame, failed, "mean_f1")
     return tested(complete, worst, losses, level=level, has_areas=len(fractions) > 1)
 
 
-def _differences(frame: pd.DataFrame) -> Family:
-    grid: ScoreGrid = score_grid(frame, "mean_f1", PAIR)
+def _differences(frame: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> Family:
+    grids = {pair: score_grid(frame, "mean_f1", pair) for pair in pairs}
     return Family(
-        areas=(area_difference(grid, *PAIR),),
-        fractions=paired_differences(frame, "mean_f1", *PAIR),
+        areas=tuple(area_difference(grid, *pair) for pair, grid in grids.items()),
+        fractions=tuple(
+            one for pair in pairs for one in paired_differences(frame, "mean_f1", *pair)
+        ),
     )
