@@ -22,7 +22,7 @@ from analysis.statistics.intervals import draw_tiles
 from analysis.statistics.label_efficiency.efficiency import ScoreGrid
 from analysis.statistics.label_efficiency.needed import annotations_needed
 from contract.protocol.power import LEVEL
-from tests.analysis.statistics.many_studies import Said, said_of
+from tests.analysis.statistics.many_studies import Said, false_findings, said_of
 from tests.analysis.statistics.worlds import CURVES, GRIDS, NOISES, SHARES, World, covered
 
 _RARE = 0.01
@@ -37,6 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     _needed_tables(options.studies)
     _finding_table(options.studies)
+    _variants_table(options.studies)
     _power_table(options.studies)
     _tile_table(options.tile_studies)
 
@@ -117,6 +118,25 @@ def _finding_table(num_studies: int) -> None:
 
 def _differs(found: Said) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return (found.direction != 0).any(axis=1) | (found.p_area <= LEVEL)
+
+
+def _variants_table(num_studies: int) -> None:
+    """How often anything is found where several variants are equal, all pairs in one family."""
+    print("\nStudies in which any two of several equal variants were found to differ")
+    print(f"(8 seeds, {4 * num_studies} studies a cell):\n")
+    columns = [(num_variants, num_fracs) for num_variants in (3, 4) for num_fracs in (3, 7)]
+    _print_row(
+        ["noise", *[f"{variants} variants, {fracs} fractions" for variants, fracs in columns]]
+    )
+    _print_row(["---", *["---:"] * len(columns)])
+    for noise in NOISES[:7]:
+        cells = []
+        for num_variants, num_fracs in columns:
+            world = World(noise=noise, num_seeds=8, fractions=GRIDS[num_fracs])
+            generator = np.random.default_rng(num_variants)
+            share = false_findings(world, num_variants, 4 * num_studies, generator)
+            cells.append(f"{share:.3f}")
+        _print_row([noise, *cells])
 
 
 def _power_table(num_studies: int) -> None:

@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from tests.analysis.statistics.claims.study_claims import claims, false_findings
+from tests.analysis.statistics.claims.study_claims import claims
 from tests.analysis.statistics.worlds import GRIDS, World
 
 _EXCHANGEABLE = (
@@ -39,13 +39,6 @@ def main() -> None:
                 said = max(found.area, found.fraction)
                 row = f"| {noise} | {num_fracs} | {num_seeds} | {found.any_p:.1%} | {said:.1%} |"
                 print(row, flush=True)
-    print("\n| equal variants, noise | variants | fractions | seeds | anything with a p |")
-    print("| --- | --- | --- | --- | --- |")
-    for noise in _EXCHANGEABLE:
-        for num_variants, num_fracs in ((3, 7), (4, 3)):
-            world = World(noise=noise, fractions=GRIDS[num_fracs], num_seeds=8)
-            share = false_findings(world, num_variants, num, np.random.default_rng(num_variants))
-            print(f"| {noise} | {num_variants} | {num_fracs} | 8 | {share:.1%} |", flush=True)
     print("\n| what is true | noise sd | failing | over the curve | at some fraction | higher |")
     print("| --- | --- | --- | --- | --- | --- |")
     for what, noise, gain, noise_sd, failing in (

@@ -6,7 +6,9 @@ of arrays (N, S, F); test_many_studies.py holds them to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +56,7 @@ def said(world: World, drawn: dict[str, Values]) -> Said:
     """The same of studies that were drawn."""
     unet, urec = drawn["unet"], drawn["urec"]
     differences = urec - unet
-    p_area, p_fraction = _adjusted(differences, world.fracs)
+    (p_area,), p_fraction = adjusted([differences], world.fracs)
     loss = {
         1: _unseen_loss(urec, unet),
         -1: _unseen_loss(unet, urec),
@@ -76,15 +78,42 @@ def said(world: World, drawn: dict[str, Values]) -> Said:
     return Said(low=low, high=high, direction=direction, p_area=p_area, p_fraction=p_fraction)
 
 
-def _adjusted(differences: Values, fracs: Values) -> tuple[Values, Values]:
-    """As `significance.fallback` of one pair: areas (N,) and fractions (N, F)."""
-    num_studies, num_seeds, num_fracs = differences.shape
+def false_findings(
+    world: World, num_variants: int, num_studies: int, generator: np.random.Generator
+) -> float:
+    """Share of studies that print a p of at most LEVEL though all their variants are U-Net.
+
+    All pairs are compared, over the curve and at every fraction.
+
+    Args:
+        world: What trials of U-Net are drawn from.
+        num_variants: How many variants a study has.
+        num_studies: How many studies.
+        generator: Draws them.
+    """
+    drawn = [world.draw(num_studies, generator)["unet"] for _ in range(num_variants)]
+    areas, fractions = adjusted([a - b for a, b in combinations(drawn, 2)], world.fracs)
+    found = (np.stack(areas, axis=1) <= LEVEL).any(axis=1) | (fractions <= LEVEL).any(axis=1)
+    return float(found.mean())
+
+
+def adjusted(pairs: Sequence[Values], fracs: Values) -> tuple[list[Values], Values]:
+    """As `significance.fallback` of the differences of all pairs, each (N, S, F).
+
+    Returns:
+        P values of the area of each pair (N,), and of all their fractions (N, P F).
+    """
+    num_studies, num_seeds, _ = pairs[0].shape
+    differences = np.concatenate(pairs, axis=2)
     if num_seeds < fewest_seeds(LEVEL * AREA_SHARE):
-        return np.full(num_studies, np.nan), np.full((num_studies, num_fracs), np.nan)
-    area = _step_down(area_under_curve(fracs, differences)[..., None])[:, 0] / AREA_SHARE
+        shape = num_studies, differences.shape[2]
+        return [np.full(num_studies, np.nan) for _ in pairs], np.full(shape, np.nan)
+    by_seed = np.stack([area_under_curve(fracs, one) for one in pairs], axis=2)
+    areas = _step_down(by_seed) / AREA_SHARE
     fractions = _step_down(differences)
-    fallen = np.maximum(fractions, area[:, None])
-    return np.minimum(area, 1.0), np.minimum(fallen, fractions / (1.0 - AREA_SHARE)).clip(max=1.0)
+    fallen = np.maximum(fractions, areas.max(axis=1, keepdims=True))
+    adjusted = np.minimum(fallen, fractions / (1.0 - AREA_SHARE)).clip(max=1.0)
+    return [*np.minimum(areas, 1.0).T], adjusted
 
 
 def _step_down(differences: Values) -> Values:

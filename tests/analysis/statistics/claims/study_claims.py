@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -72,29 +71,6 @@ def _families(
         has_failed = generator.random(scores["urec"].shape) < failing
         scores["urec"] = np.where(has_failed, np.nan, scores["urec"])
         yield family_of(scores, world.fractions, level)
-
-
-def false_findings(
-    world: World, num_variants: int, num_studies: int, generator: np.random.Generator
-) -> float:
-    """Share of studies that print a p of at most 0.05 though all their variants are U-Net.
-
-    All pairs are compared, over the curve and at every fraction.
-
-    Args:
-        world: What trials of U-Net are drawn from.
-        num_variants: How many variants a study has.
-        num_studies: How many studies.
-        generator: Draws them.
-    """
-    drawn = [world.draw(num_studies, generator)["unet"] for _ in range(num_variants)]
-    names = [f"variant-{number}" for number in range(num_variants)]
-    pairs = list(combinations(names, 2))
-    found = 0
-    for scores in zip(*drawn, strict=True):
-        family = family_of(dict(zip(names, scores, strict=True)), world.fractions, 0.05, pairs)
-        found += any(one.p_adjusted <= 0.05 for one in (*family.areas, *family.fractions))
-    return found / num_studies
 
 
 def family_of(
