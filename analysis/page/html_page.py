@@ -211,7 +211,9 @@ def study_facts(record: StudyRecord) -> tuple[str, ...]:
     splits = dataset.get("splits") or {}
     if splits:
         sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))
-        facts.append(f"{sizes} tiles to train / validate / test")
+        unlabelled = int(dataset.get("unlabelled_tiles") or 0)
+        without = f", {unlabelled} of the first without annotations" if unlabelled else ""
+        facts.append(f"{sizes} tiles to train / validate / test{without}")
     if "preset" in config:
         facts.append(f"preset {config['preset']}")
     facts.append(wording.counted(len(record.trials), "trial"))

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
 from study.design.arms import Arm, search_trial
 from study.design.budgets import Budgets, draw_budgets, equal_notes
@@ -37,11 +39,18 @@ _SCORED: Final = ("bands", "classes", "exclude_from_mean", "scaling", "eroded_re
 
 
 def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
-    """Replace epochs by optimiser steps: epochs x patches of the grid / batch size."""
+    """Replace epochs by optimiser steps: epochs x patches of the grid / batch size.
+
+    Patches of tiles that nobody annotated do not count: more imagery is not more steps.
+    """
     training = config.training
     if training.epochs is None:
         return config
-    patches = len(patch_grid(data.tiles["train"], training.patch_px, training.stride_px))
+    tiles = data.tiles["train"]
+    unlabelled = {one.name for one in data.spec.splits["train"] if not one.is_labelled}
+    is_labelled = np.array([name not in unlabelled for name in tiles.names])
+    grid = patch_grid(tiles, training.patch_px, training.stride_px)
+    patches = int(is_labelled[grid[:, 0].numpy()].sum())
     steps = training.epochs * -(-patches // training.batch_size)
     return replace(config, training=replace(training, steps=steps))
 

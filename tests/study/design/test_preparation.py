@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from contract.names import MANIFEST
+from study.design.manifest import dataset_manifest
 from study.design.preflight import StudyData, find_dataset, read_data
 from study.design.preparation import prepare, resolve_steps
 from trainables.data.tilesets.tileset import pack_tiles
@@ -32,6 +33,17 @@ def test_epochs_become_steps(make_config):
     config = make_config(epochs=3, stride_px=16, batch_size=7)
     assert resolve_steps(config, read(config)).training.steps == 3 * 12
     assert resolve_steps(config, read(config)).training.epochs == 3
+
+
+def test_imagery_without_annotations_is_no_more_steps(make_config, write_dataset, tmp_path):
+    folder = write_dataset(tmp_path / "more")
+    text = (folder / "dataset.yaml").read_text().replace("[a*]", "[a1, a2]")
+    (folder / "dataset.yaml").write_text(f"{text}unlabelled: images/{{tile}}.tif\n")
+    config = make_config(data=str(folder), epochs=3, stride_px=16, batch_size=7)
+    data = read(config)
+    assert data.tiles["train"].names == ("a1", "a2", "a3", "a4")
+    assert resolve_steps(config, data).training.steps == 3 * 6
+    assert dataset_manifest(data)["unlabelled_tiles"] == 2
 
 
 def test_steps_stay_without_epochs(make_config):

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 
 from trainables.data.decoding.footprints import Footprint, find_overlaps, footprint_of, offset_px
 from trainables.data.decoding.raster import ImageReader, open_file, ungeoreferenced
+from trainables.data.decoding.vector_labels import LabelLayer, read_label_layer
 from trainables.data.layouts.spec import DatasetSpec, TileFiles
 from trainables.errors import DataError
 
@@ -36,6 +37,8 @@ class TileHeader:
     """Type in which the image is kept, one of `trainables.data.tilesets.tileset.DTYPES`."""
     may_hide: bool
     """Whether pixels of the image could be hidden."""
+    place: Footprint | None = None
+    """Where the image lies; None where nothing says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,8 @@ class Inspection:
     """One line each, with the names of the files."""
     notes: tuple[str, ...] = ()
     """What a person should know although nothing is wrong, one line each."""
+    labels: LabelLayer | None = None
+    """What labelled tiles without masks have their classes from."""
 
 
 def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int = 2) -> Inspection:
@@ -85,13 +90,40 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
                 width_px=image.width_px,
                 dtype=image.dtype,
                 may_hide=image.may_hide,
+                place=image.footprint,
             )
+    labels, label_problems = _read_labels(spec, headers)
     problems = [problem for tile in found for problem in tile.problems]
     return Inspection(
         headers=headers,
-        problems=(*problems, *type_problems, *_shared_ground_problems(found)),
-        notes=tuple(_turned_notes(found)),
+        problems=(*problems, *label_problems, *type_problems, *_shared_ground_problems(found)),
+        notes=(*_turned_notes(found), *(labels.notes if labels else ())),
+        labels=labels,
     )
+
+
+def _read_labels(
+    spec: DatasetSpec, headers: Mapping[str, Mapping[str, TileHeader]]
+) -> tuple[LabelLayer | None, list[str]]:
+    """The polygons of a data set, and what keeps them from being its labels."""
+    try:
+        labels = read_label_layer(spec)
+        placed = [
+            header.place
+            for of_split in headers.values()
+            for header in of_split.values()
+            if header.place is not None and header.files.is_labelled
+        ]
+        if labels is None or not placed:
+            return labels, []
+        if not any(labels.on(place).num_features for place in placed):
+            return labels, [
+                f"labels must lie on the tiles, got none of {labels.num_features} features on "
+                f"{len(placed)} tiles; check the reference systems of both"
+            ]
+    except DataError as error:
+        return None, [str(error)]
+    return labels, []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +170,8 @@ def _inspect_tile(split: str, files: TileFiles, spec: DatasetSpec, downsample: i
                 f"downsample must be at most the size of a tile, got {downsample} for "
                 f"{image.size} in {files.image}; lower it, or leave the tile out of the splits"
             )
+        if spec.labels is not None and files.is_labelled:
+            tile.problems += _unplaced(files.image, image.footprint)
     for name, file in (("mask", files.mask), ("eroded mask", files.eroded_mask)):
         if file is None:
             continue
@@ -147,13 +181,24 @@ def _inspect_tile(split: str, files: TileFiles, spec: DatasetSpec, downsample: i
     return tile
 
 
+def _unplaced(image: Path, place: Footprint | None) -> Iterator[str]:
+    """Why polygons cannot be laid on an image."""
+    if place is None or place.crs is None:
+        missing = "place on the ground" if place is None else "reference system"
+        yield (
+            f"image must say where it lies, since its labels are polygons, got no {missing} in "
+            f"{image}; georeference it, or give masks"
+        )
+
+
 def _header(tile: _Tile, name: str, file: Path, spec: DatasetSpec) -> _FileHeader | None:
     """The header of a file; None, and a problem of the tile, where there is none."""
     if not file.is_file():
         partner = tile.files.mask if name == "image" else tile.files.image
+        beside = "" if partner is None else f", beside {partner}"
         tile.problems.append(
             f"{name} must exist for every tile, got none for {tile.files.name!r} ({tile.split}) "
-            f"in {file}, beside {partner}; add it, or leave the tile out of the splits"
+            f"in {file}{beside}; add it, or leave the tile out of the splits"
         )
         return None
     try:

@@ -74,7 +74,12 @@ class MaskReader:
     @property
     def problem(self) -> str | None:
         """What is wrong with what was read so far, in one line; None where nothing is."""
-        return self._unknown.problem
+        return None if self._spec.ignore_others else self._unknown.problem
+
+    @property
+    def num_others(self) -> int:
+        """Pixels read so far whose value or colour is of no class, where they are ignored."""
+        return self._unknown.num_pixels if self._spec.ignore_others else 0
 
     def read(self, first: int, last: int, counted: slice = slice(None)) -> NDArray[np.uint8]:
         """Class indices of whole rows.
@@ -189,6 +194,9 @@ class _UnknownCodes:
     _is_full: bool = False
     """Whether there are too many codes to know them all: the file is no mask at all."""
 
+    num_pixels: int = 0
+    """Pixels of all of them."""
+
     def add(self, codes: NDArray[Any], unknown: NDArray[np.bool_], first_row: int) -> None:
         """Count the unknown pixels of rows.
 
@@ -197,6 +205,7 @@ class _UnknownCodes:
             unknown: Which are of no class (H, W).
             first_row: Row of the file at which they begin.
         """
+        self.num_pixels += int(np.count_nonzero(unknown))
         if self._is_full:
             return
         found, first, counts = np.unique(codes[unknown], return_index=True, return_counts=True)
@@ -227,8 +236,8 @@ class _UnknownCodes:
         more = f" and {'over ' * self._is_full}{num_more} more" if num_more > 0 else ""
         what, ignored = ("values", "ignore_values") if is_index else ("colours", "ignore_colors")
         advice = (
-            f"add to classes or {ignored} (masks saved as JPEG have blurred values: use PNG or "
-            "TIFF)"
+            f"add to classes or {ignored}, or say other: ignore (masks saved as JPEG have blurred "
+            "values: use PNG or TIFF)"
         )
         if is_index and any(not float(code).is_integer() for code in self._found):
             advice = "values must be whole: export the mask without interpolation"

@@ -20,6 +20,7 @@ from trainables.data.decoding.raster import (
     reduce_image,
     ungeoreferenced,
 )
+from trainables.data.decoding.vector_labels import BurntLabels, LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec
 from trainables.data.tilesets.tileset import Tile
 from trainables.errors import DataError
@@ -49,6 +50,8 @@ class TileFindings:
     """Why they cannot be used, one line each."""
     nodata_classes: dict[int, Path] = field(default_factory=dict)
     """Classes whose value or colour a mask calls nodata, and the first such mask."""
+    others: dict[Path, int] = field(default_factory=dict)
+    """Pixels of each mask whose value is of no class, where these are ignored."""
     placeholders: Counter[tuple[int, float]] = field(default_factory=Counter)
     """Shown pixels by band (from 0) and placeholder value."""
 
@@ -57,7 +60,13 @@ class TileDecoder:
     """Decodes one tile into its place."""
 
     def __init__(
-        self, spec: DatasetSpec, header: TileHeader, target: Tile, downsample: int, derive: bool
+        self,
+        spec: DatasetSpec,
+        header: TileHeader,
+        target: Tile,
+        downsample: int,
+        derive: bool,
+        labels: LabelLayer | None = None,
     ) -> None:
         """Say what goes where.
 
@@ -67,8 +76,10 @@ class TileDecoder:
             target: Writable arrays of the reduced size.
             downsample: Block size d in pixels.
             derive: Whether the eroded reference is made from the mask.
+            labels: What a labelled tile without a mask has its classes from.
         """
         self._spec = spec
+        self._labels = labels
         self._header = header
         self._target = target
         self._d = downsample
@@ -82,14 +93,17 @@ class TileDecoder:
     def decode(self) -> TileFindings:
         """Fill the tile."""
         files, eroded = self._header.files, self._target.eroded_mask
-        masks = [(files.mask, self._target.mask, eroded if self._derive else None)]
+        derived = eroded if self._derive else None
+        masks = [] if files.mask is None else [(files.mask, self._target.mask, derived)]
         if files.eroded_mask is not None and eroded is not None and not self._derive:
             masks.append((files.eroded_mask, eroded, None))
-        for file, mask, derived in masks:
+        for file, mask, derived_of_it in masks:
             try:
-                self._read_mask(file, mask, derived)
+                self._read_mask(file, mask, derived_of_it)
             except DataError as error:
                 self._found.problems.append(str(error))
+        if files.mask is None:
+            self._burn_labels(derived)
         try:
             self._read_image(files.image)  # last: it hides pixels of the masks
         except DataError as error:
@@ -100,20 +114,43 @@ class TileDecoder:
         self, file: Path, mask: NDArray[np.uint8], derived: NDArray[np.uint8] | None
     ) -> None:
         """Decode a mask file, and derive the eroded reference of it where that is asked for."""
-        halo = 0 if derived is None else EROSION_RADIUS_PX
         with open_file(file) as raster:
             reader = MaskReader(raster, self._spec, file)
-            for top, bottom in self._strips:
-                first, last = top * self._d, bottom * self._d
-                above, below = min(halo, first), min(halo, raster.height_px - last)
-                inner = slice(above, above + last - first)
-                wide = reader.read(first - above, last + below, inner)
-                mask[top:bottom] = block_centers(wide[inner], self._d)
-                if derived is not None:
-                    derived[top:bottom] = block_centers(erode_borders(wide)[inner], self._d)
+            self._fill(reader, raster.height_px, mask, derived)
         self._found.problems.extend([] if reader.problem is None else [reader.problem])
         for index in reader.nodata_classes:
             self._found.nodata_classes.setdefault(index, file)
+        if reader.num_others:
+            self._found.others[file] = reader.num_others
+
+    def _burn_labels(self, derived: NDArray[np.uint8] | None) -> None:
+        """Take the classes from polygons; all are unknown in a tile that nobody annotated."""
+        header = self._header
+        if not header.files.is_labelled:
+            self._target.mask[:] = IGNORE_INDEX
+            return
+        assert self._labels is not None  # checked with the header, as is its place
+        assert header.place is not None
+        reader = self._labels.on(header.place)
+        self._fill(reader, header.height_px, self._target.mask, derived)
+
+    def _fill(
+        self,
+        reader: MaskReader | BurntLabels,
+        height_px: int,
+        mask: NDArray[np.uint8],
+        derived: NDArray[np.uint8] | None,
+    ) -> None:
+        """Reduce the classes that a reader gives, and derive the eroded reference of them."""
+        halo = 0 if derived is None else EROSION_RADIUS_PX
+        for top, bottom in self._strips:
+            first, last = top * self._d, bottom * self._d
+            above, below = min(halo, first), min(halo, height_px - last)
+            inner = slice(above, above + last - first)
+            wide = reader.read(first - above, last + below, inner)
+            mask[top:bottom] = block_centers(wide[inner], self._d)
+            if derived is not None:
+                derived[top:bottom] = block_centers(erode_borders(wide)[inner], self._d)
 
     def _read_image(self, file: Path) -> None:
         target, spec = self._target, self._spec

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trainables.data.decoding.inspection import TileHeader, inspect_dataset
 from trainables.data.decoding.raster import ungeoreferenced
 from trainables.data.decoding.tile_decoder import STRIP_PX, TileDecoder, TileFindings, mask_problems
+from trainables.data.decoding.vector_labels import LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room, seal_tiles
 from trainables.errors import DataError
@@ -76,13 +77,14 @@ def read_dataset(
         if not headers:
             continue
         target = _allocate(spec, split, headers, downsample, folder if is_large else None)
-        findings += _decode(spec, headers, target, downsample, num_threads)
+        findings += _decode(spec, headers, target, downsample, num_threads, inspected.labels)
         tiles[split] = target
     problems += [problem for one in findings for problem in one.problems]
     # A tile whose image cannot be used may have a wrong mask besides.
     for split, of_split in spec.splits.items():
         unsound = [files for files in of_split if files.name not in inspected.headers[split]]
-        problems += [found for files in unsound for found in mask_problems(spec, files.mask)]
+        masks = [files.mask for files in unsound if files.mask is not None]
+        problems += [found for mask in masks for found in mask_problems(spec, mask)]
     is_whole = not problems
     problems += _label_problems(spec, tiles, is_whole)
     if problems:
@@ -133,13 +135,17 @@ def _decode(
     target: TileSet,
     downsample: int,
     num_threads: int,
+    labels: LabelLayer | None,
 ) -> list[TileFindings]:
     """Fill the tiles of a split."""
+    if labels is None and any(h.files.is_labelled and h.files.mask is None for h in headers):
+        return []  # why there are no labels is among the problems of the inspection
     # A mixture of given and derived references could not be pooled.
     derive = not all(header.files.eroded_mask is not None for header in headers)
 
     def decode(index: int) -> TileFindings:
-        return TileDecoder(spec, headers[index], target.tile(index), downsample, derive).decode()
+        tile = target.tile(index)
+        return TileDecoder(spec, headers[index], tile, downsample, derive, labels).decode()
 
     with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
         return list(pool.map(decode, range(len(headers))))
@@ -147,12 +153,24 @@ def _decode(
 
 def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]:
     """What is odd about the content of the tiles, a line each."""
+    if spec.num_unlabelled:
+        yield (
+            f"{spec.num_unlabelled} of {len(spec.splits['train'])} training tiles have no "
+            "annotations: methods that use such imagery learn from them, and nothing is scored on "
+            "them"
+        )
     if hidden := sorted({index for one in findings for index in one.nodata_classes}):
         names = ", ".join(spec.classes[index].name for index in hidden)
         files = [next(iter(one.nodata_classes.values())) for one in findings if one.nodata_classes]
         yield (
             f"masks of {len(files)} tiles call nodata what dataset.yaml calls {names}, first "
             f"{files[0]}: those pixels count as that class; if they are unknown, take the class out"
+        )
+    others = {file: count for one in findings for file, count in one.others.items()}
+    if others:
+        yield (
+            f"{sum(others.values())} pixels of {len(others)} masks are of no class and count as "
+            f"unknown (other: ignore), first in {next(iter(others))}"
         )
     placeholders: Counter[tuple[int, float]] = Counter()
     for one in findings:

@@ -6,22 +6,27 @@ import colorsys
 from pathlib import Path
 from typing import Final
 
+from trainables.data.layouts.labels_yaml import read_labels, read_values
 from trainables.data.layouts.spec import ClassSpec, DatasetSpec
 from trainables.data.layouts.tile_patterns import find_tiles
 from trainables.data.layouts.yaml_document import is_nothing
 from trainables.data.layouts.yaml_fields import YamlFields, read_fields
 from trainables.errors import DataError
 
-_REQUIRED: Final = ("name", "bands", "images", "masks", "classes", "splits")
+_REQUIRED: Final = ("name", "bands", "images", "classes", "splits")
 _OPTIONAL: Final = (
+    "masks",
+    "labels",
+    "unlabelled",
     "ignore_colors",
     "ignore_values",
+    "other",
     "exclude_from_mean",
     "eroded_masks",
     "gsd_m",
     "nodata",
 )
-_CLASS_KEYS: Final = ("name", "color", "value")
+_CLASS_KEYS: Final = ("name", "color", "value", "values")
 
 
 def load_yaml(file: Path) -> DatasetSpec:
@@ -39,12 +44,24 @@ def load_yaml(file: Path) -> DatasetSpec:
         DataError: If a field is missing, unknown or malformed, or if a pattern finds no file.
     """
     fields = read_fields(file, _REQUIRED, _OPTIONAL)
+    if ("masks" in fields.values) == ("labels" in fields.values):
+        raise fields.error(
+            "masks or labels must be given, one of them, got "
+            + ("both" if "masks" in fields.values else "none"),
+            "masks is a pattern of rasters, labels a file of polygons",
+        )
     splits = find_tiles(fields)
-    bands, classes = fields.texts("bands"), _classes(fields)
+    bands, (classes, class_values) = fields.texts("bands"), _classes(fields)
+    names = [one.name for one in classes]
+    labels = read_labels(fields, names, class_values) if "labels" in fields.values else None
     ignore_colors = tuple(fields.color("ignore_colors", c) for c in fields.items("ignore_colors"))
     ignore_values = tuple(fields.integer("ignore_values", v) for v in fields.items("ignore_values"))
     exclude_from_mean, gsd_m = fields.texts("exclude_from_mean"), fields.number("gsd_m")
-    name = fields.text("name")
+    name, other = fields.text("name"), fields.values.get("other", "refuse")
+    if other not in ("ignore", "refuse"):
+        raise fields.error(
+            f"other must be ignore or refuse, got {other!r}", "it is about stray values of masks"
+        )
     try:
         return DatasetSpec(
             name=name,
@@ -52,17 +69,21 @@ def load_yaml(file: Path) -> DatasetSpec:
             classes=classes,
             ignore_colors=ignore_colors,
             ignore_values=ignore_values,
+            ignore_others=other == "ignore",
             exclude_from_mean=exclude_from_mean,
             gsd_m=gsd_m,
             nodata=fields.numbers("nodata", len(bands)),
             splits=splits,
+            labels=labels,
         )
     except DataError as error:
         raise DataError(f"{error} ({file})") from None
 
 
-def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
-    classes = []
+def _classes(fields: YamlFields) -> tuple[tuple[ClassSpec, ...], tuple[tuple[str, ...], ...]]:
+    """The classes (K), and the values that polygons of each have (K)."""
+    classes, values_of = [], []
+    is_drawn = "labels" in fields.values
     for index, entry in enumerate(fields.items("classes")):
         where = f"classes[{index}]"
         if not isinstance(entry, dict) or "name" not in entry or not {*entry} <= {*_CLASS_KEYS}:
@@ -71,7 +92,18 @@ def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
                 f"valid keys: {', '.join(_CLASS_KEYS)}",
             )
         color, value = entry.get("color"), entry.get("value")
-        if is_nothing(color) and is_nothing(value):
+        values = read_values(fields, where, entry)
+        if values and not is_drawn:
+            raise fields.error(
+                f"{where}.values must be of polygons, got them beside masks",
+                "a class of masks has one value: n",
+            )
+        if is_drawn and not is_nothing(value):
+            raise fields.error(
+                f"{where}.value must be of masks, got it beside labels",
+                "polygons of a class have values: [a, b]",
+            )
+        if is_nothing(color) and is_nothing(value) and not is_drawn:
             raise fields.error(
                 f"{where} must have a color or a value, got {entry!r}",
                 'give color: "#RRGGBB", in quotes, for colour masks, value: n for index masks',
@@ -87,7 +119,8 @@ def _classes(fields: YamlFields) -> tuple[ClassSpec, ...]:
                 value=None if is_nothing(value) else fields.integer(f"{where}.value", value),
             )
         )
-    return tuple(classes)
+        values_of.append(values)
+    return tuple(classes), tuple(values_of)
 
 
 def _drawing_color(index: int) -> tuple[int, int, int]:

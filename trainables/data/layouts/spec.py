@@ -35,14 +35,47 @@ class TileFiles:
 
     name: str
     image: Path
-    mask: Path
+    mask: Path | None
+    """None where nobody annotated it, and where its classes come from `DatasetSpec.labels`."""
     eroded_mask: Path | None = None
+    is_labelled: bool = True
+    """Whether anything says of its pixels which class they are."""
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the tile."""
-        beside = () if self.eroded_mask is None else (self.eroded_mask,)
-        return (self.image, self.mask, *beside)
+        beside = (self.mask, self.eroded_mask)
+        return (self.image, *(one for one in beside if one is not None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorFile:
+    """One layer of a file of polygons, lines or points."""
+
+    file: Path
+    layer: str | None = None
+    """None for the only layer of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorLabels:
+    """Polygons, lines and points that say which class lies where."""
+
+    source: VectorFile
+    class_field: str | None
+    """Field that says which class a feature is; None where all are of one class."""
+    class_values: tuple[tuple[str, ...], ...]
+    """Values of that field for each class (K), as text; a class without any is drawn nowhere."""
+    ignored_values: tuple[str, ...] = ()
+    """Values of that field where the class is unknown."""
+    background: int | None = None
+    """Class of what nothing covers; None: it is unknown."""
+    area: VectorFile | None = None
+    """Polygons outside of which everything is unknown; None: all of each tile is annotated."""
+    order: tuple[int, ...] = ()
+    """Classes from the lowest to the highest, where features of several cover a pixel (K)."""
+    buffer_m: float | None = None
+    """Distance in metres by which lines and points become areas."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +91,8 @@ class DatasetSpec:
     classes: tuple[ClassSpec, ...]
     ignore_colors: tuple[tuple[int, int, int], ...] = ()
     ignore_values: tuple[int, ...] = ()
+    ignore_others: bool = False
+    """Whether values and colours of masks that no class has are unknown, instead of an error."""
     exclude_from_mean: tuple[str, ...] = ()
     gsd_m: float | None = None
     nodata: tuple[float | None, ...] = ()
@@ -66,6 +101,8 @@ class DatasetSpec:
     mask_color_tolerance: int = 0
     """Largest difference per channel between a mask colour and the class colour it stands for."""
     splits: Mapping[str, tuple[TileFiles, ...]]
+    labels: VectorLabels | None = None
+    """What the classes of labelled tiles are burnt from; None where tiles have masks."""
 
     def __post_init__(self) -> None:
         problems = [*_class_problems(self), *_split_problems(self)]
@@ -80,6 +117,11 @@ class DatasetSpec:
             problems.append(f"gsd_m must be metres per pixel above 0, got {self.gsd_m!r}")
         if problems:
             raise DataError(f"{'; '.join(problems)} in data set {self.name!r}")
+
+    @property
+    def num_unlabelled(self) -> int:
+        """Training tiles that nobody annotated."""
+        return sum(not tile.is_labelled for tiles in self.splits.values() for tile in tiles)
 
     @property
     def has_index_masks(self) -> bool:
@@ -116,7 +158,7 @@ def _split_problems(spec: DatasetSpec) -> Iterator[str]:
     if set(spec.splits) != set(SPLITS):
         yield f"splits must be {', '.join(SPLITS)}, got {', '.join(map(str, spec.splits)) or None}"
     for split, tiles in spec.splits.items():
-        if not tiles:
+        if not any(tile.is_labelled for tile in tiles):
             yield f"splits.{split} must hold at least one tile, got none"
     tile_names = [tile.name for tiles in spec.splits.values() for tile in tiles]
     for tile in _repeated(tile_names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from trainables.data.layouts.file_names import shown
@@ -19,9 +19,12 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
     A tile of which only the image or only the mask was found is among them, with the path at
     which its partner was looked for.
 
+    Images of `unlabelled` join the training tiles, behind them; those that are in a split already
+    are no more unlabelled.
+
     Args:
-        fields: With `images`, `masks`, `splits` and perhaps `eroded_masks`; patterns are relative
-            to the file.
+        fields: With `images`, `splits` and perhaps `masks`, `eroded_masks` and `unlabelled`;
+            patterns are relative to the file.
 
     Raises:
         DataError: If a pattern finds nothing at all, or a field is malformed.
@@ -45,19 +48,52 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
         _check_any(fields, key, [files[key][tile] for tile in sorted({*used} & {*images})])
-    eroded_masks = files.get("eroded_masks", {})
-    return {
+    masks, eroded_masks = files.get("masks", {}), files.get("eroded_masks", {})
+    labelled = {
         split: tuple(
             TileFiles(
                 name=tile,
                 image=files["images"][tile],
-                mask=files["masks"][tile],
+                mask=masks.get(tile),
                 eroded_mask=eroded_masks.get(tile),
             )
             for tile in names
         )
         for split, names in splits.items()
     }
+    return labelled | {"train": (*labelled["train"], *_unlabelled(fields, labelled))}
+
+
+def _unlabelled(
+    fields: YamlFields, labelled: Mapping[str, Sequence[TileFiles]]
+) -> Iterator[TileFiles]:
+    """The images that nobody annotated, sorted by name, without those of a split."""
+    given = fields.values.get("unlabelled", [])
+    taken = {
+        os.path.normpath(file)
+        for tiles in labelled.values()
+        for tile in tiles
+        for file in tile.files
+    }
+    found: dict[str, Path] = {}
+    for index, pattern in enumerate(given if isinstance(given, list) else [given]):
+        key = f"unlabelled[{index}]" if isinstance(given, list) else "unlabelled"
+        of_pattern = YamlFields(file=fields.file, values={key: pattern}).pattern(key)
+        files = find_files(of_pattern, fields.file.parent)
+        free = {tile: one for tile, one in files.items() if os.path.normpath(one) not in taken}
+        if not free:
+            raise fields.error(
+                f"{key} must match an image that is in no split, got none for {of_pattern!r}",
+                "change the pattern, or leave it out",
+            )
+        if repeated := sorted({*free} & {*found}):
+            raise fields.error(
+                f"{key} must match other tiles than the pattern before, got {repeated[0]!r} again",
+                "tiles need names of their own: begin {tile} at the folder",
+            )
+        found |= free
+    for tile in sorted(found):
+        yield TileFiles(name=tile, image=found[tile], mask=None, is_labelled=False)
 
 
 def _paths(
@@ -94,7 +130,7 @@ def _without_labels(
             owner = owner_of.get(os.path.normpath(file))
             if owner is None or len(owner) >= len(tile):
                 continue
-            has_mask = tile in found["masks"]
+            has_mask = tile in found.get("masks", {})
             if owner in found["images"] or (not has_mask and _is_wanted(owner, wanted)):
                 images.pop(tile, None)
     return images
@@ -117,7 +153,7 @@ def _without_image(
     taken = {os.path.normpath(file) for of_key in files.values() for file in of_key.values()}
     eroded = _by_path(found.get("eroded_masks", {}))
     tiles = []
-    for tile, file in found["masks"].items():
+    for tile, file in found.get("masks", {}).items():
         path = os.path.normpath(file)
         # The more specific of two patterns leaves the shorter tile name.
         is_eroded = len(eroded.get(path, tile)) < len(tile)

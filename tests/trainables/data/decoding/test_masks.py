@@ -334,3 +334,18 @@ def test_nodata_that_the_masks_own_mask_hides_is_no_class_to_be_told_of(tmp_path
         reader = MaskReader(raster, BY_VALUE, file)
         assert np.array_equal(reader.read(0, 3), np.where(VALUES == 1, 1, UNKNOWN))
         assert reader.nodata_classes == set()
+
+
+def test_stray_values_are_unknown_and_counted_where_they_are_to_be_ignored(tmp_path):
+    stray = VALUES.copy()
+    stray[0, :2], stray[2, 3] = (7, 8), 9
+    file = write(tmp_path / "m.tif", stray)
+    assert "mask values must be of a class" in read(file)[1]
+    lenient = spec_of(LAND, WATER, ignore_others=True)
+    mask, problem = read(file, lenient)
+    assert problem is None
+    assert mask.tolist() == [[UNKNOWN, UNKNOWN, 1, 0], [1, 0, 0, 1], [1, 1, 0, UNKNOWN]]
+    with open_file(file) as raster:
+        reader = MaskReader(raster, lenient, file)
+        reader.read(0, 3)
+        assert reader.num_others == 3
