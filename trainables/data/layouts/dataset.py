@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainables.data.layouts.dataset_yaml import load_yaml
+from trainables.data.layouts.dataset_yaml.load import load_yaml
 from trainables.data.layouts.file_names import check_names
 from trainables.data.layouts.isprs import load_isprs
 from trainables.data.layouts.spec import DatasetSpec

@@ -6,11 +6,11 @@ import colorsys
 from pathlib import Path
 from typing import Final
 
-from trainables.data.layouts.labels_yaml import read_labels, read_values
+from trainables.data.layouts.dataset_yaml.document import is_nothing
+from trainables.data.layouts.dataset_yaml.fields import YamlFields, read_fields
+from trainables.data.layouts.dataset_yaml.labels import read_labels, read_values
+from trainables.data.layouts.dataset_yaml.tile_patterns import find_tiles
 from trainables.data.layouts.spec import ClassSpec, DatasetSpec
-from trainables.data.layouts.tile_patterns import find_tiles
-from trainables.data.layouts.yaml_document import is_nothing
-from trainables.data.layouts.yaml_fields import YamlFields, read_fields
 from trainables.errors import DataError
 
 _REQUIRED: Final = ("name", "bands", "images", "classes", "splits")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from trainables.data.layouts.dataset_yaml.document import is_nothing
+from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.spec import VectorFile, VectorLabels
-from trainables.data.layouts.yaml_document import is_nothing
-from trainables.data.layouts.yaml_fields import YamlFields
 
 _KEYS: Final = (
     "file", "layer", "class_field", "background", "area", "area_layer", "order", "buffer_m",

@@ -5,7 +5,12 @@ import math
 import pytest
 import yaml
 
-from trainables.data.layouts.yaml_document import Unquoted, YamlError, is_nothing, parse_document
+from trainables.data.layouts.dataset_yaml.document import (
+    Unquoted,
+    YamlError,
+    is_nothing,
+    parse_document,
+)
 
 
 @pytest.mark.parametrize(

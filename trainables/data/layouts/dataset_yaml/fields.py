@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.data.layouts.dataset_yaml.document import (
+    Unquoted,
+    YamlError,
+    is_nothing,
+    parse_document,
+)
+from trainables.data.layouts.dataset_yaml.found_files import composed
 from trainables.data.layouts.file_names import is_tellable
-from trainables.data.layouts.found_files import composed
 from trainables.data.layouts.spec import parse_color
-from trainables.data.layouts.yaml_document import Unquoted, YamlError, is_nothing, parse_document
 from trainables.errors import DataError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.data.layouts.found_files import composed, find_files
+from trainables.data.layouts.dataset_yaml.found_files import composed, find_files
 from trainables.errors import DataError
 
 NFC, NFD = "grün", unicodedata.normalize("NFD", "grün")

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from trainables.data.layouts.dataset_yaml.fields import YamlFields
+from trainables.data.layouts.dataset_yaml.found_files import find_files
 from trainables.data.layouts.file_names import shown
-from trainables.data.layouts.found_files import find_files
 from trainables.data.layouts.spec import SPLITS, TileFiles
-from trainables.data.layouts.yaml_fields import YamlFields
 
 
 def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:

@@ -1,0 +1,1 @@
+"""Tiles of a person's own, as a dataset.yaml describes them."""
