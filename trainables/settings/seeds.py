@@ -23,6 +23,7 @@ _PURPOSES: Final = {
     "dropout": 6,
     "val_budget": 7,
     "hidden": 8,
+    "splits": 20,
 }
 
 

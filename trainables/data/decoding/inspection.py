@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 from rasterio.crs import CRS
 
-from trainables.data.decoding.footprints import Footprint, find_overlaps, footprint_of, offset_px
 from trainables.data.decoding.raster import ImageReader, open_file, ungeoreferenced
 from trainables.data.decoding.vector_labels import LabelLayer, read_label_layer
 from trainables.data.layouts.spec import DatasetSpec, TileFiles
+from trainables.data.places.footprints import Footprint, find_overlaps, footprint_of, offset_px
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51

@@ -13,8 +13,8 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from trainables.data.decoding.footprints import Footprint
 from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec, VectorFile, VectorLabels
+from trainables.data.places.footprints import Footprint
 from trainables.errors import DataError
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
-from trainables.data.decoding.footprints import Footprint, find_overlaps
 from trainables.data.decoding.inspection import Inspection, TileHeader, inspect_dataset
 from trainables.data.layouts.dataset import load_dataset
 from trainables.data.layouts.spec import ClassSpec, DatasetSpec, TileFiles
+from trainables.data.places.footprints import Footprint, find_overlaps
 from trainables.errors import DataError
 
 UTM = "EPSG:32633"

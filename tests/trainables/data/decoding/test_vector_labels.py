@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from trainables.data.decoding.footprints import Footprint
 from trainables.data.decoding.vector_labels import LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, VectorFile, VectorLabels
+from trainables.data.places.footprints import Footprint
 from trainables.errors import DataError
 
 HEIGHT, WIDTH = 24, 31

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.dataset_yaml.found_files import find_files
-from trainables.data.layouts.file_names import shown
-from trainables.data.layouts.spec import SPLITS, TileFiles
+from trainables.data.layouts.dataset_yaml.splits import read_rule
+from trainables.data.layouts.spec import TileFiles
 
 
 def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
@@ -34,16 +34,16 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         for key in ("images", "masks", "eroded_masks")
         if key in fields.values
     }
-    split_patterns = _split_patterns(fields)
+    rule = read_rule(fields)
     base = fields.file.parent
     found = {key: find_files(pattern, base) for key, pattern in patterns.items()}
-    wanted = [pattern for of_split in split_patterns.values() for pattern in of_split]
+    wanted = rule.wanted
     images = _without_labels(found, wanted)
     if not images:
         raise _no_images(fields, patterns["images"])
     files = {key: _paths(pattern, base, found[key], images) for key, pattern in patterns.items()}
     tiles = {*images, *_without_image(found, files, images, wanted)}
-    splits = _match_splits(fields, split_patterns, tiles)
+    splits = rule.splits(fields, {tile: images.get(tile) for tile in sorted(tiles)})
     used = [tile for names in splits.values() for tile in names]
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
@@ -160,42 +160,6 @@ def _without_image(
         if not (tile in images or path in taken or is_eroded) and _is_wanted(tile, wanted):
             tiles.append(tile)
     return tiles
-
-
-def _split_patterns(fields: YamlFields) -> dict[str, tuple[str, ...]]:
-    patterns_of = fields.values["splits"]
-    if not isinstance(patterns_of, dict) or set(patterns_of) != set(SPLITS):
-        got = ", ".join(map(str, patterns_of)) if isinstance(patterns_of, dict) else patterns_of
-        raise fields.error(f"splits must be {', '.join(SPLITS)}, got {got!r}", "name all three")
-    of_splits = YamlFields(
-        file=fields.file, values={f"splits.{split}": p for split, p in patterns_of.items()}
-    )
-    return {split: of_splits.texts(f"splits.{split}") for split in patterns_of}
-
-
-def _match_splits(
-    fields: YamlFields, split_patterns: Mapping[str, Sequence[str]], tiles: set[str]
-) -> dict[str, list[str]]:
-    """The tile names of each split, sorted."""
-    splits, unmatched = {}, []
-    for split, patterns in split_patterns.items():
-        names: set[str] = set()
-        for pattern in patterns:
-            exact = [pattern] if pattern in tiles else []
-            matches = exact or [tile for tile in tiles if fnmatch.fnmatchcase(tile, pattern)]
-            names.update(matches)
-            if not matches:
-                unmatched.append(f"{pattern!r} ({split})")
-        splits[split] = sorted(names)
-    if unmatched:
-        names_shown = ", ".join(map(shown, sorted(tiles)[:5]))
-        more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
-        raise fields.error(
-            f"splits must match tiles, got no tile for {', '.join(unmatched)}",
-            f"looked among the {len(tiles)} tiles of {fields.values['images']!r}: "
-            f"{names_shown}{more}",
-        )
-    return splits
 
 
 def _no_images(fields: YamlFields, pattern: str) -> Exception:

@@ -129,7 +129,7 @@ def offset_px(image: Footprint, other: Footprint) -> float:
     """
     places = other.grid()
     if image.crs is not None and other.crs is not None and image.crs != other.crs:
-        places = _transformed(other.crs, image.crs, places)
+        places = transformed(other.crs, image.crs, places)
     offsets = np.abs(image.in_pixels(places) - image.in_pixels(image.grid()))
     return float(offsets.max()) if np.isfinite(offsets).all() else math.inf
 
@@ -230,12 +230,12 @@ def _all_outlines(
             outlines[chosen] = np.nan
         else:
             flat = outlines[chosen].reshape(-1, 2)
-            moved = _transformed(system, target, flat)
+            moved = transformed(system, target, flat)
             outlines[chosen] = moved.reshape(-1, 4 * num_steps, 2)
     return outlines
 
 
-def _transformed(system: CRS, target: CRS, points: Corners) -> Corners:
+def transformed(system: CRS, target: CRS, points: Corners) -> Corners:
     """Points in another CRS (N, 2); NaN where they have no place in it.
 
     Systems are compared by what they do, not by how they are written: the same system may come
