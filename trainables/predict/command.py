@@ -200,6 +200,10 @@ def _config(options: argparse.Namespace, trained: TrainedModel) -> PredictionCon
         overlap_px=default_px if overlap_px is None else overlap_px,
         probabilities=options.probabilities,
         reconstruction=options.reconstruction,
+        polygons=options.polygons,
+        min_area_m2=options.min_area,
+        simplify_m=options.simplify,
+        tta=options.tta,
     )
 
 
@@ -259,7 +263,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(
         prog="python -m trainables.predict",
         description="Apply a trained model to rasters of any size. Writes NAME_classes.tif for "
-        "every IMAGE, a cloud-optimised GeoTIFF that lies exactly over it.",
+        "every IMAGE, a cloud-optimised GeoTIFF that lies exactly over it, and a style for QGIS.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -283,6 +287,30 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--reconstruction",
         action="store_true",
         help="also write NAME_reconstruction.tif; for networks that reconstruct",
+    )
+    add(
+        "--polygons",
+        action="store_true",
+        help="also write NAME_polygons.gpkg: class, area and mean confidence of each piece",
+    )
+    add(
+        "--min-area",
+        type=float,
+        default=0.0,
+        metavar="M2",
+        help="polygons that are smaller join their largest neighbour; default: 0",
+    )
+    add(
+        "--simplify",
+        type=float,
+        default=0.0,
+        metavar="M",
+        help="metres by which borders of polygons may move, without gaps; default: 0",
+    )
+    add(
+        "--tta",
+        action="store_true",
+        help="average over the eight turns and flips of each window: eight times the time",
     )
     add("--window", type=int, metavar="N", help="side of a window in pixels; default: the model's")
     add(

@@ -62,6 +62,23 @@ def probability_layer(trained: TrainedModel) -> Layer:
     )
 
 
+def confidence_layer(trained: TrainedModel) -> Layer:
+    """The probability of the class with the highest logit, in [0, 1]."""
+    num_classes = len(trained.classes)
+    content = OutputFile(
+        dtype="float32",
+        band_names=("confidence",),
+        nodata=float("nan"),
+        overviews="average",
+        tags=_tags(trained),
+    )
+    return Layer(
+        content=content,
+        fill=float("nan"),
+        values=lambda outputs: outputs[:num_classes].softmax(dim=0).amax(dim=0, keepdim=True),
+    )
+
+
 def reconstruction_layer(trained: TrainedModel, nodata: float | None) -> Layer:
     """The reconstruction, in units and type of the input.
 

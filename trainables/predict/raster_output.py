@@ -59,7 +59,7 @@ class RowWriter:
             DataError: If the disk is full.
         """
         window = Window(0, first, self._target.width, len(rows))
-        with _writing(self._path):
+        with writing(self._path):
             self._target.write(rows, band, window=window)
 
 
@@ -82,7 +82,7 @@ def cloud_optimised(path: Path, like: Raster, content: OutputFile) -> Iterator[R
     Raises:
         DataError: If the folder cannot be written or the disk is full.
     """
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
             rows, complete = Path(folder) / "rows.tif", Path(folder) / "complete.tif"
@@ -137,7 +137,7 @@ def _describe(target: DatasetWriter, content: OutputFile) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns errors of the disk or of GDAL into a DataError that names the file."""
     try:
         yield

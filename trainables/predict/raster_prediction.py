@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +19,14 @@ from torch import Tensor, nn
 from trainables.errors import ConfigError, DataError
 from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
 from trainables.networks.model_file import TrainedModel
+from trainables.predict.polygons import write_polygons
+from trainables.predict.qgis_style import polygon_style, raster_style, write_style
 from trainables.predict.raster_address import RasterAddress
 from trainables.predict.raster_input import RasterInput, open_raster
 from trainables.predict.raster_layers import (
     Layer,
     class_layer,
+    confidence_layer,
     probability_layer,
     reconstruction_layer,
 )
@@ -49,6 +55,14 @@ class PredictionConfig:
     """Also write the probability of every class."""
     reconstruction: bool = False
     """Also write the reconstruction."""
+    polygons: bool = False
+    """Also write the class map as polygons."""
+    min_area_m2: float = 0.0
+    """Polygons that are smaller join a neighbour."""
+    simplify_m: float = 0.0
+    """How far borders of polygons may move."""
+    tta: bool = False
+    """Whether outputs are means over the eight turns and flips of each window."""
 
     def __post_init__(self) -> None:
         if self.window_px < MIN_WINDOW_PX:
@@ -58,13 +72,23 @@ class PredictionConfig:
                 f"--overlap must be in 0 ... {self.window_px - 1} (below the window), "
                 f"got {self.overlap_px!r}"
             )
+        for name, value in (("--min-area", self.min_area_m2), ("--simplify", self.simplify_m)):
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} must be 0 or more, got {value!r}")
+            if value and not self.polygons:
+                raise ConfigError(f"{name} is about polygons, got {value!r} without --polygons")
 
-    def files(self, image: RasterAddress, out: Path) -> list[Path]:
-        """What is written for an image: the class map first."""
+    def rasters(self, image: RasterAddress, out: Path) -> list[Path]:
+        """The rasters that are written for an image: the class map first."""
         names = ["classes"]
         names += ["probabilities"] if self.probabilities else []
         names += ["reconstruction"] if self.reconstruction else []
         return [out / f"{image.stem}_{name}.tif" for name in names]
+
+    def files(self, image: RasterAddress, out: Path) -> list[Path]:
+        """What is written for an image, without styles: the class map first."""
+        polygons = [out / f"{image.stem}_polygons.gpkg"] if self.polygons else []
+        return [*self.rasters(image, out), *polygons]
 
 
 class Predictor:
@@ -119,7 +143,33 @@ class Predictor:
         Raises:
             DataError: If the image cannot be read or a result cannot be written.
         """
-        paths = self._config.files(image, out)
+        config, trained = self._config, self._trained
+        if not config.polygons:
+            self._write_rasters(image, config.rasters(image, out), after_windows)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{image.stem}.", dir=out) as folder:
+                confidence = Path(folder) / "confidence.tif"
+                rasters = config.rasters(image, out)
+                self._write_rasters(image, [*rasters, confidence], after_windows)
+                target = config.files(image, out)[-1]
+                write_polygons(
+                    rasters[0],
+                    confidence,
+                    target,
+                    [one.name for one in trained.classes],
+                    min_area_m2=config.min_area_m2,
+                    simplify_m=config.simplify_m,
+                )
+                write_style(target.with_suffix(".qml"), polygon_style(trained.classes))
+        paths = config.files(image, out)
+        write_style(paths[0].with_suffix(".qml"), raster_style(trained.classes))
+        return paths
+
+    def _write_rasters(
+        self, image: RasterAddress, paths: Sequence[Path], after_windows: Callable[[int], None]
+    ) -> None:
+        """Predict a raster into files, in the order of `_layers`."""
         with open_raster(image, self._trained) as raster, ExitStack() as stack:
             layers = list(self._layers(raster))
             writers = [
@@ -134,7 +184,6 @@ class Predictor:
                     )
                 for layer, writer in zip(layers, writers, strict=True):
                     _write(raster, top, bottom, layer, outputs, writer)
-        return paths
 
     def _outputs(
         self, raster: RasterInput, after_windows: Callable[[int], None]
@@ -149,7 +198,7 @@ class Predictor:
             return torch.from_numpy(image), shown
 
         for top, bottom, sums in overlap_add(
-            _forward(self._model, trained, self._config.reconstruction),
+            _forward(self._model, trained, self._config),
             read,
             windows,
             num_outputs=num_outputs,
@@ -160,25 +209,37 @@ class Predictor:
             yield top, bottom, sums.div_(windows.weight_sums(top, bottom).to(self._device))
 
     def _layers(self, raster: RasterInput) -> Iterator[Layer]:
-        """What each output file holds, in the order of `PredictionConfig.files`."""
+        """What each raster holds, in the order of `PredictionConfig.rasters`; then confidence."""
         yield class_layer(self._trained)
         if self._config.probabilities:
             yield probability_layer(self._trained)
         if self._config.reconstruction:
             yield reconstruction_layer(self._trained, raster.raster.source.nodata)
+        if self._config.polygons:
+            yield confidence_layer(self._trained)
 
 
-def _forward(model: nn.Module, trained: TrainedModel, with_reconstruction: bool) -> Forward:
+def _forward(model: nn.Module, trained: TrainedModel, config: PredictionConfig) -> Forward:
     """The network for images as read: (N, C, h, w) to logits, reconstruction (N, M, h, w)."""
 
-    @torch.inference_mode()
-    def forward(images: Tensor) -> Tensor:
-        scaled = trained.scaling.to_unit(images)
-        if not with_reconstruction:
+    def once(scaled: Tensor) -> Tensor:
+        if not config.reconstruction:
             logits: Tensor = model.segment(scaled)  # type: ignore[operator]
             return logits
         both = model(scaled)
         return torch.cat([both.logits, both.reconstruction], dim=1)
+
+    @torch.inference_mode()
+    def forward(images: Tensor) -> Tensor:
+        scaled = trained.scaling.to_unit(images)
+        if not config.tta:
+            return once(scaled)
+        total = once(scaled)
+        for turns, flips in [*product(range(4), (False, True))][1:]:
+            seen = scaled.flip(-1) if flips else scaled
+            given = once(seen.rot90(turns, (-2, -1))).rot90(-turns, (-2, -1))
+            total += given.flip(-1) if flips else given
+        return total.div_(8.0)
 
     return forward
 

@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from torch import nn
 
@@ -210,8 +212,44 @@ def test_the_result_lies_over_its_input_and_says_what_it_is(model, tmp_path):
         assert result.descriptions == ("red", "green", "blue")
         assert result.nodata is None
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "a_classes.tif", "a_probabilities.tif", "a_reconstruction.tif",
+        "a_classes.tif", "a_classes.qml", "a_probabilities.tif", "a_reconstruction.tif",
     }  # fmt: skip
+
+
+def test_polygons_are_the_class_map_with_its_confidence_and_styles(model, tmp_path, capsys):
+    image = _write(tmp_path / "a.tif", _pixels(), **PLACE)
+    options = ("--window", 128, "--polygons", "--probabilities")
+    assert _run(model, tmp_path / "out", image, *options) == 0
+    assert [line.rpartition("/")[2] for line in capsys.readouterr().out.split()] == [
+        "a_classes.tif", "a_probabilities.tif", "a_polygons.gpkg",
+    ]  # fmt: skip
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "a_classes.tif", "a_classes.qml", "a_probabilities.tif", "a_polygons.gpkg",
+        "a_polygons.qml",
+    }  # fmt: skip
+    (classes,) = _read(tmp_path / "out" / "a_classes.tif")
+    frame = geopandas.read_file(tmp_path / "out" / "a_polygons.gpkg")
+    names = [one.name for one in CLASSES]
+    shapes = zip(frame.geometry, [names.index(name) for name in frame["class"]], strict=True)
+    again = rasterize(shapes, classes.shape, transform=PLACE["transform"], dtype="uint8")
+    np.testing.assert_array_equal(again, classes)
+    highest = _read(tmp_path / "out" / "a_probabilities.tif").max(axis=0)
+    weights = frame["area_m2"] / frame["area_m2"].sum()
+    assert (frame["confidence"] * weights).sum() == pytest.approx(highest.mean(), abs=1e-5)
+
+
+def test_tta_is_the_mean_over_turns_and_flips_of_the_image(model, tmp_path):
+    image = _write(tmp_path / "a.tif", _pixels(80, 80), **PLACE)
+    assert _run(model, tmp_path / "out", image, "--window", 80, "--overlap", 0, "--tta") == 0
+    pixels, logits = _pixels(80, 80), []
+    for flips in (False, True):
+        for turns in range(4):
+            seen = np.rot90(pixels[..., ::-1] if flips else pixels, turns, (1, 2)).copy()
+            given = torch.rot90(_whole(_trained(), seen)[0], -turns, (1, 2))
+            logits.append(given.flip(-1) if flips else given)
+    mean = torch.stack(logits).mean(dim=0)
+    _assert_classes(_read(tmp_path / "out" / "a_classes.tif")[0], mean)
+    assert not np.array_equal(mean.argmax(0), logits[0].argmax(0))
 
 
 @pytest.mark.parametrize("kind", ["nodata", "alpha", "mask"])
@@ -343,7 +381,7 @@ def test_wider_types(tmp_path, make, scaling, nodata):
     trained.save(tmp_path / "m.pt")
     options = ("--window", 192, "--probabilities", "--reconstruction")
     assert _run(tmp_path / "m.pt", tmp_path / "out", image, *options) == 0
-    files = sorted((tmp_path / "out").iterdir())
+    files = sorted((tmp_path / "out").glob("*.tif"))
     with rasterio.open(image) as source:
         place = source.bounds, source.crs, source.shape
     for file in files:
@@ -597,6 +635,12 @@ class TestRefused:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         assert "--device must be cpu" in refused(tmp_path / "a.tif", "--device", "cuda")
 
+    def test_sizes_of_polygons_that_cannot_be(self, refused, tmp_path):
+        image = _write(tmp_path / "a.tif", _pixels(), **PLACE)
+        assert "--min-area is about polygons" in refused(image, "--min-area", 3)
+        assert "--simplify must be 0 or more" in refused(image, "--polygons", "--simplify", -1)
+        assert "--min-area must be 0 or more" in refused(image, "--polygons", "--min-area", "nan")
+
     def test_out_is_a_file(self, refused, tmp_path):
         image = _write(tmp_path / "a.tif", _pixels(), **PLACE)
         assert "--out must be a folder, got the file" in refused(image, out=image)
@@ -618,7 +662,7 @@ def test_outputs_that_are_not_finite_leave_the_older_result(model, tmp_path, mon
     assert _run(model, tmp_path / "out", image) == 2
     assert "outputs of the model must be finite" in capsys.readouterr().err
     assert result.read_bytes() == before
-    assert list(result.parent.iterdir()) == [result]
+    assert sorted(result.parent.iterdir()) == [result.with_suffix(".qml"), result]
 
 
 def test_a_disk_that_is_full_is_no_class_map(model, tmp_path, monkeypatch, capsys):
@@ -785,7 +829,7 @@ def test_urls_lost_a_slash(model, site, tmp_path, capfd):
     ):
         out = tmp_path / f"out{number}"
         assert _run(model, out, address) == 0, capfd.readouterr().err
-        assert [file.name for file in out.iterdir()] == [f"{stem}_classes.tif"]
+        assert [file.name for file in out.glob("*.tif")] == [f"{stem}_classes.tif"]
         assert np.array_equal(_read(out / f"{stem}_classes.tif"), expected)
     (folder / "text.tif").write_text("no raster")
     capfd.readouterr()
