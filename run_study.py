@@ -16,14 +16,19 @@ from trainables.errors import ConfigError, DataError
 def main(arguments: list[str]) -> int:
     """Run a study; 0 = done, 1 = halted or trials failed, 2 = refused, 130 = stopped."""
     try:
-        config, dry_run = parse_arguments(arguments)
-        if dry_run:
+        config, wanted = parse_arguments(arguments)
+        if wanted == "plan":
             from study.estimate.plan import plan_text
 
             print(plan_text(config))
             return 0
         from study.design.preflight import find_dataset
 
+        if wanted == "data":
+            from study.design.data_page import inspect_data
+
+            print(inspect_data(config))
+            return 0
         if config.data is not None:
             find_dataset(config)  # refused before Ray and MLflow, which take seconds to import
         from study.runner import run_study

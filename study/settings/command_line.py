@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, Literal, NoReturn, TypeAlias, get_args
 
 import yaml
 
@@ -19,6 +19,9 @@ from study.settings.presets import PRESETS
 from trainables.data.budgets.units import Kind
 from trainables.errors import ConfigError
 
+Wanted: TypeAlias = Literal["study", "plan", "data"]
+"""What a command is to do: run, say what a run would take, or show the data."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Raises instead of printing its usage: every wrong option is one line."""
@@ -27,23 +30,27 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}; see --help")
 
 
-def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, bool]:
+def parse_arguments(arguments: Sequence[str]) -> tuple[StudyConfig, Wanted]:
     """Read the command line.
 
     Returns:
-        The configuration, and whether only the plan is wanted (`--dry-run`).
+        The configuration, and what is wanted of it: with `--dry-run` only the plan, with
+        `--inspect` only the page of the data.
 
     Raises:
         ConfigError: For an option or a file that cannot be used.
     """
     given = vars(_build_parser().parse_args(arguments))
-    dry_run = given.pop("dry_run")
+    dry_run, inspect = given.pop("dry_run"), given.pop("inspect")
+    if dry_run and inspect:
+        raise ConfigError("--inspect must be given without --dry-run, got both; run one by one")
+    wanted: Wanted = "plan" if dry_run else "data" if inspect else "study"
     file = given.pop("config")
     if given["models"] is not None:
         given["models"] = [name.strip() for name in given["models"].split(",")]
     merged = {} if file is None else _read_file(Path(file))
     merged.update({name: value for name, value in given.items() if value is not None})
-    return _as_begun(build_config(merged), merged), dry_run
+    return _as_begun(build_config(merged), merged), wanted
 
 
 def _as_begun(config: StudyConfig, given: Mapping[str, Any]) -> StudyConfig:
@@ -143,4 +150,6 @@ def _build_parser() -> argparse.ArgumentParser:
         "one trial and a table of where the study's time goes (default off)")  # fmt: skip
     add("--dry-run", action="store_true", help="print arms, trials, disk and estimated time; runs "
         "a short calibration alone")  # fmt: skip
+    add("--inspect", action="store_true", help="write a page that shows the data: tiles with "
+        "labels, splits, classes, budgets; trains nothing")  # fmt: skip
     return parser

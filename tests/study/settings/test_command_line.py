@@ -18,8 +18,8 @@ COMMAND = Path(__file__).parents[3] / "run_study.py"
 
 
 def test_without_arguments():
-    config, dry_run = parse_arguments([])
-    assert (config.name, config.preset, dry_run) == ("demo", "demo", False)
+    config, wanted = parse_arguments([])
+    assert (config.name, config.preset, wanted) == ("demo", "demo", "study")
 
 
 def test_every_option():
@@ -29,14 +29,20 @@ def test_every_option():
         "--pruner none --workers 0 --gpus 0.5 --cpus 2 --concurrent 3 "
         "--tracking-uri sqlite:///x.db --name n --output o --dry-run"
     )
-    config, dry_run = parse_arguments(text.split())
-    assert dry_run
+    config, wanted = parse_arguments(text.split())
+    assert wanted == "plan"
     assert (config.space, config.compare, config.data, config.models, config.preset) == (
         "lr", "augment=no/yes", "d", ("unet",), "smoke",
     )  # fmt: skip
     assert (config.trials, config.seeds, config.sampler, config.pruner) == (5, 6, "random", "none")
     assert (config.gpus, config.cpus, config.concurrent) == (0.5, 2.0, 3)
     assert (config.tracking_uri, config.name, config.output) == ("sqlite:///x.db", "n", "o")
+
+
+def test_a_page_of_the_data_is_no_plan():
+    assert parse_arguments(["--inspect"])[1] == "data"
+    with pytest.raises(ConfigError, match="--inspect must be given without --dry-run"):
+        parse_arguments(["--inspect", "--dry-run"])
 
 
 def test_command_line_over_file_over_preset(tmp_path):

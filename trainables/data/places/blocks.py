@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.places.footprints import Footprint, find_overlaps, transformed
+from trainables.data.places.footprints import Footprint, find_overlaps, in_one_system
 from trainables.settings.seeds import numpy_generator
 
 _NUMBERS: Final = re.compile(r"(\d+)")
@@ -62,13 +62,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _middles(places: Sequence[Footprint]) -> NDArray[np.float64]:
     """The middle of each place in the reference system of the first (T, 2)."""
-    first = places[0].crs
-    middles = []
-    for place in places:
-        middle = place.grid()[4:5]
-        if place.crs is not None and first is not None and place.crs != first:
-            middle = transformed(place.crs, first, middle)
-        middles.append(middle[0])
+    middles = [outline.mean(axis=0) for outline in in_one_system(places)]
     found: NDArray[np.float64] = np.nan_to_num(np.array(middles))
     return found
 

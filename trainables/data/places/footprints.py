@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
@@ -86,6 +89,33 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
         return None
     place = Footprint(crs=crs, transform=transform, **size)
     return None if crs is None and _begins_at_zero(place) else place
+
+
+def place_of(image: Path) -> Footprint | None:
+    """The place of an image; None where nothing says it, or the image cannot be opened."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(image) as source:
+                return footprint_of(source)
+    except (RasterioError, CPLE_BaseError):
+        return None
+
+
+def in_one_system(places: Sequence[Footprint], num_steps: int = 1) -> list[Corners]:
+    """Outlines of images in the reference system of the first (4 num_steps, 2) each.
+
+    Args:
+        places: The images.
+        num_steps: Steps of an edge, which another system may bend.
+    """
+    first, outlines = places[0].crs, []
+    for place in places:
+        outline = place.outline(num_steps)
+        if place.crs is not None and first is not None and place.crs != first:
+            outline = transformed(place.crs, first, outline)
+        outlines.append(outline)
+    return outlines
 
 
 def _begins_at_zero(place: Footprint) -> bool:

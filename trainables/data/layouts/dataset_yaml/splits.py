@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import rasterio
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.file_names import shown
 from trainables.data.layouts.spec import SPLITS
 from trainables.data.places.blocks import contiguous_blocks
-from trainables.data.places.footprints import Footprint, footprint_of
+from trainables.data.places.footprints import place_of
 from trainables.errors import DataError
 
 _TABLE: Final = ("tile", "split")
@@ -101,7 +97,7 @@ class _ByShare:
     wanted: Sequence[str] = ()
 
     def splits(self, fields: YamlFields, images: Images) -> dict[str, list[str]]:
-        places = [None if image is None else _place(image) for image in images.values()]
+        places = [None if image is None else place_of(image) for image in images.values()]
         found = contiguous_blocks([*images], places, self.shares, seed=self.seed)
         if empty := [split for split, tiles in found.items() if not tiles]:
             raise fields.error(
@@ -181,15 +177,6 @@ def _read_shares(inner: YamlFields) -> _ByShare:
     if seed < 0:
         raise inner.error(f"splits.seed must be 0 or more, got {seed}", "mend it")
     return _ByShare(shares=shares, seed=seed)
-
-
-def _place(image: Path) -> Footprint | None:
-    """Where an image lies; None where nothing says it, or it cannot be opened, as is said later."""
-    try:
-        with rasterio.open(image) as source:
-            return footprint_of(source)
-    except (RasterioError, CPLE_BaseError):
-        return None
 
 
 def _unmatched(fields: YamlFields, missing: str, images: Images) -> DataError:
