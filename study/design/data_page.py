@@ -124,7 +124,7 @@ def _map(data: StudyData) -> str | None:
         for split, of_split in data.spec.splits.items()
         for one in of_split
     ]
-    places = [place_of(one.image) for one, _ in files]
+    places = [place_of(one.image, one.window) for one, _ in files]
     known = [place for place in places if place is not None]
     if len(known) < len(places):
         return None

@@ -15,7 +15,8 @@ from rasterio.crs import CRS
 from trainables.data.decoding.raster import ImageReader, open_file, ungeoreferenced
 from trainables.data.decoding.vector_labels import LabelLayer, read_label_layer
 from trainables.data.layouts.spec import DatasetSpec, TileFiles
-from trainables.data.places.footprints import Footprint, find_overlaps, footprint_of, offset_px
+from trainables.data.places.cuts import TileWindow
+from trainables.data.places.footprints import Footprint, find_overlaps, offset_px
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51
@@ -202,7 +203,7 @@ def _header(tile: _Tile, name: str, file: Path, spec: DatasetSpec) -> _FileHeade
         )
         return None
     try:
-        with open_file(file) as raster:
+        with open_file(file, tile.files.window) as raster:
             reader = ImageReader(raster, spec.bands, spec.nodata)
             if raster.orientation.turns:
                 tile.turned.append(file)
@@ -213,7 +214,7 @@ def _header(tile: _Tile, name: str, file: Path, spec: DatasetSpec) -> _FileHeade
                 type_text=reader.type_text,
                 may_hide=reader.may_hide,
                 is_turned=raster.orientation.turns,
-                footprint=footprint_of(raster.source),
+                footprint=raster.footprint,
                 band_problems=tuple(reader.problems()),
             )
     except DataError as error:
@@ -314,10 +315,10 @@ def _nodata_problems(spec: DatasetSpec, dtype: str | None) -> list[str]:
 def _shared_ground_problems(tiles: Sequence[_Tile]) -> Iterator[str]:
     """Tiles of different splits that are the same file, or show the same ground."""
     readable = [tile for tile in tiles if tile.image is not None]
-    tiles_of: dict[Path, list[_Tile]] = {}
+    tiles_of: dict[tuple[Path, TileWindow | None], list[_Tile]] = {}
     for tile in readable:
-        tiles_of.setdefault(tile.files.image.resolve(), []).append(tile)
-    for file, same in tiles_of.items():
+        tiles_of.setdefault(_part_of(tile), []).append(tile)
+    for (file, _), same in tiles_of.items():
         if len({tile.split for tile in same}) > 1:
             names = " and ".join(f"{tile.files.name!r} ({tile.split})" for tile in same)
             yield (
@@ -327,10 +328,15 @@ def _shared_ground_problems(tiles: Sequence[_Tile]) -> Iterator[str]:
     placed = [(t, t.image.footprint) for t in readable if t.image and t.image.footprint]
     for overlap in find_overlaps([place for _, place in placed], [t.split for t, _ in placed]):
         first, second = placed[overlap.first][0], placed[overlap.second][0]
-        if first.files.image.resolve() != second.files.image.resolve():
+        if _part_of(first) != _part_of(second):
             yield (
                 "splits must not share ground, got an overlap of "
                 f"{max(1, round(overlap.pixels))} px ({overlap.share:.2%} of the first) in "
                 f"{first.files.image} ({first.split}) and {second.files.image} ({second.split}); "
                 "put both into one split, or cut one of them"
             )
+
+
+def _part_of(tile: _Tile) -> tuple[Path, TileWindow | None]:
+    """The file of a tile's image and the part of it, whatever way its path is written."""
+    return tile.files.image.resolve(), tile.files.window

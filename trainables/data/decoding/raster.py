@@ -21,6 +21,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from trainables.data.decoding.orientation import orientation_of
+from trainables.data.places.cuts import TileWindow
+from trainables.data.places.footprints import Footprint, footprint_of
 from trainables.errors import DataError
 
 CACHE_MIB: Final = 512
@@ -51,10 +53,20 @@ def ungeoreferenced() -> Iterator[None]:
 
 
 class Raster:
-    """An open raster, its rows and columns as any viewer shows them."""
+    """An open raster, or a part of one, its rows and columns as any viewer shows them."""
 
-    def __init__(self, source: DatasetReader) -> None:
-        """Look at the header; no pixel is read."""
+    def __init__(self, source: DatasetReader, window: TileWindow | None = None) -> None:
+        """Look at the header; no pixel is read.
+
+        Args:
+            source: The raster.
+            window: The part of it; None for all.
+
+        Raises:
+            DataError: If it has a mask beside it that cannot be read, or if a part is wanted that
+                it does not have, or of a picture that is turned.
+        """
+        self._window = window
         self.source = source
         """The raster as it is stored, which tells its place, its bands and their tags."""
         self.orientation = orientation_of(source)
@@ -62,6 +74,19 @@ class Raster:
         self.height_px, self.width_px = (
             stored_px[::-1] if self.orientation.transposes else stored_px
         )
+        if window is not None:
+            if self.orientation.turns:
+                raise DataError(
+                    "cut must be of images that are stored upright, got one that its EXIF "
+                    f"orientation turns in {source.name}; save it upright"
+                )
+            ends = (window.top_px + window.height_px, window.left_px + window.width_px)
+            if ends[0] > self.height_px or ends[1] > self.width_px:
+                raise DataError(
+                    f"raster must have the size of its image, which is cut, got {self.width_px} x "
+                    f"{self.height_px} px in {source.name}; export it on the pixels of the image"
+                )
+            self.height_px, self.width_px = window.height_px, window.width_px
         flags = [{*of_band} for of_band in source.mask_flag_enums]
         derived = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
         self.has_mask = any(MaskFlags.per_dataset in one and not one & derived for one in flags)
@@ -126,19 +151,31 @@ class Raster:
         shown = self.source.read_masks(band, window=self._stored(first, last)) != 0
         return self.orientation.upright(shown)
 
+    @property
+    def footprint(self) -> Footprint | None:
+        """Where it lies; None where nothing says it."""
+        place = footprint_of(self.source)
+        return None if place is None else place.of_window(self._window)
+
     def _stored(self, first: int, last: int) -> Window:
+        if (cut := self._window) is not None:
+            return Window(cut.left_px, cut.top_px + first, cut.width_px, last - first)
         return self.orientation.stored_rows(first, last, self.source.height, self.source.width)
 
 
 @contextmanager
-def open_file(file: Path | str) -> Iterator[Raster]:
+def open_file(file: Path | str, window: TileWindow | None = None) -> Iterator[Raster]:
     """A raster, open while the block runs; errors of opening and of decoding name the file.
+
+    Args:
+        file: Its path, or any address that GDAL knows.
+        window: The part of it that is wanted; None for all.
 
     Raises:
         DataError: If the file is no readable raster, or breaks off.
     """
     with rasterio.Env(**_GDAL_OPTIONS), decoding(file), rasterio.open(file) as source:
-        yield Raster(source)
+        yield Raster(source, window)
 
 
 @contextmanager

@@ -114,7 +114,7 @@ class TileDecoder:
         self, file: Path, mask: NDArray[np.uint8], derived: NDArray[np.uint8] | None
     ) -> None:
         """Decode a mask file, and derive the eroded reference of it where that is asked for."""
-        with open_file(file) as raster:
+        with open_file(file, self._header.files.window) as raster:
             reader = MaskReader(raster, self._spec, file)
             self._fill(reader, raster.height_px, mask, derived)
         self._found.problems.extend([] if reader.problem is None else [reader.problem])
@@ -154,7 +154,7 @@ class TileDecoder:
 
     def _read_image(self, file: Path) -> None:
         target, spec = self._target, self._spec
-        with open_file(file) as raster:
+        with open_file(file, self._header.files.window) as raster:
             reader = ImageReader(raster, spec.bands, spec.nodata)
             for top, bottom in self._strips:
                 image, hidden = reader.read(top * self._d, bottom * self._d)

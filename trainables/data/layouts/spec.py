@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from trainables.data.places.cuts import TileWindow
 from trainables.errors import DataError
 
 IGNORE_INDEX: Final = 255
@@ -40,6 +41,8 @@ class TileFiles:
     eroded_mask: Path | None = None
     is_labelled: bool = True
     """Whether anything says of its pixels which class they are."""
+    window: TileWindow | None = None
+    """The part of the files that is this tile; None for all of them."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
+
+from trainables.data.places.cuts import TileWindow
 
 Corners = NDArray[np.float64]
 """x, y of points of an image, such as its corners in their order (N, 2); NaN where unknown."""
@@ -42,6 +45,17 @@ class Footprint:
     width_px: int
     error_px: float = 0.0
     """How far ground control points lie from this transform, in pixels; 0 where there are none."""
+
+    def of_window(self, window: TileWindow | None) -> Footprint:
+        """The place of a part of the image; None for all of it."""
+        if window is None:
+            return self
+        return replace(
+            self,
+            transform=self.transform @ Affine.translation(window.left_px, window.top_px),
+            height_px=window.height_px,
+            width_px=window.width_px,
+        )
 
     def outline(self, num_steps: int = 1) -> Corners:
         """Points around the image in its CRS (4 num_steps, 2), each edge in so many steps."""
@@ -91,15 +105,31 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
     return None if crs is None and _begins_at_zero(place) else place
 
 
-def place_of(image: Path) -> Footprint | None:
-    """The place of an image; None where nothing says it, or the image cannot be opened."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(image) as source:
-                return footprint_of(source)
-    except (RasterioError, CPLE_BaseError):
-        return None
+def place_of(image: Path, window: TileWindow | None = None) -> Footprint | None:
+    """The place of an image, or of a part of it.
+
+    None where nothing says it, or the image cannot be opened.
+    """
+    with _header(image) as source:
+        place = None if source is None else footprint_of(source)
+    return None if place is None else place.of_window(window)
+
+
+def size_of(image: Path) -> tuple[int, int] | None:
+    """Height and width of an image in pixels, as it is stored; None if it cannot be opened."""
+    with _header(image) as source:
+        return None if source is None else (source.height, source.width)
+
+
+@contextmanager
+def _header(image: Path) -> Iterator[DatasetReader | None]:
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            source = stack.enter_context(rasterio.open(image))
+        except (RasterioError, CPLE_BaseError):
+            source = None
+        yield source
 
 
 def in_one_system(places: Sequence[Footprint], num_steps: int = 1) -> list[Corners]:

@@ -16,6 +16,7 @@ from trainables.errors import DataError
 _REQUIRED: Final = ("name", "bands", "images", "classes", "splits")
 _OPTIONAL: Final = (
     "masks",
+    "cut",
     "labels",
     "unlabelled",
     "ignore_colors",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import fnmatch
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.file_names import shown
 from trainables.data.layouts.spec import SPLITS
 from trainables.data.places.blocks import contiguous_blocks
-from trainables.data.places.footprints import place_of
+from trainables.data.places.footprints import Footprint
 from trainables.errors import DataError
 
 _TABLE: Final = ("tile", "split")
@@ -23,8 +22,8 @@ _WRITTEN: Final = (
     "or shares, {train: 0.6, val: 0.1, test: 0.3}"
 )
 
-Images = Mapping[str, Path | None]
-"""The image of every tile, sorted by name; None where there is a mask alone."""
+PlaceOf = Callable[[str], Footprint | None]
+"""Where the tile of a name lies; None where nothing says it."""
 
 
 class SplitRule(Protocol):
@@ -34,7 +33,9 @@ class SplitRule(Protocol):
     def wanted(self) -> Sequence[str]:
         """Names and globs that a person asks for: a mask alone is a tile only if asked for."""
 
-    def splits(self, fields: YamlFields, images: Images) -> dict[str, list[str]]:
+    def splits(
+        self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
+    ) -> dict[str, list[str]]:
         """The names of the tiles of each split, sorted; tiles may be in none."""
 
 
@@ -72,19 +73,21 @@ class _ByName:
     def wanted(self) -> list[str]:
         return [pattern for of_split in self.patterns.values() for pattern in of_split]
 
-    def splits(self, fields: YamlFields, images: Images) -> dict[str, list[str]]:
+    def splits(
+        self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
+    ) -> dict[str, list[str]]:
         splits, unmatched = {}, []
         for split, patterns in self.patterns.items():
             names: set[str] = set()
             for pattern in patterns:
-                exact = [pattern] if pattern in images else []
-                matches = exact or [tile for tile in images if fnmatch.fnmatchcase(tile, pattern)]
+                exact = [pattern] if pattern in tiles else []
+                matches = exact or [tile for tile in tiles if fnmatch.fnmatchcase(tile, pattern)]
                 names.update(matches)
                 if not matches:
                     unmatched.append(f"{pattern!r} ({split})")
             splits[split] = sorted(names)
         if unmatched:
-            raise _unmatched(fields, ", ".join(unmatched), images)
+            raise _unmatched(fields, ", ".join(unmatched), tiles)
         return splits
 
 
@@ -96,12 +99,14 @@ class _ByShare:
     seed: int
     wanted: Sequence[str] = ()
 
-    def splits(self, fields: YamlFields, images: Images) -> dict[str, list[str]]:
-        places = [None if image is None else place_of(image) for image in images.values()]
-        found = contiguous_blocks([*images], places, self.shares, seed=self.seed)
-        if empty := [split for split, tiles in found.items() if not tiles]:
+    def splits(
+        self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
+    ) -> dict[str, list[str]]:
+        places = [place_of_tile(tile) for tile in tiles]
+        found = contiguous_blocks(tiles, places, self.shares, seed=self.seed)
+        if empty := [split for split, of_split in found.items() if not of_split]:
             raise fields.error(
-                f"splits must each have a tile, got none for {', '.join(empty)} of {len(images)} "
+                f"splits must each have a tile, got none for {', '.join(empty)} of {len(tiles)} "
                 "tiles, of which those that share ground stay together",
                 "give more tiles, or name them",
             )
@@ -115,9 +120,11 @@ class _ByTable:
     split_of: Mapping[str, str]
     wanted: Sequence[str] = field(default=())
 
-    def splits(self, fields: YamlFields, images: Images) -> dict[str, list[str]]:
-        if missing := sorted({*self.split_of} - {*images}):
-            raise _unmatched(fields, ", ".join(map(repr, missing[:5])), images)
+    def splits(
+        self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
+    ) -> dict[str, list[str]]:
+        if missing := sorted({*self.split_of} - {*tiles}):
+            raise _unmatched(fields, ", ".join(map(repr, missing[:5])), tiles)
         return {
             split: sorted(tile for tile, one in self.split_of.items() if one == split)
             for split in SPLITS
@@ -179,10 +186,10 @@ def _read_shares(inner: YamlFields) -> _ByShare:
     return _ByShare(shares=shares, seed=seed)
 
 
-def _unmatched(fields: YamlFields, missing: str, images: Images) -> DataError:
-    names_shown = ", ".join(map(shown, sorted(images)[:5]))
-    more = f" and {len(images) - 5} more" if len(images) > 5 else ""
+def _unmatched(fields: YamlFields, missing: str, tiles: Sequence[str]) -> DataError:
+    names_shown = ", ".join(map(shown, sorted(tiles)[:5]))
+    more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
     return fields.error(
         f"splits must match tiles, got no tile for {missing}",
-        f"looked among the {len(images)} tiles of {fields.values['images']!r}: {names_shown}{more}",
+        f"looked among the {len(tiles)} tiles of {fields.values['images']!r}: {names_shown}{more}",
     )

@@ -11,6 +11,8 @@ from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.dataset_yaml.found_files import find_files
 from trainables.data.layouts.dataset_yaml.splits import read_rule
 from trainables.data.layouts.spec import TileFiles
+from trainables.data.places.cuts import TileWindow, cut_windows
+from trainables.data.places.footprints import Footprint, place_of, size_of
 
 
 def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
@@ -43,8 +45,15 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         raise _no_images(fields, patterns["images"])
     files = {key: _paths(pattern, base, found[key], images) for key, pattern in patterns.items()}
     tiles = {*images, *_without_image(found, files, images, wanted)}
-    splits = rule.splits(fields, {tile: images.get(tile) for tile in sorted(tiles)})
-    used = [tile for names in splits.values() for tile in names]
+    cut = _cut(fields)
+    parts = _parts({tile: images.get(tile) for tile in sorted(tiles)}, cut)
+
+    def place_of_part(part: str) -> Footprint | None:
+        tile, window = parts[part]
+        return place_of(images[tile], window) if tile in images else None
+
+    splits = rule.splits(fields, [*parts], place_of_part)
+    used = [*dict.fromkeys(parts[part][0] for names in splits.values() for part in names)]
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
         _check_any(fields, key, [files[key][tile] for tile in sorted({*used} & {*images})])
@@ -52,20 +61,54 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
     labelled = {
         split: tuple(
             TileFiles(
-                name=tile,
+                name=part,
                 image=files["images"][tile],
                 mask=masks.get(tile),
                 eroded_mask=eroded_masks.get(tile),
+                window=window,
             )
-            for tile in names
+            for part, (tile, window) in ((part, parts[part]) for part in names)
         )
         for split, names in splits.items()
     }
-    return labelled | {"train": (*labelled["train"], *_unlabelled(fields, labelled))}
+    return labelled | {"train": (*labelled["train"], *_unlabelled(fields, labelled, cut))}
+
+
+def _cut(fields: YamlFields) -> int | None:
+    """The side of the windows that images are cut into; None where they are tiles themselves."""
+    given = fields.values.get("cut")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or {*given} != {"tile_px"}:
+        raise fields.error(
+            f"cut must be {{tile_px: n}}, got {given!r}", "e.g. cut: {tile_px: 1024}"
+        )
+    tile_px = fields.integer("cut.tile_px", given["tile_px"])
+    if tile_px < 1:
+        raise fields.error(f"cut.tile_px must be 1 or more, got {tile_px}", "e.g. 1024")
+    return tile_px
+
+
+def _parts(
+    images: Mapping[str, Path | None], cut: int | None
+) -> dict[str, tuple[str, TileWindow | None]]:
+    """The tiles that images are cut into: the image and the window of each, by its name.
+
+    An image that cannot be opened stays whole, for its inspection to say why.
+    """
+    parts: dict[str, tuple[str, TileWindow | None]] = {}
+    for tile, image in images.items():
+        size = None if cut is None or image is None else size_of(image)
+        if size is None:
+            parts[tile] = tile, None
+            continue
+        for place, window in cut_windows(*size, tile_px=cut or 1):
+            parts[f"{tile}-{place}"] = tile, window
+    return parts
 
 
 def _unlabelled(
-    fields: YamlFields, labelled: Mapping[str, Sequence[TileFiles]]
+    fields: YamlFields, labelled: Mapping[str, Sequence[TileFiles]], cut: int | None
 ) -> Iterator[TileFiles]:
     """The images that nobody annotated, sorted by name, without those of a split."""
     given = fields.values.get("unlabelled", [])
@@ -92,8 +135,8 @@ def _unlabelled(
                 "tiles need names of their own: begin {tile} at the folder",
             )
         found |= free
-    for tile in sorted(found):
-        yield TileFiles(name=tile, image=found[tile], mask=None, is_labelled=False)
+    for part, (tile, window) in _parts(dict(sorted(found.items())), cut).items():
+        yield TileFiles(name=part, image=found[tile], mask=None, is_labelled=False, window=window)
 
 
 def _paths(
