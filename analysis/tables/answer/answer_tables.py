@@ -135,7 +135,7 @@ def needed_table(answer: Answer) -> pd.DataFrame:
         over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction to add
         where only that could narrow the bounds; smallest_measured, largest_measured.
         low_with_val, high_with_val: the bounds as shares of all annotations, validation included;
-        empty where they are beyond what was measured.
+        empty where a bound is no measured fraction, or validation is not on record.
     """
     import pandas as pd
 
@@ -159,8 +159,8 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "next_frac": one.next_frac,
                 "smallest_measured": one.measured[0],
                 "largest_measured": one.measured[-1],
-                "low_with_val": answer.shares.with_validation(one.bounds.low),
-                "high_with_val": answer.shares.with_validation(one.bounds.high),
+                "low_with_val": answer.shares.of(one.asked_of(one.bounds.low)).with_val,
+                "high_with_val": answer.shares.of(one.asked_of(one.bounds.high)).with_val,
             }
             for one in answer.needed
         ]

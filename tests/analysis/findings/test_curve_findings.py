@@ -79,3 +79,40 @@ def test_what_the_study_could_have_shown_follows_from_the_spread_seen() -> None:
         "by chance show no failure or collapse that befalls up to 31 % of trials."
     )
     assert could_show(compute_answer(study([0.1]), "mean_f1", STYLES, measures=("mean_f1",))) == ""
+
+
+def show(frame: pd.DataFrame, num_planned: int = 0) -> str:
+    answer = compute_answer(
+        frame, "mean_f1", STYLES, measures=("mean_f1",), num_planned=num_planned
+    )
+    return plain(could_show(answer))
+
+
+def test_what_fractions_could_have_shown_is_at_their_part_of_the_level_without_an_area() -> None:
+    """Without seeds that have both fractions, they were said to have the whole level."""
+    frame = study([0.01, 0.03] * 8)
+    frame = frame[(frame["label_frac"] < 1.0) == (frame["seed"] < 8)]
+    spread = 0.02 / 3.5**0.5 / 2 * 2**0.5 * 2**0.5
+    alone = difference_found(8, 2, 0.05 * (1 - 0.8)) * spread
+    assert show(frame).startswith(
+        f"With the spread seen, 80 % of such studies would show a difference of {alone:.3f} at a "
+        "single fraction alone. 8 seeds"
+    )
+
+
+def test_where_no_size_is_enough_none_is_named() -> None:
+    gains = [0.01, 0.03, 0.01, 0.03, 0.01, 0.03]
+    text = show(study(gains))
+    assert "no size" not in text
+    assert (
+        "No difference would be shown so often at a single fraction alone, whatever its size."
+        in text
+    )
+    one = study(gains)
+    assert "would show a difference of 0.0" in (alone := show(one[one["label_frac"] == 0.1]))
+    assert "at the one fraction. 6 seeds" in alone
+    assert "whatever its size" in show(one[one["label_frac"] == 0.1], num_planned=2)
+
+
+def test_equal_models_are_not_said_to_be_told_apart_by_a_difference_of_nothing() -> None:
+    assert "difference of 0.000" not in show(study([0.0] * 8))

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
+from analysis.page.study_report import StudyReport
 from analysis.reading.confusion import TileConfusion, TrialConfusion
 from analysis.reading.looks import look_reached
 from analysis.reading.schema import StudyDataError, parse_study
@@ -126,6 +127,46 @@ def test_closed_findings_leave_means_and_counts():
     assert "findings closed" in comparison_text(frame)
     assert tables.differences == ()
     assert list(answer_tables(scores, answer(record))) == []
+
+
+def dosed(num_ended, **others):
+    """The same study, whose two models are levels of w1."""
+    record = record_of(num_ended, **others)
+    document = dict(record.info.document) | {
+        "methods": [{"name": "urec", "label": "U-REC", "unannotated": "reconstruction"}],
+        "variants": [
+            {"name": name, "label": name, "short_label": name, "method": "urec",
+             "is_baseline": level == 0.0, "levels": {"w1": level}}
+            for name, level in (("unet", 0.0), ("urec", 0.1))
+        ],
+        "parameters": [{"name": "w1", "label": "w1", "role": "compared", "domain": "0/0.1"}],
+    }  # fmt: skip
+    return StudyRecord(
+        info=parse_study(document, name="s", status=record.info.status),
+        trials=record.trials.assign(model="urec"),
+        confusions=record.confusions,
+        failures={},
+        notes=(),
+        tracking_uri="",
+    )
+
+
+def test_no_chart_of_test_scores_is_drawn_before_the_first_look():
+    """Dose-response curves had points of all seeds and their intervals, in the page and as CSV."""
+    closed = StudyReport(record=dosed(6, seeds=7))
+    assert closed.answer.closed
+    assert [chart.name for chart in closed.charts()] == []
+    names = [chart.name for chart in StudyReport(record=dosed(7, seeds=7)).charts()]
+    assert {"label_scarcity", "dose_response_w1"} <= set(names)
+
+
+def test_a_model_that_has_scores_beyond_the_look_alone_does_not_end_the_report():
+    """Its first eight seeds failed, and a ninth of the next look has finished."""
+    failed = [("urec", frac, seed) for frac in FRACTIONS for seed in range(1, 9)]
+    record = record_of(9, seeds=[8, 14], looks=plan_looks([8, 14]), failed=failed)
+    tables = study_tables(record, score_trials(record))
+    assert tables.class_differences == ()
+    assert "Only U-Net was confirmed" in findings(answer(record))[0]
 
 
 def test_one_arm_that_is_behind_keeps_a_look_open():

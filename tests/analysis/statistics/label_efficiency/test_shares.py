@@ -49,20 +49,6 @@ def test_what_is_not_on_record_is_what_was_asked_for() -> None:
     assert shares_of(asked).reached(0.5) == 0.5
 
 
-def test_a_share_with_validation_between_two_fractions_is_exact_where_validation_is_the_same():
-    # 3 of 4 labels are of the training tiles, and all of the others count.
-    shares = Shares(
-        by_frac={
-            one: Share(label_frac=one, reached=one, with_val=(3 * one + 1) / 4)
-            for one in (1.0, 0.1, 0.01)
-        }
-    )
-    assert shares.with_validation(0.4) == pytest.approx((3 * 0.4 + 1) / 4)
-    for beyond in (0.0, 0.005, math.inf, math.nan):
-        assert math.isnan(shares.with_validation(beyond))
-    assert math.isnan(Shares(by_frac={}).with_validation(0.5))
-
-
 def test_blocks_at_1_percent_are_scored_at_what_each_seed_reached(store: str) -> None:
     """They reached 0.53 to 1.00 % of the labels, and stood at 1 %."""
     scores = score_trials(load_study("validated", store))
