@@ -122,9 +122,7 @@ def _validation_warnings(record: StudyRecord) -> Iterator[str]:
         yield from _lacking_validation(tried, "the search's draws of the annotations", "settings")
 
 
-def _lacking_validation(
-    budgets: Sequence[BudgetInfo], draws: str, what: str
-) -> Iterator[str]:
+def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) -> Iterator[str]:
     """One text for each fraction of whose budgets some lack classes."""
     for frac in sorted({one.label_frac for one in budgets}):
         same = [one for one in budgets if one.label_frac == frac]

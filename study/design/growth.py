@@ -135,8 +135,8 @@ def looks_note(config: StudyConfig, looks: Sequence[Look]) -> str | None:
         said.append(text)
     if config.seeds_now < looks[-1].seeds:
         said.append(
-            f"this run ends at the look at {config.seeds_now} seeds; the same command without "
-            "--look goes on"
+            f"this run ends at the look at {config.seeds_now} seed{'s' * (config.seeds_now > 1)}; "
+            "the same command without --look goes on"
         )
     return "; ".join(said) or None
 

@@ -31,8 +31,8 @@ class ScoreGrid:
     num_incomplete: int
     """Seeds without a score of some variant at some fraction: they have no area."""
     reached: Values | None = None
-    """What the budgets of each seed reached, (S, F), finite; None: what was asked. Where a seed's is
-    not on record, since its trials failed, it is the mean of the other seeds'."""
+    """What the budgets of each seed reached, (S, F), finite; None: what was asked. Where that of a
+    seed is not on record, since its trials failed, it is the mean of the other seeds."""
     trial_keys: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
     """By variant, then by place (s, f) in its scores: the trial that has the score; a failed one,
     that counts as its arm's worst, has none."""

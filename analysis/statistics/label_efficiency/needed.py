@@ -82,7 +82,7 @@ class AnnotationNeeded:
         return Bounds(low=wider.low, high=min(wider.high, self.reached))
 
     def asked_of(self, bound: float) -> float:
-        """What was asked for at a bound; NaN where it is no measured fraction (0, infinity, NaN)."""
+        """What was asked for at a bound; NaN where it is no fraction that was measured."""
         return dict(zip(self.measured, self.asked, strict=True)).get(bound, math.nan)
 
     @property

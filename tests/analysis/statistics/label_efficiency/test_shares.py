@@ -11,8 +11,6 @@ from analysis.reading.budgets import EqualBudgets
 from analysis.reading.sources.load import load_study
 from analysis.statistics.answer import answer_of
 from analysis.statistics.label_efficiency.shares import (
-    Share,
-    Shares,
     distinct_scores,
     seed_fractions,
     shares_of,
