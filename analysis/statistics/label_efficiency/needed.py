@@ -26,6 +26,10 @@ with this, what is printed is right in nine of ten studies and more (benchmarks/
 _FINE = 1.5
 """Bounds no further apart than this factor are close enough: no fraction is missing between."""
 
+_NEAR = 0.25
+"""A round number may lie so far from the middle of two bounds, as a share of their distance on a
+log scale: nearer to one of them it could be the fraction that was asked for there."""
+
 Flags = NDArray[np.bool_]
 
 
@@ -104,9 +108,11 @@ class AnnotationNeeded:
             return math.nan
         if any(low < frac < high for frac in self.measured) or high <= _FINE * low:
             return math.nan
-        middle = math.sqrt(low * high) if low else high / math.sqrt(10.0)
+        span = math.log(high / low) if low else math.log(10.0)
+        middle = high / math.exp(span / 2.0)
         rounded = (float(f"{middle:.{digits}g}") for digits in (1, 2, 3))
-        return next((one for one in rounded if low < one < high), math.nan)
+        near = (one for one in rounded if abs(math.log(one / middle)) <= _NEAR * span)
+        return next(near, math.nan)
 
 
 def annotations_needed(

@@ -207,6 +207,8 @@ def test_a_claim_speaks_from_the_wider_of_both_intervals() -> None:
     [
         (0.1, 1.0, (0.01, 0.1, 1.0), 0.3),
         (0.1, 0.2, (0.1, 0.2, 1.0), 0.14),  # 0.1 would be the low bound itself
+        # 10 % lies between, and is what was asked for where 9.6 % was reached
+        (0.0962, 0.2319, (0.0468, 0.0962, 0.2319), 0.15),
         (0.01, 1.0, (0.01, 0.1, 1.0), math.nan),  # more seeds could tell
         (0.0, 0.01, (0.01, 0.1, 1.0), 0.003),
         (0.8, 1.0, (0.8, 1.0), math.nan),  # close enough
