@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
-from contract.protocol.power import AREA_SHARE, POWER, difference_found
+from contract.protocol.looks import level_text
+from contract.protocol.power import AREA_SHARE, LEVEL, POWER, difference_found
 
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles
@@ -33,6 +34,8 @@ def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
     test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
+    if test and one.level != LEVEL:
+        test += f" to be held against {level_text(one.level)}"
     return (
         f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"

@@ -4,6 +4,8 @@ from analysis.findings.curve_findings import could_show, curve_heading, doubling
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
+from analysis.tables.answer.answer_files import answer_tables
+from analysis.tables.answer.answer_tables import curve_table, difference_table
 from contract.protocol.power import difference_found
 
 STYLES = styles_of(
@@ -39,6 +41,22 @@ def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
         frame[frame["variant"] == "unet"], "mean_f1", STYLES, measures=("mean_f1",)
     )
     assert curve_heading(alone) == "Score over annotation"
+
+
+def test_a_p_that_is_above_the_level_of_its_look_does_not_stand_alone_in_a_heading() -> None:
+    """p = 0.04 at a look that may spend 0.034 shows nothing, and reads as if it did."""
+    answer = compute_answer(
+        study([*HIGHER[:5], 0.05, -0.001, 0.05]), "mean_f1", STYLES, measures=("mean_f1",),
+        level=0.034,
+    )  # fmt: skip
+    heading = plain(curve_heading(answer))
+    assert heading.endswith(" to be held against 0.034)")
+    csv = curve_table(answer).set_index("what")
+    assert csv.loc["area_difference", "level"] == 0.034
+    assert set(difference_table(answer)["level"]) == {0.034}
+    differences = next(one for one in answer_tables(study([]), answer)
+                       if one.stem == "differences")  # fmt: skip
+    assert differences.caption.endswith("tested at the level 0.034")
 
 
 def test_twice_the_annotations_is_told_with_what_it_supposes_or_refused() -> None:
