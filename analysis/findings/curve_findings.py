@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
-from contract.protocol.power import AREA_SHARE, POWER, difference_found
+from contract.protocol.looks import level_text
+from contract.protocol.power import AREA_SHARE, LEVEL, POWER, difference_found
 
 if TYPE_CHECKING:
     from analysis.reading.styles import Styles
@@ -33,6 +34,8 @@ def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
     test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
+    if test and one.level != LEVEL:
+        test += f" to be held against {level_text(one.level)}"
     return (
         f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
@@ -68,31 +71,45 @@ def could_show(answer: Answer) -> str:
     """What the tests of this study could have shown, given the spread seen; '' without a test."""
     areas = [one for one in answer.area_differences if one.is_testable]
     tested = [one for one in answer.main_differences if one.is_testable]
-    parts = []
-    if areas and len({one.label_frac for one in answer.main_differences}) > 1:
-        least = _found(areas, len(areas), answer.level * AREA_SHARE)
-        parts.append(f"a difference of {least} over the whole curve")
-        alone = answer.level * (1.0 - AREA_SHARE)
-    else:
-        alone = answer.level
-    if tested:
-        parts.append(f"one of {_found(tested, len(tested), alone)} at a single fraction alone")
-    if not parts:
+    alone = answer.level * (1.0 - AREA_SHARE) if answer.has_areas else answer.level
+    where = "at a single fraction alone" if answer.has_areas else "at the one fraction"
+    places = (
+        (areas, answer.level * AREA_SHARE, "over the whole curve"),
+        (tested, alone, where),
+    )
+    found = [(_found(tests, level), place) for tests, level, place in places if tests]
+    shown = [f"of {score(least)} {place}" for least, place in found if 0.0 < least < math.inf]
+    said = [
+        f"With the spread seen, {percent(POWER)} of such studies would show a difference "
+        f"{' and one '.join(shown)}."
+    ] * bool(shown)
+    said += [
+        f"No difference would be shown so often {place}, whatever its size."
+        for least, place in found
+        if math.isinf(least)
+    ]
+    if not found:
         return ""
     num = max(one.difference.num for one in (*areas, *tested))
-    return (
-        f"With the spread seen, {percent(POWER)} of such studies would show {listed(parts)}. "
-        f"{counted(num, 'seed')} of an arm may by chance show no failure or collapse that befalls "
-        f"up to {percent(round(1.0 - 0.05 ** (1.0 / num), 2))} of trials."
+    return " ".join(
+        [
+            *said,
+            f"{counted(num, 'seed')} of an arm may by chance show no failure or collapse that "
+            f"befalls up to {percent(round(1.0 - 0.05 ** (1.0 / num), 2))} of trials.",
+        ]
     )
 
 
-def _found(tests: Sequence[Difference], num_tests: int, level: float) -> str:
-    """The difference that would be found at the median spread of the tests, in words."""
+def _found(tests: Sequence[Difference], level: float) -> float:
+    """The difference that would be found at the median spread of the tests, in units of the score.
+
+    Infinity where so few seeds find none; 0 where no difference of a pair differs from another,
+    so that nothing is known of its spread.
+    """
     num = min(one.difference.num for one in tests)
     spread = median(standard_deviation(one.by_seed.values()) for one in tests)
-    found = difference_found(num, num_tests, level) * spread
-    return score(found) if math.isfinite(found) else "no size"
+    found = difference_found(num, len(tests), level)
+    return found * spread if math.isfinite(found) else found
 
 
 def rare_classes(answer: Answer) -> str:

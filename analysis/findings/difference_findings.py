@@ -61,7 +61,7 @@ def difference_finding(
         parts += _fractions(answer, pair, paired, *names)
     else:
         what = f"test {SCORE_LABELS[answer.measure]}, {variant} minus {reference}"
-        parts.append(_untestable(answer, paired, what))
+        parts.append(_untestable(answer, area, paired, what))
     return " ".join([*parts, *_lost(answer, pair)])
 
 
@@ -196,14 +196,17 @@ def _is_local(paired: PairedDifference) -> bool:
     return paired.over_tiles.is_known and paired.over_tiles.low <= 0.0 <= paired.over_tiles.high
 
 
-def _untestable(answer: Answer, paired: Sequence[PairedDifference], what: str) -> str:
+def _untestable(
+    answer: Answer, area: AreaDifference, paired: Sequence[PairedDifference], what: str
+) -> str:
+    needed = area if answer.has_areas else paired[0]
     most = max(d.difference.num for d in paired)
     seen = listed(
         [f"{signed(d.difference.mean)} at {answer.shares.said(d.label_frac)}" for d in paired]
     )
     return (
         f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
-        f"tests of this study need {paired[0].pairs_needed}. Seen in {what}: {seen}."
+        f"tests of this study need {needed.pairs_needed}. Seen in {what}: {seen}."
     )
 
 

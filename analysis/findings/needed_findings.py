@@ -40,7 +40,11 @@ def annotation_finding(
         score = f"test {SCORE_LABELS[answer.measure]}"
         parts = [f"{_amount(one)} where {reference} had {percent(one.reached)}" for one in saving]
         costs = savings_with_validation(
-            answer.shares, [((one.bounds.low, one.bounds.high), one.label_frac) for one in saving]
+            answer.shares,
+            [
+                (one.asked_of(one.bounds.low), one.asked_of(one.bounds.high), one.label_frac)
+                for one in saving
+            ],
         )
         yield (
             f"{variant} needs fewer annotations than {reference} for the same {score}: "

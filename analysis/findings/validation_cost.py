@@ -24,8 +24,7 @@ def validation_note(record: StudyRecord) -> str:
         )
     all_px = (known["annotated_px"] + known["val_annotated_px"]) / known["with_val_frac"]
     part = (known["val_annotated_px"] / all_px).groupby(known["label_frac"]).mean()
-    shown = list(dict.fromkeys(percent(one) for one in part))
-    cost = shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]}"
+    cost = " to ".join(dict.fromkeys(percent(one) for one in (part.min(), part.max())))
     counted = (
         "of the validation tiles only annotated pixels choose weights and settings"
         if record.info.val_budgets
@@ -37,31 +36,29 @@ def validation_note(record: StudyRecord) -> str:
     )
 
 
-def savings_with_validation(
-    shares: Shares, savings: Sequence[tuple[tuple[float, float], float]]
-) -> str:
+def savings_with_validation(shares: Shares, savings: Sequence[tuple[float, float, float]]) -> str:
     """Savings of training annotations, told again with what validation costs.
 
     Args:
         shares: Of the study.
-        savings: One or more, in the order in which they were told: bounds of the share of the
-            training annotations that is needed (0 for the smallest measured or less), and the
-            fraction asked of the reference, whose score is reached.
+        savings: One or more, in the order in which they were told, as fractions asked: that with
+            which the score is surely not reached (NaN where there is none), that with which it
+            surely is, and that of the reference, whose score is reached.
 
     Returns:
         One sentence.
     """
-    smallest = min((one.reached for one in shares.by_frac.values()), default=math.nan)
     parts: list[str] = []
-    for bounds, label_frac in savings:
-        whole = shares.of(label_frac).with_val
-        low, high = (shares.with_validation(max(one, smallest)) for one in bounds)
-        if math.isnan(whole + low + high):
+    for lowest, highest, own in savings:
+        low, high, whole = (shares.of(one).with_val for one in (lowest, highest, own))
+        if math.isnan(whole + high) or (math.isnan(low) and not math.isnan(lowest)):
             return "What validation costs is not on record, and comes on top."
         of_all = "" if parts else " of all annotations"
         if percent(high) == percent(whole):  # less, as a test shows
-            more = f"more than {percent(low)} but " if bounds[0] else ""
+            more = "" if math.isnan(low) else f"more than {percent(low)} but "
             parts.append(f"{more}less than {percent(whole)}{of_all}")
+        elif math.isnan(low):
+            parts.append(f"at most {percent(high)}{of_all} instead of {percent(whole)}")
         else:
             ends = " to ".join(dict.fromkeys(percent(one) for one in (low, high)))
             parts.append(f"{ends}{of_all} instead of {percent(whole)}")

@@ -82,13 +82,26 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _equal_budgets(record: StudyRecord, confirmed: Sequence[BudgetInfo]) -> Iterator[str]:
-    """Fractions that are one arm, or should have been."""
+    """Fractions that are one arm, or should have been.
+
+    What is one arm is settled by the seeds with which a study begins; with those that are added
+    later the fractions left out are not drawn.
+    """
+    seeds = sorted({one.seed for one in confirmed})
+    is_grown = any(not look.is_planned for look in record.info.looks)
+    if is_grown:
+        seeds = seeds[: max(look.seeds for look in record.info.looks if look.is_planned)]
+    whose = " with the seeds that the study began with" if is_grown else ""
     for same in record.info.equal_budgets:
-        reached = [one.reached_frac for one in confirmed if one.label_frac == same.kept]
+        reached = [
+            one.reached_frac
+            for one in confirmed
+            if one.label_frac == same.kept and one.seed in seeds
+        ]
         span = list(dict.fromkeys(percent(one) for one in (min(reached), max(reached))))
         yield (
             f"Asked for were {listed([percent(frac) for frac in same.asked])} of the labels, and "
-            f"every draw of them is the same {' to '.join(span)}: they are one arm, named "
+            f"every draw of them{whose} is the same {' to '.join(span)}: they are one arm, named "
             f"{percent(same.kept)}."
         )
         tried = [percent(f) for f in same.left_out if (record.trials["label_frac"] == f).any()]
@@ -100,17 +113,25 @@ def _equal_budgets(record: StudyRecord, confirmed: Sequence[BudgetInfo]) -> Iter
 
 
 def _validation_warnings(record: StudyRecord) -> Iterator[str]:
-    """Confirmed validation budgets that lack classes."""
+    """Validation budgets that lack classes: those of confirmation, then those of the search."""
     searched = record.info.search_seeds
     confirmed = [one for one in record.info.val_budgets if one.seed not in searched]
-    for frac in sorted({one.label_frac for one in confirmed}):
-        same = [one for one in confirmed if one.label_frac == frac]
+    tried = [one for one in record.info.val_budgets if one.seed in searched]
+    yield from _lacking_validation(confirmed, "draws of the annotations", "weights")
+    if record.searched:
+        yield from _lacking_validation(tried, "the search's draws of the annotations", "settings")
+
+
+def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) -> Iterator[str]:
+    """One text for each fraction of whose budgets some lack classes."""
+    for frac in sorted({one.label_frac for one in budgets}):
+        same = [one for one in budgets if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)
         if lacking:
             names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
             yield (
-                f"At {percent(frac)} of the validation tiles, draws of the annotations hold not "
-                f"one pixel of {names}: weights and settings were chosen without these classes."
+                f"At {percent(frac)} of the validation tiles, {draws} hold not one pixel of "
+                f"{names}: {what} were chosen without these classes."
             )
 
 

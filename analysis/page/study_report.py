@@ -103,7 +103,7 @@ class StudyReport:
         if not self.scores.empty and not self.answer.closed:
             distinct = distinct_scores(self.record, self.scores)
             yield label_scarcity_chart(distinct, self.record.styles)
-        yield from dose_response_charts(self.record, self.scores, self.answer.measure)
+            yield from dose_response_charts(self.record, distinct, self.answer.measure)
         needed = needed_chart(self.answer)
         if needed is not None:
             yield needed

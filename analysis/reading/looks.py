@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted
-from contract.names import OPEN_STATUSES
-from contract.protocol.looks import Look, level_text, looks_text
+from contract.names import OPEN_STATUSES, suggestion_key
+from contract.protocol.looks import Look, level_text, looks_text, next_tested
 from contract.protocol.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.reading.compared import StudyParameter
     from analysis.reading.sources.record import StudyRecord
 
 
@@ -94,17 +96,36 @@ def _num_ended(record: StudyRecord, looks: Sequence[Look]) -> int:
 
 
 def _is_given_up(record: StudyRecord, frac: float, variant: str) -> bool:
-    """Whether all search trials of an arm have failed, in a study that does not run now."""
+    """Whether an arm is never confirmed: its search has ended, and left nothing to choose from.
+
+    A suggestion is chosen only where all of its seeds have finished. An arm in which nothing is
+    searched is confirmed whatever became of its one search trial. While a study runs, no arm is
+    given up.
+    """
+    method = record.styles[variant].variant.method
+    searched = [one for one in record.searched if one.is_of(method, record.methods)]
     trials = record.trials
     arm = trials[(trials["label_frac"] == frac) & (trials["variant"] == variant)]
+    if record.info.status == "running" or not searched or (arm["phase"] == "confirm").any():
+        return False
+    num_seeds = len(record.info.search_seeds) or 1
+    suggested = arm["status"].groupby(arm["trial_key"].map(suggestion_key))
+    ended = [
+        set(statuses)
+        for _, statuses in suggested
+        if len(statuses) >= num_seeds and not statuses.isin(OPEN_STATUSES).any()
+    ]
+    is_chosen = any(statuses == {"finished"} for statuses in ended)
+    return not is_chosen and len(ended) >= _num_suggestions(record, searched)
+
+
+def _num_suggestions(record: StudyRecord, searched: Sequence[StudyParameter]) -> int:
+    """How many settings the search of an arm tries; 1 where that is not on record."""
     config = record.info.document.get("config") or {}
-    num_search = config.get("trials")
-    return (
-        record.info.status != "running"
-        and bool((arm["phase"] == "search").all())
-        and bool((arm["status"] == "failed").all())
-        and len(arm) >= (num_search if isinstance(num_search, int) else 1)
-    )
+    if config.get("sampler") == "grid":
+        return math.prod(len(one.domain.split("/")) for one in searched)
+    num = config.get("trials")
+    return num if isinstance(num, int) else 1
 
 
 def _first_seeds(record: StudyRecord, num: int) -> frozenset[int]:
@@ -130,6 +151,11 @@ def _plan(looks: Sequence[Look]) -> tuple[str, ...]:
         text = f"Not planned, and added on {day} after {look.after}, were those up to {look.seeds}"
         if look.level > 0.0:
             text += f": {look.after} could have shown nothing, so that nothing had been spent."
+        elif (later := next_tested(look, looks)) is not None:
+            text += (
+                ": so few could show nothing and spent nothing, and count in findings from "
+                f"{later.seeds} on."
+            )
         else:
             text += ": they count in means and intervals of arms, not in findings."
         said.append(text)

@@ -18,7 +18,7 @@ from analysis.reading.compared import (
 from contract.methods import Method
 from contract.mlflow_store.logins import without_login
 from contract.names import OPEN_STATUSES, SELECT_SCORES, STUDY_STATUSES
-from contract.protocol.looks import Look
+from contract.protocol.looks import Look, read_looks
 from contract.protocol.power import LEVEL
 from contract.variants import Variant
 
@@ -94,9 +94,7 @@ class StudyInfo:
             seeds = self.num_seeds_asked
             return () if not seeds else (Look(seeds=seeds, level=LEVEL),)
         try:
-            if not isinstance(listed, list) or not listed:
-                raise ValueError(f"looks must be a list of one at least, got {listed!r}")
-            return tuple(Look.from_plain(one) for one in listed)
+            return read_looks(listed)
         except ValueError as error:
             raise StudyDataError(f"{error} in study.yaml of study {self.name}") from None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.reading.compared import StudyParameter
 from analysis.reading.styles import arms_of
@@ -48,7 +49,7 @@ class ArmChoice:
     num_within: int
     """Settings within one standard error of the best, itself included."""
     alone_otherwise: int
-    """Seeds by whose scores alone another setting is the best."""
+    """Seeds by whose scores alone another setting would be chosen, since it is better."""
     without_otherwise: int
     """Seeds without which the rule chooses another setting."""
     low: float
@@ -89,7 +90,7 @@ def _of_arm(arm: pd.DataFrame, apart: list[float]) -> ArmChoice:
     scores = score_table(arm)
     num_seeds = scores.shape[1]
     chosen = choose(scores, apart)
-    alone = [choose(scores[:, [seed]], apart) for seed in range(num_seeds)]
+    alone = [_best_of(scores[:, seed], chosen) for seed in range(num_seeds)]
     without = [choose(np.delete(scores, seed, axis=1), apart) for seed in range(num_seeds)]
     others = {place for place in (*alone, *without) if place != chosen}
     means = scores.mean(axis=1)
@@ -105,6 +106,12 @@ def _of_arm(arm: pd.DataFrame, apart: list[float]) -> ArmChoice:
         low=min(gaps, default=math.nan),
         high=max(gaps, default=math.nan),
     )
+
+
+def _best_of(scores: NDArray[np.float64], chosen: int) -> int:
+    """The best setting by the scores of one seed (S,): the chosen one where none is better."""
+    is_best = math.isclose(scores[chosen], scores.max(), rel_tol=0.0, abs_tol=1e-12)
+    return chosen if is_best else choose(scores[:, None], [0.0] * len(scores))
 
 
 def choice_note(

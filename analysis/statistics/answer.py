@@ -68,6 +68,8 @@ class Answer:
     """Failed and collapsed trials, by variant and fraction."""
     level: float
     """Chance at most, over all tests, of calling a difference where there is none."""
+    has_areas: bool
+    """Whether the study planned two fractions or more, so that areas are tested first."""
     doublings: tuple[Doubling, ...]
     """For every variant: what twice the annotations would bring."""
     left_out: tuple[str, ...]
@@ -109,7 +111,7 @@ def answer_of(record: StudyRecord, scores: pd.DataFrame) -> Answer:
         scores: As from `scores.score_trials(record)`.
     """
     look = look_reached(record)
-    failed = failed_trials(record.trials, scores)
+    failed = distinct_scores(record, failed_trials(record.trials, scores))
     is_closed = look.is_closed and not scores.empty
     answer = compute_answer(
         look.within(distinct_scores(record, scores)),
@@ -176,12 +178,13 @@ def compute_answer(
     losses = arm_losses(scores, failed, measure)
     filled = failed_as_worst(scores, failed, [measure])
     complete = Family(areas=areas, fractions=differences[measure])
+    has_areas = max(num_planned, scores["label_frac"].nunique()) > 1
     found = tested(
         complete,
         complete if failed.empty else _family(filled, measure, compared),
         losses,
         level=level,
-        has_areas=max(num_planned, scores["label_frac"].nunique()) > 1,
+        has_areas=has_areas,
     )
     return Answer(
         measure=measure,
@@ -216,6 +219,7 @@ def compute_answer(
         area_differences=found.areas,
         losses=losses,
         level=level,
+        has_areas=has_areas,
         doublings=tuple(
             doubling(variant, grid.measured, grid.scores[variant])
             for variant, grid in grids.items()

@@ -11,7 +11,8 @@ import numpy as np
 
 from analysis.statistics.intervals import CONFIDENCE, Interval, t_interval
 from analysis.statistics.label_efficiency.efficiency import area_under_curve
-from contract.measures import Values, f1_per_class
+from analysis.statistics.label_efficiency.shares import seed_fractions
+from contract.measures import Values, f1_per_class, has_reference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,8 @@ class ClassDifference:
     """What is subtracted."""
     class_name: str
     label_frac: float
-    """NaN: over the whole curve, as the area under it over log2 of the fraction."""
+    """As asked for; NaN: over the whole curve, as the area under it over log2 of the fraction that
+    the budgets of each seed reached."""
     difference: Interval
     """Over seeds, on these test tiles. All intervals of a pair of variants, over its classes and
     fractions, hold together with 95 %."""
@@ -63,20 +65,29 @@ def class_differences(
     """
     classes = next((one.classes for one in confusions.values()), ())
     by_variant: dict[str, dict[tuple[float, int], Values]] = {}
+    reached: dict[tuple[float, int], float] = {}
     columns = (scores[name] for name in ("variant", "label_frac", "seed", "trial_key"))
-    for variant, frac, seed, key in zip(*columns, strict=True):
-        per_class = f1_per_class(confusions[key].pooled())
+    for variant, frac, seed, key, share in zip(*columns, seed_fractions(scores), strict=True):
+        counts = confusions[key].pooled()
+        per_class = np.where(has_reference(counts), f1_per_class(counts), np.nan)
         by_variant.setdefault(str(variant), {})[float(frac), int(seed)] = per_class
+        reached[float(frac), int(seed)] = float(share)
     found: list[ClassDifference] = []
-    for variant, reference in pairs:
-        found += _of_pair(variant, reference, classes, by_variant[variant], by_variant[reference])
+    for pair in pairs:
+        minuends, subtrahends = (by_variant[name] for name in pair)
+        shared = {key: minuends[key] - subtrahends[key] for key in minuends.keys() & subtrahends}
+        found += _of_pair(*pair, classes, shared, reached)
     return tuple(found)
 
 
 def _of_pair(
-    variant: str, reference: str, classes: Sequence[str], minuends: _F1, subtrahends: _F1
+    variant: str,
+    reference: str,
+    classes: Sequence[str],
+    shared: _F1,
+    reached: Mapping[tuple[float, int], float],
 ) -> Iterable[ClassDifference]:
-    shared = {key: minuends[key] - subtrahends[key] for key in minuends.keys() & subtrahends}
+    """All classes and places of the differences that two variants share."""
     fracs = sorted({frac for frac, _ in shared})
     places = [*([math.nan] if len(fracs) > 1 else []), *fracs]
     kept = [index for index in range(len(classes)) if _has_any(shared.values(), index)]
@@ -85,7 +96,7 @@ def _of_pair(
         for place in places:
             values = [
                 float(one)
-                for one in _values(shared, fracs, place, index)
+                for one in _values(shared, reached, fracs, place, index)
                 if not math.isnan(float(one))
             ]
             yield ClassDifference(
@@ -102,7 +113,11 @@ def _has_any(differences: Iterable[Values], index: int) -> bool:
 
 
 def _values(
-    shared: Mapping[tuple[float, int], Values], fracs: Sequence[float], place: float, index: int
+    shared: _F1,
+    reached: Mapping[tuple[float, int], float],
+    fracs: Sequence[float],
+    place: float,
+    index: int,
 ) -> Iterable[float]:
     """One value per seed, of one class at one fraction, or over the curve."""
     if not math.isnan(place):
@@ -110,7 +125,7 @@ def _values(
     seeds = sorted({seed for _, seed in shared})
     whole = [seed for seed in seeds if all((frac, seed) in shared for frac in fracs)]
     curves = np.array([[shared[frac, seed][index] for frac in fracs] for seed in whole])
-    areas: list[float] = area_under_curve(
-        np.array(fracs), curves.reshape(len(whole), len(fracs))
-    ).tolist()
+    budgets = np.array([[reached[frac, seed] for frac in fracs] for seed in whole])
+    shape = len(whole), len(fracs)
+    areas: list[float] = area_under_curve(budgets.reshape(shape), curves.reshape(shape)).tolist()
     return areas

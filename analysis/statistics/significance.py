@@ -96,7 +96,8 @@ def share_higher(differences: Sequence[float]) -> tuple[int, int, float, float]:
     """Probability of improvement: in how many pairs the difference is above zero.
 
     Args:
-        differences: One per pair, none of them NaN; ties are left out.
+        differences: One per pair, none of them NaN; ties are left out, and what rounding makes of
+            them.
 
     Returns:
         Pairs above zero, pairs that are no tie, and Wilson's 95 % interval (1927) of the
@@ -104,8 +105,8 @@ def share_higher(differences: Sequence[float]) -> tuple[int, int, float, float]:
     """
     from scipy.stats import binomtest
 
-    higher = sum(d > 0.0 for d in differences)
-    num = sum(d != 0.0 for d in differences)
+    higher = sum(d >= _SAME for d in differences)
+    num = sum(abs(d) >= _SAME for d in differences)
     if num == 0:
         return 0, 0, math.nan, math.nan
     interval = binomtest(higher, num).proportion_ci(0.95, method="wilson")

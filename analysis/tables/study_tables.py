@@ -11,7 +11,7 @@ from analysis.findings.learned import reconstruction_by_arm
 from analysis.reading.looks import look_reached
 from analysis.reading.styles import Styles, pairs_in
 from analysis.statistics.class_differences import ClassDifference, class_differences
-from analysis.statistics.label_efficiency.shares import Shares, shares_of
+from analysis.statistics.label_efficiency.shares import Shares, distinct_scores, shares_of
 from analysis.tables.comparison import comparison, per_class, without_findings
 from analysis.tables.confusion.confusion_differences import (
     ConfusionDifference,
@@ -102,13 +102,16 @@ def study_tables(record: StudyRecord, scores: pd.DataFrame) -> StudyTables:
     confusions = all_confusion_tables(record, scores)
     look = look_reached(record)
     pairs = () if look.is_closed else pairs_in(record.styles, scores["variant"])
+    of_look = look.within(distinct_scores(record, scores))
     compared = comparison(record, scores)
     return StudyTables(
         styles=record.styles,
         shares=shares_of(scores),
         comparison=without_findings(compared) if look.is_closed else compared,
         per_class=per_class(largest_of(confusions, record.styles), record),
-        class_differences=class_differences(record.confusions, look.within(scores), pairs),
+        class_differences=class_differences(
+            record.confusions, of_look, pairs_in(record.styles, of_look["variant"])
+        ),
         confusions=confusions,
         differences=confusion_differences(confusions, pairs),
         reconstruction=reconstruction_by_arm(record),

@@ -20,6 +20,8 @@ RULES: Final = {
     ),
 }
 """What a search may choose, in words."""
+_SAME: Final = 1e-12
+"""Scores and distances that differ by less are equal: rounding chooses nothing."""
 
 
 def rule_of(num_seeds: int) -> str:
@@ -37,12 +39,14 @@ def within_one_error(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         (S,); the earliest of the best mean is always among them. With one seed it is alone.
     """
     num = scores.shape[1]
-    best = int(scores.mean(axis=1).argmax())
+    means = scores.mean(axis=1)
+    best = int((means >= means.max() - _SAME).argmax())
     if num == 1:
         alone: NDArray[np.bool_] = np.arange(len(scores)) == best
         return alone
     lost = scores[best] - scores
-    within: NDArray[np.bool_] = lost.mean(axis=1) <= lost.std(axis=1, ddof=1) / math.sqrt(num)
+    error = lost.std(axis=1, ddof=1) / math.sqrt(num)
+    within: NDArray[np.bool_] = lost.mean(axis=1) <= error + _SAME
     within[best] = True
     return within
 
@@ -62,8 +66,10 @@ def choose(scores: NDArray[np.float64], distances: Sequence[float]) -> int:
         Place of the setting; of equally near ones the better, then the earlier.
     """
     means = scores.mean(axis=1)
-    places = np.flatnonzero(within_one_error(scores)).tolist()
-    return int(min(places, key=lambda place: (distances[place], -means[place], place)))
+    within = within_one_error(scores)
+    apart = np.where(within, distances, np.inf)
+    nearest = np.where(apart <= apart.min() + _SAME, means, -np.inf)
+    return int((nearest >= nearest.max() - _SAME).argmax())
 
 
 def distance(shares: Sequence[float]) -> float:

@@ -15,6 +15,8 @@ from contract.protocol.power import LEVEL, fewest_seeds
 
 _MOST_NAMES: Final = 9
 """Studies that a sentence names."""
+_ROUNDING: Final = 1e-12
+"""Slack for sums of levels, which binary floating point rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,26 @@ class Look:
                 f"looks must have seeds from 1 on and a level from 0 to {LEVEL}, got {plain!r}"
             )
         return look
+
+
+def read_looks(listed: object) -> tuple[Look, ...]:
+    """The looks of a study as `study.yaml` holds them.
+
+    Raises:
+        ValueError: If they are no list of looks, do not ascend, or spend more than LEVEL together.
+    """
+    if not isinstance(listed, list) or not listed:
+        raise ValueError(f"looks must be a list of one at least, got {listed!r}")
+    looks = tuple(Look.from_plain(one) for one in listed)
+    seeds = [look.seeds for look in looks]
+    if seeds != sorted(set(seeds)):
+        raise ValueError(f"looks must have seeds that ascend, got {seeds}")
+    levels = [look.level for look in looks]
+    if not 0.0 < sum(levels) <= LEVEL + _ROUNDING:
+        raise ValueError(
+            f"looks must have levels whose sum is above 0 and at most {LEVEL}, got {levels}"
+        )
+    return looks
 
 
 def spent(share: float, level: float = LEVEL) -> float:
@@ -135,6 +157,14 @@ def extend(looks: Sequence[Look], seeds: Sequence[int], when: str) -> tuple[Look
         for look in plan_looks(seeds)
     ]
     return (*known, *added)
+
+
+def next_tested(look: Look, looks: Sequence[Look]) -> Look | None:
+    """The first of the looks after one whose tests may spend something; None where there is none.
+
+    The seeds of a look that spends nothing count in findings from there on.
+    """
+    return next((one for one in looks if one.seeds > look.seeds and one.level > 0.0), None)
 
 
 def looks_text(looks: Sequence[Look]) -> str:

@@ -61,8 +61,11 @@ def detectable_text(config: StudyConfig, look: Look | None = None) -> str:
 
 
 def _size(found: float) -> str:
-    """Such as '1.3 standard deviations of paired differences (0.013 where that is 0.01, ...)'."""
+    """Such as '1.3 standard deviations of paired differences (0.013 where that is 0.01, ...)'.
+
+    'none' where no size is enough.
+    """
     if math.isinf(found):
-        return "no size"
+        return "none"
     scores = ", ".join(f"{found * spread:.3f} where that is {spread:g}" for spread in _SPREADS)
     return f"{found:.1f} standard deviations of paired differences ({scores})"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contract.names import MANIFEST
-from contract.protocol.looks import Look, extend, looks_text, plan_looks
+from contract.protocol.looks import Look, extend, looks_text, next_tested, plan_looks, read_looks
 from contract.protocol.power import LEVEL
 from study.design.manifest import ADVICE, read_manifest
 from study.settings.checks import parse_seeds
@@ -29,9 +29,7 @@ def recorded_looks(manifest: Mapping[str, Any], where: str) -> tuple[Look, ...]:
     try:
         if listed is None:
             return (Look(seeds=parse_seeds(manifest["config"].get("seeds", ""))[-1], level=LEVEL),)
-        if not isinstance(listed, list) or not listed:
-            raise ValueError(f"looks must be a list of one at least, got {listed!r}")
-        looks = tuple(Look.from_plain(one) for one in listed)
+        looks = read_looks(listed)
     except ValueError as error:
         raise ConfigError(f"{error} in {where}; {ADVICE}") from None
     return looks
@@ -127,13 +125,18 @@ def looks_note(config: StudyConfig, looks: Sequence[Look]) -> str | None:
                 f", which could have shown nothing: findings may spend {look.level:.2g} of the "
                 f"level {LEVEL:g} there"
             )
+        elif (later := next_tested(look, looks)) is not None:
+            text += (
+                "; so few can show nothing and spend nothing, and count in findings from "
+                f"{later.seeds} on"
+            )
         else:
             text += "; its new seeds count in means, and findings stay those of the looks before"
         said.append(text)
     if config.seeds_now < looks[-1].seeds:
         said.append(
-            f"this run ends at the look at {config.seeds_now} seeds; the same command without "
-            "--look goes on"
+            f"this run ends at the look at {config.seeds_now} seed{'s' * (config.seeds_now > 1)}; "
+            "the same command without --look goes on"
         )
     return "; ".join(said) or None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -52,23 +53,23 @@ def similar_note(config: StudyConfig, uri: TrackingUri) -> str | None:
     assert manifest is not None, path
     known = list(manifest.get("similar_studies", ()))
     client = MlflowClient(tracking_uri=uri.with_login)
-    names = known + [name for name in _find_similar(client, manifest) if name not in known]
+    added = Counter(_find_similar(client, manifest)) - Counter(known)  # names may come twice
+    names = known + sorted(added.elements())
     if names != known:
         write_manifest(path, manifest | {"similar_studies": names})
     return repeated_text(names, config.name) or None
 
 
 def _find_similar(client: MlflowClient, manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the other studies with the same digest, sorted; one search over all runs."""
+    """Name of each other study with the same digest; one search over all runs."""
     experiments = [one.experiment_id for one in all_pages(client.search_experiments)]
     if not experiments:
         return []
     condition = f"tags.phase = 'study' and tags.{COMPARED_TAG} = '{compared_digest(manifest)}'"
     runs = all_pages(partial(client.search_runs, experiments, condition))
-    return sorted(
-        {
-            run.data.tags["study"]
-            for run in runs
-            if run.data.tags.get("study_id") != manifest["study_id"] and "study" in run.data.tags
-        }
-    )
+    found = {
+        run.data.tags.get("study_id", run.info.run_id): run.data.tags["study"]
+        for run in runs
+        if "study" in run.data.tags
+    }
+    return [name for study_id, name in found.items() if study_id != manifest["study_id"]]

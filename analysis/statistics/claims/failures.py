@@ -73,16 +73,19 @@ def failed_as_worst(
         measures: Columns of scores that are filled.
 
     Returns:
-        Columns variant, label_frac, seed, trial_key ("" for the added) and measures. A failed
-        trial of an arm in which none has a score is left out: there is no worst.
+        Columns variant, label_frac, seed, trial_key ("" for the added), reached_frac (NaN for
+        them) where the scores have it, and measures. A failed trial of an arm in which none has a
+        score is left out: there is no worst.
     """
     import pandas as pd
 
-    named = [name for name in ("trial_key", "variant", "label_frac", "seed") if name in scores]
+    columns = ("trial_key", "variant", "label_frac", "seed", "reached_frac")
+    named = [name for name in columns if name in scores]
     kept = scores[[*named, *measures]]
     worst = kept.groupby(["variant", "label_frac"])[list(measures)].min()
     added = [
         {"variant": variant, "label_frac": frac, "seed": seed, "trial_key": ""}
+        | ({"reached_frac": math.nan} if "reached_frac" in named else {})
         | worst.loc[(variant, frac)].to_dict()
         for variant, frac, seed in failed.itertuples(index=False, name=None)
         if (variant, frac) in worst.index

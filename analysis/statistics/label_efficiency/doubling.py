@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.statistics.intervals import MIN_SEEDS, Values, t_interval
+from analysis.statistics.label_efficiency.efficiency import different_fractions
 
 MIN_FRACTIONS = 3
 """Two steps: the second says whether the curve still bends upwards."""
@@ -42,9 +43,11 @@ def doubling(variant: str, fractions: Values, scores: Values) -> Doubling:
 
     Args:
         variant: Its name.
-        fractions: (F,), ascending.
+        fractions: (F,), ascending; of those that are the same the first counts.
         scores: (S, F); seeds with a NaN are left out.
     """
+    kept = different_fractions(fractions)
+    fractions, scores = fractions[kept], scores[:, kept]
     whole = scores[~np.isnan(scores).any(axis=1)]
     refused, low, high = _too_little(fractions, whole), math.nan, math.nan
     if not refused:

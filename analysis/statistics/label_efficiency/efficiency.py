@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,10 @@ from analysis.statistics.intervals import Values
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_SAME = 1e-9
+"""Fractions that differ by less than this share of themselves are one: their budgets are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,8 @@ class ScoreGrid:
     num_incomplete: int
     """Seeds without a score of some variant at some fraction: they have no area."""
     reached: Values | None = None
-    """What the budgets of each seed reached, (S, F), finite; None: what was asked."""
+    """What the budgets of each seed reached, (S, F), finite; None: what was asked. Where that of a
+    seed is not on record, since its trials failed, it is the mean of the other seeds."""
     trial_keys: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
     """By variant, then by place (s, f) in its scores: the trial that has the score; a failed one,
     that counts as its arm's worst, has none."""
@@ -64,19 +69,20 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
     reached: dict[tuple[int, float], float] = {}
     for row in scores.to_dict("records"):
         variant, score = row["variant"], float(row[measure])
+        at = int(row["seed"]), float(row["label_frac"])
+        if not math.isnan(frac := float(row.get("reached_frac", math.nan))):
+            reached[at] = frac  # the same for all variants of a seed
         if variant not in cells or math.isnan(score):
             continue
-        at = int(row["seed"]), float(row["label_frac"])
         cells[variant][at] = score
         if key := str(row.get("trial_key", "")):
             keys[variant][at] = key
-        if not math.isnan(frac := float(row.get("reached_frac", math.nan))):
-            reached[at] = frac
     fracs = sorted(set.intersection(*({frac for _, frac in held} for held in cells.values())))
     every = {seed for held in cells.values() for seed, frac in held if frac in fracs}
     seeds = sorted(every)
     places = [[(seed, frac) for frac in fracs] for seed in seeds]
     shape = (len(seeds), len(fracs))
+    usual = _means(reached)
     values = {
         variant: np.array([[held.get(at, math.nan) for at in row] for row in places]).reshape(shape)
         for variant, held in cells.items()
@@ -87,7 +93,9 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
         seeds=tuple(seeds),
         scores=values,
         num_incomplete=int(missing.sum()),
-        reached=np.array([[reached.get(at, at[1]) for at in row] for row in places]).reshape(shape),
+        reached=np.array(
+            [[reached.get(at, usual.get(at[1], at[1])) for at in row] for row in places]
+        ).reshape(shape),
         trial_keys={
             variant: {
                 (s, f): held[at]
@@ -98,6 +106,23 @@ def score_grid(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> S
             for variant, held in keys.items()
         },
     )
+
+
+def _means(reached: Mapping[tuple[int, float], float]) -> dict[float, float]:
+    """Mean over seeds of what was reached, by fraction asked; none where nothing is on record."""
+    by_frac: dict[float, list[float]] = {}
+    for (_, frac), share in reached.items():
+        by_frac.setdefault(frac, []).append(share)
+    return {frac: math.fsum(shares) / len(shares) for frac, shares in by_frac.items()}
+
+
+def different_fractions(measured: Values) -> list[int]:
+    """Places of the ascending fractions (F,) that exceed the one before."""
+    kept: list[int] = []
+    for place, frac in enumerate(measured.tolist()):
+        if not kept or frac > (1.0 + _SAME) * measured[kept[-1]]:
+            kept.append(place)
+    return kept
 
 
 def area_under_curve(fractions: Values, scores: Values) -> Values:

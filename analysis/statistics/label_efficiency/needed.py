@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS, Values, seeds_and_tiles_interval
+from analysis.statistics.label_efficiency.efficiency import different_fractions
 
 if TYPE_CHECKING:
     from analysis.statistics.label_efficiency.efficiency import ScoreGrid
@@ -22,11 +23,12 @@ REACHED_CONFIDENCE = 0.99
 Stricter than CONFIDENCE, because savings are printed where the reference came out low by chance:
 with this, what is printed is right in nine of ten studies and more (benchmarks/claims.py)."""
 
-_SAME = 1e-9
-"""Fractions that differ by less than this share of themselves are one: their budgets are equal."""
-
 _FINE = 1.5
 """Bounds no further apart than this factor are close enough: no fraction is missing between."""
+
+_NEAR = 0.25
+"""A round number may lie so far from the middle of two bounds, as a share of their distance on a
+log scale: nearer to one of them it could be the fraction that was asked for there."""
 
 Flags = NDArray[np.bool_]
 
@@ -65,6 +67,8 @@ class AnnotationNeeded:
     """For other seeds on other test tiles."""
     measured: tuple[float, ...]
     """Fractions at which the two were measured, ascending: nothing is said between them."""
+    asked: tuple[float, ...]
+    """The same as they were asked for."""
     num: int
     """Seeds that have the scores of both at this fraction."""
     direction: int
@@ -80,6 +84,10 @@ class AnnotationNeeded:
         if self.direction <= 0:
             return wider
         return Bounds(low=wider.low, high=min(wider.high, self.reached))
+
+    def asked_of(self, bound: float) -> float:
+        """What was asked for at a bound; NaN where it is no fraction that was measured."""
+        return dict(zip(self.measured, self.asked, strict=True)).get(bound, math.nan)
 
     @property
     def saves(self) -> bool:
@@ -100,9 +108,11 @@ class AnnotationNeeded:
             return math.nan
         if any(low < frac < high for frac in self.measured) or high <= _FINE * low:
             return math.nan
-        middle = math.sqrt(low * high) if low else high / math.sqrt(10.0)
+        span = math.log(high / low) if low else math.log(10.0)
+        middle = high / math.exp(span / 2.0)
         rounded = (float(f"{middle:.{digits}g}") for digits in (1, 2, 3))
-        return next((one for one in rounded if low < one < high), math.nan)
+        near = (one for one in rounded if abs(math.log(one / middle)) <= _NEAR * span)
+        return next(near, math.nan)
 
 
 def annotations_needed(
@@ -140,7 +150,7 @@ def annotations_needed(
         One entry per different fraction of the grid, ascending; none with fewer than two or
         without a seed.
     """
-    kept = _different(grid.measured)
+    kept = different_fractions(grid.measured)
     if len(kept) < 2 or not grid.seeds:
         return ()
     measured = grid.measured[kept]
@@ -167,6 +177,7 @@ def annotations_needed(
                 over_seeds=_wider(over_seeds),
                 over_tiles=_wider(over_tiles),
                 measured=tuple(measured.tolist()),
+                asked=tuple(asked),
                 num=int((~np.isnan(pairs)).sum()),
                 direction=(directions or {}).get(frac, 0),
             )
@@ -320,12 +331,3 @@ class _Compared:
             if (seed, at) in ours and (seed, own) in its:
                 pairs[:, seed] = drawn[ours[seed, at]] - drawn[its[seed, own]]
         return pairs
-
-
-def _different(measured: Values) -> list[int]:
-    """Places of the fractions that exceed the one before."""
-    kept: list[int] = []
-    for place, frac in enumerate(measured.tolist()):
-        if not kept or frac > (1.0 + _SAME) * measured[kept[-1]]:
-            kept.append(place)
-    return kept

@@ -62,22 +62,6 @@ class Shares:
         """What a fraction asked reached, in words, such as "9.6 %"."""
         return percent(self.reached(label_frac))
 
-    def with_validation(self, reached: float) -> float:
-        """Share of all annotations, validation included, at a share of the training annotations.
-
-        Args:
-            reached: Between the smallest and the largest share measured. Between two of them the
-                share is interpolated, which is exact where validation is the same for both.
-
-        Returns:
-            NaN beyond what was measured, or where it is not on record.
-        """
-        points = sorted((one.reached, one.with_val) for one in self.by_frac.values())
-        if not points:
-            return math.nan
-        x, y = np.array(points).T
-        return float(np.interp(reached, x, y, left=np.nan, right=np.nan))
-
 
 def shares_of(scores: pd.DataFrame) -> Shares:
     """The shares of all fractions that have scores.
@@ -113,7 +97,7 @@ def seed_fractions(scores: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def distinct_scores(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores without fractions for whose budgets another fraction stands.
+    """Rows with a column label_frac, without fractions for whose budgets another one stands.
 
     Such trials differ by chance alone: to compare them would find annotations saved by none.
     """

@@ -16,6 +16,7 @@ from analysis.tables.answer.answer_tables import (
 from analysis.tables.files.table_files import machine_rows
 from analysis.tables.files.table_text import TextTable
 from analysis.wording import MISSING, p_value, percent, share, signed
+from contract.protocol.looks import level_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +77,8 @@ def _differences(answer: Answer) -> TextTable:
         stem="differences",
         machine=machine_rows(difference_table(answer)),
         readable=readable,
-        caption=f"Differences of test {SCORE_LABELS[answer.measure]}, paired by seed",
+        caption=f"Differences of test {SCORE_LABELS[answer.measure]}, paired by seed, tested at "
+        f"the level {level_text(answer.level)}",
         columns="lrrll" + "r" * (len(header) - 5),
         bold=[(row, 6) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
     )

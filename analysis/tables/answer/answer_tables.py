@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SEED = 19
 _TEST_FIELDS = (
     "p_adjusted",
+    "level",
     "worst_mean",
     "pairs_needed",
     "num_higher",
@@ -94,9 +95,9 @@ def difference_table(answer: Answer) -> pd.DataFrame:
     Returns:
         Columns model, minus, label_frac, reached_frac, with_val_frac (see `shares.Share`),
         measure, num_pairs, difference, low, high (over seeds), tiles_low, tiles_high (over seeds
-        and test tiles), p_adjusted, worst_mean, pairs_needed, num_higher, num_untied, higher_low,
-        higher_high; see `differences.PairedDifference`. Only the score that findings rest on is
-        tested.
+        and test tiles), p_adjusted, level (that p is held against, which looks share),
+        worst_mean, pairs_needed, num_higher, num_untied, higher_low, higher_high; see
+        `differences.PairedDifference`. Only the score that findings rest on is tested.
     """
     import pandas as pd
 
@@ -135,7 +136,7 @@ def needed_table(answer: Answer) -> pd.DataFrame:
         over reached_frac. saves: 1 where a saving may be claimed. next_frac: a fraction to add
         where only that could narrow the bounds; smallest_measured, largest_measured.
         low_with_val, high_with_val: the bounds as shares of all annotations, validation included;
-        empty where they are beyond what was measured.
+        empty where a bound is no measured fraction, or validation is not on record.
     """
     import pandas as pd
 
@@ -159,8 +160,8 @@ def needed_table(answer: Answer) -> pd.DataFrame:
                 "next_frac": one.next_frac,
                 "smallest_measured": one.measured[0],
                 "largest_measured": one.measured[-1],
-                "low_with_val": answer.shares.with_validation(one.bounds.low),
-                "high_with_val": answer.shares.with_validation(one.bounds.high),
+                "low_with_val": answer.shares.of(one.asked_of(one.bounds.low)).with_val,
+                "high_with_val": answer.shares.of(one.asked_of(one.bounds.high)).with_val,
             }
             for one in answer.needed
         ]
@@ -172,15 +173,15 @@ def curve_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
-        twice), low, high, p, note (why nothing is said). p is adjusted over all tests of the study.
+        twice), low, high, p, level, note (why nothing is said). p is adjusted over all tests of the
+        study, and held against the level.
     """
     import pandas as pd
 
-    rows = [
-        _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
-    ]
+    rows = [_curve_row("area", variant, "", area) for variant, area in answer.areas.items()]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area, one.p_adjusted, "")
+        _curve_row("area_difference", one.variant, one.reference, one.area)
+        | {"p": one.p_adjusted, "level": one.level}
         for one in answer.area_differences
     ]
     rows += [
@@ -189,22 +190,20 @@ def curve_table(answer: Answer) -> pd.DataFrame:
             one.variant,
             "",
             Interval(mean=np.nan, low=one.low, high=one.high, num=one.num),
-            np.nan,
-            one.refused,
         )
+        | {"note": one.refused}
         for one in answer.doublings
     ]
     return pd.DataFrame(rows)
 
 
-def _curve_row(
-    what: str, variant: str, minus: str, interval: Interval, p: float, note: str
-) -> dict[str, Any]:
+def _curve_row(what: str, variant: str, minus: str, interval: Interval) -> dict[str, Any]:
     return {
         "what": what,
         "model": variant,
         "minus": minus,
         **_named(interval, "value", "low", "high"),
-        "p": p,
-        "note": note,
+        "p": np.nan,
+        "level": np.nan,
+        "note": "",
     }

@@ -287,3 +287,11 @@ def test_seeds_with_gaps_are_told_and_do_not_silence_the_rest() -> None:
     assert told == (
         "U-REC and U-Net: 6 seeds without a score at some fraction left out of the areas"
     )
+
+
+def test_seeds_that_any_test_needs_are_those_of_the_whole_curve_where_it_comes_first() -> None:
+    """At a look of level 0.0085 areas need 9 seeds, single fractions alone 11, and 8 was said."""
+    frame = study({0.1: HIGHER, 1.0: HIGHER})
+    answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",), level=0.0085)
+    text = plain(findings(answer)[-1])
+    assert "tests of this study need 9. Seen in" in text

@@ -3,7 +3,9 @@ from dataclasses import replace
 from analysis.findings.warnings import warnings
 from analysis.reading.budgets import BudgetInfo, EqualBudgets
 from analysis.reading.sources.load import load_study
+from analysis.reading.sources.record import StudyRecord
 from analysis.statistics.scores import score_trials
+from contract.protocol.looks import extend, plan_looks
 
 
 def plain(text: str) -> str:
@@ -86,16 +88,61 @@ def test_fractions_of_one_budget_are_said_to_be_one_arm(store: str) -> None:
     )
 
 
-def test_classes_that_validation_lacks_are_told(store: str) -> None:
+def test_fractions_that_only_the_first_seeds_cannot_tell_apart_are_said_to_be_so(
+    store: str,
+) -> None:
+    """With the seeds added later 2 % is not drawn, so that nobody knows what it would be."""
     record = load_study("full", store)
     budgets = tuple(
-        BudgetInfo(seed=s, label_frac=0.1, reached_frac=0.1, empty_classes=e, exceeds=False)
-        for s, e in ((1, ("car",)), (2, ()))
-    )  # fmt: skip
-    info = replace(record.info, val_budgets=budgets)
-    (told,) = [one for one in warnings(replace(record, info=info), score_trials(record))
-               if "validation tiles" in one]  # fmt: skip
-    assert told.replace("\N{NO-BREAK SPACE}", " ") == (
-        "At 10 % of the validation tiles, draws of the annotations hold not one pixel of car (1 of "
-        "2): weights and settings were chosen without these classes."
+        BudgetInfo(seed=s, label_frac=1.0, reached_frac=r, empty_classes=(), exceeds=False)
+        for s, r in ((1, 0.5), (2, 0.5), (3, 0.7))
     )
+    looks = [look.to_plain() for look in extend(plan_looks([2]), [3], "2026-11-29T12:00:00+00:00")]
+    info = replace(
+        record.info,
+        budgets=budgets,
+        equal_budgets=(EqualBudgets(asked=(0.02, 1.0), kept=1.0),),
+        document={**record.info.document, "looks": looks},
+    )
+    said = [one.replace("\N{NO-BREAK SPACE}", " ") for one in
+            warnings(replace(record, info=info), score_trials(record))]  # fmt: skip
+    assert (
+        "Asked for were 2 % and 100 % of the labels, and every draw of them with the seeds that "
+        "the study began with is the same 50 %: they are one arm, named 100 %." in said
+    )
+
+
+def told_of_validation(record: StudyRecord, *lacking: tuple[int, tuple[str, ...]]) -> list[str]:
+    """What is said of validation budgets at 10 %, by seed, that lack these classes."""
+    budgets = tuple(
+        BudgetInfo(seed=s, label_frac=0.1, reached_frac=0.1, empty_classes=e, exceeds=False)
+        for s, e in lacking
+    )
+    document = {**record.info.document, "search": {"seeds": [0]}}
+    info = replace(record.info, val_budgets=budgets, document=document)
+    return [
+        one.replace("\N{NO-BREAK SPACE}", " ")
+        for one in warnings(replace(record, info=info), score_trials(record))
+        if "validation tiles" in one
+    ]
+
+
+def test_classes_that_validation_lacks_are_told(store: str) -> None:
+    assert told_of_validation(load_study("full", store), (1, ("car",)), (2, ())) == [
+        "At 10 % of the validation tiles, draws of the annotations hold not one pixel of car (1 of "
+        "2): weights were chosen without these classes."
+    ]
+
+
+def test_settings_are_chosen_by_the_draws_of_the_search(store: str) -> None:
+    """Those of confirmation were said to have chosen them, and those of the search not told."""
+    record = load_study("unknown", store)
+    lacking = ((0, ("tree",)), (1, ()), (2, ()))
+    assert record.searched
+    assert told_of_validation(record, *lacking) == [
+        "At 10 % of the validation tiles, the search's draws of the annotations hold not one pixel "
+        "of tree (1 of 1): settings were chosen without these classes."
+    ]
+    unsearched = load_study("one-seed", store)
+    assert not unsearched.searched
+    assert told_of_validation(unsearched, *lacking) == []

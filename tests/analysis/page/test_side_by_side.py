@@ -7,6 +7,8 @@ from analysis.page.study_report import StudyReport
 from analysis.reading.schema import StudyInfo
 from analysis.reading.sources.record import StudyRecord
 from analysis.reading.trials import trials_frame
+from contract.protocol.looks import plan_looks
+from tests.analysis.reading.test_looks import record_of
 
 
 def report(study: str, label: str, others: dict[str, str]) -> StudyReport:
@@ -41,3 +43,14 @@ def test_a_name_of_two_meanings_keeps_the_label_of_each_study(tmp_path: Path) ->
     assert [line.split(",")[:2] for line in csv[1:-1]] == [
         ["a", "net"], ["a", "wide"], ["b", "net"], ["b", "wide"],
     ]  # fmt: skip
+
+
+def test_a_p_of_a_look_stands_with_its_level_and_a_closed_study_has_none(tmp_path: Path) -> None:
+    looks = plan_looks([8, 14])
+    reports = {
+        name: StudyReport(record=record_of(num, seeds=[8, 14], looks=looks))
+        for name, num in (("read", 8), ("closed", 7))
+    }
+    page = write_side_by_side(reports, tmp_path)[-1].read_text()
+    assert page.count('<span class="spread">level 0.0342</span>') == 2, "one per fraction of one"
+    assert "until 8 seeds of every arm have ended (7 so far)" in page

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.findings.findings import findings
 from analysis.findings.warnings import warnings
+from analysis.page.study_report import StudyReport
 from analysis.reading.confusion import TileConfusion, TrialConfusion
 from analysis.reading.looks import look_reached
 from analysis.reading.schema import StudyDataError, parse_study
@@ -128,6 +129,46 @@ def test_closed_findings_leave_means_and_counts():
     assert list(answer_tables(scores, answer(record))) == []
 
 
+def dosed(num_ended, **others):
+    """The same study, whose two models are levels of w1."""
+    record = record_of(num_ended, **others)
+    document = dict(record.info.document) | {
+        "methods": [{"name": "urec", "label": "U-REC", "unannotated": "reconstruction"}],
+        "variants": [
+            {"name": name, "label": name, "short_label": name, "method": "urec",
+             "is_baseline": level == 0.0, "levels": {"w1": level}}
+            for name, level in (("unet", 0.0), ("urec", 0.1))
+        ],
+        "parameters": [{"name": "w1", "label": "w1", "role": "compared", "domain": "0/0.1"}],
+    }  # fmt: skip
+    return StudyRecord(
+        info=parse_study(document, name="s", status=record.info.status),
+        trials=record.trials.assign(model="urec"),
+        confusions=record.confusions,
+        failures={},
+        notes=(),
+        tracking_uri="",
+    )
+
+
+def test_no_chart_of_test_scores_is_drawn_before_the_first_look():
+    """Dose-response curves had points of all seeds and their intervals, in the page and as CSV."""
+    closed = StudyReport(record=dosed(6, seeds=7))
+    assert closed.answer.closed
+    assert [chart.name for chart in closed.charts()] == []
+    names = [chart.name for chart in StudyReport(record=dosed(7, seeds=7)).charts()]
+    assert {"label_scarcity", "dose_response_w1"} <= set(names)
+
+
+def test_a_model_that_has_scores_beyond_the_look_alone_does_not_end_the_report():
+    """Its first eight seeds failed, and a ninth of the next look has finished."""
+    failed = [("urec", frac, seed) for frac in FRACTIONS for seed in range(1, 9)]
+    record = record_of(9, seeds=[8, 14], looks=plan_looks([8, 14]), failed=failed)
+    tables = study_tables(record, score_trials(record))
+    assert tables.class_differences == ()
+    assert "Only U-Net was confirmed" in findings(answer(record))[0]
+
+
 def test_one_arm_that_is_behind_keeps_a_look_open():
     looks = plan_looks([8, 14])
     behind = record_of(10, seeds=[8, 14], looks=looks, more={("unet", 1.0): 7})
@@ -197,14 +238,89 @@ def test_a_failed_trial_has_ended():
     assert look_reached(record).seeds == frozenset(range(1, 9))
 
 
+@pytest.mark.parametrize(
+    "more", [lambda looks: extend(extend(looks, [5], WHEN), [8], WHEN),
+             lambda looks: extend(looks, [5, 8], WHEN)],
+)  # fmt: skip
+def test_seeds_that_findings_rest_on_are_not_said_to_be_left_out_of_them(more):
+    """A study of 3 seeds was extended to 5, which can show nothing either, and to 8."""
+    look = look_reached(record_of(8, seeds=8, looks=more(plan_looks([3])), status="finished"))
+    assert look.seeds == frozenset(range(1, 9))
+    assert "not in findings" not in look.sentence
+    assert (
+        "Not planned, and added on 2026-11-29 after 3, were those up to 5: so few could show "
+        "nothing and spent nothing, and count in findings from 8 on." in look.sentence
+    )
+
+
+def given_up_record(statuses, *, status="stopped", searched="w1,", seeds=(0,), trials=1):
+    """A look of 8 seeds that all arms but one have reached, whose search trials ended so.
+
+    Args:
+        statuses: Of the search trials of U-REC at 10 %, by suggestion, then by seed.
+        status: Of the study.
+        searched: What is searched.
+        seeds: Of the search.
+        trials: Suggestions that are asked for.
+    """
+    looks = plan_looks([8, 14])
+    record = record_of(8, seeds=[8, 14], looks=looks, status=status, more={("urec", 0.1): 0})
+    document = dict(record.info.document)
+    document["config"] = document["config"] | {
+        "space": f"{searched}label_frac=0.1/1", "trials": trials
+    }  # fmt: skip
+    document["search"] = {"seeds": list(seeds), "choice": "best", "simplest": {}}
+    frame = record.trials[record.trials["trial_key"] != "search-urec-0.1-0"]
+    rows = []
+    for number, by_seed in enumerate(statuses):
+        for seed, ended in zip(seeds, by_seed, strict=False):
+            key = f"search-urec-f0.10-t{number:03d}" + (f"-s{seed}" if len(seeds) > 1 else "")
+            rows.append(row_of("urec", 0.1, seed, "search", ended) | {"trial_key": key})
+    return StudyRecord(
+        info=parse_study(document, name="s", status=status),
+        trials=pd.concat([frame, pd.DataFrame(rows)], ignore_index=True),
+        confusions=record.confusions,
+        failures={},
+        notes=(),
+        tracking_uri="",
+    )
+
+
 @pytest.mark.parametrize(("status", "is_closed"), [("stopped", False), ("running", True)])
 def test_an_arm_without_a_finished_search_trial_is_not_waited_for(status, is_closed):
     """It is confirmed never; while the study runs, another search trial may come."""
-    record = record_of(
-        8, seeds=[8, 14], looks=plan_looks([8, 14]), status=status, more={("urec", 0.1): 0}
-    )
-    record.trials.loc[record.trials["trial_key"] == "search-urec-0.1-0", "status"] = "failed"
+    record = given_up_record([["failed"]], status=status)
     assert look_reached(record).is_closed == is_closed
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_closed"),
+    [
+        ([["finished", "failed"], ["failed", "finished"]], False),
+        ([["failed", "failed"], ["pruned", "pruned"]], False),
+        ([["failed", "failed"], ["finished", "finished"]], True),
+        ([["failed", "failed"], ["failed"]], True),
+        ([["failed", "failed"], ["failed", "stopped"]], True),
+        ([["failed", "failed"]], True),
+    ],
+)
+def test_a_look_waits_for_an_arm_exactly_while_its_search_may_still_choose(statuses, is_closed):
+    """Every suggestion with one failed seed of two closed the look for ever; and of two asked for,
+    the two failed trials of one opened it."""
+    record = given_up_record(statuses, seeds=(0, 1_000_001), trials=2)
+    assert look_reached(record).is_closed == is_closed
+
+
+def test_an_arm_with_nothing_to_choose_is_waited_for_though_its_search_trial_failed():
+    """It is confirmed all the same: findings were open before its first seed."""
+    assert look_reached(given_up_record([["failed"]], searched="")).is_closed
+
+
+def test_a_grid_has_as_many_suggestions_as_levels():
+    for num, is_closed in ((2, True), (3, False)):
+        record = given_up_record([["failed"]] * num, searched="w1=0/0.1/0.2,", trials=2)
+        record.info.document["config"]["sampler"] = "grid"
+        assert look_reached(record).is_closed == is_closed
 
 
 def test_other_seeds_than_those_of_the_study_count_for_nothing():
@@ -223,7 +339,11 @@ def test_a_record_without_seeds_is_closed_until_it_has_ended():
     assert not look_reached(record_of(7, seeds=None, status="finished")).is_closed
 
 
-@pytest.mark.parametrize("looks", [[], 7, [{"seeds": 7}], "all"])
+@pytest.mark.parametrize(
+    "looks",
+    [[], 7, [{"seeds": 7}], "all", [{"seeds": 9, "level": 0.02}, {"seeds": 7, "level": 0.02}],
+     [{"seeds": 7, "level": 0.05}, {"seeds": 9, "level": 0.05}], [{"seeds": 7, "level": 0.0}]],
+)  # fmt: skip
 def test_damaged_looks_are_refused(looks):
     with pytest.raises(StudyDataError, match=r"looks must .* in study.yaml of study s"):
         parse_study({"config": {}, "looks": looks}, name="s", status="finished")

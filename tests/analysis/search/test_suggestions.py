@@ -139,6 +139,12 @@ def test_a_choice_that_every_seed_makes_has_no_difference() -> None:
     assert math.isnan(choice.low)
 
 
+def test_no_seed_chooses_otherwise_where_all_settings_are_equal() -> None:
+    """The earliest was the best of every seed, and the chosen one no worse: 3 of 3 were counted."""
+    (choice,) = arm_choices(record_of({0.05: (0.5,) * 3, 0.1: (0.5,) * 3, 0.2: (0.5,) * 3}))
+    assert (choice.num_within, choice.alone_otherwise, choice.without_otherwise) == (3, 0, 0)
+
+
 def test_the_section_says_what_is_known_of_the_choice() -> None:
     section = search_section(record_of())
     assert section.heading == "Search: 3 settings in one arm, 3 seeds each"

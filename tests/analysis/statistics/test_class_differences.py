@@ -70,6 +70,39 @@ def test_a_class_without_a_pixel_on_either_side_has_no_row() -> None:
     assert all(not math.isnan(one.label_frac) for one in found)  # one fraction is no curve
 
 
+def test_a_class_without_reference_pixels_has_no_row_though_both_models_predict_it() -> None:
+    """An F1 of 0 on both sides was a difference of 0, and made all other intervals wider."""
+    confusions = {}
+    for variant in ("unet", "urec"):
+        for seed in range(4):
+            counts = trial(50).tiles[0].full + np.array([[0, 0, 5], [0, 0, 0], [0, 0, 0]])
+            tiles = (TileConfusion(name="t", full=counts),)
+            confusions[f"{variant}-{seed}"] = TrialConfusion(
+                classes=CLASSES, exclude_from_mean=(), tiles=tiles
+            )
+    rows = [(key, key.split("-")[0], 0.1, int(key.split("-")[1])) for key in confusions]
+    frame = pd.DataFrame(rows, columns=["trial_key", "variant", "label_frac", "seed"])
+    found = class_differences(confusions, frame, [("urec", "unet")])
+    assert {one.class_name for one in found} == {"road", "car"}
+
+
+def test_the_whole_curve_lies_over_what_the_budgets_of_each_seed_reached() -> None:
+    """Asked for were 1, 10 and 100 %, reached 5, 10 and 100 %: the first step is one octave."""
+    confusions, rows = {}, []
+    for variant, gain in (("unet", 0), ("urec", 10)):
+        for frac, reached in ((0.01, 0.05), (0.1, 0.1), (1.0, 1.0)):
+            for seed in range(4):
+                key = f"{variant}-{frac}-{seed}"
+                confusions[key] = trial(50 + gain * (frac == 0.01))
+                rows.append((key, variant, frac, seed, reached))
+    columns = ["trial_key", "variant", "label_frac", "seed", "reached_frac"]
+    frame = pd.DataFrame(rows, columns=columns)
+    found = class_differences(confusions, frame, [("urec", "unet")])
+    (one,) = [one for one in found if one.class_name == "car" and math.isnan(one.label_frac)]
+    octaves = math.log2(1.0 / 0.05)
+    assert one.difference.mean == pytest.approx((f1_of(60) - f1_of(50)) / 2 / octaves)
+
+
 def test_clear_is_what_leaves_out_zero_by_the_corrected_interval() -> None:
     found = differences({("unet", 0.1): UNET, ("urec", 0.1): [60, 62, 58, 61]})
     assert [one.is_clear for one in found if one.class_name == "car"] == [True]

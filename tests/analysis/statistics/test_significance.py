@@ -126,6 +126,7 @@ def test_chance_of_improvement_leaves_ties_out() -> None:
     higher, num, *_ = share_higher([0.1, 0.2, -0.1, 0.0, 0.3])
     assert (higher, num) == (3, 4)
     assert share_higher([0.0])[:2] == (0, 0)
+    assert share_higher([0.1 + 0.2 - 0.3] * 8)[:2] == (0, 0), "rounding is no difference"
 
 
 def test_all_higher_is_not_certainty() -> None:

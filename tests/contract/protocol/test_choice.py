@@ -52,6 +52,21 @@ def test_of_equally_near_settings_the_better_then_the_earlier():
     assert choose(scores, [0.1, 0.1, 0.1, 0.1]) == 2
 
 
+def test_rounding_decides_neither_which_setting_is_near_nor_which_is_within():
+    """Of 2,000 settings that lost 0 and x, whose mean is the error, 1,112 were within one error."""
+    generator = np.random.default_rng(0)
+    for base, lost in generator.uniform(0.1, 0.4, (200, 2)):
+        scores = np.array([[base + lost, 0.5], [base, 0.5]])
+        assert within_one_error(scores).tolist() == [True, True]
+    nearer = [share_apart(value, 0.1, [0.0, 0.3], log=False) for value in (0.05, 0.15)]
+    assert nearer[0] != nearer[1], "by rounding alone"
+    scores = np.array([[0.69, 0.72], [0.7, 0.72]])
+    assert choose(scores, nearer) == 1
+    assert choose(scores[::-1], nearer) == 0
+    means = np.array([[0.1, 0.2, 0.3], [0.2, 0.2, 0.2], [0.3, 0.2, 0.1]])
+    assert choose(means, [0.5, 0.5, 0.5]) == 0, "the earliest of equals"
+
+
 def test_the_rule_follows_from_the_seeds():
     assert (rule_of(1), rule_of(2), rule_of(5)) == (BEST, SIMPLEST, SIMPLEST)
     assert set(RULES) == {BEST, SIMPLEST}

@@ -5,7 +5,16 @@ import math
 import pytest
 import yaml
 
-from contract.protocol.looks import Look, can_show, extend, looks_text, plan_looks, spent
+from contract.protocol.looks import (
+    Look,
+    can_show,
+    extend,
+    looks_text,
+    next_tested,
+    plan_looks,
+    read_looks,
+    spent,
+)
 from contract.protocol.power import LEVEL
 
 WHEN = "2026-11-29T12:00:00+00:00"
@@ -122,3 +131,28 @@ def test_text():
     assert looks_text(plan_looks([7])) == (
         "a look at 7 seeds, which may spend 0.05 of the level 0.05"
     )
+
+
+def test_seeds_count_in_findings_from_the_next_look_that_spends():
+    three, five, eight = extend(plan_looks([3]), [5, 8], WHEN)
+    assert next_tested(three, (three, five, eight)) == eight
+    assert next_tested(eight, (three, five, eight)) is None
+
+
+def test_looks_are_read_as_they_were_written():
+    looks = extend(plan_looks([8, 11, 14]), [20], WHEN)
+    assert read_looks([look.to_plain() for look in looks]) == looks
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ([(9, 0.02), (7, 0.02)], "seeds that ascend, got \\[9, 7\\]"),
+        ([(7, 0.02), (7, 0.02)], "seeds that ascend"),
+        ([(7, 0.05), (9, 0.05)], "sum is above 0 and at most 0.05, got \\[0.05, 0.05\\]"),
+        ([(3, 0.0)], "sum is above 0"),
+    ],
+)
+def test_looks_that_would_spend_more_than_the_level_are_refused(listed, said):
+    with pytest.raises(ValueError, match=f"looks must have .*{said}"):
+        read_looks([{"seeds": seeds, "level": level} for seeds, level in listed])

@@ -119,6 +119,18 @@ def test_what_an_unplanned_look_may_spend_is_told():
     )
 
 
+def test_seeds_that_spent_nothing_are_not_said_to_stay_out_of_findings():
+    """A study of 3 seeds is extended to 5, and then to 8: findings rest on all 8."""
+    config = config_of(8)
+    five = asked_looks(config_of(5), manifest_of(3))
+    note = looks_note(config, asked_looks(config, manifest_of(5, five)))
+    assert "stay those of the looks before" not in note
+    assert note.startswith(
+        "a look at 5 seeds was not planned but added after 3; so few can show nothing and spend "
+        "nothing, and count in findings from 8 on; a look at 8 seeds"
+    )
+
+
 def test_trials_are_served_look_by_look_up_to_the_end_of_the_run():
     looks = plan_looks([8, 11, 14])
     assert look_seeds(config_of("8,11,14", seed=5), looks) == (13, 16, 19)

@@ -103,6 +103,16 @@ def test_an_earlier_study_of_the_same_name_is_told_as_such(begin):
     assert "(an earlier a)" in begin("a", study_id="second")[1]
 
 
+def test_every_one_of_several_studies_of_one_name_is_counted(begin):
+    """Two that were deleted and begun anew were called one other study."""
+    for study_id in ("first", "second"):
+        begin("a", study_id=study_id)
+    for _ in range(2):
+        written, note, _ = begin("a", study_id="third")
+        assert written["similar_studies"] == ["a", "a"]
+        assert note.startswith("2 other studies")
+
+
 def test_what_was_found_once_stays_on_record(begin):
     """Whoever deletes the studies that did not come out well does not make them undone."""
     *_, uri = begin("a")

@@ -54,6 +54,14 @@ def test_a_failed_trial_counts_as_the_worst_of_its_own_arm() -> None:
     assert len(failed_as_worst(frame, failed(), ["mean_f1"])) == 3
 
 
+def test_failures_leave_the_scores_at_what_their_budgets_reached() -> None:
+    """Areas with failed trials as the worst were taken over the fractions asked for."""
+    frame = scores(urec=[0.7, 0.5]).assign(reached_frac=[0.06, 0.08])
+    filled = failed_as_worst(frame, failed(("urec", 0.1, 2)), ["mean_f1"])
+    assert filled["reached_frac"].tolist()[:2] == [0.06, 0.08]
+    assert math.isnan(filled["reached_frac"].iloc[2])
+
+
 def test_a_collapse_is_far_below_the_median_in_scores_and_in_deviations() -> None:
     assert collapsed(np.array([0.70, 0.71, 0.72, 0.73, 0.05])).tolist() == [False] * 4 + [True]
     assert not collapsed(np.array([0.700, 0.701, 0.702, 0.703, 0.61])).any()  # 91 deviations, 0.09

@@ -56,3 +56,12 @@ def test_twice_the_annotations_is_covered_also_where_the_curve_saturates(
     told = [one for s in studies if not (one := doubling("unet", world.fracs, s)).refused]
     assert len(told) > 40
     assert np.mean([one.low <= truth <= one.high for one in told]) >= 0.93
+
+
+def test_fractions_that_are_one_are_no_step() -> None:
+    """The step between them has no length: the bounds were NaN, and a doubling was told with it."""
+    scores = np.array([0.4, 0.6, 0.7]) + OWN
+    twice = np.insert(scores, 1, scores[:, 0], axis=1)
+    assert doubling("unet", np.insert(FRACS, 1, FRACS[0]), twice) == doubling("unet", FRACS, scores)
+    few = doubling("unet", np.array([0.25, 0.25, 1.0]), scores)
+    assert few.refused == "that needs 3 fractions, this has 2"

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.label_efficiency.efficiency import area_under_curve, score_grid
+from analysis.statistics.label_efficiency.efficiency import (
+    area_under_curve,
+    different_fractions,
+    score_grid,
+)
 
 
 def test_area_by_hand() -> None:
@@ -58,6 +62,29 @@ def test_grid_holds_what_was_reached_and_where_that_is_not_known_what_was_asked(
     np.testing.assert_array_equal(made.fractions, [[0.06, 1.0], [0.1, 1.0]])
     assert made.measured == pytest.approx([0.08, 1.0])
     assert made.trial_keys["unet"] == {(0, 0): "a", (0, 1): "b", (1, 0): "c", (1, 1): "d"}
+
+
+def test_a_seed_whose_trials_failed_does_not_move_the_axis_to_what_was_asked() -> None:
+    """0.3 asked reached 0.1, and of 8 seeds one without a trial moved the arm to 0.125."""
+    rows = [("unet", frac, seed, 0.5) for frac in (0.3, 1.0) for seed in range(8)]
+    scores = frame(*rows).assign(reached_frac=[0.1] * 8 + [1.0] * 8)
+    made = score_grid(scores[~((scores["seed"] == 7) & (scores["label_frac"] == 0.3))], "mean_f1",
+                      ["unet"])  # fmt: skip
+    assert made.seeds == tuple(range(8))
+    assert made.measured == pytest.approx([0.1, 1.0])
+
+
+def test_what_a_seed_reached_is_known_from_every_variant() -> None:
+    scores = frame(
+        ("unet", 0.3, 1, 0.4), ("urec", 0.3, 2, 0.5), ("other", 0.3, 2, 0.5), ("unet", 1.0, 2, 0.4)
+    ).assign(reached_frac=[0.1, math.nan, 0.2, 1.0])  # fmt: skip
+    made = score_grid(scores, "mean_f1", ["unet"])
+    np.testing.assert_array_equal(made.fractions, [[0.1, 1.0], [0.2, 1.0]])
+
+
+def test_fractions_that_rounding_alone_tells_apart_are_one() -> None:
+    assert different_fractions(np.array([0.1, 0.1 * (1 + 1e-12), 0.2, 0.2])) == [0, 2]
+    assert different_fractions(np.array([])) == []
 
 
 @pytest.mark.parametrize(

@@ -175,10 +175,18 @@ def needed(low: float, high: float, direction: int = 0, **others: object) -> Ann
         AnnotationNeeded(
             variant="urec", reference="unet", label_frac=1.0, reached=1.0, num=8,
             over_seeds=Bounds(low=low, high=high), over_tiles=unknown,
-            measured=(0.01, 0.1, 1.0), direction=direction,
+            measured=(0.01, 0.1, 1.0), asked=(0.02, 0.2, 1.0), direction=direction,
         ),
         **others,
     )  # fmt: skip
+
+
+def test_a_bound_is_told_by_what_was_asked_for_it() -> None:
+    """What it costs with validation stands at the arm; interpolated by what was reached, it was
+    called not on record where two means of the same shares differed by rounding."""
+    assert needed(0.01, 0.1).asked_of(0.1) == 0.2
+    for no_fraction in (0.0, 0.05, math.inf, math.nan):
+        assert math.isnan(needed(0.0, 0.1).asked_of(no_fraction))
 
 
 def test_a_saving_is_what_the_test_shows_and_its_interval_is_closed() -> None:
@@ -199,6 +207,8 @@ def test_a_claim_speaks_from_the_wider_of_both_intervals() -> None:
     [
         (0.1, 1.0, (0.01, 0.1, 1.0), 0.3),
         (0.1, 0.2, (0.1, 0.2, 1.0), 0.14),  # 0.1 would be the low bound itself
+        # 10 % lies between, and is what was asked for where 9.6 % was reached
+        (0.0962, 0.2319, (0.0468, 0.0962, 0.2319), 0.15),
         (0.01, 1.0, (0.01, 0.1, 1.0), math.nan),  # more seeds could tell
         (0.0, 0.01, (0.01, 0.1, 1.0), 0.003),
         (0.8, 1.0, (0.8, 1.0), math.nan),  # close enough

@@ -11,8 +11,6 @@ from analysis.reading.budgets import EqualBudgets
 from analysis.reading.sources.load import load_study
 from analysis.statistics.answer import answer_of
 from analysis.statistics.label_efficiency.shares import (
-    Share,
-    Shares,
     distinct_scores,
     seed_fractions,
     shares_of,
@@ -47,20 +45,6 @@ def test_what_is_not_on_record_is_what_was_asked_for() -> None:
         assert math.isnan(share.with_val)
         np.testing.assert_array_equal(seed_fractions(scores), [0.1])
     assert shares_of(asked).reached(0.5) == 0.5
-
-
-def test_a_share_with_validation_between_two_fractions_is_exact_where_validation_is_the_same():
-    # 3 of 4 labels are of the training tiles, and all of the others count.
-    shares = Shares(
-        by_frac={
-            one: Share(label_frac=one, reached=one, with_val=(3 * one + 1) / 4)
-            for one in (1.0, 0.1, 0.01)
-        }
-    )
-    assert shares.with_validation(0.4) == pytest.approx((3 * 0.4 + 1) / 4)
-    for beyond in (0.0, 0.005, math.inf, math.nan):
-        assert math.isnan(shares.with_validation(beyond))
-    assert math.isnan(Shares(by_frac={}).with_validation(0.5))
 
 
 def test_blocks_at_1_percent_are_scored_at_what_each_seed_reached(store: str) -> None:
