@@ -106,7 +106,7 @@ def test_a_mask_of_another_size_is_one_line(flight):
 @pytest.mark.parametrize(
     ("given", "said"),
     [("1024", "cut must be .tile_px: n., got '1024'"), ("{tile_px: 0}", "must be 1 or more, got 0"),
-     ("{tile_px: x}", "tile_px must be a whole number"), ("{px: 3}", "cut must be .tile_px: n., got")],
+     ("{tile_px: x}", "tile_px must be a whole number"), ("{px: 3}", "cut must be .tile_px: n.")],
 )  # fmt: skip
 def test_what_is_no_cut_is_one_line(flight, given, said):
     folder, _, _ = flight
