@@ -14,6 +14,9 @@ from study.settings.config import build_config
 from trainables.errors import ConfigError
 from trainables.storage.store import Store
 
+takes_its_time = pytest.mark.skipif(
+    "UREC_TORTURE_MOMENTS" not in os.environ, reason="`make torture` takes its time"
+)
 NODE = {"object_store_memory": 2 * 10**8}
 
 
@@ -41,6 +44,7 @@ def _add(cluster):
 
 
 @pytest.mark.slow
+@takes_its_time
 def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_server):
     """A driver is lost with its disk, then a node with a trial; another node joins."""
     first, _ = _add(cluster), _add(cluster)
@@ -147,9 +151,7 @@ def test_a_second_driver_and_a_storage_that_is_not_shared_are_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "UREC_TORTURE_MOMENTS" not in os.environ, reason="`make torture` takes its time"
-)
+@takes_its_time
 def test_an_elastic_group_goes_on_with_the_machines_that_are_left(make_study, cluster, s3_uri):
     """Two workers on two nodes, one of which is removed; batch and patches stay the same."""
     first, _ = _add(cluster), _add(cluster)

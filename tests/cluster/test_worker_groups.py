@@ -18,6 +18,9 @@ def _lasting(record):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "UREC_TORTURE_MOMENTS" not in os.environ, reason="`make torture` takes its time"
+)
 def test_groups_take_turns_and_what_is_lost_changes_nothing(make_study):
     """Four trials that want both CPUs each; of one a worker is killed, and then what leads it."""
     options = {"space": "label_frac=1", "trials": 1, "seeds": 1, "workers": 2, "gpus": 0}
