@@ -32,7 +32,7 @@ def curve_heading(answer: Answer) -> str:
 def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
-    test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
+    test = f", {p_text(one.p_adjusted)}" if one.is_testable else ""
     return (
         f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"

@@ -78,7 +78,7 @@ def _curve(answer: Answer, area: AreaDifference, variant: str, reference: str, l
         word = _WORDS[area.direction]
         return (
             f"{variant} scores {word} than {reference} in test {label} {span}: "
-            f"{signed(area.area.mean)} on average ({_interval(area)}, p "
+            f"{signed(area.area.mean)} on average ({_interval(area)}, "
             f"{p_text(area.p_adjusted)}), {word} in {_draws(area)}."
         )
     if area.is_disputed:
@@ -223,7 +223,7 @@ def _draws(one: Difference, direction: int = 0) -> str:
 def _effect(answer: Answer, paired: PairedDifference) -> str:
     return (
         f"{answer.shares.said(paired.label_frac)} ({signed(paired.difference.mean)}, "
-        f"{_interval(paired)}, in {_draws(paired)}, p {p_text(paired.p_adjusted)})"
+        f"{_interval(paired)}, in {_draws(paired)}, {p_text(paired.p_adjusted)})"
     )
 
 

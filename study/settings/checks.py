@@ -37,6 +37,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             ("space", "compare", "data", "preset", "sampler", "pruner", "name"), (str,)
         ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output", "budget_unit"), (str,)),
+        "equal": (str,),
         **dict.fromkeys(
             ("trials", "search_seeds", "seed", "look", "concurrent", "retries"), (int,)
         ),

@@ -26,6 +26,7 @@ from study.settings.checks import (
     parse_val_frac,
     parse_workers,
 )
+from study.settings.equal import EQUAL, ComputeBudget
 from study.settings.presets import PRESETS
 from study.settings.variation import (
     check_own_values,
@@ -57,12 +58,14 @@ _ANSWER_CHANGING: Final = (
     "budget_px",
     "budget_stratified",
     "val_frac",
+    "equal",
 )
 """Fields, besides those of training, that a continued study must not change; seeds may grow."""
 _ADDED: Final = {
     "compare": "",
     "val_frac": "all",
     "search_seeds": 1,
+    "equal": "steps",
     "weight_decay": 0.0,
     "method_parameters": {},
     "seg_loss": "ce",
@@ -141,11 +144,16 @@ class StudyConfig:
     val_frac: str | float = "all"
     """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
     (0, 1], or `same` as the arm's fraction of the training tiles."""
+    equal: str = "steps"
+    """What every trial takes as much of: `steps`, or `compute`, where cheaper trials get more
+    steps than the costliest, which keeps those of `training`."""
     tile_memory_mib: float | None = None
     """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
     profile: bool = False
     """Whether a trace of one trial is written, and where the time goes is measured."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeBudget | None = None
+    """What a trial spends where compute is equal, once the data are known."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
@@ -156,6 +164,7 @@ class StudyConfig:
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
+        check_choice("--equal", self.equal, EQUAL)
         if not 0 < len({method.name for method in self.methods}) == len(self.models):
             raise ConfigError(
                 f"--models must name different models, got {','.join(self.models)!r}; "
@@ -378,7 +387,7 @@ class StudyConfig:
 
 def option_fields() -> tuple[str, ...]:
     """Names of the fields of `StudyConfig` that a person gives, apart from those of training."""
-    derived = ("training", "looks")
+    derived = ("training", "looks", "compute")
     return tuple(one.name for one in fields(StudyConfig) if one.name not in derived)
 
 
