@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from contract.wording import listed as listed
 
 MISSING = "\N{EN DASH}"

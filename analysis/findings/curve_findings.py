@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from analysis.reading.styles import own_effect
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
@@ -32,9 +33,11 @@ def curve_heading(answer: Answer) -> str:
 def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
     span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
+    effect = own_effect(styles, (one.variant, one.reference))
+    effect = f"{effect}, " if effect else ""
     test = f", {p_text(one.p_adjusted)}" if one.is_testable else ""
     return (
-        f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
+        f"Averaged {span}, {effect}{variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
     )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.reading.styles import against_baseline
+from analysis.reading.styles import against_baseline, own_effect
 from analysis.statistics.claims.failures import COLLAPSE_DROP, COLLAPSE_MADS
 from analysis.statistics.intervals import CONFIDENCE
 from analysis.statistics.scores import SCORE_LABELS
@@ -62,6 +62,9 @@ def difference_finding(
     else:
         what = f"test {SCORE_LABELS[answer.measure]}, {variant} minus {reference}"
         parts.append(_untestable(answer, paired, what))
+    effect = own_effect(answer.styles, pair)
+    if effect:
+        parts[0] = f"{effect[0].upper()}{effect[1:]}, {variant} beside its control: {parts[0]}"
     return " ".join([*parts, *_lost(answer, pair)])
 
 

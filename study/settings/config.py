@@ -35,6 +35,7 @@ from study.settings.variation import (
     find_methods,
     find_parameters,
     read_varied,
+    value_of,
 )
 from trainables.data.budgets.units import Kind, Unit
 from trainables.errors import ConfigError
@@ -276,10 +277,9 @@ class StudyConfig:
     def variants(self) -> tuple[Variant, ...]:
         """Every method at every level of what is compared, in the order of rows and legends."""
         factors = [one for one in self.varied if one.parameter.is_factor]
-        return make_variants(
-            self.methods,
-            [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC],
-        )
+        compared = [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC]
+        usual = {one.name: value_of(self.training, one.parameter) for one in compared}
+        return make_variants(self.methods, compared, usual)
 
     @property
     def folder(self) -> Path:

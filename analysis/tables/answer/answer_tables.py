@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.reading.styles import arms_of
+from analysis.reading.styles import arms_of, own_effect
 from analysis.statistics.intervals import (
     Interval,
     bootstrap_interval,
@@ -15,11 +15,13 @@ from analysis.statistics.intervals import (
     t_interval,
 )
 from analysis.statistics.scores import SCORE_LABELS
+from contract.variants import effect_between
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import Difference
 
 _SEED = 19
 _TEST_FIELDS = (
@@ -96,7 +98,7 @@ def difference_table(answer: Answer) -> pd.DataFrame:
         measure, num_pairs, difference, low, high (over seeds), tiles_low, tiles_high (over seeds
         and test tiles), p_adjusted, worst_mean, pairs_needed, num_higher, num_untied, higher_low,
         higher_high; see `differences.PairedDifference`. Only the score that findings rest on is
-        tested.
+        tested. own_effect: what the reference, its control, lacks; "" for other pairs.
     """
     import pandas as pd
 
@@ -115,11 +117,16 @@ def difference_table(answer: Answer) -> pd.DataFrame:
                 "tiles_low": one.over_tiles.low,
                 "tiles_high": one.over_tiles.high,
                 **{name: getattr(one, name) for name in _TEST_FIELDS},
+                "own_effect": _effect(answer, one),
             }
             for family in answer.differences.values()
             for one in family
         ]
     )
+
+
+def _effect(answer: Answer, one: Difference) -> str:
+    return effect_between(*(answer.styles[name].variant for name in (one.variant, one.reference)))
 
 
 def needed_table(answer: Answer) -> pd.DataFrame:
@@ -172,7 +179,8 @@ def curve_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
-        twice), low, high, p, note (why nothing is said). p is adjusted over all tests of the study.
+        twice), low, high, p, note (why nothing is said; the name of a difference from a control). p
+        is adjusted over all tests of the study.
     """
     import pandas as pd
 
@@ -180,7 +188,14 @@ def curve_table(answer: Answer) -> pd.DataFrame:
         _curve_row("area", variant, "", area, np.nan, "") for variant, area in answer.areas.items()
     ]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area, one.p_adjusted, "")
+        _curve_row(
+            "area_difference",
+            one.variant,
+            one.reference,
+            one.area,
+            one.p_adjusted,
+            own_effect(answer.styles, (one.variant, one.reference)),
+        )
         for one in answer.area_differences
     ]
     rows += [
