@@ -13,7 +13,8 @@ from contract.parameters import PARAMETERS, Value
 from contract.space import Varied
 from contract.variants import Variant
 from study.design.compute import with_steps_of
-from study.settings.config import SEARCH_SEEDS_APART, StudyConfig
+from study.settings.checks import SEARCH_SEEDS_APART
+from study.settings.config import StudyConfig
 from study.settings.variation import value_of, with_values
 from trainables.methods import METHODS
 from trainables.settings.config import Phase, TrainingConfig, TrialConfig
