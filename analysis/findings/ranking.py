@@ -22,7 +22,7 @@ def ranking_finding(answer: Answer) -> str:
         Several sentences, no more than the tests of all pairs together allow.
     """
     order = sorted(answer.heights, key=lambda name: answer.heights[name].mean, reverse=True)
-    means = [f"{answer.styles[name].label} {_mean(answer.heights[name])}" for name in order]
+    means = [f"{_mean(answer.heights[name])} for {answer.styles[name].label}" for name in order]
     label = f"test {SCORE_LABELS[answer.measure]}"
     reached = [answer.shares.reached(one.label_frac) for one in answer.main_differences]
     is_curve = len(set(reached)) > 1
