@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+
+from contract.wording import listed as listed
 
 MISSING = "\N{EN DASH}"
 """Stands where nothing was measured."""
@@ -49,16 +50,17 @@ def signed(value: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p value with three digits, '< 0.001' below; MISSING for NaN."""
+    """A p value with three digits, '< 0.001' below, not to be broken; MISSING for NaN."""
     if math.isnan(value):
         return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "<\N{NO-BREAK SPACE}0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def p_text(value: float) -> str:
-    """A p value as it follows the letter: '= 0.012' or '< 0.001'."""
+    """A p value as it stands in a sentence, not to be broken: 'p = 0.012' or 'p < 0.001'."""
     text = p_value(value)
-    return text if text.startswith("<") else f"= {text}"
+    sign = "" if text.startswith("<") else "=\N{NO-BREAK SPACE}"
+    return f"p\N{NO-BREAK SPACE}{sign}{text}"
 
 
 def setting(value: float | str) -> str:
@@ -74,8 +76,3 @@ def setting(value: float | str) -> str:
 def counted(num: int, singular: str, plural: str | None = None) -> str:
     """Such as '1 trial' or '3 trials'."""
     return f"{num} {singular if num == 1 else plural or singular + 's'}"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Such as 'a', 'a and b', 'a, b and c'."""
-    return " and ".join(parts) if len(parts) < 3 else f"{', '.join(parts[:-1])} and {parts[-1]}"

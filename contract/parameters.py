@@ -57,6 +57,8 @@ class Parameter:
     level_labels: Mapping[str, str] = field(default_factory=dict)
     """Text of a level in the label of a variant, where that is not its name and value; the name of
     the variant then holds the level alone."""
+    effect: str = ""
+    """What 0 switches off, by its name: what has it is compared with the same at 0, its control."""
     default: Value | None = None
     """Value where nobody gives one; for a parameter that is no field of the training."""
 
@@ -70,6 +72,8 @@ class Parameter:
                     f"name and choices of a parameter must be of letters, digits, -, _ and single "
                     f"dots, got {word!r} of {self.name}"
                 )
+        if self.effect and not (self.is_number and self.holds(0)):
+            raise ValueError(f"{self.name} must be a number that can be 0, since it has an effect")
         if self.is_factor and not self.levels:
             raise ValueError(f"{self.name} must have levels, since it is a factor")
         ends = () if self.low is None or self.high is None else (self.low, self.high)
@@ -159,6 +163,7 @@ PARAMETERS: Final = {
             high=0.95,
             log=True,
             unannotated=("reconstruction",),
+            effect="reconstruction",
         ),
         Parameter(
             name="lr",

@@ -28,8 +28,10 @@ from study.design.preflight import (
 from study.design.preparation import (
     budget_warnings,
     check_networks,
+    compute_lines,
     prepare,
     refuse_another,
+    resolve_compute,
     resolve_steps,
 )
 from study.errors import StudyHaltedError, is_disk_full
@@ -96,6 +98,7 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             _note(*data.notes)
             config = resolve_steps(config, data)
             check_networks(config, arms, data)
+            config = resolve_compute(config, data)
             trials = StudyTrials(config.trials_folder, sync, machines)
             refuse_another(config, data)
             _note(*trials.set_damaged_aside())
@@ -109,6 +112,8 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             budgets = prepare(config, data)
             arms = distinct_arms(arms, budgets)
             looks = looks_of(config)
+            for line in compute_lines(config):
+                _say(line)
             _note(looks_note(config, looks), similar_note(config, tracking_uri(config)))
             for line in share_lines(config, budgets):
                 _say(line)

@@ -49,6 +49,7 @@ class Chart:
     note: str = ""
     """What bands, points and lines are."""
     num_columns: int = 2
+    """Panels side by side in the files, and at most so many on the page."""
     panel_in: tuple[float, float] = (4.8, 3.7)
     """Width and height of a panel in inches."""
     margins_in: tuple[float, float, float, float] = (0.55, 0.15, 0.6, 0.42)
@@ -59,6 +60,11 @@ class Chart:
         """The data as a file, six significant digits, nothing for NaN."""
         text: str = self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         return text
+
+
+def panel_columns(num_panels: int) -> int:
+    """Panels of one size side by side: three, which a page has room for, none alone in a row."""
+    return next((n for n in (3, 2, 4) if num_panels % n != 1), 3) if num_panels > 3 else num_panels
 
 
 def write_chart(chart: Chart, folder: Path) -> tuple[Path, ...]:

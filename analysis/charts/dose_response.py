@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.charts.chart import INK, PAPER, RULE, Chart
+from analysis.charts.chart import INK, PAPER, RULE, Chart, panel_columns
 from analysis.reading.compared import StudyParameter
 from analysis.reading.styles import LineStyle, Styles, VariantStyle
 from analysis.statistics.intervals import MIN_SEEDS, Interval, t_interval
@@ -175,7 +175,7 @@ def _chart(panels: tuple[DosePanel, ...]) -> Chart:
         panels=tuple(partial(draw_dose_response, panel) for panel in panels),
         styles={name: one for name, one in first.styles.items() if name in shown | bands},
         note=_note(panels, bool(bands)),
-        num_columns=next((n for n in (4, 3) if len(panels) % n != 1), 4),
+        num_columns=panel_columns(len(panels)),
         panel_in=(3.6, 2.9),
         margins_in=(0.8, 0.15, 0.6, 0.42),
     )

@@ -29,6 +29,8 @@ class PageChart:
     """SVG elements whose colours are the page's variables."""
     panel_width_px: int
     """Their natural width."""
+    num_columns: int
+    """Most panels side by side."""
     styles: Styles
     """Styles of the variants in the legend, in order."""
     note: str
@@ -48,6 +50,7 @@ def page_chart(chart: Chart, files: tuple[Path, ...]) -> PageChart:
         name=chart.name,
         panels=tuple(_elements(svg.read_text(encoding="utf-8"), chart)),
         panel_width_px=round(chart.panel_in[0] * 96),
+        num_columns=min(chart.num_columns, len(chart.panels)),
         styles=chart.styles,
         note=chart.note,
         downloads=tuple(download(path.name, path.read_bytes()) for path in offered),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from analysis.reading.styles import own_effect
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, listed, p_text, percent, score, signed
@@ -25,19 +26,28 @@ def curve_heading(answer: Answer) -> str:
     compared = [one for one in answer.area_differences if one.area.is_known]
     if not compared:
         return "Score over annotation"
-    return "; ".join(
-        _area_text(one, SCORE_LABELS[answer.measure], answer.styles) for one in compared[:2]
-    )
+    first, *others = compared[:2]
+    label = SCORE_LABELS[answer.measure]
+    said = [f"Averaged {_span(first)}, {_area_text(first, label, answer.styles)}"]
+    for one in others:
+        span = "" if _span(one) == _span(first) else f"{_span(one)}, "
+        said.append(f"{span}{_area_text(one, label, answer.styles)}")
+    return "; ".join(said)
+
+
+def _span(one: AreaDifference) -> str:
+    return f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
 
 
 def _area_text(one: AreaDifference, label: str, styles: Styles) -> str:
     variant, reference = (styles[name].label for name in (one.variant, one.reference))
-    span = f"from {percent(one.smallest)} to {percent(one.largest)} of the labels"
-    test = f", p {p_text(one.p_adjusted)}" if one.is_testable else ""
+    effect = own_effect(styles, (one.variant, one.reference))
+    effect = f"{effect}, " if effect else ""
+    test = f", {p_text(one.p_adjusted)}" if one.is_testable else ""
     if test and one.level != LEVEL:
         test += f" to be held against {level_text(one.level)}"
     return (
-        f"Averaged {span}, {variant} minus {reference} is {signed(one.area.mean)} {label} "
+        f"{effect}{variant} minus {reference} is {signed(one.area.mean)} {label} "
         f"({_interval(one.area)} over {counted(one.area.num, 'seed')}{test})"
     )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.reading.styles import against_baseline
+from analysis.reading.styles import against_baseline, own_effect
 from analysis.statistics.claims.failures import COLLAPSE_DROP, COLLAPSE_MADS
 from analysis.statistics.intervals import CONFIDENCE
 from analysis.statistics.scores import SCORE_LABELS
@@ -62,6 +62,9 @@ def difference_finding(
     else:
         what = f"test {SCORE_LABELS[answer.measure]}, {variant} minus {reference}"
         parts.append(_untestable(answer, area, paired, what))
+    effect = own_effect(answer.styles, pair)
+    if effect:
+        parts[0] = f"{effect[0].upper()}{effect[1:]}, {variant} beside its control: {parts[0]}"
     return " ".join([*parts, *_lost(answer, pair)])
 
 
@@ -78,7 +81,7 @@ def _curve(answer: Answer, area: AreaDifference, variant: str, reference: str, l
         word = _WORDS[area.direction]
         return (
             f"{variant} scores {word} than {reference} in test {label} {span}: "
-            f"{signed(area.area.mean)} on average ({_interval(area)}, p "
+            f"{signed(area.area.mean)} on average ({_interval(area)}, "
             f"{p_text(area.p_adjusted)}), {word} in {_draws(area)}."
         )
     if area.is_disputed:
@@ -226,7 +229,7 @@ def _draws(one: Difference, direction: int = 0) -> str:
 def _effect(answer: Answer, paired: PairedDifference) -> str:
     return (
         f"{answer.shares.said(paired.label_frac)} ({signed(paired.difference.mean)}, "
-        f"{_interval(paired)}, in {_draws(paired)}, p {p_text(paired.p_adjusted)})"
+        f"{_interval(paired)}, in {_draws(paired)}, {p_text(paired.p_adjusted)})"
     )
 
 

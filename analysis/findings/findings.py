@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.findings.difference_findings import difference_finding
 from analysis.findings.needed_findings import annotation_finding
+from analysis.findings.ranking import ranking_finding
+from analysis.reading.styles import against_baseline, own_effect
 from analysis.statistics.answer import RECONSTRUCTION
 from analysis.wording import listed
 from contract.methods import METHODS
 
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import AreaDifference
+
+
+_TOLD_APART = 2
+"""Most pairs, besides those that a reader asks for first, that have a text each; a control beside a
+baseline never has one in front."""
 
 
 def findings(answer: Answer) -> tuple[str, ...]:
     """What a reader takes home: annotations saved first, then the differences in score.
+
+    The first pair is the one that a reader means, then comes what its variant's effect adds to its
+    control. More than two others, and what is said of controls, are summed up in one paragraph; see
+    `other_findings`.
 
     Returns:
         Plain texts, at least one; says so where nothing can be said.
@@ -34,13 +46,48 @@ def findings(answer: Answer) -> tuple[str, ...]:
             f"Only {label} was confirmed on the test tiles: without another model, nothing can be "
             f"said about {answer.question}.",
         )
-    said: list[str] = []
-    for area in answer.area_differences:
+    first, others = _split(answer)
+    if not _is_summed_up(answer, others):
+        return (*_of_pairs(answer, [*first, *others]), *_without_baseline(answer))
+    return (*_of_pairs(answer, first), ranking_finding(answer), *_without_baseline(answer))
+
+
+def other_findings(answer: Answer) -> tuple[str, ...]:
+    """The texts of the pairs that `findings` sums up; none where it tells all of them."""
+    if answer.closed or len(answer.areas) < 2:
+        return ()
+    _, others = _split(answer)
+    return tuple(_of_pairs(answer, others)) if _is_summed_up(answer, others) else ()
+
+
+def _is_summed_up(answer: Answer, others: Sequence[AreaDifference]) -> bool:
+    has_control = any(answer.styles[one.variant].variant.is_control for one in others)
+    return has_control or len(others) > _TOLD_APART
+
+
+def _split(answer: Answer) -> tuple[list[AreaDifference], list[AreaDifference]]:
+    """The pairs that a reader asks for first, and all others.
+
+    First are methods as they are, without a changed level, against a baseline, and their effects.
+    """
+    lead = answer.area_differences[0]
+    first = []
+    for one in answer.area_differences:
+        pair = (one.variant, one.reference)
+        variant = answer.styles[one.variant].variant
+        is_plain = not (variant.num_changed or variant.is_control)
+        asked = against_baseline(answer.styles, pair) or own_effect(answer.styles, pair)
+        if one is lead or (asked and (is_plain or one.variant == lead.variant)):
+            first.append(one)
+    return first, [one for one in answer.area_differences if one not in first]
+
+
+def _of_pairs(answer: Answer, areas: Iterable[AreaDifference]) -> Iterator[str]:
+    for area in areas:
         pair = (area.variant, area.reference)
         family = [d for d in answer.main_differences if (d.variant, d.reference) == pair]
-        said += annotation_finding(answer, pair, family)
-        said.append(difference_finding(answer, pair, area, family))
-    return (*said, *_without_baseline(answer))
+        yield from annotation_finding(answer, pair, family)
+        yield difference_finding(answer, pair, area, family)
 
 
 def _without_baseline(answer: Answer) -> Iterator[str]:

@@ -19,15 +19,16 @@ from analysis.findings.curve_findings import (
     doubling_note,
     rare_classes,
 )
-from analysis.findings.findings import findings
+from analysis.findings.findings import findings, other_findings
 from analysis.findings.needed_findings import bounds_text
 from analysis.findings.validation_cost import validation_note
 from analysis.findings.warnings import warnings
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
-from analysis.reading.styles import Styles
+from analysis.reading.styles import Styles, own_effect
 from analysis.statistics.answer import MEASURES
-from analysis.statistics.label_efficiency.shares import Shares
+from analysis.statistics.label_efficiency.shares import ASKED, Shares
 from analysis.statistics.scores import SCORE_LABELS
+from analysis.tables.costs.equal import equal_fact
 from analysis.tables.tables_view import duration, tables_view, whole
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def render_page(
             warnings=(*warnings(record, scores), *problems),
             failures=_failures(record),
             findings=findings(answer),
+            other_findings=other_findings(answer),
             curve_heading=curve_heading(answer),
             doubling=doubling_note(answer),
             validation=validation_note(record),
@@ -160,9 +162,10 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
     )
     made.globals |= {
         "styles": styles,
-        "shares": shares or Shares(by_frac={}),
+        "shares": shares or ASKED,
         "shapes": _SHAPES,
         "SCORE_LABELS": SCORE_LABELS,
+        "own_effect": partial(own_effect, styles),
         "bounds_text": bounds_text,
         "rgb": _rgb,
         "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
@@ -216,6 +219,7 @@ def study_facts(record: StudyRecord) -> tuple[str, ...]:
         facts.append(f"{sizes} tiles to train / validate / test{without}")
     if "preset" in config:
         facts.append(f"preset {config['preset']}")
+    facts += filter(None, [equal_fact(record)])
     facts.append(wording.counted(len(record.trials), "trial"))
     return tuple(facts)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract.methods import METHODS, Method
-from contract.variants import Variant, variant_pairs
+from contract.variants import Variant, effect_between, variant_pairs
 
 LineStyle = tuple[int, tuple[float, ...]]
 """Offset and lengths of dashes and gaps, as matplotlib takes them; solid without any."""
@@ -118,12 +118,16 @@ def styles_of(
 
 
 def _places(variants: Sequence[Variant]) -> dict[str, int]:
-    """The place of each variant among colours: 0 the first baseline, 1 the first other one."""
+    """The place of each variant among colours: 0 the first baseline, 1 the first other one.
+
+    First is who changes the fewest levels of the study, with every effect switched on.
+    """
     taken: dict[str, int] = {}
     for place, is_baseline in enumerate((True, False)):
-        first = next((one.name for one in variants if one.is_baseline == is_baseline), None)
-        if first is not None:
-            taken[first] = place
+        alike = [one for one in variants if one.is_baseline == is_baseline]
+        if alike:
+            first = min(alike, key=lambda one: (one.is_control, one.num_changed))
+            taken[first.name] = place
     rest = [one.name for one in variants if one.name not in taken]
     free = [*range(2, _NUM), *({0, 1} - set(taken.values())), *range(_NUM, _NUM + len(rest))]
     return taken | dict(zip(rest, free, strict=False))
@@ -139,6 +143,16 @@ def against_baseline(styles: Styles, pair: tuple[str, str]) -> bool:
     """Whether it is asked how much annotation the first of a pair saves beside the second."""
     variant, reference = (styles[name] for name in pair)
     return reference.is_baseline and not variant.is_baseline
+
+
+def own_effect(styles: Styles, pair: tuple[str, str]) -> str:
+    """What the difference of a variant from its control is called; "" for any other pair.
+
+    Returns:
+        Such as "reconstruction's own effect".
+    """
+    effect = effect_between(*(styles[name].variant for name in pair))
+    return f"{effect}'s own effect" if effect else ""
 
 
 def arms_of(tried: Iterable[tuple[float, str]], styles: Styles) -> list[tuple[float, str]]:

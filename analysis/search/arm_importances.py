@@ -15,7 +15,8 @@ from analysis.search.domains import Domain, searched_domains
 from analysis.search.importances import importances, predicted_share
 from analysis.search.search_table import arms_of_search, ranked_trials
 from analysis.search.suggestions import suggestions
-from analysis.wording import counted, listed, percent
+from analysis.statistics.label_efficiency.shares import ASKED, Shares
+from analysis.wording import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +103,15 @@ def importances_csv(arms: Sequence[ArmImportances]) -> str:
     return text
 
 
-def unsaid(arms: Sequence[ArmImportances], styles: Styles) -> tuple[str, ...]:
+def unsaid(
+    arms: Sequence[ArmImportances], styles: Styles, shares: Shares = ASKED
+) -> tuple[str, ...]:
     """One sentence for each variant and cause of missing importances.
+
+    Args:
+        arms: As from `arm_importances`.
+        styles: Of the variants.
+        shares: What fractions reached; without, what was asked for.
 
     Returns:
         Such as "U-Net at 1 % and 10 %: cannot be said from 24 to 25 trials: lr alone was
@@ -115,7 +123,7 @@ def unsaid(arms: Sequence[ArmImportances], styles: Styles) -> tuple[str, ...]:
             alike.setdefault((arm.variant, arm.cause), []).append(arm)
     sentences = []
     for (variant, _), group in alike.items():
-        where = listed([percent(arm.label_frac) for arm in group])
+        where = listed([shares.said(arm.label_frac) for arm in group])
         fewest, most = (fold(arm.num_finished for arm in group) for fold in (min, max))
         trials = counted(most, "trial") if fewest == most else f"{fewest} to {most} trials"
         sentences.append(f"{styles[variant].label} at {where}: {_sentence(group[0], trials)}.")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.charts.chart import PAPER, RULE, Chart
+from analysis.charts.chart import PAPER, RULE, Chart, panel_columns
 from analysis.reading.styles import Styles
 from analysis.search.search_table import ranked_trials
 from analysis.search.suggestions import choice_rule, suggestions
 from analysis.statistics.intervals import MIN_SEEDS
+from analysis.statistics.label_efficiency.shares import ASKED, Shares, shares_on_record
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import percent
 from contract.names import OPEN_STATUSES
@@ -57,6 +58,8 @@ class BestSoFarInfo:
     """All that one panel shows."""
 
     label_frac: float
+    reached_frac: float
+    """What was reached, where `label_frac` was asked for."""
     select_by: str
     """The validation score, one of SELECT_SCORES."""
     styles: Styles
@@ -66,7 +69,11 @@ class BestSoFarInfo:
 
 
 def best_so_far_info(
-    searched: pd.DataFrame, label_frac: float, select_by: str, styles: Styles
+    searched: pd.DataFrame,
+    label_frac: float,
+    select_by: str,
+    styles: Styles,
+    shares: Shares = ASKED,
 ) -> BestSoFarInfo:
     """The curves of all variants at one annotation fraction.
 
@@ -75,6 +82,7 @@ def best_so_far_info(
         label_frac: The fraction.
         select_by: The score that `select_score` holds.
         styles: Of all variants, in order.
+        shares: What fractions reached; without, what was asked for.
     """
     curves = []
     at_frac = searched[searched["label_frac"] == label_frac]
@@ -98,7 +106,11 @@ def best_so_far_info(
             )
         )
     return BestSoFarInfo(
-        label_frac=label_frac, select_by=select_by, styles=styles, curves=tuple(curves)
+        label_frac=label_frac,
+        reached_frac=shares.reached(label_frac),
+        select_by=select_by,
+        styles=styles,
+        curves=tuple(curves),
     )
 
 
@@ -112,8 +124,10 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
 
     searched = suggestions(record)
     fracs = sorted(searched["label_frac"].unique().tolist())
+    shares = shares_on_record(record)
     by_frac = [
-        best_so_far_info(searched, frac, record.info.select_by, record.styles) for frac in fracs
+        best_so_far_info(searched, frac, record.info.select_by, record.styles, shares)
+        for frac in fracs
     ]
     infos = [info for info in by_frac if info.curves]
     if not any(curve.last > 0 for info in infos for curve in info.curves):
@@ -128,7 +142,7 @@ def best_so_far_chart(record: StudyRecord) -> Chart | None:
         panels=tuple(partial(draw_best_so_far, info) for info in infos),
         styles={name: style for name, style in record.styles.items() if name in shown},
         note=_note(has_pruned) + seeds_note(choice_rule(record.info).num_seeds),
-        num_columns=num_columns(len(infos)),
+        num_columns=panel_columns(len(infos)),
         panel_in=PANEL_IN,
         margins_in=MARGINS_IN,
     )
@@ -232,17 +246,17 @@ def draw_best_so_far(info: BestSoFarInfo, axes: Axes) -> None:
         for part in (curve.score, curve.low, curve.high)
         for score in part[~np.isnan(part)].tolist()
     ]
-    set_score_axis(axes, scores, info.select_by, info.label_frac)
+    set_score_axis(axes, scores, info.select_by, info.reached_frac)
 
 
-def set_score_axis(axes: Axes, scores: list[float], select_by: str, label_frac: float) -> None:
+def set_score_axis(axes: Axes, scores: list[float], select_by: str, reached_frac: float) -> None:
     """The axis of validation scores and the title of a panel of one annotation fraction."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_ylim(score_limits(scores))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_ylabel(f"Validation {SCORE_LABELS[select_by]}")
-    axes.set_title(f"{percent(label_frac)} of the labels", loc="left")
+    axes.set_title(f"{percent(reached_frac)} of the labels", loc="left")
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
 
@@ -253,8 +267,3 @@ def score_limits(scores: list[float]) -> tuple[float, float]:
     missing = max(MIN_SPAN - (high - low), 0.0)
     margin = missing / 2 + 0.1 * max(high - low, MIN_SPAN)
     return max(low - margin, -0.02), min(high + margin, 1.02)
-
-
-def num_columns(num_panels: int) -> int:
-    """Panels side by side in a file: at most 4, and no lonely one in a second row."""
-    return next((n for n in (4, 3) if num_panels % n != 1), 4) if num_panels > 4 else num_panels

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from analysis.search.domains import Domain, searched_domains
 from analysis.search.search_table import arms_of_search, ranked_trials
 from analysis.search.suggestions import suggestions
-from analysis.wording import listed, percent, setting
+from analysis.statistics.label_efficiency.shares import shares_on_record
+from analysis.wording import listed, setting
 
 if TYPE_CHECKING:
     from analysis.reading.sources.record import StudyRecord
@@ -32,6 +33,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
         StudyDataError: If the space on record cannot be read.
     """
     searched, domains = suggestions(record), searched_domains(record)
+    shares = shares_on_record(record)
     fracs: dict[tuple[str, str], list[str]] = {}
     for frac, variant in arms_of_search(record, searched):
         ranked = ranked_trials(searched, variant, frac)
@@ -43,7 +45,7 @@ def border_warnings(record: StudyRecord) -> tuple[str, ...]:
             remark = border_remark(domain, best)
             if remark:
                 said = f"the best {domain.name}, {setting(best)}, {remark}"
-                fracs.setdefault((variant, said), []).append(percent(frac))
+                fracs.setdefault((variant, said), []).append(shares.said(frac))
     return tuple(
         f"{record.styles[variant].label} at {listed(where)}: {said}"
         for (variant, said), where in fracs.items()

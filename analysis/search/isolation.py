@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.charts.chart import PAPER, Chart
+from analysis.charts.chart import PAPER, Chart, panel_columns
 from analysis.reading.styles import Styles
 from analysis.search.best_so_far import (
     MARGINS_IN,
     PANEL_IN,
     draw_over_seeds,
-    num_columns,
     seeds_note,
     set_score_axis,
 )
 from analysis.search.domains import Domain, Level, searched_domains
 from analysis.search.search_table import ranked_trials
 from analysis.search.suggestions import choice_rule, suggestions
+from analysis.statistics.label_efficiency.shares import ASKED, Shares, shares_on_record
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import setting
 
@@ -71,6 +71,8 @@ class IsolationInfo:
     edges: NDArray[np.float64]
     """Edges of the B buckets of a range, (B + 1,); empty for levels, each a bucket itself."""
     label_frac: float
+    reached_frac: float
+    """What was reached, where `label_frac` was asked for."""
     select_by: str
     """The validation score, one of SELECT_SCORES."""
     styles: Styles
@@ -80,7 +82,11 @@ class IsolationInfo:
 
 
 def isolation_infos(
-    searched: pd.DataFrame, domain: Domain, select_by: str, styles: Styles
+    searched: pd.DataFrame,
+    domain: Domain,
+    select_by: str,
+    styles: Styles,
+    shares: Shares = ASKED,
 ) -> tuple[IsolationInfo, ...]:
     """One hyperparameter at every annotation fraction, in the same buckets throughout.
 
@@ -89,6 +95,7 @@ def isolation_infos(
         domain: Of the hyperparameter.
         select_by: The score that `select_score` holds.
         styles: Of all variants, in order.
+        shares: What fractions reached; without, what was asked for.
 
     Returns:
         By fraction, without fractions that have nothing to show.
@@ -107,6 +114,7 @@ def isolation_infos(
                 domain=domain,
                 edges=edges,
                 label_frac=frac,
+                reached_frac=shares.reached(frac),
                 select_by=select_by,
                 styles=styles,
                 arms=arms,
@@ -162,10 +170,10 @@ def isolation_charts(record: StudyRecord) -> tuple[Chart, ...]:
     Returns:
         `isolation_<name>`, without one of which no trial has finished.
     """
-    searched = suggestions(record)
+    searched, shares = suggestions(record), shares_on_record(record)
     charts = []
     for domain in searched_domains(record):
-        infos = isolation_infos(searched, domain, record.info.select_by, record.styles)
+        infos = isolation_infos(searched, domain, record.info.select_by, record.styles, shares)
         if infos:
             charts.append(_chart(infos, choice_rule(record.info).num_seeds))
     return tuple(charts)
@@ -191,7 +199,7 @@ def _chart(infos: tuple[IsolationInfo, ...], num_seeds: int) -> Chart:
             "from an earlier step."
         )
         + seeds_note(num_seeds),
-        num_columns=num_columns(len(infos)),
+        num_columns=panel_columns(len(infos)),
         panel_in=PANEL_IN,
         margins_in=MARGINS_IN,
     )
@@ -224,7 +232,7 @@ def draw_isolation(info: IsolationInfo, axes: Axes) -> None:
         for part in (arm.score, arm.low, arm.high)
         for score in part[~np.isnan(part)].tolist()
     ]
-    set_score_axis(axes, scores, info.select_by, info.label_frac)
+    set_score_axis(axes, scores, info.select_by, info.reached_frac)
 
 
 def _draw_arm(info: IsolationInfo, arm: Isolation, step: float, shift: float, axes: Axes) -> None:

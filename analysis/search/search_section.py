@@ -28,7 +28,8 @@ from analysis.search.choices import (
 from analysis.search.isolation import isolation_charts
 from analysis.search.search_table import ranked_trials, search_csv, search_results
 from analysis.search.suggestions import choice_rule, suggestions
-from analysis.wording import counted, listed, percent, setting
+from analysis.statistics.label_efficiency.shares import Shares, shares_on_record
+from analysis.wording import counted, listed, setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def search_section(record: StudyRecord) -> SearchSection:
         borders=border_warnings(record),
         importances=arms,
         parameters=tuple(one.name for one in record.searched if one.name in said),
-        unsaid=unsaid(arms, record.styles),
+        unsaid=unsaid(arms, record.styles, shares_on_record(record)),
         note=NOTE.format("both" if len(said) <= 2 else "several"),
         table_downloads=(download("search.csv", search_csv(results).encode()),),
         importance_downloads=tuple(importances),
@@ -163,7 +164,11 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
         is_own = one.unannotated is not None or not all(
             one.is_of(method, record.methods) for method in tried
         )
-        if is_own and one.log and (trend := _trend(one.name, results, searched)):
+        if (
+            is_own
+            and one.log
+            and (trend := _trend(one.name, results, searched, shares_on_record(record)))
+        ):
             return f"Search: {trend}"
     num_seeds = choice_rule(record.info).num_seeds
     what = "trial" if num_seeds == 1 else "setting"
@@ -180,7 +185,7 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
     return f"Search: {trials} in {arms}{seeds}"
 
 
-def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame) -> str:
+def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame, shares: Shares) -> str:
     """Whether the best value falls or rises with annotation; "" unless the trials bear it out.
 
     It must do so from each fraction to the next, in one variant, and the best quarter of the
@@ -200,5 +205,5 @@ def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame) -> str:
     is_apart = smaller.max() < larger.min()
     if not (falls or rises) or not is_apart or max(best) < _MIN_RATIO * min(best):
         return ""
-    first, last = (f"{setting(best[i])} at {percent(fracs.iloc[i])}" for i in (0, -1))
+    first, last = (f"{setting(best[i])} at {shares.said(fracs.iloc[i])}" for i in (0, -1))
     return f"the best {name} {'falls' if falls else 'rises'} from {first} to {last}"

@@ -62,6 +62,9 @@ class Answer:
     """For every other variant against its baselines, over the shared fractions of the measure."""
     areas: Mapping[str, Interval]
     """By variant: area under its curve, over the seeds that have all of its fractions."""
+    heights: Mapping[str, Interval]
+    """By variant: mean height of its curve, over the fractions that all variants have; its score
+    where that is one fraction."""
     area_differences: tuple[AreaDifference, ...]
     """Differences of the areas of `measure`, which are tested."""
     losses: Mapping[tuple[str, float], ArmLosses]
@@ -211,6 +214,7 @@ def compute_answer(
             variant: t_interval(area_under_curve(grid.fractions, grid.scores[variant]))
             for variant, grid in grids.items()
         },
+        heights=_heights(scores, measure, list(grids)),
         left_out=tuple(
             f"{styles[pair[0]].label} and {styles[pair[1]].label}: {text}"
             for pair, grid in pairs.items()
@@ -228,6 +232,18 @@ def compute_answer(
         shares=shares_of(scores),
         resamples=resamples,
     )
+
+
+def _heights(scores: pd.DataFrame, measure: str, variants: Sequence[str]) -> dict[str, Interval]:
+    """How high each curve lies where all have one."""
+    if not variants:
+        return {}
+    grid = score_grid(scores, measure, variants)
+    if len(grid.label_frac) == 1:
+        return {name: t_interval(grid.scores[name][:, 0]) for name in variants}
+    return {
+        name: t_interval(area_under_curve(grid.fractions, grid.scores[name])) for name in variants
+    }
 
 
 def _directions(family: Sequence[PairedDifference], pair: tuple[str, str]) -> dict[float, int]:

@@ -14,6 +14,7 @@ from analysis.statistics.scores import absent_classes
 from analysis.tables.confusion.confusion_differences import ConfusionDifference, largest_differences
 from analysis.tables.confusion.confusion_tables import ConfusionTable, largest_of
 from analysis.tables.costs.costs import cost_finding, cost_notes, relative_to
+from analysis.tables.costs.equal import equal_note
 from analysis.tables.costs.time_spent import PART_LABELS, time_finding, time_notes
 from analysis.tables.files.class_files import (
     bounds_text,
@@ -197,7 +198,7 @@ def tables_view(record: StudyRecord, tables: StudyTables) -> TablesView:
         phase_costs=phases,
         cost_finding=cost_finding(tables.costs, record.styles),
         relative_to=relative_to(record.styles),
-        cost_notes=cost_notes(tables.costs),
+        cost_notes=tuple(filter(None, [equal_note(record), *cost_notes(tables.costs)])),
         has_gpus=bool((tables.costs["gpu_hours"] > 0.0).any()),
         has_test_s=bool(tables.costs["num_tested"].any()),
         time_spent=[row | {"label": PART_LABELS[row["part"]]} for row in _rows(tables.time_spent)],

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from contract.protocol.power import LEVEL, fewest_seeds
+from contract.wording import listed
 
 _MOST_NAMES: Final = 9
 """Studies that a sentence names."""
@@ -169,8 +170,8 @@ def next_tested(look: Look, looks: Sequence[Look]) -> Look | None:
 
 def looks_text(looks: Sequence[Look]) -> str:
     """Such as `looks at 8 and 14 seeds, which may spend 0.034 and 0.016 of the level 0.05`."""
-    numbers = _listed([f"{look.seeds}" for look in looks])
-    levels = _listed([level_text(look.level) for look in looks])
+    numbers = listed([f"{look.seeds}" for look in looks])
+    levels = listed([level_text(look.level) for look in looks])
     what = "a look" if len(looks) == 1 else "looks"
     return f"{what} at {numbers} seeds, which may spend {levels} of the level {LEVEL:g}"
 
@@ -200,7 +201,3 @@ def repeated_text(names: Sequence[str], name: str) -> str:
 def level_text(level: float) -> str:
     """A level with two digits that count: `0.05`, `0.0085`, `0`."""
     return f"{level:.2g}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(parts) if len(parts) < 3 else f"{', '.join(parts[:-1])} and {parts[-1]}"

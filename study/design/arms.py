@@ -12,7 +12,9 @@ from contract.names import arm_name, confirm_key, search_key
 from contract.parameters import PARAMETERS, Value
 from contract.space import Varied
 from contract.variants import Variant
-from study.settings.config import SEARCH_SEEDS_APART, StudyConfig
+from study.design.compute import with_steps_of
+from study.settings.checks import SEARCH_SEEDS_APART
+from study.settings.config import StudyConfig
 from study.settings.variation import value_of, with_values
 from trainables.methods import METHODS
 from trainables.settings.config import Phase, TrainingConfig, TrialConfig
@@ -129,9 +131,9 @@ def _trial(
     seed: int,
     values: Mapping[str, Any],
 ) -> TrialConfig:
-    method = arm.method
+    method, chosen = arm.method, {**arm.variant.levels, **values}
     training = replace(config.training, method_parameters=config.own_values(method))
-    return TrialConfig(
+    trial = TrialConfig(
         key=key,
         phase=phase,
         model=method.name,
@@ -140,8 +142,11 @@ def _trial(
         variant=arm.variant.name,
         label_frac=arm.label_frac,
         seed=seed,
-        training=with_values(training, {**arm.variant.levels, **values}),
+        training=with_values(training, chosen),
     )
+    if config.compute is None:
+        return trial
+    return with_steps_of(trial, config.compute, scale_warmup="warmup_steps" not in chosen)
 
 
 def confirm_seeds(config: StudyConfig) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ from contract.names import DISTRIBUTION
 from contract.protocol.choice import RULES, rule_of
 from contract.protocol.looks import plan_looks
 from contract.space import Varied
-from study.design.arms import search_seeds, simplest_setting
+from study.design.arms import confirm_trial, plan_arms, search_seeds, simplest_setting
 from study.design.budgets import Budgets, Drawn
+from study.design.compute import flop_of_step
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.errors import ConfigError
@@ -43,9 +44,10 @@ def study_manifest(config: StudyConfig, data: StudyData, budgets: Budgets) -> di
 
     Returns:
         `study_id`, `config`, `looks`, `methods`, `variants`, `parameters`, `search`, `dataset`,
-        `budgets`, `val_budgets`, `equal_budgets` and `provenance`; readers need no table of this
-        code's methods and parameters.
+        `budgets`, `val_budgets`, `equal_budgets`, `provenance` and, where trials spend equal
+        compute, `compute`; readers need no table of this code's methods and parameters.
     """
+    compute = compute_manifest(config)
     return {
         "study_id": uuid.uuid4().hex,
         "config": config.to_plain(),
@@ -59,7 +61,7 @@ def study_manifest(config: StudyConfig, data: StudyData, budgets: Budgets) -> di
         "val_budgets": [_budget(data, one) for one in budgets.val.values()],
         "equal_budgets": [one.to_plain() for one in budgets.equal],
         "provenance": current_provenance(),
-    }
+    } | ({} if compute is None else {"compute": compute})
 
 
 def _budget(data: StudyData, drawn: Drawn) -> dict[str, Any]:
@@ -100,6 +102,30 @@ def search_manifest(config: StudyConfig) -> dict[str, Any]:
         "choice": rule,
         "rule": RULES[rule],
         "simplest": simplest_setting(config),
+    }
+
+
+def compute_manifest(config: StudyConfig) -> dict[str, Any] | None:
+    """What every trial spends, and how many steps of each variant that is; None for equal steps.
+
+    Returns:
+        `flop` of a trial's training, and `variants`: `name`, `steps` and `flop_per_step`, at the
+        values that are not searched.
+    """
+    budget = config.compute
+    if budget is None:
+        return None
+    trials = {arm.variant.name: confirm_trial(config, arm, 0, {}) for arm in plan_arms(config)}
+    return {
+        "flop": budget.flop,
+        "variants": [
+            {
+                "name": name,
+                "steps": trial.training.steps,
+                "flop_per_step": flop_of_step(trial, budget.num_bands, budget.num_classes),
+            }
+            for name, trial in trials.items()
+        ],
     }
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
-from study.design.arms import Arm, search_trial
+from contract.parameters import Value, value_text
+from contract.wording import flop_text, listed
+from study.design.arms import Arm, confirm_trial, plan_arms, search_trial
 from study.design.budgets import Budgets, draw_budgets, equal_notes
+from study.design.compute import flop_of_step
 from study.design.growth import asked_looks, grown
 from study.design.manifest import (
+    compute_manifest,
     dataset_manifest,
     method_manifest,
     note_continuation,
@@ -25,6 +29,7 @@ from study.design.manifest import (
 )
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
+from study.settings.equal import ComputeBudget
 from trainables.data.budgets.annotation import Budget, read_budget, write_budget
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
@@ -55,20 +60,81 @@ def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
     return replace(config, training=replace(training, steps=steps))
 
 
+def resolve_compute(config: StudyConfig, data: StudyData) -> StudyConfig:
+    """Fix what every trial spends, where that is equal: what the costliest variant takes.
+
+    It is counted at the values that are not searched, in the steps of the study; whatever a search
+    then tries has to do with as much.
+
+    Args:
+        config: The study, its epochs replaced by steps.
+        data: Its data set.
+
+    Raises:
+        ConfigError: If a trial would have too few steps.
+    """
+    if config.equal != "compute":
+        return config
+    sizes = {"num_bands": len(data.spec.bands), "num_classes": len(data.spec.classes)}
+    arms = _arm_of_each_variant(plan_arms(config))
+    costliest = max(flop_of_step(confirm_trial(config, arm, 0, {}), **sizes) for arm in arms)
+    budget = ComputeBudget(flop=costliest * config.training.steps, **sizes)
+    config = replace(config, compute=budget)
+    for arm in arms:
+        for values in _extremes(arm):
+            try:
+                search_trial(config, arm, 0, values)
+            except ConfigError as error:
+                at = "".join(f", {name} {value_text(value)}" for name, value in values.items())
+                raise ConfigError(
+                    f"--equal compute must leave every trial steps enough, got {error} for "
+                    f"{arm.variant.label}{at}, which spends what the costliest variant takes in "
+                    f"{config.training.steps} steps; raise steps, or leave out of --space what "
+                    "makes a step take so much more"
+                ) from None
+    return config
+
+
+def compute_lines(config: StudyConfig) -> list[str]:
+    """What every trial spends and how many steps that is; none where steps are equal."""
+    compute = compute_manifest(config)
+    if compute is None:
+        return []
+    labels = {one.name: one.short_label for one in config.variants}
+    searched = [one.name for one in config.searched if one.parameter.takes_time]
+    at = f"; {listed(searched)} as in the preset, and other values get other steps" * bool(searched)
+    return [
+        f"every trial spends {flop_text(compute['flop'])} in training, forward and backward{at}",
+        *(
+            f"  {labels[one['name']]}: {one['steps']} steps of {flop_text(one['flop_per_step'])}"
+            for one in compute["variants"]
+        ),
+    ]
+
+
+def _arm_of_each_variant(arms: Sequence[Arm]) -> list[Arm]:
+    return list({arm.variant.name: arm for arm in arms}.values())
+
+
+def _extremes(arm: Arm) -> Iterator[dict[str, Value]]:
+    """The searched values of an arm at all combinations of the ends of what takes time."""
+    sizes = [
+        one
+        for one in arm.searched
+        if one.parameter.takes_time or one.parameter in arm.method.parameters
+    ]
+    for ends in itertools.product(*(one.extremes for one in sizes)):
+        yield dict(zip((one.name for one in sizes), ends, strict=True))
+
+
 def check_networks(config: StudyConfig, arms: Sequence[Arm], data: StudyData) -> None:
     """Try somebody's own network in every variant, at the ends of what changes its size.
 
     Raises:
         ConfigError: If one could not be trained.
     """
-    for arm in {arm.variant.name: arm for arm in arms}.values():
-        sizes = [
-            one
-            for one in arm.searched
-            if one.parameter.takes_time or one.parameter in arm.method.parameters
-        ]
-        for ends in itertools.product(*(one.extremes for one in sizes)):
-            values = dict(zip((one.name for one in sizes), ends, strict=True))
+    for arm in _arm_of_each_variant(arms):
+        for values in _extremes(arm):
             training = search_trial(config, arm, 0, values).training
             check_network(arm.method, training, len(data.spec.bands), len(data.spec.classes))
 
@@ -172,6 +238,9 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         if one["fraction_asked"] < 1
     ):
         changes.append("labels of points: of the mask -> of the click, which drawing gives now")
+    compute = compute_manifest(config)
+    if earlier.get("compute") != compute and earlier["config"].get("equal") == config.equal:
+        changes.append(f"compute: {earlier.get('compute')} -> {compute}")
     now = dataset_manifest(data)
     changes += [
         f"{name}: {earlier['dataset'].get(name)} -> {now[name]}"

@@ -26,7 +26,13 @@ from study.design.detectable import detectable_text
 from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest
 from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
-from study.design.preparation import check_networks, refuse_changes, resolve_steps
+from study.design.preparation import (
+    check_networks,
+    compute_lines,
+    refuse_changes,
+    resolve_compute,
+    resolve_steps,
+)
 from study.estimate.calibration import Calibration, calibrate
 from study.estimate.slot_schedule import ArmWork, schedule_s
 from study.machines.slots import Slots, find_slots, this_machine
@@ -78,10 +84,13 @@ def plan_text(config: StudyConfig) -> str:
     lines += share_lines(config, measured.budgets)
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
+    equal = compute_lines(measured.config)
     disk_mib = required_disk_mib(config, slots.concurrent, len(arms) * config.seeds)
     lines += [
-        f"{num_trials(config, arms)} trials of {training.steps} steps{epochs} with "
-        f"{training.batch_size} patches, {slots.concurrent} at once",
+        f"{num_trials(config, arms)} trials of {training.steps} steps{epochs}"
+        f"{' of the costliest' if equal else ''} with {training.batch_size} patches, "
+        f"{slots.concurrent} at once",
+        *equal,
         f"a trial takes {_resources_text(config, slots)}",
         _time_text(measured, arms, slots) + _done_text(config),
         *filter(None, [detectable_text(config, last_tested(looks))]),
@@ -140,11 +149,12 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         for note in data.notes:
             _say(f"note: {note}")
         config = resolve_steps(config, data)
+        check_networks(config, plan_arms(config), data)
+        config = resolve_compute(config, data)
         earlier = read_manifest(config.folder / MANIFEST)
         if earlier is not None:
             refuse_changes(config, data, earlier)
         budgets = draw_budgets(config, data, earlier)
-        check_networks(config, plan_arms(config), data)
         if slots.gpus > 0 and not this_machine().num_gpus:
             return _Measured(config=config, read_s=read_s, budgets=budgets, calibration=None)
         names = tuple(one.name for one in spec.classes)

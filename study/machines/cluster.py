@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ _READ_S: Final = 120.0
 """How long a machine may take that starts its first process."""
 _ANSWER_S: Final = 10.0
 """A head that lets a connection wait for so long is not there."""
+_LATE: Final = ("timed out during startup", "Timed out waiting", "Timed out after")
+"""Words of the errors of Ray's processes that did not answer in time (ray._private.node)."""
 _WORKER_VARIABLES: Final = {
     # Every trial of an actor runs in a new thread; an arena for each would keep its memory.
     "MALLOC_ARENA_MAX": "1",
@@ -46,7 +49,8 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
     """Ray on this machine; the terminal is left to the live line.
 
     Raises:
-        ConfigError: If the folder of its sockets would have too long a path.
+        ConfigError: If the folder of its sockets would have too long a path, or Ray takes longer to
+            start than it waits for itself.
         StudyHaltedError: If Ray does not start.
     """
     options = {
@@ -56,9 +60,18 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
         "num_gpus": int(slots.num_gpus),
         "include_dashboard": False,
     }
+    began = time.monotonic()
     try:
         _init(options)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # what took too long is an Exception of no kind of its own
+        if _is_late(error):
+            raise ConfigError(
+                f"starting Ray took longer than {time.monotonic() - began:.0f} s; wait until the "
+                "machine has less to do, or grant the study fewer CPUs; the same command continues "
+                "the study"
+            ) from error
+        if not isinstance(error, OSError | RuntimeError | ValueError):
+            raise
         raise StudyHaltedError(f"Ray did not start: {' '.join(str(error).split())}") from error
     with _shut_down_at_end():
         yield
@@ -195,6 +208,11 @@ def _init(options: dict[str, Any]) -> None:
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     # A scheduler's polite request to end is treated like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def _is_late(error: Exception) -> bool:
+    """Whether Ray gave up waiting for one of its own processes."""
+    return isinstance(error, TimeoutError) or any(words in str(error) for words in _LATE)
 
 
 @contextmanager

@@ -132,11 +132,10 @@ class StudyRun:
                 tags[MLFLOW_GIT_COMMIT] = self._commit
             run = self._client.create_run(self._experiment_id, tags=tags)
             self.parent_id = run.info.run_id
-        self._log_params(content["config"], known)
+        self._log_params(_params(content), known)
         classes = [one["name"] for one in content.get("dataset", {}).get("classes", ())]
         names = MetricNames(classes)
         tags = {name: tag_value(own) for name, own in names.class_tags.items()}
-        # Parameters stay as they are first written, and seeds may grow.
         tags |= {"seeds": tag_value(str(content["config"].get("seeds")))}
         tags |= {COMPARED_TAG: compared_digest(content)}
         set_tags(self._client, self.parent_id, tags)
@@ -147,7 +146,7 @@ class StudyRun:
         return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit, names)
 
     def _log_params(self, config: Mapping[str, Any], known: Mapping[str, str]) -> None:
-        """Record the configuration; what is on record MLflow never changes."""
+        """Record what is not on record yet, which MLflow never changes."""
         if holds_login(known.get("tracking_uri", "")):
             self.notes.append(
                 f"run {self.parent_id} in MLflow holds the login of {self._uri}, recorded by an "
@@ -203,6 +202,22 @@ class StudyRun:
         """Mark the parent run: the study was stopped and can be continued."""
         self._client.set_tag(self.parent_id, "status", "stopped")
         self._client.set_terminated(self.parent_id, status="KILLED")
+
+
+def _params(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `study.yaml` is a parameter: the configuration, and steps where compute is equal.
+
+    Parameters stay as they are first written, and seeds may grow: these are a tag instead.
+    """
+    params = {name: value for name, value in manifest["config"].items() if name != "seeds"}
+    compute = manifest.get("compute")
+    if compute is None:
+        return params
+    return params | {
+        "flop_per_trial": compute["flop"],
+        **{f"steps/{one['name']}": one["steps"] for one in compute["variants"]},
+        **{f"flop_per_step/{one['name']}": one["flop_per_step"] for one in compute["variants"]},
+    }
 
 
 def _artifact_location(tracking_uri: str, name: str) -> str | None:

@@ -130,7 +130,7 @@ class ArmTrials:
         if self._config.pruner == "none" or not self.is_judged(key):
             return False
         trial = self.all()[number]
-        for validation, score in self._validations(rows):
+        for validation, score in self._validations(rows, self._trial(number)):
             if (
                 validation not in trial.intermediate_values
             ):  # else known from before it was interrupted
@@ -228,7 +228,7 @@ class ArmTrials:
             self._stopped_at[number] = plan.stopped_at
         known = dict(plan.validations)
         if outcome is not None:
-            known |= dict(self._validations(outcome.history))
+            known |= dict(self._validations(outcome.history, plan.trial))
         for validation, score in sorted(known.items()):
             self._report(number, validation, score)
 
@@ -280,9 +280,9 @@ class ArmTrials:
         is_last = validation == self._config.training.num_validations
         return not is_last and trial.should_prune()
 
-    def _validations(self, rows: Rows) -> list[tuple[int, float]]:
-        """Number, from 1, and selected measure of the validations among rows."""
-        steps = self._config.training.validation_steps()
+    def _validations(self, rows: Rows, trial: TrialConfig) -> list[tuple[int, float]]:
+        """Number, from 1, and selected measure of the validations among rows of a trial."""
+        steps = trial.training.validation_steps()
         measure = f"val/{self._config.training.select_by}"
         return [(steps.index(int(row["step"])) + 1, row[measure]) for row in rows if measure in row]
 

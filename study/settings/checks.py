@@ -15,6 +15,12 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WORKERS: Final = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+))?")
 
 
+SEARCH_SEEDS_APART: Final = 1_000_000
+"""Most confirmation seeds: the seeds of a search, but for its first, lie beyond them all."""
+_LOWEST: Final = {"trials": 1, "seeds": 1, "look": 1, "search_seeds": 1, "seed": 0,
+                  "concurrent": 1, "retries": 0}  # fmt: skip
+
+
 def check_name(name: str) -> None:
     """Refuse a name that could not be a folder's."""
     if not _NAME.fullmatch(name):
@@ -37,6 +43,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             ("space", "compare", "data", "preset", "sampler", "pruner", "name"), (str,)
         ),
         **dict.fromkeys(("address", "storage", "tracking_uri", "output", "budget_unit"), (str,)),
+        "equal": (str,),
         **dict.fromkeys(
             ("trials", "search_seeds", "seed", "look", "concurrent", "retries"), (int,)
         ),
@@ -55,6 +62,34 @@ def check_types(chosen: Mapping[str, Any]) -> None:
             words = " or ".join(one.__name__ for one in kind)
             got = hide_logins(repr(value))
             raise ConfigError(f"{name} must be of type {words}, got {got}")
+
+
+def check_numbers(options: Mapping[str, Any]) -> None:
+    """Refuse numbers that none of these options can have; None is not given."""
+    for name, low in _LOWEST.items():
+        value = options[name]
+        if value is not None and value < low:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} must be at least {low}, got {value!r}")
+    for name in ("seeds", "search_seeds"):
+        if options[name] > SEARCH_SEEDS_APART:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} must be at most {SEARCH_SEEDS_APART}, got "
+                f"{options[name]!r}"
+            )
+    for name in ("cpus", "gpus"):
+        value = options[name]
+        if value is None:
+            continue
+        if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
+            raise ConfigError(f"--{name} must be a positive number, got {value!r}")
+    if not 0 <= options["checkpoint_every_s"] < math.inf:
+        raise ConfigError(
+            f"checkpoint_every_s must be a number from 0, got {options['checkpoint_every_s']!r}"
+        )
+    memory_mib = options["tile_memory_mib"]
+    if memory_mib is not None and not memory_mib > 0:
+        raise ConfigError(f"tile_memory_mib must be a positive number, got {memory_mib!r}")
 
 
 def parse_workers(text: int | str) -> tuple[int, int]:

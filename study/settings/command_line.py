@@ -126,6 +126,8 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--pruner", help=f"{', '.join(PRUNERS)} (default none)")
     add("--retries", type=int, help="how often a failed trial goes on from its checkpoint before "
         "it counts as failed (default 2)")  # fmt: skip
+    add("--equal", help="what every trial takes as much of: steps (default), or compute, where "
+        "cheaper trials get more steps than the costliest")  # fmt: skip
     add("--budget-unit", help=f"what is annotated at a time: {', '.join(get_args(Kind))} (default "
         "block)")  # fmt: skip
     add("--val-frac", help="labels of the validation tiles that choose weights and settings: all "

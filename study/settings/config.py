@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -20,12 +19,15 @@ from study.settings.checks import (
     check_choice,
     check_cluster,
     check_name,
+    check_numbers,
     check_types,
     check_workers,
     parse_seeds,
     parse_val_frac,
     parse_workers,
 )
+from study.settings.combinations import check_batches, check_grid, check_variant_names
+from study.settings.equal import EQUAL, ComputeBudget
 from study.settings.presets import PRESETS
 from study.settings.variation import (
     check_own_values,
@@ -34,6 +36,7 @@ from study.settings.variation import (
     find_methods,
     find_parameters,
     read_varied,
+    value_of,
 )
 from trainables.data.budgets.units import Kind, Unit
 from trainables.errors import ConfigError
@@ -57,12 +60,14 @@ _ANSWER_CHANGING: Final = (
     "budget_px",
     "budget_stratified",
     "val_frac",
+    "equal",
 )
 """Fields, besides those of training, that a continued study must not change; seeds may grow."""
 _ADDED: Final = {
     "compare": "",
     "val_frac": "all",
     "search_seeds": 1,
+    "equal": "steps",
     "weight_decay": 0.0,
     "method_parameters": {},
     "seg_loss": "ce",
@@ -77,8 +82,6 @@ _ADDED: Final = {
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
-SEARCH_SEEDS_APART: Final = 1_000_000
-"""Most confirmation seeds: the seeds of a search, but for its first, lie beyond them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +144,16 @@ class StudyConfig:
     val_frac: str | float = "all"
     """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
     (0, 1], or `same` as the arm's fraction of the training tiles."""
+    equal: str = "steps"
+    """What every trial takes as much of: `steps`, or `compute`, where cheaper trials get more
+    steps than the costliest, which keeps those of `training`."""
     tile_memory_mib: float | None = None
     """Memory for decoded tiles; more is read by window from disk. None: a fifth of all."""
     profile: bool = False
     """Whether a trace of one trial is written, and where the time goes is measured."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeBudget | None = None
+    """What a trial spends where compute is equal, once the data are known."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""
@@ -156,6 +164,7 @@ class StudyConfig:
         check_choice("--preset", self.preset, tuple(PRESETS))
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
+        check_choice("--equal", self.equal, EQUAL)
         if not 0 < len({method.name for method in self.methods}) == len(self.models):
             raise ConfigError(
                 f"--models must name different models, got {','.join(self.models)!r}; "
@@ -163,33 +172,7 @@ class StudyConfig:
             )
         if self.looks and parse_seeds(self.looks)[-1] != self.seeds:
             raise ConfigError(f"--seeds must end with {self.seeds}, got {self.looks}")
-        lowest = {"trials": 1, "seeds": 1, "look": 1, "search_seeds": 1, "seed": 0,
-                  "concurrent": 1, "retries": 0}  # fmt: skip
-        for name, low in lowest.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                option = name.replace("_", "-")
-                raise ConfigError(f"--{option} must be at least {low}, got {value!r}")
-        for name in ("seeds", "search_seeds"):
-            if getattr(self, name) > SEARCH_SEEDS_APART:
-                raise ConfigError(
-                    f"--{name.replace('_', '-')} must be at most {SEARCH_SEEDS_APART}, got "
-                    f"{getattr(self, name)!r}"
-                )
-        for name in ("cpus", "gpus"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if not math.isfinite(value) or value < 0 or (name == "cpus" and value == 0):
-                raise ConfigError(f"--{name} must be a positive number, got {value!r}")
-        if not 0 <= self.checkpoint_every_s < math.inf:
-            raise ConfigError(
-                f"checkpoint_every_s must be a number from 0, got {self.checkpoint_every_s!r}"
-            )
-        if self.tile_memory_mib is not None and not self.tile_memory_mib > 0:
-            raise ConfigError(
-                f"tile_memory_mib must be a positive number, got {self.tile_memory_mib!r}"
-            )
+        check_numbers(vars(self))
         if self.budget_unit == "tile" and self.budget_px is not None:
             raise ConfigError(
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
@@ -199,9 +182,9 @@ class StudyConfig:
         check_cluster(self.address, self.storage)
         check_varied(self.varied, self.compared, self.methods)
         check_own_values(self.training.method_parameters, self.methods, self.parameters)
-        self._check_names()
-        self._check_batches()
-        self._check_grid()
+        check_variant_names(self.variants)
+        check_batches(self.training, self.trainings(), self.worker_range[1])
+        check_grid(self.sampler, self.searched)
 
     @property
     def unit(self) -> Unit:
@@ -267,10 +250,9 @@ class StudyConfig:
     def variants(self) -> tuple[Variant, ...]:
         """Every method at every level of what is compared, in the order of rows and legends."""
         factors = [one for one in self.varied if one.parameter.is_factor]
-        return make_variants(
-            self.methods,
-            [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC],
-        )
+        compared = [one for one in (*factors, *self.compared) if one.parameter != _LABEL_FRAC]
+        usual = {one.name: value_of(self.training, one.parameter) for one in compared}
+        return make_variants(self.methods, compared, usual)
 
     @property
     def folder(self) -> Path:
@@ -340,45 +322,10 @@ class StudyConfig:
             if one.default is not None and method.has(one)
         }
 
-    def _check_names(self) -> None:
-        variants = self.variants
-        for what in ("name", "label"):
-            names = [getattr(one, what) for one in variants]
-            for name in names:
-                if names.count(name) > 1:
-                    raise ConfigError(
-                        f"--models and --compare must give variants of different names, got "
-                        f"{name!r} twice; change the {what} of a row"
-                    )
-
-    def _check_batches(self) -> None:
-        smallest, high = min(one.batch_size for one in self.trainings()), self.worker_range[1]
-        if smallest < self.training.batch_size and smallest < high:
-            raise ConfigError(
-                f"--workers must be at most the {smallest} patches of the smallest batch, of which "
-                f"each takes one at least, got {high}; raise batch_size or lower --workers"
-            )
-        smallest_px = PARAMETERS["patch_px"].lowest
-        for one in self.trainings():
-            if one.batch_size < 2 * max(1, high) and one.patch_px <= smallest_px:
-                raise ConfigError(
-                    f"patch_px must be more than {smallest_px} where a worker takes one patch in a "
-                    f"step, got it with batch_size {one.batch_size}: the deepest stage would be "
-                    "one pixel, which batch normalisation refuses; raise either"
-                )
-
-    def _check_grid(self) -> None:
-        ranges = [one.name for one in self.searched if one.levels is None]
-        if self.sampler == "grid" and ranges:
-            raise ConfigError(
-                f"--sampler grid must have levels for every searched parameter, got a range for "
-                f"{', '.join(ranges)}; write --space {ranges[0]}=A/B/C"
-            )
-
 
 def option_fields() -> tuple[str, ...]:
     """Names of the fields of `StudyConfig` that a person gives, apart from those of training."""
-    derived = ("training", "looks")
+    derived = ("training", "looks", "compute")
     return tuple(one.name for one in fields(StudyConfig) if one.name not in derived)
 
 

@@ -35,3 +35,10 @@ def test_shares_of_a_column_have_one_decimal() -> None:
 def test_settings_are_words_whole_numbers_or_three_digits() -> None:
     found = [wording.setting(value) for value in (0.00123456, 1024.0, 0.0, "relu", "", math.nan)]
     assert found == ["0.00123", "1024", "0", "relu", wording.MISSING, wording.MISSING]
+
+
+def test_a_p_value_broke_after_its_letter() -> None:
+    for value, text in ((0.0024, "p = 0.002"), (0.0002, "p < 0.001")):
+        said = wording.p_text(value)
+        assert " " not in said
+        assert said.replace("\N{NO-BREAK SPACE}", " ") == text

@@ -99,3 +99,9 @@ def test_methods_that_have_it():
 def test_a_row_that_no_option_could_spell_or_that_would_leave_methods_out(fields):
     with pytest.raises(ValueError, match=r"must (have|be)"):
         Parameter(name="x", label="x", **fields)
+
+
+def test_an_effect_is_of_a_number_that_can_be_0():
+    assert PARAMETERS["w1"].effect == "reconstruction"
+    with pytest.raises(ValueError, match="must be a number that can be 0"):
+        Parameter(name="x", label="x", lowest=0.5, low=0.5, high=1, effect="something")

@@ -6,7 +6,7 @@ import pytest
 
 from contract.methods import METHODS, Method
 from contract.space import parse_compare, parse_space
-from contract.variants import Variant, make_variants, variant_pairs
+from contract.variants import Variant, effect_between, make_variants, variant_pairs
 
 BOTH = tuple(METHODS.values())
 OTHER = Method(name="other", label="Other", network="other")
@@ -49,10 +49,10 @@ def test_plain_goes_through_json_and_back():
     ("methods", "compared", "pairs"),
     [
         (BOTH, "", {("urec", "unet")}),
-        ((BOTH[0],), "w1=0/0.1", {("urec-w1-0", "urec-w1-0.1")}),
+        ((BOTH[0],), "w1=0/0.1", {("urec-w1-0.1", "urec-w1-0")}),
         (
             BOTH, "w1=0/0.1",
-            {("urec-w1-0", "unet"), ("urec-w1-0.1", "unet"), ("urec-w1-0", "urec-w1-0.1")},
+            {("urec-w1-0", "unet"), ("urec-w1-0.1", "unet"), ("urec-w1-0.1", "urec-w1-0")},
         ),
         (
             BOTH, "augment=no/yes",
@@ -68,3 +68,45 @@ def test_pairs_differ_in_one_thing(methods, compared, pairs):
     found = variant_pairs(make_variants(methods, parse_compare(compared)))
     assert len(found) == len(set(found))
     assert set(found) == pairs
+
+
+def pairs_of(compared, **usual):
+    return variant_pairs(make_variants(BOTH, parse_compare(compared), usual))
+
+
+def test_the_control_was_the_pair_in_front_and_the_method_its_reference():
+    """Levels ascend, so that 0 came first: U-REC without reconstruction minus U-Net led."""
+    assert pairs_of("w1=0/0.1", w1=0.1) == (
+        ("urec-w1-0.1", "unet"), ("urec-w1-0.1", "urec-w1-0"), ("urec-w1-0", "unet"),
+    )  # fmt: skip
+
+
+def test_the_variant_that_changes_least_of_the_study_leads():
+    pairs = pairs_of("w1=0/0.02/0.1/0.5", w1=0.1)
+    assert pairs[:3] == (("urec-w1-0.1", "unet"), ("urec-w1-0.02", "unet"), ("urec-w1-0.5", "unet"))
+    assert pairs[3:6] == tuple((f"urec-w1-{w1}", "urec-w1-0") for w1 in ("0.1", "0.02", "0.5"))
+    assert pairs[6] == ("urec-w1-0", "unet")
+    assert pairs_of("rec_loss=gradient/l1/l2", rec_loss="l2")[0] == ("urec-rec_loss-l2", "unet")
+
+
+def test_an_effect_is_a_difference_in_nothing_else():
+    found = {one.name: one for one in make_variants(BOTH, parse_compare("w1=0/0.1,rec_loss=l1/l2"))}
+    with_l2, control = found["urec-w1-0.1-rec_loss-l2"], found["urec-w1-0-rec_loss-l2"]
+    assert with_l2.controls == {"reconstruction": "urec-w1-0-rec_loss-l2"}
+    assert effect_between(with_l2, control) == "reconstruction"
+    assert effect_between(control, with_l2) == ""
+    assert effect_between(with_l2, found["urec-w1-0-rec_loss-l1"]) == ""
+    assert (with_l2.is_control, control.is_control, control.controls) == (False, True, {})
+
+
+def test_levels_without_0_have_no_control():
+    for one in make_variants(BOTH, parse_compare("w1=0.1/0.5")):
+        assert one.controls == {}
+        assert not one.is_control
+
+
+def test_a_variant_of_an_earlier_record_has_no_control():
+    plain = make_variants(BOTH, parse_compare("w1=0/0.1"))[1].to_plain()
+    for name in ("controls", "is_control", "num_changed"):
+        del plain[name]
+    assert Variant.from_plain(plain).controls == {}

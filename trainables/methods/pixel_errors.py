@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Final
 
 import torch
@@ -84,7 +85,9 @@ def ssim(one: Tensor, other: Tensor, valid: Tensor) -> Tensor:
     Returns:
         At most 1, (N, C, H, W), float32; to be used where a pixel counts.
     """
-    with torch.autocast(one.device.type, enabled=False):
+    kind = one.device.type
+    knows = torch.amp.is_autocast_available(kind)  # not where shapes alone are computed
+    with torch.autocast(kind, enabled=False) if knows else nullcontext():
         counted = valid[:, None].float()
         one, other = (x.float().where(valid[:, None], 0.0) for x in (one, other))
         total = _blur(counted).clamp(min=_LEAST_WEIGHT)

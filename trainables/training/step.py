@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -50,13 +50,17 @@ class Step:
         state, training = self._state, self._config.training
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(training, state.step)
-        terms = self._terms(self._network, batch)
+        terms = self.terms(batch)
         state.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
         return terms
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a batch and its terms, from which nothing is learned yet."""
+        return self._terms(self._network, batch)
 
     def gradient_shares(self, batch: Batch) -> dict[str, float]:
         """How much a method's terms beside the segmentation move the weights that all terms train.
@@ -91,7 +95,7 @@ class Step:
         self._state.model.train()
         with (
             self._drawn_from_seed(images.device),
-            torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16),
+            torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext(),
         ):
             inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
             output: Output = network(inputs, num_segment=len(batch.masks))

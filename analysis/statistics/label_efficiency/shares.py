@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Share:
 class Shares:
     """The shares of a study, by fraction asked, ascending."""
 
-    by_frac: Mapping[float, Share]
+    by_frac: Mapping[float, Share] = field(default_factory=dict)
 
     def of(self, label_frac: float) -> Share:
         """The share of a fraction asked; of one without scores, what was asked for."""
@@ -61,6 +61,10 @@ class Shares:
     def said(self, label_frac: float) -> str:
         """What a fraction asked reached, in words, such as "9.6 %"."""
         return percent(self.reached(label_frac))
+
+
+ASKED = Shares()
+"""Where nothing is known of what was reached, it is what was asked for."""
 
 
 def shares_of(scores: pd.DataFrame) -> Shares:
@@ -87,6 +91,18 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             with_val=float(means.get("with_val_frac", math.nan)),
         )
     return Shares(by_frac=found)
+
+
+def shares_on_record(record: StudyRecord) -> Shares:
+    """What the budgets of all trials reached, also where the confusion of none is at hand.
+
+    It is the mean over the confirmed seeds, as everywhere in a report; where none has finished at a
+    fraction, over those of its search.
+    """
+    trials = record.trials
+    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
+    without = trials[~trials["label_frac"].isin(confirmed["label_frac"])]
+    return Shares(by_frac={**shares_of(without).by_frac, **shares_of(confirmed).by_frac})
 
 
 def seed_fractions(scores: pd.DataFrame) -> NDArray[np.float64]:

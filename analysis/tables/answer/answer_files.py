@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from analysis.findings.needed_findings import bounds_text
+from analysis.reading.styles import own_effect
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
     curve_table,
@@ -64,7 +65,7 @@ def _differences(answer: Answer) -> TextTable:
             [
                 *_labels(answer, one.label_frac),
                 answer.styles[one.variant].label,
-                answer.styles[one.reference].label,
+                _minus(answer, one),
                 str(one.difference.num),
                 signed(one.difference.mean),
                 _bounds(one.difference),
@@ -82,6 +83,13 @@ def _differences(answer: Answer) -> TextTable:
         columns="lrrll" + "r" * (len(header) - 5),
         bold=[(row, 6) for row, one in enumerate(answer.main_differences, 1) if one.is_shown],
     )
+
+
+def _minus(answer: Answer, one: PairedDifference) -> str:
+    """What is subtracted, and what the difference is called where that is a control."""
+    effect = own_effect(answer.styles, (one.variant, one.reference))
+    label = answer.styles[one.reference].label
+    return f"{label} ({effect})" if effect else label
 
 
 def _labels(answer: Answer, label_frac: float) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.reading.styles import arms_of
+from analysis.reading.styles import arms_of, own_effect
 from analysis.statistics.intervals import (
     Interval,
     bootstrap_interval,
@@ -15,11 +15,13 @@ from analysis.statistics.intervals import (
     t_interval,
 )
 from analysis.statistics.scores import SCORE_LABELS
+from contract.variants import effect_between
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.statistics.answer import Answer
+    from analysis.statistics.differences import Difference
 
 _SEED = 19
 _TEST_FIELDS = (
@@ -97,7 +99,8 @@ def difference_table(answer: Answer) -> pd.DataFrame:
         measure, num_pairs, difference, low, high (over seeds), tiles_low, tiles_high (over seeds
         and test tiles), p_adjusted, level (that p is held against, which looks share),
         worst_mean, pairs_needed, num_higher, num_untied, higher_low, higher_high; see
-        `differences.PairedDifference`. Only the score that findings rest on is tested.
+        `differences.PairedDifference`. Only the score that findings rest on is tested. own_effect:
+        what the reference, its control, lacks; "" for other pairs.
     """
     import pandas as pd
 
@@ -116,11 +119,16 @@ def difference_table(answer: Answer) -> pd.DataFrame:
                 "tiles_low": one.over_tiles.low,
                 "tiles_high": one.over_tiles.high,
                 **{name: getattr(one, name) for name in _TEST_FIELDS},
+                "own_effect": _effect(answer, one),
             }
             for family in answer.differences.values()
             for one in family
         ]
     )
+
+
+def _effect(answer: Answer, one: Difference) -> str:
+    return effect_between(*(answer.styles[name].variant for name in (one.variant, one.reference)))
 
 
 def needed_table(answer: Answer) -> pd.DataFrame:
@@ -173,14 +181,20 @@ def curve_table(answer: Answer) -> pd.DataFrame:
 
     Returns:
         Columns what (area, area_difference, twice), model, minus, num_seeds, value (none for
-        twice), low, high, p, level, note (why nothing is said). p is adjusted over all tests of the
-        study, and held against the level.
+        twice), low, high, p, level, note (why nothing is said; the name of a difference from a
+        control). p is adjusted over all tests of the study, and held against the level.
     """
     import pandas as pd
 
     rows = [_curve_row("area", variant, "", area) for variant, area in answer.areas.items()]
     rows += [
-        _curve_row("area_difference", one.variant, one.reference, one.area)
+        _curve_row(
+            "area_difference",
+            one.variant,
+            one.reference,
+            one.area,
+            own_effect(answer.styles, (one.variant, one.reference)),
+        )
         | {"p": one.p_adjusted, "level": one.level}
         for one in answer.area_differences
     ]
@@ -197,7 +211,9 @@ def curve_table(answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _curve_row(what: str, variant: str, minus: str, interval: Interval) -> dict[str, Any]:
+def _curve_row(
+    what: str, variant: str, minus: str, interval: Interval, note: str = ""
+) -> dict[str, Any]:
     return {
         "what": what,
         "model": variant,
@@ -205,5 +221,5 @@ def _curve_row(what: str, variant: str, minus: str, interval: Interval) -> dict[
         **_named(interval, "value", "low", "high"),
         "p": np.nan,
         "level": np.nan,
-        "note": "",
+        "note": note,
     }

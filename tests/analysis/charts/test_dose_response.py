@@ -138,6 +138,18 @@ def test_seven_fractions_are_one_figure(tmp_path: Path) -> None:
     assert all(path.stat().st_size for path in write_chart(chart, tmp_path))
 
 
+def test_four_fractions_were_three_panels_and_a_lonely_one(tmp_path: Path) -> None:
+    shown = styles()
+    chart = _chart(dose_panels(scores_of(shown, (0.02, 0.1, 0.5, 1.0)), W1, "mean_f1", shown))
+    assert chart.num_columns == 2
+    page = page_chart(chart, write_chart(chart, tmp_path))
+    assert (len(page.panels), page.num_columns) == (4, 2)
+    figure = environment(shown).from_string(
+        '{% from "_macros.html" import chart_figure with context %}{{ chart_figure(chart) }}'
+    )
+    assert "--columns:2" in figure.render(chart=page)
+
+
 def test_a_parameter_that_nobody_knows_has_a_curve() -> None:
     """Of a method of one's own, in a record that describes it."""
     shown = styles()

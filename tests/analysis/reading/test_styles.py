@@ -5,11 +5,13 @@ from analysis.reading.styles import (
     against_baseline,
     arms_of,
     baseline_label,
+    own_effect,
     pairs_in,
     styles_of,
 )
-from contract.methods import Method
-from contract.variants import Variant
+from contract.methods import METHODS, Method
+from contract.space import parse_compare
+from contract.variants import Variant, make_variants
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
 
@@ -95,3 +97,18 @@ def test_eight_variants_are_told_apart_by_any_eye(vision: str) -> None:
             for shade in ("color", "color_dark"):
                 pair = [cielab(getattr(style, shade), vision) for style in (one, another)]
                 assert np.linalg.norm(pair[0] - pair[1]) > 20
+
+
+def test_the_method_itself_is_vermilion_and_not_its_control() -> None:
+    variants = make_variants(list(METHODS.values()), parse_compare("w1=0/0.1/0.5"), {"w1": 0.1})
+    styles = styles_of(variants)
+    first = styles_of(make_variants(list(METHODS.values()), ()))
+    assert styles["urec-w1-0.1"].color == first["urec"].color
+    assert styles["unet"].color == first["unet"].color
+
+
+def test_the_difference_from_a_control_has_a_name() -> None:
+    variants = make_variants(list(METHODS.values()), parse_compare("w1=0/0.1"), {"w1": 0.1})
+    styles = styles_of(variants)
+    assert own_effect(styles, ("urec-w1-0.1", "urec-w1-0")) == "reconstruction's own effect"
+    assert own_effect(styles, ("urec-w1-0.1", "unet")) == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.charts.chart import Chart, write_chart
+from analysis.charts.chart import Chart, panel_columns, write_chart
 from analysis.charts.inline import page_chart
 from analysis.reading.compared import tried_variants
 from analysis.reading.schema import StudyInfo
@@ -19,7 +19,6 @@ from analysis.search.best_so_far import (
     best_so_far_chart,
     best_so_far_info,
     draw_best_so_far,
-    num_columns,
     score_limits,
 )
 from analysis.search.suggestions import suggestions
@@ -148,4 +147,17 @@ def test_limits_hold_every_score_and_never_magnify_noise(scores: list[float]) ->
 
 
 def test_columns_leave_no_lonely_panel() -> None:
-    assert [num_columns(n) for n in (1, 2, 3, 4, 5, 6, 7, 9)] == [1, 2, 3, 4, 3, 4, 4, 3]
+    """Four were three and one on the page, which has room for three."""
+    assert [panel_columns(n) for n in (1, 2, 3, 4, 5, 6, 7, 9)] == [1, 2, 3, 2, 3, 3, 4, 3]
+
+
+def test_panels_told_what_was_asked_for_where_all_else_tells_what_was_reached() -> None:
+    record = record_of(*ARM)
+    record.trials["reached_frac"], record.trials["seed"] = 0.0836, 0
+    chart = best_so_far_chart(record)
+    assert chart is not None
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    chart.panels[0](axes)
+    assert axes.get_title(loc="left") == "8.36\N{NO-BREAK SPACE}% of the labels"

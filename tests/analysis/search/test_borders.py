@@ -131,3 +131,10 @@ def test_nothing_lies_beyond_what_the_record_says_a_parameter_can_be() -> None:
 def test_what_has_but_one_level_was_not_searched() -> None:
     record = record_of("w1=0.1,lr=0.0001..0.01,label_frac=0.01/1", *arm(0.1))
     assert [one.name for one in searched_domains(record)] == ["lr"]
+
+
+def test_a_warning_told_what_was_asked_for_where_all_else_tells_what_was_reached() -> None:
+    record = record_of("w1=0.01..0.5,label_frac=0.01", *arm(0.49))
+    record.trials["reached_frac"], record.trials["seed"] = 0.0083, 0
+    (sentence,) = border_warnings(record)
+    assert sentence.startswith("U-REC at 0.83\N{NO-BREAK SPACE}%: the best w1, 0.49, sits at")

@@ -17,7 +17,8 @@ from study.design.arms import (
     search_trial,
     simplest_setting,
 )
-from study.settings.config import SEARCH_SEEDS_APART, StudyConfig, build_config
+from study.settings.checks import SEARCH_SEEDS_APART
+from study.settings.config import StudyConfig, build_config
 
 
 def study(**given: object) -> StudyConfig:

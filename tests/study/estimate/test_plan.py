@@ -65,6 +65,16 @@ def test_plan_names_arms_trials_and_disk(make_config, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plan_shows_steps_and_compute_of_each_variant(make_config):
+    given = {"space": "label_frac=1", "seeds": 3, "equal": "compute", "compare": "w1=0/0.1"}
+    lines = plan_text(make_config(**given)).splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("every trial spends "))
+    assert "trials of 4 steps of the costliest with 2 patches" in lines[first - 1]
+    assert [line.split(" steps of ")[0] for line in lines[first + 1 : first + 4]] == [
+        "  U-REC, w1 0: 4", "  U-REC, w1 0.1: 4", "  U-Net: 9",
+    ]  # fmt: skip
+
+
 def test_plan_counts_the_seeds_of_the_search(make_config, calibrated):
     config = make_config(space="w1=0.01..0.5,label_frac=1", trials=4, seeds=3, search_seeds=2)
     text = plan_text(config)

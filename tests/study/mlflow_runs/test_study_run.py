@@ -32,3 +32,45 @@ def test_artifacts_of_a_folder_of_that_name_went_elsewhere(name, tmp_path, monke
     assert {one.name for one in folder.iterdir()} == {
         "budgets", "mlflow.db", "mlruns", "study.yaml"
     }  # fmt: skip
+
+
+@pytest.fixture
+def record_study(store, tmp_path):
+    """Puts a study on record, again where it was; returns parameters and tags of its run."""
+
+    def record(name, content):
+        (tmp_path / "budgets").mkdir(exist_ok=True)
+        manifest = tmp_path / "study.yaml"
+        manifest.write_text(yaml.safe_dump({"study_id": name, **content}))
+        study_run = StudyRun(store, name)
+        study_run.open(manifest, tmp_path / "budgets")
+        return MlflowClient(tracking_uri=store).get_run(study_run.parent_id).data
+
+    return record
+
+
+def test_seeds_that_grew_kept_their_first_value(record_study):
+    """MLflow's parameters never change, so that the study's run said 7 with 14 seeds on record."""
+    first = record_study("grows", {"config": {"name": "grows", "seeds": 7, "w1": 0.1}})
+    assert (first.tags["seeds"], first.params["w1"]) == ("7", "0.1")
+    assert "seeds" not in first.params
+    grown = record_study("grows", {"config": {"name": "grows", "seeds": [7, 14], "w1": 0.1}})
+    assert grown.tags["seeds"] == "[7, 14]"
+    assert grown.params == first.params
+
+
+def test_the_run_says_how_many_steps_equal_compute_is(record_study):
+    compute = {
+        "flop": 300,
+        "variants": [
+            {"name": "urec-w1-0.1", "steps": 30, "flop_per_step": 10},
+            {"name": "unet", "steps": 60, "flop_per_step": 5},
+        ],
+    }
+    found = record_study("equal", {"config": {"name": "equal", "equal": "compute"},
+                                   "compute": compute}).params  # fmt: skip
+    assert found == {
+        "name": "equal", "equal": "compute", "flop_per_trial": "300",
+        "steps/urec-w1-0.1": "30", "flop_per_step/urec-w1-0.1": "10",
+        "steps/unet": "60", "flop_per_step/unet": "5",
+    }  # fmt: skip

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,12 +13,14 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from contract.names import RESULT
-from study.design.arms import plan_arms
+from study.design.arms import confirm_trial, plan_arms
+from study.design.compute import flop_of_step, with_steps_of
 from study.machines.databases import create_optuna_database
 from study.machines.storage_sync import StorageSync
 from study.search.arm_search import ArmSearch
 from study.search.optuna_database import OptunaDatabase
 from study.settings.config import StudyConfig, build_config
+from study.settings.equal import ComputeBudget
 from study.trials.study_trials import StudyTrials
 from trainables.settings.config import TrialConfig
 from trainables.trial.folder.outcomes import PLAN, read_outcome, write_failed, write_pruned
@@ -476,6 +479,26 @@ def test_a_continued_search_prunes_as_an_undisturbed_one(make_folder, restarts):
     undisturbed = stops(make_folder("undisturbed"), None)
     assert len(set(undisturbed)) > 2, "trials stop at different rungs, and some do not"
     assert stops(make_folder("continued"), restarts) == undisturbed
+
+
+def test_a_pruner_finds_the_validations_of_trials_that_got_more_steps(folder):
+    """Their steps are not the study's: the first validation was looked for where there is none."""
+    budget = ComputeBudget(flop=1, num_bands=3, num_classes=2)
+    config = study(models=["unet"], space="lr,width=1..2,label_frac=1", trials=2, pruner="asha",
+                   num_validations=9, steps=90, patch_px=32, stride_px=32, batch_size=2, width=2,
+                   equal="compute")  # fmt: skip
+    (arm,) = plan_arms(config)
+    at_study_width = flop_of_step(confirm_trial(config, arm, 1, {}), 3, 2)
+    config = replace(config, compute=replace(budget, flop=90 * at_study_width))
+    search = Search(config, folder)
+    good, bad = search.next_trial(), search.next_trial()
+    assert good is not None
+    assert bad is not None
+    other = replace(bad, training=replace(bad.training, width=1))
+    assert with_steps_of(other, config.compute).training.steps > 180
+    assert not search.should_prune(good.key, validations(good, [0.5] * 9))
+    search.end(good, 0.5)
+    assert search.should_prune(bad.key, validations(bad, [0.4]))
 
 
 def test_a_pruned_trial_is_told_with_its_intermediate_values_and_never_chosen(folder):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis.statistics.label_efficiency.shares import (
     distinct_scores,
     seed_fractions,
     shares_of,
+    shares_on_record,
 )
 from analysis.statistics.scores import score_trials
 
@@ -70,3 +72,17 @@ def test_identical_trials_are_compared_with_nothing(store: str) -> None:
     assert {one.label_frac for one in answer.main_differences} == {1.0}
     assert answer.needed == ()
     assert list(answer.shares.by_frac) == [1.0]
+
+
+def test_what_the_record_says_is_that_of_confirmed_seeds_and_else_of_the_search() -> None:
+    columns = ["phase", "status", "label_frac", "seed", "reached_frac"]
+    rows = [
+        ("confirm", "finished", 0.1, 1, 0.08), ("confirm", "finished", 0.1, 2, 0.10),
+        ("confirm", "failed", 0.1, 3, 0.50), ("search", "finished", 0.1, 0, 0.50),
+        ("search", "finished", 1.0, 0, 0.96),
+    ]  # fmt: skip
+    trials = pd.DataFrame(rows, columns=columns)
+    shares = shares_on_record(SimpleNamespace(trials=trials))  # type: ignore[arg-type]
+    assert shares.reached(0.1) == pytest.approx(0.09)
+    assert shares.reached(1.0) == 0.96
+    assert shares.reached(0.5) == 0.5
