@@ -41,6 +41,7 @@ class Backbone(nn.Module):
         self.model = build_backbone(encoder.config, num_channels)
         if is_pretrained and encoder.state is not None:
             self._load(encoder, num_channels)
+        _take_strides_out(self.model)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name not in encoder.unused)
         for name, values in (("mean", encoder.mean), ("std", encoder.std)):
@@ -91,6 +92,30 @@ class Backbone(nn.Module):
                     "encoder"
                 )
         self.model.load_state_dict(adapted)
+
+
+def _take_strides_out(model: nn.Module) -> None:
+    """Let 1x1 convolutions with a stride get the pixels that they look at, and no others.
+
+    What they compute is the same. oneDNN's gradient of such a convolution writes beyond its memory
+    where channels are last and their number is no multiple of 8, and the process dies of it (torch
+    2.13, a CPU with AVX-512).
+    """
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1) and part.padding == (0, 0):
+            if part.stride != (1, 1):
+                part.register_forward_pre_hook(_Strided(part.stride))
+                part.stride = (1, 1)
+
+
+class _Strided:
+    """Hands every n-th row and column of the input to a module."""
+
+    def __init__(self, stride: tuple[int, ...]) -> None:
+        self._rows, self._columns = stride
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (inputs[0][..., :: self._rows, :: self._columns], *inputs[1:])
 
 
 def adapt_bands(weight: Tensor, num_channels: int) -> Tensor:

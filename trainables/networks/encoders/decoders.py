@@ -53,7 +53,8 @@ def refinement_levels(widths: Sequence[int]) -> nn.ModuleList:
 class SegmentationLevels(nn.Module):
     """Upsamplings, each joined with the feature map of that size, then a 1x1 conv.
 
-    The last upsampling, to the image, is joined with none. A level is an entry block, which takes the concatenation, followed by refinement blocks, as in
+    The last upsampling, to the image, is joined with none. A level is an entry block, which takes
+    the concatenation, followed by refinement blocks, as in
     `trainables.networks.blocks.SegmentationDecoder`. All attributes are ordered coarsest first.
 
     Args:
