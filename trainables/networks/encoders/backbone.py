@@ -83,7 +83,7 @@ class Backbone(nn.Module):
             shape = own[name].shape
             if weight.shape == shape:
                 adapted[name] = weight
-            elif weight.ndim == 4 and weight.shape[2:] == shape[2:] and shape[1] == num_channels:
+            elif weight.ndim == 4 and shape == (len(weight), num_channels, *weight.shape[2:]):
                 adapted[name] = adapt_bands(weight, num_channels)
             else:
                 raise ConfigError(
@@ -102,10 +102,10 @@ def _take_strides_out(model: nn.Module) -> None:
     2.13, a CPU with AVX-512).
     """
     for part in model.modules():
-        if isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1) and part.padding == (0, 0):
-            if part.stride != (1, 1):
-                part.register_forward_pre_hook(_Strided(part.stride))
-                part.stride = (1, 1)
+        is_pointwise = isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
+        if is_pointwise and part.padding == (0, 0) and part.stride != (1, 1):
+            part.register_forward_pre_hook(_Strided(part.stride))
+            part.stride = (1, 1)
 
 
 class _Strided:

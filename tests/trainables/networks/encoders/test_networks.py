@@ -29,7 +29,7 @@ TRAINING = TrainingConfig(
     sampling="random",
     augment=True,
     batch_size=2,
-    steps=4,
+    steps=2,
     epochs=None,
     lr=1e-2,
     num_validations=2,
@@ -185,7 +185,7 @@ def test_pretrained_weights_learn_by_a_share_and_random_ones_by_lr(encoders, mak
 
 def test_the_schedule_is_that_of_both(encoders, make_data):
     data = make_data(encoders("resnet"))
-    trial = _trial(encoder_lr=0.5, warmup_steps=2)
+    trial = _trial(encoder_lr=0.5, warmup_steps=2, steps=4)
     state = loop._new_state(trial, data, CPU, ALONE)
     step, sampler = Step(state, trial, CPU, ALONE), loop._build_sampler(trial, data, CPU, ALONE)
     rates = []
@@ -219,7 +219,7 @@ def test_a_continued_run_is_an_undisturbed_one_and_its_file_needs_nothing_else(
         return train(trial, data, device=CPU, checkpoint=tmp_path / name, report=report)
 
     def stop(step, rows):
-        if step == 2:
+        if step == 1:
             raise KeyboardInterrupt
 
     first = run("1.pt")
@@ -253,7 +253,7 @@ def test_a_tiny_residual_encoder_does_not_end_the_process(encoders, make_data):
     trial, data = _trial(), make_data(encoders("resnet"))
     state = loop._new_state(trial, data, CPU, ALONE)
     step, sampler = Step(state, trial, CPU, ALONE), loop._build_sampler(trial, data, CPU, ALONE)
-    for _ in range(20):
+    for _ in range(8):
         step.take(sampler.draw(0))
     strided = [
         one for one in state.model.modules()
