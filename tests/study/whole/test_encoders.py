@@ -54,8 +54,8 @@ def test_the_record_holds_the_encoder_and_another_content_is_refused(
     folder = write_encoder("resnet", place / "net.1")
     models = ["unet", "urec:./net.1"]
     arguments = _config(
-        place, tiny_folder, tiny_training, models=models, compare="encoder_weights=pretrained/random",
-        space="encoder_lr=0.1/1,label_frac=1", sampler="grid",
+        place, tiny_folder, tiny_training, models=models, space="encoder_lr=0.1/1,label_frac=1",
+        compare="encoder_weights=pretrained/random", sampler="grid",
     )  # fmt: skip
     assert run_study.main(arguments) == 0, capsys.readouterr().err
     record = yaml.safe_load((place / "studies/mine/study.yaml").read_text())
@@ -108,18 +108,6 @@ def test_what_cannot_be_used_is_one_line_and_nothing_is_written(
             (line,) = capsys.readouterr().err.splitlines()
             assert said in line
     assert not (place / "studies").exists()
-
-
-def test_patches_that_an_encoder_cannot_take_are_refused_before_the_first_trial(
-    place, patched, write_encoder, tiny_folder, tiny_training, capsys
-):
-    """One whose position embeddings fit one size alone, say; it is tried at the study's."""
-    folder = write_encoder("resnet", place / "net")
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_act": "tanhshrink"}))
-    arguments = _config(place, tiny_folder, tiny_training, models=["unet:./net"])
-    assert run_study.main(arguments) == 2
-    assert "./net must be a backbone that transformers can load" in capsys.readouterr().err
 
 
 def test_encoders_of_one_name_get_names_of_their_own(place, write_encoder):

@@ -102,8 +102,9 @@ def _take_strides_out(model: nn.Module) -> None:
     2.13, a CPU with AVX-512).
     """
     for part in model.modules():
-        is_pointwise = isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
-        if is_pointwise and part.padding == (0, 0) and part.stride != (1, 1):
+        if not isinstance(part, nn.Conv2d) or part.kernel_size != (1, 1):
+            continue
+        if part.padding == (0, 0) and part.stride != (1, 1):
             part.register_forward_pre_hook(_Strided(part.stride))
             part.stride = (1, 1)
 
