@@ -45,7 +45,7 @@ def import_transformers() -> ModuleType:
     Raises:
         ConfigError: If it is not installed, or of another version.
     """
-    advice = "pip install 'urec-study[encoders]'"
+    advice = "install the extra `encoders`: pip install -e '.[encoders]'"
     try:
         import transformers
     except ImportError as error:
@@ -139,7 +139,7 @@ def _read_folder(folder: Path, source: str) -> PretrainedEncoder:
         f"{source} must be a model that transformers can read", "take another folder or model"
     ):
         raw = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         is_backbone = type(config) in MODEL_FOR_BACKBONE_MAPPING
     if not (
         is_backbone
