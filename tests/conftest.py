@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "study/test_runner.py",
     "study/whole/test_damaged_files.py",
     "study/whole/test_open_house.py",
+    "study/whole/test_encoders.py",
     "study/whole/test_private_server.py",
     "study/whole/test_any_raster.py",
     "analysis/test_alone.py",

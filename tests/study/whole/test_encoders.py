@@ -120,35 +120,36 @@ def test_encoders_of_one_name_get_names_of_their_own(place, write_encoder):
 
 
 @pytest.mark.slow
-def test_a_study_is_killed_goes_on_and_needs_the_folder_no_more(place, write_encoder):
+def test_a_study_is_killed_goes_on_and_needs_the_folder_no_more(
+    place, write_encoder, tiny_folder, tiny_training
+):
     """Commands with Ray, which sends the encoder to the processes of its trials."""
     folder = write_encoder("convnextv2", place / "tiny")
-    command = [
-        sys.executable, str(COMMAND), "--preset", "smoke", "--models", f"unet,urec:{folder}",
-        "--space", "label_frac=0.1/1", "--name", "smoke",
-    ]  # fmt: skip
+    models = ["unet", f"urec:{folder}"]
+    space = "label_frac=0.1/1"
+    options = _config(place, tiny_folder, tiny_training, models=models, space=space, seeds=2)
+    command = [sys.executable, str(COMMAND), *options]
     env = os.environ | {"PYTHONPATH": str(COMMAND.parent), "HF_HUB_OFFLINE": "1"}
-    trials = place / "studies/smoke/trials"
-    key = "confirm-urec-tiny-f0.10-s1"
+    trials = place / "studies/mine/trials"
     with (place / "log").open("w") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log, env=env, start_new_session=True)
         while process.poll() is None and not list(trials.glob("*/result.json")):
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert not (trials / key / "model.pt").exists(), (place / "log").read_text()
+    done = {path.parent.name for path in trials.glob("*/result.json")}
+    assert 0 < len(done) < 4 + 8, (place / "log").read_text()
     run = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "U-REC, tiny" in run.stdout
-    report = place / "studies/smoke/report"
+    report = place / "studies/mine/report"
     with (report / "tables/comparison.csv").open() as file:
         rows = {(row["model"], float(row["label_frac"])) for row in csv.DictReader(file)}
     assert rows == {(name, frac) for name in ("unet", "urec-tiny") for frac in (0.1, 1.0)}
     assert "U-REC, tiny" in (report / "index.html").read_text()
 
     shutil.rmtree(folder)
-    model = next(iter(trials.glob("confirm-urec-tiny-f1.00*")))
-    image = next(iter(place.rglob("top_mosaic*.tif")))
+    model, image = trials / "confirm-urec-tiny-f1.00", tiny_folder / "images" / "c1.tif"
     predict = [sys.executable, "-m", "trainables.predict", "--model", model, "--out", "maps", image]
     run = subprocess.run(predict, env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
