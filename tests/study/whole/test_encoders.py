@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 import run_study
 from study.settings.variation import find_methods
@@ -77,6 +78,13 @@ def test_the_record_holds_the_encoder_and_another_content_is_refused(
     key = "confirm-urec-net-1-encoder_weights-random-f1.00-s1"
     trial = json.loads((place / "studies/mine/trials" / key / "result.json").read_text())["trial"]
     assert (trial["network"], trial["encoder"]) == ("encoder-urec", "./net.1")
+    client = MlflowClient(f"sqlite:///{place / 'mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "mine"]
+    runs = [run.data for run in client.search_runs([experiment.experiment_id])]
+    params = {run.tags["trial_key"]: run.params for run in runs if "trial_key" in run.tags}
+    assert (params[key]["encoder"], params[key]["encoder_weights"]) == ("./net.1", "random")
+    assert "encoder_lr" in params[key]
+    assert not any(name.startswith("encoder") for name in params["confirm-unet-f1.00-s1"])
     assert run_study.main(arguments) == 0
 
     before = read_encoder("./net.1").checksum[:12]
