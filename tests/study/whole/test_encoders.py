@@ -134,8 +134,7 @@ def test_a_study_is_killed_goes_on_and_needs_the_folder_no_more(
     """Commands with Ray, which sends the encoder to the processes of its trials."""
     folder = write_encoder("convnextv2", place / "tiny")
     models = ["unet", f"urec:{folder}"]
-    space = "label_frac=0.1/1"
-    options = _config(place, tiny_folder, tiny_training, models=models, space=space, seeds=2)
+    options = _config(place, tiny_folder, tiny_training, models=models, seeds=2)
     command = [sys.executable, str(COMMAND), *options]
     env = os.environ | {"PYTHONPATH": str(COMMAND.parent), "HF_HUB_OFFLINE": "1"}
     trials = place / "studies/mine/trials"
@@ -146,14 +145,13 @@ def test_a_study_is_killed_goes_on_and_needs_the_folder_no_more(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     done = {path.parent.name for path in trials.glob("*/result.json")}
-    assert 0 < len(done) < 4 + 8, (place / "log").read_text()
+    assert 0 < len(done) < 2 + 4, (place / "log").read_text()
     run = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "U-REC, tiny" in run.stdout
     report = place / "studies/mine/report"
     with (report / "tables/comparison.csv").open() as file:
-        rows = {(row["model"], float(row["label_frac"])) for row in csv.DictReader(file)}
-    assert rows == {(name, frac) for name in ("unet", "urec-tiny") for frac in (0.1, 1.0)}
+        assert [row["model"] for row in csv.DictReader(file)] == ["unet", "urec-tiny"]
     assert "U-REC, tiny" in (report / "index.html").read_text()
 
     shutil.rmtree(folder)
