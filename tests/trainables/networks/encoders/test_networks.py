@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 KINDS = ("resnet", "convnextv2", "swin", "dinov3")
 TRAINING = TrainingConfig(
     width=2,
-    patch_px=64,
+    patch_px=32,
     sampling="random",
     augment=True,
     batch_size=2,
@@ -33,8 +33,8 @@ TRAINING = TrainingConfig(
     epochs=None,
     lr=1e-2,
     num_validations=2,
-    infer_window_px=64,
-    infer_step_px=64,
+    infer_window_px=48,
+    infer_step_px=48,
 )
 
 

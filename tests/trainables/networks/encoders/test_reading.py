@@ -219,9 +219,9 @@ def test_another_version_is_refused(monkeypatch, resnet):
 
 
 def test_nobody_without_an_encoder_imports_transformers():
-    """Neither the command nor the process of a trial, which would wait seconds for it."""
+    """Neither the command nor the training of a trial, which would wait seconds for it."""
     code = (
-        "import sys, run_study, trainables.trial.work\n"
+        "import sys, run_study, trainables.training.loop, trainables.networks.own\n"
         "from study.settings.command_line import parse_arguments\n"
         "from trainables.networks.build import build_network\n"
         "parse_arguments(['--models', 'urec,unet'])\n"
