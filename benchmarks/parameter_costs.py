@@ -29,6 +29,7 @@ from timing import (
     write_json,
 )
 
+from contract.methods import METHODS
 from contract.parameters import PARAMETERS, value_text
 from trainables.settings.config import TrainingConfig, training_fields
 from trainables.settings.process_group import ALONE
@@ -79,7 +80,9 @@ def other_levels() -> list[tuple[str, Any]]:
     return [
         (one.name, level)
         for one in PARAMETERS.values()
-        if one.name in training_fields() and (one.kind == "choice" or one.name.startswith("rec_"))
+        if one.name in training_fields()
+        and METHODS["urec"].has(one)
+        and (one.kind == "choice" or one.name.startswith("rec_"))
         for level in one.levels
         if level != getattr(published, one.name)
     ]

@@ -12,8 +12,14 @@ from typing import Final
 from contract.names import TAKEN_NAMES
 from contract.parameters import PARAMETERS, Parameter
 
-BUILT_FROM: Final[Mapping[str, tuple[str, ...]]] = {"urec": ("branch_norm", "rec_decoder")}
+BUILT_FROM: Final[Mapping[str, tuple[str, ...]]] = {
+    "urec": ("branch_norm", "rec_decoder"),
+    "encoder-unet": ("encoder_weights", "encoder_lr"),
+    "encoder-urec": ("rec_decoder", "encoder_weights", "encoder_lr"),
+}
 """Rows of `contract.parameters` that a network is built from, by its key."""
+WITH_ENCODER: Final[Mapping[str, str]] = {"unet": "encoder-unet", "urec": "encoder-urec"}
+"""The network that takes the place of another one where a pretrained encoder is named."""
 
 
 def serves(parameter: Parameter, unannotated: str, network: str) -> bool:
@@ -38,6 +44,9 @@ class Method:
     """Whether the others are compared with it."""
     published_table: int | None = None
     """The table of the paper (Papadomanolaki et al., 2019) that holds its scores."""
+    encoder: str | None = None
+    """A model of Hugging Face's hub, or a folder with one: what the network's encoder is. Given for
+    the networks that `WITH_ENCODER` has, and for none else."""
     parameters: tuple[Parameter, ...] = ()
     """What only this method has, besides the rows of `contract.parameters`; each with a default."""
 

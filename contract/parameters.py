@@ -329,6 +329,24 @@ PARAMETERS: Final = {
             unannotated=("reconstruction",),
             of_network=True,
         ),
+        Parameter(
+            name="encoder_weights",
+            label="first weights of the encoder",
+            kind="choice",
+            choices=("pretrained", "random"),
+            levels=("pretrained", "random"),
+            of_network=True,
+        ),
+        Parameter(
+            name="encoder_lr",
+            label="learning rate of the encoder, as a share",
+            lowest=0,
+            with_lowest=False,
+            low=0.01,
+            high=1,
+            log=True,
+            of_network=True,
+        ),
     )
 }
 

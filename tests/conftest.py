@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "study/test_runner.py",
     "study/whole/test_damaged_files.py",
     "study/whole/test_open_house.py",
+    "study/whole/test_encoders.py",
     "study/whole/test_private_server.py",
     "study/whole/test_any_raster.py",
     "analysis/test_alone.py",
@@ -104,6 +105,35 @@ def write_dataset() -> Callable[..., Path]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny data set; for reading only."""
     return _write_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(scope="session")
+def write_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a tiny pretrained encoder as a person has it, a folder of `save_pretrained`."""
+
+    def write(kind: str, folder: Path | None = None, *, seed: int = 0, **changed: Any) -> Path:
+        import torch
+        import transformers  # seconds that few tests need
+
+        sizes = {"hidden_sizes": [4, 4, 6, 8], "depths": [1, 1, 1, 1]}
+        made, given = {
+            "resnet": ("ResNet", {**sizes, "embedding_size": 4, "layer_type": "basic"}),
+            "convnextv2": ("ConvNextV2", {**sizes, "drop_path_rate": 0.2}),
+            "swin": ("Swin", {"embed_dim": 4, "depths": [1] * 4, "num_heads": [1] * 4,
+                              "window_size": 4}),
+            "dinov3": ("DINOv3ViT", {"hidden_size": 8, "intermediate_size": 8,
+                                     "num_hidden_layers": 8, "num_attention_heads": 2}),
+        }[kind]  # fmt: skip
+        config = getattr(transformers, f"{made}Config")(**(given | changed))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            named = f"{made}ForImageClassification"
+            model = getattr(transformers, named, None) or getattr(transformers, f"{made}Model")
+            folder = folder or tmp_path_factory.mktemp("encoder") / f"tiny-{kind}"
+            model(config).save_pretrained(folder)
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

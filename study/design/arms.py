@@ -139,6 +139,7 @@ def _trial(
         model=method.name,
         network=method.network,
         unannotated=method.unannotated,
+        encoder=method.encoder,
         variant=arm.variant.name,
         label_frac=arm.label_frac,
         seed=seed,

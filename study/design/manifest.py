@@ -26,6 +26,7 @@ from study.design.compute import flop_of_step
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.errors import ConfigError
+from trainables.networks.encoders.reading import read_encoder
 from trainables.storage.atomic_files import write_atomically
 
 ADVICE: Final = (
@@ -35,7 +36,7 @@ ADVICE: Final = (
 """What to do where `study.yaml` is lost."""
 _PACKAGES: Final = (
     DISTRIBUTION, "torch", "ray", "optuna", "mlflow", "rasterio", "numpy", "scipy", "pandas",
-    "seaborn",
+    "seaborn", "transformers",
 )  # fmt: skip
 
 
@@ -83,14 +84,20 @@ def _budget(data: StudyData, drawn: Drawn) -> dict[str, Any]:
 
 
 def method_manifest(method: Method) -> dict[str, Any]:
-    """What a method is; a continued study must not change it."""
-    return {
+    """What a method is, its pretrained encoder included; a continued study must not change it."""
+    manifest: dict[str, Any] = {
         "name": method.name,
         "label": method.label,
         "network": method.network,
         "unannotated": method.unannotated,
         "is_baseline": method.is_baseline,
     }
+    if method.encoder is not None:
+        manifest["encoder"] = {
+            "source": method.encoder,
+            "checksum": read_encoder(method.encoder).checksum,
+        }
+    return manifest
 
 
 def search_manifest(config: StudyConfig) -> dict[str, Any]:

@@ -127,12 +127,23 @@ def check_output(config: StudyConfig, concurrent: int, num_confirm: int) -> None
 def required_disk_mib(config: StudyConfig, concurrent: int, num_confirm: int) -> float:
     """Checkpoints of the running trials and weights of the confirmed ones.
 
-    All count as U-REC's of the largest width of the study.
+    All count as U-REC's of the largest width of the study, with its largest encoder beside it.
     """
     published_mib, published_width = 25_062_729 * 4 / 2**20, 32
     width = max(training.width for training in config.trainings())
-    weights_mib = published_mib * (width / published_width) ** 2
+    weights_mib = published_mib * (width / published_width) ** 2 + _encoder_mib(config)
     return weights_mib * (_CHECKPOINTS * _CHECKPOINT_COPIES * concurrent + num_confirm)
+
+
+def _encoder_mib(config: StudyConfig) -> float:
+    """Weights of the largest pretrained encoder of a study; 0 where there is none."""
+    names = {one.encoder for one in config.methods if one.encoder is not None}
+    if not names:
+        return 0.0
+    from trainables.networks.encoders.reading import read_encoder  # imports torch
+
+    states = [read_encoder(name).state or {} for name in names]
+    return max(sum(one.nbytes for one in state.values()) for state in states) / 2**20
 
 
 @contextmanager

@@ -228,7 +228,7 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
     ]
     begun = {one["name"]: one for one in earlier.get("methods", ())}
     changes += [
-        f"method {name}: {begun[name]} -> {method}"
+        _method_change(begun[name], method)
         for name, method in ((one.name, method_manifest(one)) for one in config.methods)
         if begun.get(name, method) != method
     ]
@@ -253,6 +253,16 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
             f"other settings ({'; '.join(changes)}); choose another --name"
         )
     asked_looks(config, earlier)
+
+
+def _method_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What a method was and is; of encoders that differ in their content their checksums."""
+    encoders = [dict(one.get("encoder") or {}) for one in (before, now)]
+    if all(encoders) and {**before, "encoder": encoders[1]} == now:
+        was, has = (str(one.get("checksum"))[:12] for one in encoders)
+        if was != has:
+            return f"encoder of {now['name']}: {was}… -> {has}…"
+    return f"method {now['name']}: {before} -> {now}"
 
 
 def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:

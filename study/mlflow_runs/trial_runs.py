@@ -238,6 +238,8 @@ def _params(trial: TrialConfig) -> list[Param]:
     values = trial.to_plain()["training"]
     values |= values.pop("method_parameters")
     values |= {"model": trial.model, "label_frac": trial.label_frac, "seed": trial.seed}
+    if trial.encoder is not None:
+        values["encoder"] = trial.encoder
     has = {one.name: serves(one, trial.unannotated, trial.network) for one in PARAMETERS.values()}
     return [
         Param(name, param_value(value)) for name, value in values.items() if has.get(name, True)

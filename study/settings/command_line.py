@@ -112,8 +112,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "downloaded (default: built-in scenes)")  # fmt: skip
     add("--compare", help="what else is compared than methods: parameters whose levels become "
         "variants, w1=0/0.1 (default: none)")  # fmt: skip
-    add("--models", help=f"methods, of {', '.join(METHODS)}, or package.module:factory for a "
-        f"network of your own (default {','.join(METHODS)})")  # fmt: skip
+    add("--models", help=f"methods, of {', '.join(METHODS)}, each also as METHOD:ENCODER with a "
+        "pretrained encoder, or package.module:factory for a network of your own (default "
+        f"{','.join(METHODS)})")  # fmt: skip
     add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
     add("--trials", type=int, help="search trials per arm (default: the preset's)")
     add("--seeds", help="confirmation repeats per arm; several numbers as in 8,11,14 plan looks at "

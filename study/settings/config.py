@@ -79,6 +79,8 @@ _ADDED: Final = {
     "w1_schedule": "constant",
     "branch_norm": "shared",
     "rec_decoder": "shared",
+    "encoder_weights": "pretrained",
+    "encoder_lr": 0.1,
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
@@ -95,7 +97,8 @@ class StudyConfig:
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
     models: tuple[str, ...] = tuple(METHODS)
-    """Names of methods (`contract.methods`), or `package.module:factory`."""
+    """Names of methods (`contract.methods`), with `:ENCODER` or without, or
+    `package.module:factory`."""
     preset: str = "demo"
     """Scale of training, from which every field of `training` not given otherwise comes."""
     trials: int
@@ -168,7 +171,7 @@ class StudyConfig:
         if not 0 < len({method.name for method in self.methods}) == len(self.models):
             raise ConfigError(
                 f"--models must name different models, got {','.join(self.models)!r}; "
-                "two factories of one name need rows (docs/networks.md)"
+                "two factories, or encoders, of one name need rows (docs/networks.md)"
             )
         if self.looks and parse_seeds(self.looks)[-1] != self.seeds:
             raise ConfigError(f"--seeds must end with {self.seeds}, got {self.looks}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -17,10 +17,10 @@ from trainables.settings.config import TrainingConfig, training_fields
 
 @cache
 def find_methods(names: tuple[str, ...]) -> tuple[Method, ...]:
-    """The methods that `--models` names: rows of `METHODS`, or a person's own.
+    """The methods that `--models` names: rows of `METHODS`, also with encoders, or a person's own.
 
     Raises:
-        ConfigError: If a name is unknown, or a network of one's own cannot be used.
+        ConfigError: If a name is unknown, or an encoder or a network of one's own cannot be used.
     """
     found = []
     for name in names:
@@ -33,9 +33,21 @@ def find_methods(names: tuple[str, ...]) -> tuple[Method, ...]:
         else:
             raise ConfigError(
                 f"--models must be one of {', '.join(METHODS)}, got {name!r}; a network of your "
-                "own is package.module:factory"
+                "own is package.module:factory, one with a pretrained encoder METHOD:ENCODER"
             )
-    return tuple(found)
+    return tuple(_named_apart(found, names))
+
+
+def _named_apart(found: Sequence[Method], texts: Sequence[str]) -> Iterator[Method]:
+    """The same methods, of which those with encoders of one last word are named by two."""
+    names = [one.name for one in found]
+    for method, text in zip(found, texts, strict=True):
+        if method.encoder is None or names.count(method.name) == 1:
+            yield method
+        else:
+            from trainables.networks.own import find_method
+
+            yield find_method(text, num_words=2)
 
 
 def find_parameters(methods: Sequence[Method]) -> dict[str, Parameter]:

@@ -16,6 +16,7 @@ from study.settings.config import StudyConfig
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.node_tiles import NodeTiles, upload_tiles
 from trainables.data.tilesets.tileset import TileSet
+from trainables.networks.encoders.reading import read_encoder
 from trainables.settings.config import TrialConfig
 from trainables.storage.store import Store
 from trainables.training.trace import find_trace
@@ -37,9 +38,10 @@ class TaskBuilder:
     def __init__(
         self, config: StudyConfig, data: StudyData, budgets: Budgets, slots: Slots
     ) -> None:
-        """Put tiles and budgets where all trials of a machine share them.
+        """Put tiles, budgets and encoders where all trials of a machine share them.
 
-        Tiles in memory reach every machine once, by Ray; mapped ones by the storage.
+        Tiles in memory reach every machine once, by Ray; mapped ones by the storage. So do
+        pretrained encoders: other machines need neither their folders nor the hub.
 
         Args:
             config: The study.
@@ -52,6 +54,8 @@ class TaskBuilder:
         self._tiles = {split: ray.put(self._shared(held)) for split, held in data.tiles.items()}
         self._budgets = {key: _put(drawn) for key, drawn in budgets.train.items()}
         self._val_budgets = {key: _put(drawn) for key, drawn in budgets.val.items()}
+        names = {one.encoder for one in config.methods if one.encoder is not None}
+        self._encoders = {name: ray.put(read_encoder(name)) for name in names}
         self._data = TaskData(
             bands=tuple(data.spec.bands),
             nodata=tuple(data.spec.nodata),
@@ -83,6 +87,7 @@ class TaskBuilder:
             annotated=annotated,
             val_budget=val_budget,
             val_annotated=val_annotated,
+            encoder=None if trial.encoder is None else self._encoders[trial.encoder],
             folder=self._config.trials_folder / trial.key,
             store=None if self._store is None else self._store.at(TRIALS, trial.key),
             resources=self._resources,

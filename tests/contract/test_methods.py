@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from contract.methods import BUILT_FROM, METHODS, Method
+from contract.methods import BUILT_FROM, METHODS, WITH_ENCODER, Method
 from contract.parameters import PARAMETERS, Parameter
 from trainables.networks import build
 
@@ -20,19 +20,30 @@ def test_rows():
 
 def test_what_a_method_has():
     urec, unet = METHODS["urec"], METHODS["unet"]
-    assert all(urec.has(parameter) for parameter in PARAMETERS.values())
+    of_encoders = {"encoder_weights", "encoder_lr"}
+    assert {one.name for one in PARAMETERS.values() if not urec.has(one)} == of_encoders
     lacking = {one.name for one in PARAMETERS.values() if not unet.has(one)}
     assert lacking == {
         "w1", "reconstruct_on", "rec_loss", "rec_target", "rec_mask", "rec_patches",
         "w1_schedule", "branch_norm", "rec_decoder",
-    }  # fmt: skip
+    } | of_encoders  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [n for n, one in METHODS.items() if one.network in WITH_ENCODER])
+def test_what_a_method_with_an_encoder_has(name):
+    """What it has without but for batch statistics of the branches, which encoders may not have."""
+    base = METHODS[name]
+    other = dataclasses.replace(base, name="own", network=WITH_ENCODER[base.network], encoder="a/b")
+    had, has = ({p.name for p in PARAMETERS.values() if one.has(p)} for one in (base, other))
+    assert has - had == {"encoder_weights", "encoder_lr"}
+    assert had - has == {"branch_norm"} & had
 
 
 def test_what_a_network_is_built_from_is_no_other_networks():
     """A network of one's own would be compared with itself."""
     own = Method(name="own", label="Own", network="nets:own", unannotated="reconstruction")
     lacking = {one.name for one in PARAMETERS.values() if not own.has(one)}
-    assert lacking == {"branch_norm", "rec_decoder"}
+    assert lacking == {"branch_norm", "rec_decoder", "encoder_weights", "encoder_lr"}
     alone = Method(name="alone", label="Alone", network="urec")
     assert not alone.has(PARAMETERS["branch_norm"])
 
@@ -70,4 +81,9 @@ def test_a_parameter_cannot_take_the_place_of_a_column_of_trials(name):
 def test_what_networks_are_built_from_are_rows_that_say_so():
     named = {name for rows in BUILT_FROM.values() for name in rows}
     assert named == {one.name for one in PARAMETERS.values() if one.of_network}
-    assert set(BUILT_FROM) <= set(build.NETWORKS)
+    assert set(BUILT_FROM) <= {*build.NETWORKS, *build.ENCODER_NETWORKS}
+
+
+def test_encoders_are_those_of_networks_that_are_there():
+    assert set(WITH_ENCODER) <= set(build.NETWORKS)
+    assert set(WITH_ENCODER.values()) == set(build.ENCODER_NETWORKS)

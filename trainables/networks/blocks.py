@@ -158,18 +158,19 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
-def pad_to_stride(images: Tensor) -> Tensor:
-    """Repeat the last row and column until H and W are multiples of `STRIDE_PX`.
+def pad_to_stride(images: Tensor, stride_px: int = STRIDE_PX) -> Tensor:
+    """Repeat the last row and column until H and W are multiples of a stride.
 
     Args:
         images: (N, C, H, W), float; any H and W from 1. Replication, unlike reflection, also
             works where the padding is larger than the image.
+        stride_px: The stride; that of the published networks if none is given.
 
     Returns:
         (N, C, H', W'); `images` itself where nothing is missing.
     """
     height, width = images.shape[-2:]
-    missing = (0, -width % STRIDE_PX, 0, -height % STRIDE_PX)
+    missing = (0, -width % stride_px, 0, -height % stride_px)
     return F.pad(images, missing, mode="replicate") if any(missing) else images
 
 

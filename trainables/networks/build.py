@@ -9,7 +9,8 @@ import torch
 
 from contract.parameters import Value
 from trainables.errors import ConfigError
-from trainables.networks.network import Network, NetworkConfig
+from trainables.networks.encoders.networks import EncoderUNet, EncoderUREC
+from trainables.networks.network import Network, NetworkConfig, PretrainedEncoder
 from trainables.networks.own_network import is_own, own_builder
 from trainables.networks.unet import UNet
 from trainables.networks.urec import UREC
@@ -19,6 +20,11 @@ NETWORKS: Final[Mapping[str, Callable[[int, int, NetworkConfig], Network]]] = {
     "urec": UREC,
 }
 """Every network by name; each is called with num_channels, num_classes and its configuration."""
+ENCODER_NETWORKS: Final[Mapping[str, Callable[[int, int, NetworkConfig], Network]]] = {
+    "encoder-unet": EncoderUNet,
+    "encoder-urec": EncoderUREC,
+}
+"""Those whose configuration must have a pretrained encoder."""
 
 
 def build_network(
@@ -28,6 +34,7 @@ def build_network(
     *,
     width: int = 32,
     parameters: Mapping[str, Value] | None = None,
+    encoder: PretrainedEncoder | None = None,
     generator: torch.Generator | None = None,
 ) -> Network:
     """Build a network on the CPU, in training mode, with weights drawn from a generator.
@@ -38,20 +45,21 @@ def build_network(
     parts the same weights in both.
 
     Args:
-        name: A key of `NETWORKS`, or `package.module:factory`.
+        name: A key of `NETWORKS` or `ENCODER_NETWORKS`, or `package.module:factory`.
         num_channels: Bands of the images, C.
         num_classes: Classes, K.
         width: Channels of the finest stage; 32 as published.
         parameters: Values that it is built from, by name; see
             `trainables.settings.config.network_parameters`.
+        encoder: What its encoder is, for `ENCODER_NETWORKS`.
         generator: Source of the weights, on the CPU; it advances. None for a fresh one of seed 0.
 
     Returns:
         The network, float32.
 
     Raises:
-        ConfigError: If the name is unknown, a size is not positive, or a network of one's own
-            cannot be imported or built.
+        ConfigError: If the name is unknown, a size is not positive, an encoder is missing or cannot
+            be used, or a network of one's own cannot be imported or built.
     """
     sizes = {"num_channels": num_channels, "num_classes": num_classes, "width": width}
     for size_name, size in sizes.items():
@@ -59,6 +67,8 @@ def build_network(
             raise ConfigError(f"{size_name} must be a positive integer, got {size!r}")
     if name in NETWORKS:
         builder = NETWORKS[name]
+    elif name in ENCODER_NETWORKS:
+        builder = ENCODER_NETWORKS[name]
     elif is_own(name):
         builder = own_builder(name)
     else:
@@ -67,7 +77,7 @@ def build_network(
         )
     if generator is None:
         generator = torch.Generator().manual_seed(0)
-    config = NetworkConfig(width=width, parameters=parameters or {})
+    config = NetworkConfig(width=width, parameters=parameters or {}, encoder=encoder)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(generator.get_state())
         network = builder(num_channels, num_classes, config)

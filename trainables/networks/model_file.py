@@ -17,16 +17,17 @@ from contract.parameters import Value
 from trainables.data.layouts.spec import IGNORE_INDEX, ClassSpec
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.errors import DataError
-from trainables.networks.build import NETWORKS, build_network
-from trainables.networks.network import Network
+from trainables.networks.build import ENCODER_NETWORKS, NETWORKS, build_network
+from trainables.networks.network import Network, PretrainedEncoder
 from trainables.networks.own_network import is_own
 from trainables.settings.config import TrialConfig, network_parameters
 from trainables.storage.atomic_files import write_atomically
 
 _FORMAT: Final = "urec-study model"
-_VERSION: Final = 4
-_READ: Final = (2, 3, _VERSION)
-"""Versions that can be read; 3 added `nodata`, 4 `method_parameters` and networks of one's own."""
+_VERSION: Final = 5
+_READ: Final = (2, 3, 4, _VERSION)
+"""Versions that can be read; 3 added `nodata`, 4 `method_parameters` and networks of one's own, 5
+encoders."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,11 +39,13 @@ class TrainedModel:
     """
 
     network: str
-    """A key of `NETWORKS`, or `package.module:factory`."""
+    """A key of `NETWORKS` or `ENCODER_NETWORKS`, or `package.module:factory`."""
     width: int
     """Channels of the first encoder stage."""
     method_parameters: Mapping[str, Value] = field(default_factory=dict)
     """Values that the network was built from and that the method alone has, by name."""
+    encoder: PretrainedEncoder | None = None
+    """What the network's encoder is, for `ENCODER_NETWORKS`; its weights are in `state`."""
     bands: tuple[str, ...]
     """Bands of the images it was trained on, in their order (C)."""
     classes: tuple[ClassSpec, ...]
@@ -69,8 +72,12 @@ class TrainedModel:
         colors = [level for one in self.classes for level in one.color]
         rules = {
             "network": (
-                self.network in NETWORKS or is_own(self.network),
-                f"one of {', '.join(NETWORKS)} or package.module:factory",
+                self.network in (*NETWORKS, *ENCODER_NETWORKS) or is_own(self.network),
+                f"one of {', '.join((*NETWORKS, *ENCODER_NETWORKS))} or package.module:factory",
+            ),
+            "encoder": (
+                (self.encoder is not None) == (self.network in ENCODER_NETWORKS),
+                f"given for {' and '.join(ENCODER_NETWORKS)}, and for these alone",
             ),
             "width": (_is_positive(self.width), "a positive integer"),
             "method_parameters": (isinstance(self.method_parameters, dict), "values by name"),
@@ -112,6 +119,7 @@ class TrainedModel:
         bands: Sequence[str],
         scaling: BandScaling,
         nodata: Sequence[float | None] = (),
+        encoder: PretrainedEncoder | None = None,
         study: str | None = None,
     ) -> TrainedModel:
         """What a finished trial leaves.
@@ -123,6 +131,7 @@ class TrainedModel:
             bands: Names of the bands of the images.
             scaling: What the network was fed with: type and scaling of the images.
             nodata: Values of the bands that dataset.yaml says mean no data.
+            encoder: What the network was built on, where its encoder is a pretrained one.
             study: Name of the study.
         """
         training = trial.training
@@ -130,6 +139,7 @@ class TrainedModel:
             network=trial.network,
             width=training.width,
             method_parameters=network_parameters(trial.network, training),
+            encoder=encoder,
             bands=tuple(bands),
             classes=tuple(ClassSpec(name=one.name, color=one.color) for one in classes),
             downsample=training.downsample,
@@ -149,7 +159,8 @@ class TrainedModel:
 
         Raises:
             DataError: If the weights are not those of such a network.
-            ConfigError: If a network of one's own cannot be imported or built.
+            ConfigError: If a network of one's own cannot be imported or built, or an encoder is
+                wanted and transformers is not installed.
         """
         model = build_network(
             self.network,
@@ -157,6 +168,7 @@ class TrainedModel:
             len(self.classes),
             width=self.width,
             parameters=self.method_parameters,
+            encoder=self.encoder,
         )
         try:
             model.load_state_dict(self.state)
@@ -177,6 +189,7 @@ class TrainedModel:
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain["classes"] = [(one.name, tuple(one.color)) for one in self.classes]
         plain["scaling"] = self.scaling.to_plain()
+        plain["encoder"] = None if self.encoder is None else self.encoder.to_plain()
         plain["state"] = dict(self.state)
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "version": _VERSION, **plain}, buffer)
@@ -200,7 +213,9 @@ class TrainedModel:
             )
             scaling = BandScaling.from_plain(content.pop("scaling"))
             nodata = tuple(content.pop("nodata", ()))  # earlier files have none
-            return cls(classes=classes, scaling=scaling, nodata=nodata, **content)
+            held = content.pop("encoder", None)
+            encoder = None if held is None else PretrainedEncoder.from_plain(held)
+            return cls(classes=classes, scaling=scaling, nodata=nodata, encoder=encoder, **content)
         except DataError as error:
             raise DataError(f"{error} in {path}; take another model file") from None
         except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -21,6 +21,51 @@ class Output(NamedTuple):
     network has no such branch."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PretrainedEncoder:
+    """An encoder as a folder or the hub has it: plain values and tensors, alike everywhere."""
+
+    source: str
+    """Where it is from, as `--models` names it."""
+    config: str
+    """Its configuration, in the JSON of transformers; it names the stages that are used."""
+    channels: tuple[int, ...]
+    """Channels of these stages, finest first."""
+    strides: tuple[int, ...]
+    """Pixels of the image to one of each stage; all the same where the encoder has one scale."""
+    mean: tuple[float, ...]
+    """What it was trained with subtracted from each of its bands, values being in [0, 1]."""
+    std: tuple[float, ...]
+    """What each was then divided by."""
+    unused: tuple[str, ...]
+    """Its parameters that none of the stages depends on; they are not trained."""
+    checksum: str
+    """SHA-256 of its configuration, of these means and deviations and of its weights."""
+    state: Mapping[str, Tensor] | None
+    """Its weights; None where those of the whole network are at hand, in a model file."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data without the weights, for a model file."""
+        return {
+            one.name: list(value) if isinstance(value := getattr(self, one.name), tuple) else value
+            for one in fields(self)
+            if one.name != "state"
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> PretrainedEncoder:
+        """Inverse of `to_plain`.
+
+        Raises:
+            TypeError: If a field is missing or unknown.
+        """
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in plain.items()
+        }
+        return cls(**known, state=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
     """What a network is built from, besides the numbers of bands and classes."""
@@ -29,6 +74,8 @@ class NetworkConfig:
     """Channels of the finest stage; 32 as published."""
     parameters: Mapping[str, Value] = field(default_factory=dict)
     """Values of the parameters that it is built from and that the method alone has, by name."""
+    encoder: PretrainedEncoder | None = None
+    """What its encoder is, where it has a pretrained one."""
 
 
 class Network(nn.Module):
@@ -54,6 +101,10 @@ class Network(nn.Module):
             ValueError: If num_segment is not in 1 ... N.
         """
         raise NotImplementedError
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What an optimiser is given; a part that learns by a share of `lr` has its `lr_factor`."""
+        return [{"params": list(self.parameters())}]
 
     def segment(self, images: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, C, H, W) in [0, 1]."""

@@ -1,4 +1,4 @@
-"""Methods with a network of one's own: found by name, and tried before the first trial."""
+"""Methods with another network: found by name, and tried before the first trial."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from contract.methods import Method
 from trainables.data.patches.sampler import Batch
 from trainables.errors import ConfigError
 from trainables.methods import METHODS
-from trainables.networks.build import NETWORKS, build_network
+from trainables.networks.build import ENCODER_NETWORKS, NETWORKS, build_network
+from trainables.networks.encoders.naming import encoder_method
+from trainables.networks.encoders.reading import read_encoder
 from trainables.networks.network import Network, Output, trained_part
 from trainables.networks.own_network import errors_in_one_line, import_own, is_own, takes
-from trainables.settings.config import TrainingConfig, training_fields
+from trainables.settings.config import TrainingConfig, network_parameters, training_fields
 from trainables.settings.process_group import ALONE
 
 _PROBE: Final = (3, 4)
@@ -29,19 +31,30 @@ _ALWAYS_GIVEN: Final = ("num_channels", "num_classes")
 """What every factory is called with."""
 
 
-def find_method(text: str) -> Method:
-    """The method that `--models` names as `package.module:factory` or `package.module:ROW`.
+def find_method(text: str, num_words: int = 1) -> Method:
+    """The method that `--models` names otherwise than as a row of this project.
 
-    A factory alone is a method of its own name, which reconstructs unannotated pixels if its
-    network gives a reconstruction, and does nothing with them otherwise. A row is a
-    `contract.methods.Method` that says more.
+    `METHOD:ENCODER` is the method of this project on a pretrained encoder.
+    `package.module:factory` is a method of the factory's name, which reconstructs unannotated
+    pixels if its network gives a reconstruction, and does nothing with them otherwise.
+    `package.module:ROW` is a `contract.methods.Method`, which says more.
+
+    Args:
+        text: What `--models` says.
+        num_words: Parts of an encoder's path, from the last, that name its method.
 
     Raises:
-        ConfigError: If it cannot be imported, is neither, or its network cannot be built.
+        ConfigError: If it cannot be imported or read, is none of these, or its network cannot be
+            built.
     """
+    with_encoder = encoder_method(text, num_words)
+    if with_encoder is not None:
+        read_encoder(str(with_encoder.encoder))
+        return with_encoder
     if not is_own(text):
         raise ConfigError(
-            f"--models must name {', '.join(KNOWN)} or package.module:factory, got {text!r}"
+            f"--models must name {', '.join(KNOWN)}, METHOD:ENCODER or package.module:factory, got "
+            f"{text!r}"
         )
     found = import_own(text)
     if not isinstance(found, Method):
@@ -87,14 +100,21 @@ def _check_row(method: Method, text: str) -> None:
                 f"parameter must not be named as a setting of training, got {parameter.name!r} in "
                 f"{text}; rename it"
             )
-    if method.network in NETWORKS:
+    if (method.encoder is not None) != (method.network in ENCODER_NETWORKS):
+        raise ConfigError(
+            f"encoder must be given for {' and '.join(ENCODER_NETWORKS)}, and for these alone, got "
+            f"{method.encoder!r} for {method.network} in {text}"
+        )
+    if method.network in NETWORKS or method.encoder is not None:
         if method.parameters:
             raise ConfigError(
                 f"parameters of {text} must be read by its network, got "
                 f"{method.parameters[0].name!r} for {method.network}, which reads none; leave it "
                 "out of the row"
             )
-        _check_branches(method, build_network(method.network, *_PROBE, width=1))
+        encoder = None if method.encoder is None else read_encoder(method.encoder)
+        network = build_network(method.network, *_PROBE, width=1, encoder=encoder)
+        _check_branches(method, network)
         return
     if not is_own(method.network):
         raise ConfigError(
@@ -113,10 +133,10 @@ def _check_row(method: Method, text: str) -> None:
 def check_network(
     method: Method, training: TrainingConfig, num_channels: int, num_classes: int
 ) -> None:
-    """Try a network of one's own at the sizes of a study, before its first trial.
+    """Try a network of one's own, or an encoder, at the sizes of a study, before its first trial.
 
     It takes one step of two annotated patches and segments one window. Networks of this project
-    have tests instead, and are passed over.
+    have tests instead, and are passed over where their encoder is their own too.
 
     Args:
         method: With its network.
@@ -132,17 +152,20 @@ def check_network(
     name = method.network
     if name in NETWORKS:
         return
+    encoder = None if method.encoder is None else read_encoder(method.encoder)
     network, again, other = (
         build_network(
             name,
             num_channels,
             num_classes,
             width=training.width,
-            parameters=training.method_parameters,
+            parameters=network_parameters(name, training),
+            encoder=encoder,
             generator=_generator(seed),
         )
         for seed in (0, 0, 1)
     )
+    name = name if encoder is None else f"{name} with {encoder.source}"
     _check_weights(name, network.state_dict(), again.state_dict())
     objective = METHODS[method.unannotated]
     _check_branches(method, network)

@@ -136,8 +136,12 @@ class OwnReconstructingNetwork(OwnNetwork):
 
 
 @contextmanager
-def errors_in_one_line(rule: str) -> Iterator[None]:
+def errors_in_one_line(rule: str, advice: str = "mend the network") -> Iterator[None]:
     """Turn whatever somebody else's code raises into a line that says which rule it broke.
+
+    Args:
+        rule: What the code inside must do.
+        advice: What to do where it does not.
 
     Raises:
         ConfigError: If the code inside raises an exception.
@@ -147,7 +151,7 @@ def errors_in_one_line(rule: str) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"{rule}, got {one_line(error)}; mend the network") from error
+        raise ConfigError(f"{rule}, got {one_line(error)}; {advice}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -67,6 +67,10 @@ class TrainingConfig:
     """Whether the two branches share the statistics of batch normalisation."""
     rec_decoder: Literal["shared", "own"] = "shared"
     """Whether the reconstruction borrows the blocks of the other decoder or has its own."""
+    encoder_weights: Literal["pretrained", "random"] = "pretrained"
+    """What a pretrained encoder begins with; for methods that have one, as is the next."""
+    encoder_lr: float = 0.1
+    """Learning rate of pretrained weights as a share of `lr`; random ones learn by `lr` itself."""
     num_validations: int = 100
     """Validations over a run, evenly spaced, the last at the last step."""
     infer_window_px: int = 256
@@ -156,6 +160,9 @@ class TrialConfig:
     method of `contract.methods`."""
     unannotated: str = ""
     """Key of `trainables.methods.METHODS`: what it does with unannotated pixels; "" likewise."""
+    encoder: str | None = None
+    """The pretrained encoder that the network is built on, as `--models` names it, if there is one;
+    what it holds comes with the data."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""

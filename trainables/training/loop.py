@@ -28,7 +28,7 @@ from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.methods import METHODS
 from trainables.methods.segmentation import class_weights
 from trainables.networks.build import build_network
-from trainables.networks.network import Network
+from trainables.networks.network import Network, PretrainedEncoder
 from trainables.settings.config import TrialConfig, network_parameters
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -59,6 +59,8 @@ class TrainingData:
     exclude_from_mean: tuple[str, ...]
     val_annotated: PixelSet | None = None
     """Pixels of the validation tiles that count; None for all whose class is known."""
+    encoder: PretrainedEncoder | None = None
+    """What the network's encoder is, for a method with a pretrained one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +194,7 @@ def _new_state(
         num_classes=len(data.class_names),
         width=training.width,
         parameters=network_parameters(config.network, training),
+        encoder=data.encoder,
         generator=torch_generator(config.seed, "weights"),
     )
     model = group.synchronise_norms(model, device)
@@ -201,7 +204,7 @@ def _new_state(
         average = _average(training.ema_decay)
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.Adam(
-        model.parameters(),
+        model.parameter_groups(),
         lr=training.lr,
         weight_decay=training.weight_decay,
         decoupled_weight_decay=True,

@@ -49,7 +49,7 @@ class Step:
         """Learn from a batch; returns the loss and its terms, see `Objective.terms`."""
         state, training = self._state, self._config.training
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(training, state.step)
+            group["lr"] = learning_rate(training, state.step) * group.get("lr_factor", 1.0)
         terms = self.terms(batch)
         state.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]

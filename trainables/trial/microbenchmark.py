@@ -21,6 +21,7 @@ from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile, TileSet, allocate_tiles, pack_tiles, seal_tiles
 from trainables.evaluation.evaluate import evaluate_tiles
+from trainables.networks.encoders.reading import read_encoder
 from trainables.networks.network import Network
 from trainables.settings.config import TrainingConfig, TrialConfig
 from trainables.training.loop import TrainingData, TrainResult, train
@@ -136,7 +137,7 @@ def _measure_step(
     trial: TrialConfig, sample: Sample, device: torch.device, limit_s: float
 ) -> tuple[Network, float]:
     """A network that has been trained a little, and the seconds of one step."""
-    data = _training_data(sample)
+    data = _training_data(sample, trial.encoder)
     batch = trial.training.batch_size
     few = min(_PROBE_PATCHES, batch)
     _run_steps(trial, data, device, num_steps=1, batch_size=few)  # libraries load, memory grows
@@ -175,7 +176,7 @@ def _run_steps(
         )
 
 
-def _training_data(sample: Sample) -> TrainingData:
+def _training_data(sample: Sample, encoder: str | None) -> TrainingData:
     """All of the sample counts as annotated: which pixels do changes no time."""
     unit, num = Unit(kind="tile", size_px=0), len(sample.class_names)
     budget, annotated = draw_budget(sample.train, fraction=1.0, seed=0, unit=unit, num_classes=num)
@@ -187,6 +188,7 @@ def _training_data(sample: Sample) -> TrainingData:
         scaling=sample.scaling,
         class_names=sample.class_names,
         exclude_from_mean=(),
+        encoder=None if encoder is None else read_encoder(encoder),
     )
 
 

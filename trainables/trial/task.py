@@ -69,6 +69,8 @@ class TrialTask:
     """As `budget`, of the validation tiles; None where all their labels count."""
     val_annotated: ObjectRef[Any] | None = None
     """Reference of its `PixelSet`."""
+    encoder: ObjectRef[Any] | None = None
+    """Reference of the `PretrainedEncoder` of the trial's method, if it has one."""
     folder: Path
     """The trial's folder, where it writes unless there is a store."""
     store: Store | None

@@ -97,6 +97,7 @@ def _work(
         class_names=tuple(one.name for one in task.data.classes),
         exclude_from_mean=task.data.exclude_from_mean,
         val_annotated=val_annotated,
+        encoder=None if task.encoder is None else ray.get(task.encoder),
     )
 
     def report_rows(step: int, rows: Sequence[Row]) -> None:
@@ -190,7 +191,7 @@ def _keep(
     write_atomically(files.folder / PICTURE, picture)
     files.push(PICTURE)
     if task.trial.phase == "confirm":  # search trials are compared, never applied: no weights
-        _trained(result, task).save(files.folder / MODEL_FILE)
+        _trained(result, task, data).save(files.folder / MODEL_FILE)
         files.push(MODEL_FILE)
 
 
@@ -214,7 +215,7 @@ def _colors(task: TrialTask) -> list[tuple[int, int, int]]:
     return [one.color for one in task.data.classes]
 
 
-def _trained(result: TrainResult, task: TrialTask) -> TrainedModel:
+def _trained(result: TrainResult, task: TrialTask, data: TrainingData) -> TrainedModel:
     """What is kept of the network, to be applied to other images."""
     return TrainedModel.from_trial(
         result.model,
@@ -223,6 +224,7 @@ def _trained(result: TrainResult, task: TrialTask) -> TrainedModel:
         bands=task.data.bands,
         scaling=task.data.scaling,
         nodata=task.data.nodata,
+        encoder=data.encoder,
         study=task.study,
     )
 

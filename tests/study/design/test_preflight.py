@@ -18,6 +18,7 @@ from study.design.preflight import (
     required_disk_mib,
 )
 from trainables.errors import ConfigError, DataError
+from trainables.networks.encoders.reading import read_encoder
 
 HERE = Path(__file__).parents[3]
 
@@ -29,6 +30,20 @@ def test_disk_grows_with_width_trials_and_seeds(make_config):
     searched = make_config(space="width=8..32", width=8)
     assert required_disk_mib(searched, 1, 0) == pytest.approx(one), "of the largest"
     assert required_disk_mib(make_config(width=32), 2, 15) == pytest.approx(3 * one)
+
+
+def test_disk_is_asked_for_pretrained_encoders_too(make_config, write_encoder):
+    """One of hundreds of MiB would have filled a disk that had room for U-REC."""
+    small, large = write_encoder("resnet"), write_encoder("convnextv2", hidden_sizes=[4, 4, 6, 40])
+    without, one, both = (
+        required_disk_mib(make_config(models=["unet", *models]), 1, 0)
+        for models in ([], [f"unet:{large}"], [f"unet:{small}", f"urec:{large}"])
+    )
+    state = read_encoder(str(large)).state
+    assert one == both
+    assert one - without == pytest.approx(
+        15 * sum(weight.numel() for weight in state.values()) * 4 / 2**20, rel=1e-3
+    )
 
 
 def test_full_disk_is_refused(make_config, monkeypatch, tmp_path):

@@ -79,7 +79,7 @@ def test_a_study_may_be_unknown(network, tmp_path):
     [
         (
             {"network": "vit"},
-            r"network must be one of unet, urec or package.module:factory, got 'vit'",
+            r"network must be one of unet, urec, encoder-unet, encoder-urec or .*, got 'vit'",
         ),
         ({"method_parameters": [1]}, "method_parameters must be values by name"),
         ({"width": 0}, "width must be a positive integer, got 0"),
@@ -202,7 +202,7 @@ def test_a_file_from_elsewhere_runs_no_code(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=1), "must be of version 2 or 3 or 4, got 1"),
+        (lambda content: content.update(version=1), "must be of version 2 or 3 or 4 or 5, got 1"),
         (
             lambda content: content["scaling"].update(dtype="int16"),
             r"dtype must be one of uint8, uint16, float32, got 'int16' in .*m\.pt",

@@ -5,6 +5,7 @@ import torch
 
 from contract.methods import METHODS, Method
 from trainables.errors import ConfigError
+from trainables.networks.encoders.backbone import Backbone
 from trainables.networks.own import check_network, find_method
 from trainables.settings.config import TrainingConfig
 
@@ -152,7 +153,9 @@ def test_rows_that_cannot_be_trained(own, name, message):
 
 
 def test_a_text_that_is_no_name_lists_the_valid_ones():
-    with pytest.raises(ConfigError, match=r"--models must name urec, unet or .*, got 'vit'"):
+    with pytest.raises(
+        ConfigError, match=r"--models must name urec, unet, METHOD.* or .*, got 'vit'"
+    ):
         find_method("vit")
 
 
@@ -328,3 +331,37 @@ def test_a_factory_for_other_bands_alone_is_told_of_rows(own_module):
     with pytest.raises(ConfigError, match=r"infrared band.*tried with 3 bands.*needs a row"):
         find_method(f"{name}:infrared")
     _check(find_method(f"{name}:ROW"))
+
+
+def test_an_encoder_is_tried_at_the_sizes_of_a_study(write_encoder, monkeypatch):
+    """One that takes images of the size alone that it was trained on, say."""
+    method = find_method(f"urec:{write_encoder('resnet')}")
+    _check(method)
+    forward = Backbone.forward
+
+    def forward_of_small(self, images):
+        if images.shape[-1] > 64:
+            raise ValueError("images must have 64 px")
+        return forward(self, images)
+
+    monkeypatch.setattr(Backbone, "forward", forward_of_small)
+    said = f"encoder-urec with {method.encoder} must take a window .*, got ValueError: images must"
+    with pytest.raises(ConfigError, match=said):
+        _check(method)
+
+
+def test_a_row_may_name_an_encoder(own_module, write_encoder):
+    folder = write_encoder("resnet")
+    own = own_module(
+        f"""
+from contract.methods import Method
+
+NET = Method(name="net", label="Net", network="encoder-urec", encoder={str(folder)!r})
+WITHOUT = Method(name="net", label="Net", network="encoder-unet")
+PLAIN = Method(name="net", label="Net", network="unet", encoder={str(folder)!r})
+"""
+    )
+    _check(find_method(f"{own}:NET"))
+    for name in ("WITHOUT", "PLAIN"):
+        with pytest.raises(ConfigError, match="encoder must be given for encoder-unet and encoder"):
+            find_method(f"{own}:{name}")

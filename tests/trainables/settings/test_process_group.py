@@ -14,12 +14,14 @@ import torch.distributed as dist
 from torch import nn
 
 import trainables.training.loop as loop
+from contract.methods import METHODS
 from contract.parameters import PARAMETERS
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles
 from trainables.networks.build import build_network
+from trainables.networks.encoders.reading import read_encoder
 from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
@@ -208,7 +210,9 @@ def _levels_besides_the_default():
     decides = [
         one
         for one in PARAMETERS.values()
-        if one.name in training_fields() and (one.kind == "choice" or one.name.startswith("rec_"))
+        if one.name in training_fields()
+        and (one.kind == "choice" or one.name.startswith("rec_"))
+        and METHODS["urec"].has(one)  # what encoders have is trained below
     ]
     return [
         pytest.param(one.name, level, id=f"{one.name}-{level}")
@@ -289,6 +293,25 @@ def test_two_workers_train_any_network_to_the_weights_of_one(
     branch = {name for name in started if name.startswith(("own.back", "reconstruction."))}
     assert left == (branch if unannotated == "nothing" else set())
     assert ("train/loss_rec" in history[-1]) == (unannotated == "reconstruction")
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [("resnet", "pretrained"), ("convnextv2", "pretrained"), ("convnextv2", "random")],
+)
+def test_two_workers_train_an_encoder_to_the_weights_of_one(
+    data, tmp_path, write_encoder, kind, weights
+):
+    """Without drop path, whose draws are of the worker: without it nothing is drawn."""
+    folder = write_encoder(kind, **({} if kind == "resnet" else {"drop_path_rate": 0.0}))
+    data = replace(data, encoder=read_encoder(str(folder)))
+    training = {"steps": 6, "num_validations": 2, "encoder_weights": weights, "encoder_lr": 0.5}
+    trial = replace(_trial(**training), network="encoder-urec")
+    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][key] == second[0][key]).all() for key in first[0])
+    assert math.isclose(history[-1]["train/loss"], first[1][-1]["train/loss"], rel_tol=1e-4)
 
 
 def test_workers_train_differently_where_batches_differ(data, tmp_path):

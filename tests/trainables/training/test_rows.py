@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from contract.methods import METHODS
+from contract.methods import BUILT_FROM, METHODS
 from contract.parameters import PARAMETERS
 from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.networks.build import ENCODER_NETWORKS
+from trainables.networks.encoders.reading import read_encoder
 from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 from trainables.settings.process_group import ALONE
@@ -53,11 +55,14 @@ def row_levels():
 
 
 def _trial(name, level, seed=3):
+    """Of a method that has the row, or of the network that does where no method alone has it."""
     models = [method.name for method in METHODS.values() if method.has(PARAMETERS[name])]
+    networks = [network for network in ENCODER_NETWORKS if name in BUILT_FROM[network]]
     return TrialConfig(
         key="t",
         phase="confirm",
-        model=models[0],
+        model=models[0] if models else "urec",
+        network="" if models else networks[-1],
         label_frac=0.4,
         seed=seed,
         training=replace(SMALL, **{name: level}),
@@ -65,7 +70,7 @@ def _trial(name, level, seed=3):
 
 
 @pytest.fixture(scope="module")
-def data(random_tiles):
+def data(random_tiles, write_encoder):
     tiles = random_tiles([(80, 90), (50, 70)])
     unit = Unit(kind="block", size_px=16)
     budget, pixels = draw_budget(tiles, fraction=0.4, seed=0, unit=unit, num_classes=3)
@@ -77,6 +82,7 @@ def data(random_tiles):
         val=random_tiles([(40, 33)], seed=9),
         class_names=("a", "b", "c"),
         exclude_from_mean=(),
+        encoder=read_encoder(str(write_encoder("convnextv2"))),
     )
 
 
@@ -122,7 +128,12 @@ def test_repeated_and_continued_runs_are_the_same_and_what_they_leave_predicts(
 
     classes = [ClassSpec(name=one, color=(index, 0, 0)) for index, one in enumerate("abc")]
     kept = TrainedModel.from_trial(
-        first.model, trial, classes=classes, bands=("r", "g", "b"), scaling=data.scaling
+        first.model,
+        trial,
+        classes=classes,
+        bands=("r", "g", "b"),
+        scaling=data.scaling,
+        encoder=data.encoder if trial.network in ENCODER_NETWORKS else None,
     )
     kept.save(tmp_path / "model.pt")
     images = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0)).double()

@@ -240,3 +240,20 @@ def _mapped(tiles: TileSet, folder) -> TileSet:
     mapped.images[:] = tiles.images
     mapped.masks[:] = tiles.masks
     return seal_tiles(mapped)
+
+
+def test_a_trial_with_an_encoder_is_measured_with_it(sample, write_encoder, monkeypatch):
+    """Its processes read it by its name, as the command does."""
+    folder = str(write_encoder("resnet"))
+    given = []
+
+    def train(trial, data, **rest):
+        given.append(data.encoder)
+        return microbenchmark_train(trial, data, **rest)
+
+    microbenchmark_train = microbenchmark.train
+    monkeypatch.setattr(microbenchmark, "train", train)
+    trial = replace(make_trial(patch_px=64), network="encoder-unet", encoder=folder)
+    found = measure_timings(trial, sample, device=CPU, limit_s=0.01)
+    assert found.step_s > 0
+    assert {one.source for one in given} == {folder}
