@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from contract.methods import METHODS, Method
+from contract.methods import COMPARED_BY_DEFAULT, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
 from contract.parameters import PARAMETERS, Parameter, Value
@@ -74,6 +74,9 @@ _ADDED: Final = {
     "w1_schedule": "constant",
     "branch_norm": "shared",
     "rec_decoder": "shared",
+    "pseudo_threshold": 0.95,
+    "pseudo_weight": 1.0,
+    "teacher_decay": 0.99,
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
@@ -91,7 +94,7 @@ class StudyConfig:
     """What else is compared than methods: parameters whose levels are variants."""
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
-    models: tuple[str, ...] = tuple(METHODS)
+    models: tuple[str, ...] = COMPARED_BY_DEFAULT
     """Names of methods (`contract.methods`), or `package.module:factory`."""
     preset: str = "demo"
     """Scale of training, from which every field of `training` not given otherwise comes."""

@@ -67,6 +67,13 @@ class TrainingConfig:
     """Whether the two branches share the statistics of batch normalisation."""
     rec_decoder: Literal["shared", "own"] = "shared"
     """Whether the reconstruction borrows the blocks of the other decoder or has its own."""
+    pseudo_threshold: float = 0.95
+    """Least probability with which the teacher's label of a pixel is learned; for methods with
+    pseudo-labels, as are the next two."""
+    pseudo_weight: float = 1.0
+    """Weight of the pseudo-labels beside the other terms of the loss."""
+    teacher_decay: float = 0.99
+    """Share of its own weights that the teacher keeps in a step, once there have been enough."""
     num_validations: int = 100
     """Validations over a run, evenly spaced, the last at the last step."""
     infer_window_px: int = 256

@@ -118,7 +118,10 @@ def test_wrong_types_are_refused(given, said):
         ({"preset": "nope"}, "--preset must be one of smoke, demo"),
         ({"sampler": "cma"}, "--sampler must be one of tpe"),
         ({"pruner": "median"}, "--pruner must be one of none, asha"),
-        ({"models": ["urec", "vnet"]}, "--models must be one of urec, unet, got 'vnet'"),
+        (
+            {"models": ["urec", "vnet"]},
+            "--models must be one of urec, unet, fixmatch, fixmatch-urec, got 'vnet'",
+        ),
         ({"models": []}, "--models must name different models"),
         ({"models": ["urec", "urec"]}, "--models must name different models"),
         ({"trials": 0}, "--trials must be at least 1, got 0"),

@@ -137,9 +137,15 @@ def test_a_row_says_more(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("TAKEN", "name must not be one of urec, unet, got 'urec' in .*:TAKEN"),
+        (
+            "TAKEN",
+            "name must not be one of urec, unet, fixmatch, fixmatch-urec, got 'urec' in .*:TAKEN",
+        ),
         ("UNSAFE", "name must be of letters, digits, - and _, got 'a b'"),
-        ("OTHER", "unannotated must be one of nothing, reconstruction, got 'dreams'"),
+        (
+            "OTHER",
+            "unannotated must be one of nothing, reconstruction, pseudo-labels, .*, got 'dreams'",
+        ),
         ("DEAF", ":Both must name depth in its signature, which .*:DEAF lists"),
         ("NAMELESS", "network must be one of unet, urec or package.module:factory, got 'segnet'"),
         ("SETTING", "must not be named as a setting of training, got 'schedule' in .*:SETTING"),
@@ -152,7 +158,7 @@ def test_rows_that_cannot_be_trained(own, name, message):
 
 
 def test_a_text_that_is_no_name_lists_the_valid_ones():
-    with pytest.raises(ConfigError, match=r"--models must name urec, unet or .*, got 'vit'"):
+    with pytest.raises(ConfigError, match=r"--models must name urec, unet, .* or .*, got 'vit'"):
         find_method("vit")
 
 
