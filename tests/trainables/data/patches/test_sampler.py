@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -421,7 +422,7 @@ def _views_alike(one, other):
 class TestStrongViews:
     """Views of patches from anywhere, for pseudo-labels."""
 
-    OPTIONS = {"augment": True, "num_annotated": 3}
+    OPTIONS: ClassVar = {"augment": True, "num_annotated": 3}
 
     def test_they_are_of_the_patches_that_would_be_reconstructed(self, random_tiles):
         tiles = random_tiles()
@@ -458,9 +459,9 @@ class TestStrongViews:
         options["num_annotated"] = 5
         whole = _sampler(tiles, tiles.masks, **options).draw(3)
         parts = [
-            _sampler(
-                tiles, tiles.masks, group=ProcessGroup(rank=rank, size=size), **options
-            ).draw(3)
+            _sampler(tiles, tiles.masks, group=ProcessGroup(rank=rank, size=size), **options).draw(
+                3
+            )
             for rank in range(size)
         ]
         for name in ("images", "pasted", "shown"):

@@ -120,9 +120,7 @@ def test_noise_has_the_deviation_asked_for_in_every_band(num_bands):
     views = make_views(patches, shown, changes, 2)
     added = views.images - patches
     _, deviation = band_statistics(patches, shown)
-    np.testing.assert_allclose(
-        added[0].std(dim=(1, 2)) / deviation[0].flatten(), 0.25, rtol=0.03
-    )
+    np.testing.assert_allclose(added[0].std(dim=(1, 2)) / deviation[0].flatten(), 0.25, rtol=0.03)
     assert added[0].mean().abs() < 1e-3
     torch.testing.assert_close(views.images[1], patches[1])
     if num_bands > 1:  # bands have noise of their own
@@ -181,8 +179,8 @@ def test_boxes_have_half_the_area_and_every_shape_and_place():
     boxes = _drawn(range(300), patch_px=side).boxes
     top, left, bottom, right = boxes.unbind(1)
     height, width = bottom - top, right - left
-    assert (top >= 0).all() and (left >= 0).all()
-    assert (bottom <= side).all() and (right <= side).all()
+    assert torch.stack([top, left]).min() >= 0
+    assert torch.stack([bottom, right]).max() <= side
     areas = in_boxes(boxes, side).sum(dim=(1, 2))
     assert torch.equal(areas, height * width)
     np.testing.assert_allclose(areas / side**2, 0.5, atol=0.02)
