@@ -37,3 +37,4 @@ bench:
 	$(PYTHON) benchmarks/growth.py
 	$(PYTHON) benchmarks/report_time.py
 	$(PYTHON) benchmarks/parameter_costs.py
+	$(PYTHON) benchmarks/pseudo_labels.py

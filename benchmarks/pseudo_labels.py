@@ -41,7 +41,7 @@ _LIGHT = 40.0
 _SIZES = {
     "width": 4,
     "patch_px": 32,
-    "batch_size": 6,
+    "batch_size": 4,
     "sampling": "random",
     "augment": True,
     "lr": 3e-3,
@@ -64,7 +64,7 @@ _SECOND: _Arms = {
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    tasks = {"sparse": (_FIRST, sparse_task, 300), "shifted": (_SECOND, shifted_task, 150)}
+    tasks = {"sparse": (_FIRST, sparse_task, 200), "shifted": (_SECOND, shifted_task, 100)}
     parser.add_argument("--task", choices=tuple(tasks), help="one of both (default: both)")
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()

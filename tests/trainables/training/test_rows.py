@@ -274,7 +274,7 @@ def test_the_teacher_sees_patches_as_they_are_and_the_student_learns_from_views(
     "name", dict.fromkeys(one.values[0] for one in row_levels()), ids=lambda name: name
 )
 def test_levels_train_to_different_weights(data, tmp_path, name):
-    """Of the network, or of its teacher: a level that nothing reads would be compared with itself."""
+    """Of the network or its teacher: a level that nothing reads would be compared with itself."""
     levels = PARAMETERS[name].levels or (PARAMETERS[name].low, PARAMETERS[name].high)
     results = []
     for number, level in enumerate(levels):
