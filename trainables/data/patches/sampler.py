@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -175,7 +175,9 @@ class PatchSampler:
             changes = draw_changes(
                 self._seed, step, numbers, num_bands=images.shape[1], patch_px=self._patch_px
             )
-            views = make_views(images[num:], shown[num:], changes, num_own)
+            drawn = {name: one for name, one in vars(changes).items() if isinstance(one, Tensor)}
+            sent = {name: _send(one, self._device) for name, one in drawn.items()}
+            views = make_views(images[num:], shown[num:], replace(changes, **sent), num_own)
         num_kept = num + (num_own if self._num_anywhere else 0)
         return Batch(
             images=images[:num_kept],

@@ -79,6 +79,8 @@ def draw_changes(
 ) -> Changes:
     """Draw what is done to patches; it follows from the trial's seed, the step and the patch alone.
 
+    All is on the CPU.
+
     Args:
         seed: The trial's.
         step: From 0.
@@ -118,20 +120,16 @@ def make_views(patches: Tensor, shown: Tensor, changes: Changes, num_views: int)
     Args:
         patches: Float32 in [0, 1] (P, C, H, W).
         shown: Whether a pixel shows anything, bool (P, H, W).
-        changes: Of the patches; on the CPU.
+        changes: Of the patches, where those are.
         num_views: Views wanted (V): P, or P - 1 where the last patch is there for its box alone.
     """
-    device = patches.device
     mean, deviation = band_statistics(patches, shown)
-    changed = change_colours(
-        patches, mean, changes.brightness.to(device), changes.contrast.to(device)
-    )
-    changed = blur(changed, shown, changes.blur_px.to(device))
-    changed = changed + changes.noise.to(device)[:, None, None, None] * deviation * noise_like(
-        patches, changes.noise_seeds
-    )
+    changed = change_colours(patches, mean, changes.brightness, changes.contrast)
+    changed = blur(changed, shown, changes.blur_px)
+    noise = noise_like(patches, changes.noise_seeds)
+    changed = changed + changes.noise[:, None, None, None] * deviation * noise
     changed = torch.where(shown[:, None], changed.clamp(0.0, 1.0), patches)
-    pasted = in_boxes(changes.boxes[:num_views].to(device), patches.shape[-1])
+    pasted = in_boxes(changes.boxes[:num_views], patches.shape[-1])
     return StrongViews(
         patches=patches,
         images=_mix(changed, pasted),
@@ -212,6 +210,5 @@ def _around_0(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def _mix(values: Tensor, pasted: Tensor) -> Tensor:
     """Values (P, ..., H, W) of the patches, and inside of the boxes of those after them."""
     num_views = len(pasted)
-    after = [(number + 1) % len(values) for number in range(num_views)]
     inside = pasted.reshape(num_views, *[1] * (values.ndim - pasted.ndim), *pasted.shape[1:])
-    return torch.where(inside, values[after], values[:num_views])
+    return torch.where(inside, values.roll(-1, 0)[:num_views], values[:num_views])
