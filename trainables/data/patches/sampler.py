@@ -175,8 +175,11 @@ class PatchSampler:
             changes = draw_changes(
                 self._seed, step, numbers, num_bands=images.shape[1], patch_px=self._patch_px
             )
-            drawn = {name: one for name, one in vars(changes).items() if isinstance(one, Tensor)}
-            sent = {name: _send(one, self._device) for name, one in drawn.items()}
+            sent: dict[str, Any] = {
+                name: _send(one, self._device)
+                for name, one in vars(changes).items()
+                if isinstance(one, Tensor)
+            }
             views = make_views(images[num:], shown[num:], replace(changes, **sent), num_own)
         num_kept = num + (num_own if self._num_anywhere else 0)
         return Batch(
