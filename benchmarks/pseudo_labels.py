@@ -41,6 +41,7 @@ _LIGHT = 40.0
 _SIZES = {
     "width": 4,
     "patch_px": 32,
+    "batch_size": 8,
     "sampling": "random",
     "augment": True,
     "lr": 3e-3,
@@ -63,21 +64,20 @@ _SECOND: _Arms = {
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    tasks = {"sparse": (_FIRST, sparse_task, 300, 8), "shifted": (_SECOND, shifted_task, 100, 4)}
+    tasks = {"sparse": (_FIRST, sparse_task, 20), "shifted": (_SECOND, shifted_task, 10)}
     parser.add_argument("--task", choices=tuple(tasks), help="one of both (default: both)")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, help="(default: 20 of sparse, 10 of shifted)")
+    parser.add_argument("--steps", type=int, default=300)
     options = parser.parse_args()
     print(surroundings_line(surroundings()), flush=True)
     enter_trial_process(1)
     for task in (options.task,) if options.task else tasks:
-        arms, data, steps, batch_size = tasks[task]
+        arms, data, num_seeds = tasks[task]
+        num_seeds = options.seeds or num_seeds
         start = time.process_time()
-        scores = _scores(arms, data, options.seeds, {"steps": steps, "batch_size": batch_size})
+        scores = _scores(arms, data, num_seeds, options.steps)
         seconds = time.process_time() - start
-        print(
-            f"\n{task}: {options.seeds} seeds, {steps} steps of {batch_size} annotated patches, "
-            f"{seconds:.0f} s of CPU\n"
-        )
+        print(f"\n{task}: {num_seeds} seeds, {options.steps} steps, {seconds:.0f} s of CPU\n")
         print(_table(scores), flush=True)
 
 
@@ -132,13 +132,13 @@ def _noise(generator: np.random.Generator, size: int) -> NDArray[np.float64]:
 
 
 def _scores(
-    arms: _Arms, data: Callable[[int], TrainingData], num_seeds: int, run: dict[str, Any]
+    arms: _Arms, data: Callable[[int], TrainingData], num_seeds: int, steps: int
 ) -> dict[str, list[float]]:
     scores: dict[str, list[float]] = {name: [] for name in arms}
     for seed in range(num_seeds):
         drawn = data(seed)
         for name, fields in arms.items():
-            result = run_trial(trial_config(seed=seed, **_SIZES | run | fields), drawn)
+            result = run_trial(trial_config(seed=seed, steps=steps, **_SIZES | fields), drawn)
             scores[name].append(result.best_score)
             share = result.history[-1].get("train/pseudo_share")
             told = "" if share is None else f", {share:.1%} of pixels labelled"
