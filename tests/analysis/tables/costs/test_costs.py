@@ -47,7 +47,7 @@ def record(
     }  # fmt: skip
     rows = [known | trial for trial in trials]
     for row in rows:
-        row["model"] = row["variant"].partition("-")[0]
+        row["model"] = STYLES[row["variant"]].variant.method
     frame = pd.DataFrame(
         {c: pd.Series([row.get(c) for row in rows], dtype=d) for c, d in TRIAL_COLUMNS.items()
          if c in known | {"model": ""}}
