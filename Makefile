@@ -38,3 +38,4 @@ bench:
 	$(PYTHON) benchmarks/report_time.py
 	$(PYTHON) benchmarks/parameter_costs.py
 	$(PYTHON) benchmarks/orthomosaic.py
+	$(PYTHON) benchmarks/pseudo_labels.py

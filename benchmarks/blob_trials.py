@@ -45,7 +45,7 @@ def enter_trial_process(num_threads: int | None = None) -> None:
 def blob_tile(name: str, side_px: int, seed: int) -> Tile:
     """A square tile: smooth random areas, each class in a colour of its own under noise."""
     generator = np.random.default_rng(seed)
-    fields = np.stack([_smooth(side_px, generator) for _ in range(NUM_CLASSES)])
+    fields = np.stack([smooth(side_px, generator) for _ in range(NUM_CLASSES)])
     mask = fields.argmax(axis=0).astype(np.uint8)
     colours = np.random.default_rng(NUM_CLASSES).integers(50, 206, (NUM_CLASSES, 3))
     noise = generator.integers(-_NOISE, _NOISE + 1, (side_px, side_px, 3))
@@ -53,7 +53,7 @@ def blob_tile(name: str, side_px: int, seed: int) -> Tile:
     return Tile(name=name, image=np.ascontiguousarray(image.transpose(2, 0, 1)), mask=mask)
 
 
-def _smooth(side_px: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def smooth(side_px: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """Values (side_px, side_px) interpolated between random ones, some `_BLOB_PX` apart."""
     num = side_px // _BLOB_PX + 2
     coarse = generator.normal(size=(num, num))

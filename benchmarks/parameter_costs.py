@@ -2,7 +2,7 @@
 
 `python benchmarks/parameter_costs.py [--width 8] [--patch-px 64] [--batch 8] [--steps 4]`
 
-U-REC with every default, U-Net, and U-REC with one parameter changed at a time take some steps in
+Every method with every default, and U-REC with one parameter changed at a time take some steps in
 turns, in one process and thread. Printed are milliseconds of CPU time of a step, drawing included,
 and the ratio to U-REC's default within every round: other work on the machine slows both alike.
 """
@@ -36,7 +36,7 @@ from trainables.settings.process_group import ALONE
 from trainables.training.loop import TrainingData, _build_sampler, _new_state
 from trainables.training.step import Step, Terms
 
-_DEFAULT, _UNET = "U-REC, all defaults", "U-Net"
+_DEFAULT = "U-REC, all defaults"
 
 
 def main() -> None:
@@ -61,8 +61,11 @@ def main() -> None:
     }
     candidates = {
         _DEFAULT: partial(_step_ms, _stepper(data, sizes), options.steps),
-        _UNET: partial(_step_ms, _stepper(data, sizes | {"model": "unet"}), options.steps),
     }
+    for name, method in METHODS.items():
+        if name != "urec":
+            stepper = _stepper(data, sizes | {"model": name})
+            candidates[method.label] = partial(_step_ms, stepper, options.steps)
     for name, level in other_levels():
         stepper = _stepper(data, sizes | {name: level})
         candidates[f"{name}={value_text(level)}"] = partial(_step_ms, stepper, options.steps)

@@ -63,6 +63,16 @@ class Method:
                     f"default of {one.name} must be {one.rule}, got {one.default!r} in {self.name}"
                 )
 
+    @property
+    def reconstructs(self) -> bool:
+        """Whether pixels are reconstructed: whether there is a weight of their reconstruction."""
+        return PARAMETERS["w1"].serves(self.unannotated)
+
+    @property
+    def labels(self) -> bool:
+        """Whether a teacher labels pixels: whether there is a weight of such pseudo-labels."""
+        return PARAMETERS["pseudo_weight"].serves(self.unannotated)
+
     def has(self, parameter: Parameter) -> bool:
         """Whether the parameter changes anything of this method."""
         if parameter in self.parameters:
@@ -83,6 +93,18 @@ METHODS: Final = {
             published_table=2,
         ),
         Method(name="unet", label="U-Net", network="unet", is_baseline=True, published_table=1),
+        Method(name="fixmatch", label="FixMatch", network="unet", unannotated="pseudo-labels"),
+        Method(
+            name="fixmatch-urec",
+            label="FixMatch + U-REC",
+            network="urec",
+            unannotated="reconstruction-and-pseudo-labels",
+        ),
     )
 }
-"""In the order in which `--models` names them where nobody gives it."""
+"""In the order in which messages list them."""
+
+COMPARED_BY_DEFAULT: Final = tuple(
+    method.name for method in METHODS.values() if method.published_table is not None
+)
+"""Those of the paper, which a study compares where nobody gives `--models`."""

@@ -44,6 +44,9 @@ reconstructs, of one colour for all pixels, and of the mean colours of blocks of
 RECONSTRUCTION_SHARE: Final = "grad_share_rec"
 """Share of the reconstruction in the gradient of the weights that it shares with the segmentation,
 `train/<name>` in MLflow; from the last validation where it was measured."""
+PSEUDO_SHARE: Final = "pseudo_share"
+"""Share of the pixels that a teacher labels with enough probability, `train/<name>` in MLflow; the
+mean of the last steps."""
 
 TAKEN_NAMES: Final = frozenset(
     {
@@ -53,7 +56,7 @@ TAKEN_NAMES: Final = frozenset(
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
-        *RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE,
+        *RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, PSEUDO_SHARE,
         *(f"time_{part}_s" for part in TIME_PARTS),
     }
 )  # fmt: skip

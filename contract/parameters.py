@@ -150,6 +150,10 @@ def value_text(value: Value) -> str:
     return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
+_RECONSTRUCTING: Final = ("reconstruction", "reconstruction-and-pseudo-labels")
+_LABELLING: Final = ("pseudo-labels", "reconstruction-and-pseudo-labels")
+"""Uses of unannotated pixels that reconstruct them, and that have a teacher label them."""
+
 PARAMETERS: Final = {
     parameter.name: parameter
     for parameter in (
@@ -162,7 +166,7 @@ PARAMETERS: Final = {
             low=0.01,
             high=0.95,
             log=True,
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
             effect="reconstruction",
         ),
         Parameter(
@@ -252,7 +256,7 @@ PARAMETERS: Final = {
             choices=("all", "annotated"),
             levels=("all", "annotated"),
             is_factor=True,
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
             level_labels={"all": "all pixels", "annotated": "annotated pixels"},
         ),
         Parameter(
@@ -275,7 +279,7 @@ PARAMETERS: Final = {
             kind="choice",
             choices=("l1", "l2", "charbonnier", "l1_ssim", "gradient"),
             levels=("l1", "l2", "charbonnier", "l1_ssim", "gradient"),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
         ),
         Parameter(
             name="rec_target",
@@ -283,7 +287,7 @@ PARAMETERS: Final = {
             kind="choice",
             choices=("image", "normalised"),
             levels=("image", "normalised"),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
         ),
         Parameter(
             name="rec_mask",
@@ -292,7 +296,7 @@ PARAMETERS: Final = {
             highest=1,
             with_highest=False,
             levels=(0.0, 0.25, 0.5, 0.75),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
         ),
         Parameter(
             name="rec_patches",
@@ -301,7 +305,7 @@ PARAMETERS: Final = {
             lowest=1,
             levels=(1, 2, 4),
             takes_time=True,
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
         ),
         Parameter(
             name="w1_schedule",
@@ -309,7 +313,7 @@ PARAMETERS: Final = {
             kind="choice",
             choices=("constant", "ramp_up", "decay"),
             levels=("constant", "ramp_up", "decay"),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
         ),
         Parameter(
             name="branch_norm",
@@ -317,7 +321,7 @@ PARAMETERS: Final = {
             kind="choice",
             choices=("shared", "separate"),
             levels=("shared", "separate"),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
             of_network=True,
         ),
         Parameter(
@@ -326,7 +330,7 @@ PARAMETERS: Final = {
             kind="choice",
             choices=("shared", "own"),
             levels=("shared", "own"),
-            unannotated=("reconstruction",),
+            unannotated=_RECONSTRUCTING,
             of_network=True,
         ),
         Parameter(
@@ -346,6 +350,36 @@ PARAMETERS: Final = {
             high=1,
             log=True,
             of_network=True,
+        ),
+        Parameter(
+            name="pseudo_threshold",
+            label="least probability of a pseudo-label",
+            lowest=0,
+            highest=1,
+            with_highest=False,
+            low=0.5,
+            high=0.99,
+            unannotated=_LABELLING,
+        ),
+        Parameter(
+            name="pseudo_weight",
+            label="weight of the pseudo-labels",
+            lowest=0,
+            low=0.1,
+            high=10,
+            log=True,
+            unannotated=_LABELLING,
+            effect="pseudo-labels",
+        ),
+        Parameter(
+            name="teacher_decay",
+            label="decay of the teacher's weights",
+            lowest=0,
+            highest=1,
+            with_highest=False,
+            low=0.9,
+            high=0.999,
+            unannotated=_LABELLING,
         ),
     )
 }

@@ -13,8 +13,10 @@ PAGE = ROOT / "docs" / "architecture.md"
 ROOMS = ("contract", "study", "trainables", "analysis")
 MOST_SIDE_BY_SIDE = 10
 
-METHOD_NAMES = re.compile(r"\b(urec|unet)\b(?!-study|-checkpoint-1)", re.IGNORECASE)
-"""But for the name of the package, and the mark at the begin of checkpoints."""
+METHOD_NAMES = re.compile(
+    r"""\b(urec|unet)\b(?!-study|-checkpoint-1)|["'`]fixmatch""", re.IGNORECASE
+)
+"""But for the name of the package, the mark at the begin of checkpoints, and that of a paper."""
 MAY_NAME_METHODS = (
     "contract/methods.py",
     "trainables/networks/",

@@ -1,4 +1,4 @@
-"""Whether trials learned what they are compared by: the reconstruction, and every class."""
+"""Whether trials learned what they are compared by: unannotated pixels, and every class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from analysis.wording import counted, listed, score, tenths
-from contract.names import RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
+from contract.names import PSEUDO_SHARE, RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LEARNED_BELOW: Final = 0.9
 """A reconstruction whose L1 is not below this share of the L1 of one constant colour shows nothing
 of the image. A decoder that knows the mean brightness of its surroundings alone gets below it."""
+
+LABELLED_BELOW: Final = 0.01
+"""Where fewer of the pixels have a pseudo-label at the end, it is a trial without any."""
 
 _ERROR, _CONSTANT, _BLOCKS = RECONSTRUCTION_ERRORS
 _RANGES: Final = (_ERROR, RECONSTRUCTION_SHARE)
@@ -51,8 +54,9 @@ def reconstruction_by_arm(record: StudyRecord) -> pd.DataFrame:
 
 
 def learning_warnings(record: StudyRecord) -> Iterator[str]:
-    """Variants that reconstructed nothing, and classes that were never predicted."""
+    """Variants that reconstructed nothing or had no labels, and classes never predicted."""
     yield from _not_reconstructed(record)
+    yield from _not_labelled(record)
     yield from _never_predicted(record)
 
 
@@ -81,6 +85,25 @@ def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
         yield f"{text}. What a reconstruction changes is not measured by such trials."
 
 
+def _not_labelled(record: StudyRecord) -> Iterator[str]:
+    """One text for each variant whose teacher was hardly ever sure enough, even at the end.
+
+    Where pseudo-labels have no weight, that is no fault.
+    """
+    trials = _confirmed(record)
+    for variant, style in record.styles.items():
+        shares = trials.loc[trials["variant"] == variant, PSEUDO_SHARE].dropna()
+        weightless = style.variant.levels.get("pseudo_weight") == 0
+        if shares.empty or weightless or shares.median() >= LABELLED_BELOW:
+            continue
+        yield (
+            f"Hardly any pixel was labelled by the teacher of {style.label}: in the last steps "
+            f"{_range(shares, tenths)} of the pixels that are not annotated reached "
+            "pseudo_threshold. What pseudo-labels change is not measured by such trials; a lower "
+            "threshold or more steps give more of them."
+        )
+
+
 def _never_predicted(record: StudyRecord) -> Iterator[str]:
     """One text for each class that a trial predicts nowhere though the test tiles hold it."""
     variants = dict(zip(record.trials["trial_key"], record.trials["variant"], strict=True))
@@ -103,9 +126,14 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
 
 def _measured(record: StudyRecord) -> pd.DataFrame:
     """Finished confirmation trials whose reconstruction was measured."""
-    trials = record.trials
-    confirmed = trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
+    confirmed = _confirmed(record)
     return confirmed[confirmed[_ERROR].notna() & confirmed[_CONSTANT].notna()]
+
+
+def _confirmed(record: StudyRecord) -> pd.DataFrame:
+    """Finished confirmation trials."""
+    trials = record.trials
+    return trials[(trials["phase"] == "confirm") & (trials["status"] == "finished")]
 
 
 def _range(values: pd.Series, written: Callable[[float], str] = score) -> str:

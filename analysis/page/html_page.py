@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
     from analysis.statistics.differences import PairedDifference
     from analysis.tables.study_tables import StudyTables
+    from contract.methods import Method
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHAPES = {
@@ -109,7 +110,10 @@ def render_page(
             answer=answer,
             could_show=could_show(answer),
             others=_method_labels(styles, [one.variant for one in answer.needed]),
-            rebuilding=_method_labels(styles, _rebuilding(record)),
+            rebuilding=_method_labels(
+                styles, _variants(record, lambda method: method.reconstructs)
+            ),
+            labelling=_method_labels(styles, _variants(record, lambda method: method.labels)),
             over_tiles=answer.resamples is not None,
             rare_classes=rare_classes(answer),
             charts=charts,
@@ -134,13 +138,12 @@ def _method_labels(styles: Styles, variants: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(styles[name].method_label for name in variants))
 
 
-def _rebuilding(record: StudyRecord) -> list[str]:
-    """Variants whose methods reconstruct what is not annotated."""
+def _variants(record: StudyRecord, does: Callable[[Method], bool]) -> list[str]:
+    """Variants whose methods do something with what is not annotated."""
     return [
         name
         for name, style in record.styles.items()
-        if (method := record.methods.get(style.variant.method)) is not None
-        and method.unannotated == "reconstruction"
+        if (method := record.methods.get(style.variant.method)) is not None and does(method)
     ]
 
 

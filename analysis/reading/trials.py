@@ -11,6 +11,7 @@ from analysis.reading.schema import StudyInfo
 from contract.methods import METHODS
 from contract.names import (
     PHASES,
+    PSEUDO_SHARE,
     RECONSTRUCTION_ERRORS,
     RECONSTRUCTION_SHARE,
     SELECT_SCORES,
@@ -53,7 +54,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "test_s": "float64",
     "peak_memory_mib": "float64",
     "workers": "float64",
-    **dict.fromkeys((*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE), "float64"),
+    **dict.fromkeys((*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, PSEUDO_SHARE), "float64"),
     **{f"time_{part}_s": "float64" for part in TIME_PARTS},
     "run_id": "str",
     "artifact_uri": "str",
@@ -80,6 +81,7 @@ _METRICS = {
     "workers": "perf/workers",
     **{name: f"val/{name}" for name in RECONSTRUCTION_ERRORS},
     RECONSTRUCTION_SHARE: f"train/{RECONSTRUCTION_SHARE}",
+    PSEUDO_SHARE: f"train/{PSEUDO_SHARE}",
     **{f"time_{part}_s": f"time/{part}_s" for part in TIME_PARTS},
 }
 _CONVERGED = {"true": True, "false": False}

@@ -85,11 +85,13 @@ def longest_first(config: StudyConfig, arms: tuple[Arm, ...]) -> tuple[Arm, ...]
 
 
 def _work(config: StudyConfig, arm: Arm) -> float:
-    """Order of the work of a step: a second decoder, and patches for it alone, take longer."""
+    """Order of the work of a step: a second decoder, more patches for it, and views take longer."""
     levels = arm.variant.levels
     objective = METHODS[arm.method.unannotated]
-    draws_more = objective.num_anywhere(with_values(config.training, levels)) > 0
-    return (1 + objective.needs_reconstruction + draws_more) * math.prod(
+    training = with_values(config.training, levels)
+    draws_more = objective.num_anywhere(training) > 0
+    has_views = objective.num_views(training) > 0
+    return (1 + objective.needs_reconstruction + draws_more + has_views) * math.prod(
         float(level)
         for name, level in levels.items()
         if name in PARAMETERS and PARAMETERS[name].takes_time

@@ -45,6 +45,7 @@ def flop_of_step(trial: TrialConfig, num_bands: int, num_classes: int) -> int:
     alike = {
         "network": trial.network,
         "unannotated": trial.unannotated,
+        "encoder": trial.encoder,
         "training": _sizes(trial.training),
     }
     return _counted(json.dumps(alike, sort_keys=True), num_bands, num_classes)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, get_args
 
 import yaml
 
-from contract.methods import METHODS
+from contract.methods import COMPARED_BY_DEFAULT, METHODS
 from contract.names import MANIFEST
 from contract.parameters import PARAMETERS
 from study.settings.checks import parse_seeds
@@ -102,7 +102,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="run_study.py",
         description="How much annotation does a method save? Searches, confirms and compares "
-        f"{' and '.join(one.label for one in METHODS.values())} at several annotation fractions.",
+        f"{' and '.join(METHODS[name].label for name in COMPARED_BY_DEFAULT)}, or others, at "
+        "several annotation fractions.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -114,7 +115,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "variants, w1=0/0.1 (default: none)")  # fmt: skip
     add("--models", help=f"methods, of {', '.join(METHODS)}, each also as METHOD:ENCODER with a "
         "pretrained encoder, or package.module:factory for a network of your own (default "
-        f"{','.join(METHODS)})")  # fmt: skip
+        f"{','.join(COMPARED_BY_DEFAULT)})")  # fmt: skip
     add("--preset", help=f"scale of training: {', '.join(PRESETS)} (default demo)")
     add("--trials", type=int, help="search trials per arm (default: the preset's)")
     add("--seeds", help="confirmation repeats per arm; several numbers as in 8,11,14 plan looks at "

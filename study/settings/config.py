@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from contract.methods import METHODS, Method
+from contract.methods import COMPARED_BY_DEFAULT, Method
 from contract.mlflow_store.logins import TrackingUri
 from contract.names import TRIALS
 from contract.parameters import PARAMETERS, Parameter, Value
@@ -81,6 +81,9 @@ _ADDED: Final = {
     "rec_decoder": "shared",
     "encoder_weights": "pretrained",
     "encoder_lr": 0.1,
+    "pseudo_threshold": 0.95,
+    "pseudo_weight": 1.0,
+    "teacher_decay": 0.99,
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
@@ -96,7 +99,7 @@ class StudyConfig:
     """What else is compared than methods: parameters whose levels are variants."""
     data: str | None = None
     """Folder or YAML file of a data set; None for the built-in scenes."""
-    models: tuple[str, ...] = tuple(METHODS)
+    models: tuple[str, ...] = COMPARED_BY_DEFAULT
     """Names of methods (`contract.methods`), with `:ENCODER` or without, or
     `package.module:factory`."""
     preset: str = "demo"

@@ -1,10 +1,11 @@
 """What can be compared."""
 
 import dataclasses
+import re
 
 import pytest
 
-from contract.methods import BUILT_FROM, METHODS, WITH_ENCODER, Method
+from contract.methods import BUILT_FROM, COMPARED_BY_DEFAULT, METHODS, WITH_ENCODER, Method
 from contract.parameters import PARAMETERS, Parameter
 from trainables.networks import build
 
@@ -19,14 +20,34 @@ def test_rows():
 
 
 def test_what_a_method_has():
-    urec, unet = METHODS["urec"], METHODS["unet"]
-    of_encoders = {"encoder_weights", "encoder_lr"}
-    assert {one.name for one in PARAMETERS.values() if not urec.has(one)} == of_encoders
-    lacking = {one.name for one in PARAMETERS.values() if not unet.has(one)}
-    assert lacking == {
+    of_reconstruction = {
         "w1", "reconstruct_on", "rec_loss", "rec_target", "rec_mask", "rec_patches",
         "w1_schedule", "branch_norm", "rec_decoder",
-    } | of_encoders  # fmt: skip
+    }  # fmt: skip
+    of_labels = {"pseudo_threshold", "pseudo_weight", "teacher_decay"}
+    lacking = {
+        name: {one.name for one in PARAMETERS.values() if not method.has(one)}
+        for name, method in METHODS.items()
+    }
+    of_encoders = {"encoder_weights", "encoder_lr"}
+    assert lacking == {
+        "urec": of_encoders | of_labels,
+        "unet": of_encoders | of_labels | of_reconstruction,
+        "fixmatch": of_encoders | of_reconstruction,
+        "fixmatch-urec": of_encoders,
+    }
+    assert [name for name, one in METHODS.items() if one.reconstructs] == ["urec", "fixmatch-urec"]
+    assert [name for name, one in METHODS.items() if one.labels] == ["fixmatch", "fixmatch-urec"]
+
+
+def test_a_study_compares_what_the_paper_does_unless_told_otherwise():
+    """Another row made every study of before a larger one."""
+    assert COMPARED_BY_DEFAULT == ("urec", "unet")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_names_can_stand_in_folders_and_arms(name):
+    assert re.fullmatch(r"[a-z0-9_-]+", name)
 
 
 @pytest.mark.parametrize("name", [n for n, one in METHODS.items() if one.network in WITH_ENCODER])
@@ -43,7 +64,10 @@ def test_what_a_network_is_built_from_is_no_other_networks():
     """A network of one's own would be compared with itself."""
     own = Method(name="own", label="Own", network="nets:own", unannotated="reconstruction")
     lacking = {one.name for one in PARAMETERS.values() if not own.has(one)}
-    assert lacking == {"branch_norm", "rec_decoder", "encoder_weights", "encoder_lr"}
+    assert lacking == {
+        "branch_norm", "rec_decoder", "pseudo_threshold", "pseudo_weight", "teacher_decay",
+        "encoder_weights", "encoder_lr",
+    }  # fmt: skip
     alone = Method(name="alone", label="Alone", network="urec")
     assert not alone.has(PARAMETERS["branch_norm"])
 

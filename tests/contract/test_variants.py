@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from contract.methods import METHODS, Method
+from contract.methods import COMPARED_BY_DEFAULT, METHODS, Method
 from contract.space import parse_compare, parse_space
 from contract.variants import Variant, effect_between, make_variants, variant_pairs
 
-BOTH = tuple(METHODS.values())
+BOTH = tuple(METHODS[name] for name in COMPARED_BY_DEFAULT)
 OTHER = Method(name="other", label="Other", network="other")
 
 

@@ -21,6 +21,13 @@ class Objective(Protocol):
     def num_anywhere(self, training: TrainingConfig) -> int:
         """Patches from anywhere that join the annotated ones in a batch of all workers."""
 
+    def num_views(self, training: TrainingConfig) -> int:
+        """Patches from anywhere that a teacher labels, and the network learns from a strong view.
+
+        In a batch of all workers; 0 for a method without a teacher. Those that join the annotated
+        ones where there are any, and then as many.
+        """
+
     def weights(self, training: TrainingConfig, step: int) -> Mapping[str, float]:
         """What each term is multiplied by at a step, by its name; the segmentation's first.
 
@@ -35,15 +42,18 @@ class Objective(Protocol):
         training: TrainingConfig,
         group: ProcessGroup,
     ) -> dict[str, Tensor]:
-        """The loss of a batch, as `loss`, and its terms, as `loss_NAME`; float32 scalars.
+        """The loss of a batch, as `loss`, its terms, as `loss_NAME`, and what else is to be told.
+
+        All are float32 scalars, and recorded.
 
         Each of several workers returns its share times their number: the mean over the workers is
         the loss of the whole batch, and so is its gradient, which is what they average.
 
         Args:
-            logits: Class scores of the annotated patches (N, K, H, W).
-            reconstruction: All patches (N + M, C, H, W); None where it is not needed.
-            batch: What the network was given.
+            logits: Class scores of the annotated patches, then of the views (N + V, K, H, W).
+            reconstruction: All that the network was given (N + V + M, C, H, W); None where it is
+                not needed.
+            batch: What the network was given, and what the teacher said of it.
             training: For weights and other settings of the loss.
             group: The workers.
         """

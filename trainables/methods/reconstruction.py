@@ -28,6 +28,10 @@ class Reconstruction:
         """`rec_patches` for each that is annotated if all pixels are reconstructed, else none."""
         return training.batch_size * training.rec_patches * (training.reconstruct_on == "all")
 
+    def num_views(self, training: TrainingConfig) -> int:
+        """No patches: there is no teacher."""
+        return 0
+
     def weights(self, training: TrainingConfig, step: int) -> dict[str, float]:
         """Those of equation 3, with `w1` as it is at the step."""
         w1 = reconstruction_weight(training, step)

@@ -19,6 +19,10 @@ class Supervised:
         """No patches: pixels that are not annotated are not used."""
         return 0
 
+    def num_views(self, training: TrainingConfig) -> int:
+        """No patches: there is no teacher."""
+        return 0
+
     def weights(self, training: TrainingConfig, step: int) -> dict[str, float]:
         """The cross-entropy alone."""
         return {"loss_seg": 1.0}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from contract.methods import METHODS as KNOWN
 from contract.methods import Method
 from trainables.data.patches.sampler import Batch
+from trainables.data.patches.strong_views import StrongViews
 from trainables.errors import ConfigError
 from trainables.methods import METHODS
 from trainables.networks.build import ENCODER_NETWORKS, NETWORKS, build_network
@@ -169,15 +170,22 @@ def check_network(
     _check_weights(name, network.state_dict(), again.state_dict())
     objective = METHODS[method.unannotated]
     _check_branches(method, network)
-    num_anywhere = objective.num_anywhere(replace(training, batch_size=_NUM_ANNOTATED))
-    batch = _batch(num_channels, num_classes, training.patch_px, num_anywhere)
+    tried = replace(training, batch_size=_NUM_ANNOTATED)
+    batch = _batch(
+        num_channels,
+        num_classes,
+        training.patch_px,
+        objective.num_anywhere(tried),
+        objective.num_views(tried),
+    )
+    inputs = batch.inputs
     trained = trained_part(network, objective.needs_reconstruction)
     with (
         torch.random.fork_rng(devices=[]),
-        errors_in_one_line(f"{name} must take patches {tuple(batch.images.shape)} in training"),
+        errors_in_one_line(f"{name} must take patches {tuple(inputs.shape)} in training"),
     ):
-        output: Output = trained(batch.images, num_segment=len(batch.masks))
-        _check_output(name, output, batch.images, len(batch.masks), num_classes)
+        output: Output = trained(inputs, num_segment=batch.num_segmented)
+        _check_output(name, output, inputs, batch.num_segmented, num_classes)
         terms = objective.terms(output.logits, output.reconstruction, batch, training, ALONE)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
     if trained is network and (dead := _without_gradient(network)):
@@ -233,13 +241,22 @@ def _check_weights(name: str, state: Mapping[str, Tensor], again: Mapping[str, T
             )
 
 
-def _batch(num_channels: int, num_classes: int, side: int, num_anywhere: int) -> Batch:
-    """Two annotated patches and some from anywhere, all of noise."""
+def _batch(
+    num_channels: int, num_classes: int, side: int, num_anywhere: int, num_views: int
+) -> Batch:
+    """Two annotated patches, some from anywhere and some views, all of noise."""
     generator = _generator()
     num = _NUM_ANNOTATED + num_anywhere
     images = torch.rand(num, num_channels, side, side, generator=generator)
     masks = torch.randint(num_classes, (_NUM_ANNOTATED, side, side), generator=generator)
-    return Batch(images=images, masks=masks, shown=torch.ones_like(images[:, 0], dtype=torch.bool))
+    shown = torch.ones_like(images[:, 0], dtype=torch.bool)
+    if not num_views:
+        return Batch(images=images, masks=masks, shown=shown)
+    patches = torch.rand(num_views, num_channels, side, side, generator=generator)
+    everywhere = torch.ones_like(patches[:, 0], dtype=torch.bool)
+    views = StrongViews(patches=patches, images=patches, pasted=~everywhere, shown=everywhere)
+    taught = torch.randn(num_views, num_classes, side, side, generator=generator)
+    return Batch(images=images, masks=masks, shown=shown, views=views, taught=taught)
 
 
 def _generator(seed: int = 0) -> torch.Generator:

@@ -71,6 +71,13 @@ class TrainingConfig:
     """What a pretrained encoder begins with; for methods that have one, as is the next."""
     encoder_lr: float = 0.1
     """Learning rate of pretrained weights as a share of `lr`; random ones learn by `lr` itself."""
+    pseudo_threshold: float = 0.95
+    """Least probability with which the teacher's label of a pixel is learned; for methods with
+    pseudo-labels, as are the next two."""
+    pseudo_weight: float = 1.0
+    """Weight of the pseudo-labels beside the other terms of the loss."""
+    teacher_decay: float = 0.99
+    """Share of its own weights that the teacher keeps in a step, once there have been enough."""
     num_validations: int = 100
     """Validations over a run, evenly spaced, the last at the last step."""
     infer_window_px: int = 256

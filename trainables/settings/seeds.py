@@ -23,6 +23,8 @@ _PURPOSES: Final = {
     "dropout": 6,
     "val_budget": 7,
     "hidden": 8,
+    "strong_views": 9,
+    "noise": 10,
     "splits": 20,
 }
 

@@ -43,6 +43,8 @@ class LoopState:
     model: Network
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel | None
+    teacher: Network | None = None
+    """What labels patches, for a method that learns such labels."""
     step: int = 0
     best_step: int = 0
     best_score: float = -math.inf
@@ -71,6 +73,7 @@ class LoopState:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "averaged": None if self.averaged is None else self.averaged.state_dict(),
+                "teacher": None if self.teacher is None else self.teacher.state_dict(),
             },
             buffer,
         )
@@ -99,6 +102,8 @@ class LoopState:
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.averaged is not None:
             self.averaged.load_state_dict(saved["averaged"])
+        if self.teacher is not None:
+            self.teacher.load_state_dict(saved["teacher"])  # of every state of such a method
         saved = {"seconds": {}} | saved  # states of before these were measured have none
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])

@@ -14,12 +14,15 @@ from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles
+from trainables.methods import METHODS
 from trainables.networks.build import NETWORKS, build_network
+from trainables.networks.encoders.reading import read_encoder
 from trainables.settings.config import TrialConfig, network_parameters
 from trainables.settings.process_group import ALONE
 from trainables.training.checkpoint import LoopState
 from trainables.training.loop import TrainingData, _build_sampler
 from trainables.training.step import Step
+from trainables.training.teacher import new_teacher
 
 _CPU: Final = torch.device("cpu")
 _META: Final = torch.device("meta")
@@ -73,9 +76,16 @@ def _count(trial: TrialConfig, num_bands: int, num_classes: int, device: torch.d
             num_classes=num_classes,
             width=trial.training.width,
             parameters=network_parameters(trial.network, trial.training),
-        )
+            encoder=None if trial.encoder is None else read_encoder(trial.encoder),
+        ).to(device)
     unlearned: Any = None  # nothing is updated; the first optimiser of a process takes a second
-    state = LoopState(model=network.to(device), optimizer=unlearned, averaged=None)
+    has_teacher = METHODS[trial.unannotated].num_views(trial.training) > 0
+    state = LoopState(
+        model=network,
+        optimizer=unlearned,
+        averaged=None,
+        teacher=new_teacher(network) if has_teacher else None,
+    )
     step = Step(state, trial, device, ALONE)
     batch = _build_sampler(trial, data, device, ALONE).draw(0)
     with FlopCounterMode(display=False) as counter:

@@ -37,6 +37,7 @@ from trainables.training.gradient_shares import probed_steps
 from trainables.training.schedule import has_converged, learning_rate
 from trainables.training.step import Step, Terms
 from trainables.training.stopwatch import OFF, Stopwatch
+from trainables.training.teacher import new_teacher
 from trainables.training.trace import NO_TRACE, Tracer, validation_batches
 
 _ROWS_PER_RUN = 40
@@ -210,7 +211,9 @@ def _new_state(
         decoupled_weight_decay=True,
         fused=True,
     )
-    return LoopState(model=model, optimizer=optimizer, averaged=averaged)
+    has_teacher = METHODS[config.unannotated].num_views(training) > 0
+    teacher = new_teacher(model) if has_teacher else None
+    return LoopState(model=model, optimizer=optimizer, averaged=averaged, teacher=teacher)
 
 
 def _average(decay: float) -> Callable[..., None]:
@@ -245,6 +248,7 @@ def _build_sampler(
         patch_px=training.patch_px,
         num_annotated=training.batch_size,
         num_anywhere=METHODS[config.unannotated].num_anywhere(training),
+        num_views=METHODS[config.unannotated].num_views(training),
         augment=training.augment,
         seed=config.seed,
         device=device,

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from trainables.data.patches.sampler import Batch
 from trainables.methods import METHODS
-from trainables.networks.network import Output, trained_part
+from trainables.networks.network import Network, Output, trained_part
 from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
 from trainables.training.gradient_shares import gradient_shares, kept_buffers
 from trainables.training.schedule import learning_rate
+from trainables.training.teacher import follow
 
 
 class Step:
@@ -56,6 +57,9 @@ class Step:
         state.optimizer.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
+        if state.teacher is not None:
+            follow(state.teacher, state.model, training.teacher_decay, state.step)
+            self._group.copy_first(state.teacher.buffers())  # all workers have one teacher
         return terms
 
     def terms(self, batch: Batch) -> dict[str, Tensor]:
@@ -97,8 +101,10 @@ class Step:
             self._drawn_from_seed(images.device),
             torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext(),
         ):
+            if self._state.teacher is not None:
+                batch = replace(batch, taught=_taught(self._state.teacher, batch))
             inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
-            output: Output = network(inputs, num_segment=len(batch.masks))
+            output: Output = network(inputs, num_segment=batch.num_segmented)
         return self._objective.terms(
             output.logits, output.reconstruction, batch, self._config.training, self._group
         )
@@ -118,6 +124,13 @@ class Step:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seeded)
             yield
+
+
+@torch.no_grad()
+def _taught(teacher: Network, batch: Batch) -> Tensor:
+    """Class scores that the teacher gives the patches that are viewed strongly."""
+    assert batch.views is not None  # `Objective.num_views`
+    return teacher.segment(batch.views.patches.contiguous(memory_format=torch.channels_last))
 
 
 def _has_bf16(device: torch.device) -> bool:

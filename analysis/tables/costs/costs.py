@@ -54,8 +54,8 @@ def costs(record: StudyRecord) -> pd.DataFrame:
         attempts count once); num_timed: those with times on record. Over these: steps; patches
         (steps x batch size, each with annotated pixels); patches_unannotated (`rec_patches` times
         as many, 1 where it is not on record, where all pixels are reconstructed, drawn from
-        anywhere for the reconstruction alone; 0 where a method learns from annotated pixels only;
-        NaN for other uses of unannotated ones);
+        anywhere for the reconstruction alone, and where a teacher labels them; 0 where a method
+        learns from annotated pixels only; NaN for other uses of unannotated ones);
         train_s; eval_s (validation); test_s (test tiles, over the num_tested confirmation trials
         that timed them, as older ones did not); trial_s (train_s + eval_s per timed trial, and
         test_s where every timed confirmation trial of the study has one) and trial_s_per_baseline
@@ -231,6 +231,9 @@ def _with_share(trials: pd.DataFrame, record: StudyRecord) -> pd.DataFrame:
         per_patch = trials["rec_patches"].fillna(1)
     share = trials["reconstruct_on"].map({"all": 1.0, "annotated": 0.0}).astype("float64")
     share *= per_patch
+    labelling = {name: one.reconstructs for name, one in record.methods.items() if one.labels}
+    alone = trials["model"].map(labelling).eq(False)
+    share = share.mask(trials["model"].isin(list(labelling)), per_patch).mask(alone, 1.0)
     return trials.assign(unannotated_share=share.mask(trials["model"].isin(without), 0.0))
 
 

@@ -99,6 +99,50 @@ def test_the_report_holds_the_table_and_an_exported_file_gives_the_same(full, tm
     assert not (tmp_path / "without" / "tables" / "reconstruction.csv").exists()
 
 
+def labelled(record, shares, weight=None):
+    """The record with these shares of labelled pixels of one variant's confirmation trials."""
+    trials = record.trials.copy()
+    chosen = trials.index[(trials["variant"] == "urec") & (trials["phase"] == "confirm")]
+    trials.loc[chosen, "pseudo_share"] = np.resize(np.array(shares, dtype=float), len(chosen))
+    style = record.styles["urec"]
+    levels = {} if weight is None else {"pseudo_weight": weight}
+    changed = replace(style, variant=replace(style.variant, levels=levels))
+    found = replace(record, trials=trials)
+    vars(found)["styles"] = {**record.styles, "urec": changed}  # worked out once, and kept
+    return found
+
+
+def test_a_teacher_that_was_never_sure_is_told_before_any_finding(full):
+    """In a short study no probability reaches the threshold: FixMatch was U-Net, unsaid."""
+    record = labelled(full, [0.0, 0.004, 0.012])
+    (found,) = said(record)
+    assert found.startswith(
+        "Hardly any pixel was labelled by the teacher of U-REC: in the last steps 0.0 % to 1.2 % "
+        "of the pixels that are not annotated reached pseudo_threshold. What pseudo-labels change "
+        "is not measured by such trials"
+    )
+    assert found in [plain(one) for one in warnings(record, score_trials(record))]
+
+
+@pytest.mark.parametrize(
+    ("shares", "num"), [([0.0099], 1), ([0.01], 0), ([0.0, 0.02, 0.02], 0), ([np.nan], 0)]
+)
+def test_labels_of_one_pixel_in_a_hundred_are_some(full, shares, num):
+    """Most trials decide: the median over them."""
+    assert len(said(labelled(full, shares))) == num
+
+
+@pytest.mark.parametrize(("weight", "num"), [(None, 1), (0.5, 1), (0.0, 0)])
+def test_labels_without_weight_are_no_fault(full, weight, num):
+    assert len(said(labelled(full, [0.0], weight))) == num
+
+
+def test_an_exported_file_keeps_what_a_teacher_labelled(full, tmp_path):
+    record = labelled(full, [0.004])
+    path = write_export(record, tmp_path / "full.parquet")
+    assert said(load_exported(path)) == said(record) != []
+
+
 def test_a_class_that_is_never_predicted_is_told_by_variant_with_counts(full):
     """A mean F1 with a class at 0 throughout was read as a model's quality in all classes."""
     keys = sorted(full.confusions)

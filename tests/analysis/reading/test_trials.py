@@ -29,7 +29,12 @@ def run(params: dict[str, str] | None = None, drop: str = "", **tags: str) -> An
     data = SimpleNamespace(
         tags=named,
         params={"lr": "1e-3", "w1": "0.25"} | (params or {}),
-        metrics={"perf/eval_s": 2.0, "val/rec_l1": 0.15, "train/grad_share_rec": 0.01},
+        metrics={
+            "perf/eval_s": 2.0,
+            "val/rec_l1": 0.15,
+            "train/grad_share_rec": 0.01,
+            "train/pseudo_share": 0.3,
+        },
     )
     return SimpleNamespace(data=data, info=SimpleNamespace(run_id="r", artifact_uri="/a"))
 
@@ -38,7 +43,7 @@ def test_row_has_every_column_and_nan_where_nothing_was_recorded() -> None:
     row = trial_row(run())
     assert set(row) == set(TRIAL_COLUMNS)
     assert (row["lr"], row["w1"], row["eval_s"], row["converged"]) == (0.001, 0.25, 2.0, True)
-    assert (row["rec_l1"], row["grad_share_rec"]) == (0.15, 0.01)
+    assert (row["rec_l1"], row["grad_share_rec"], row["pseudo_share"]) == (0.15, 0.01, 0.3)
     frame = trials_frame([row])
     assert frame["rec_l1_constant"].isna().all()
     assert frame["select_mean_f1"].isna().all()

@@ -80,7 +80,8 @@ def test_what_was_compared_is_told_without_this_codes_tables(manifest):
         {
             "name": "w1", "label": PARAMETERS["w1"].label, "kind": "float", "log": True,
             "lowest": 0, "highest": 1,
-            "role": "searched", "domain": "0.01..0.5", "unannotated": ["reconstruction"],
+            "role": "searched", "domain": "0.01..0.5",
+            "unannotated": ["reconstruction", "reconstruction-and-pseudo-labels"],
             "methods": ["urec"],
         },
         {

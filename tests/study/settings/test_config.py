@@ -118,7 +118,10 @@ def test_wrong_types_are_refused(given, said):
         ({"preset": "nope"}, "--preset must be one of smoke, demo"),
         ({"sampler": "cma"}, "--sampler must be one of tpe"),
         ({"pruner": "median"}, "--pruner must be one of none, asha"),
-        ({"models": ["urec", "vnet"]}, "--models must be one of urec, unet, got 'vnet'"),
+        (
+            {"models": ["urec", "vnet"]},
+            "--models must be one of urec, unet, fixmatch, fixmatch-urec, got 'vnet'",
+        ),
         ({"models": []}, "--models must name different models"),
         ({"models": ["urec", "urec"]}, "--models must name different models"),
         ({"trials": 0}, "--trials must be at least 1, got 0"),
@@ -226,6 +229,13 @@ def test_plain_goes_through_yaml_and_back():
     assert set(config.to_plain()) == {*option_fields(), *training_fields()} - {"look"}
 
 
+def test_a_study_compares_the_methods_of_the_paper_where_nobody_says_others():
+    """Other rows of the table of methods are compared where they are named."""
+    assert build_config({}).models == ("urec", "unet")
+    named = build_config({"models": ["fixmatch-urec", "fixmatch"], "space": "teacher_decay"})
+    assert [one.label for one in named.methods] == ["FixMatch + U-REC", "FixMatch"]
+
+
 def test_same_study_has_no_changes():
     config = build_config({"space": "w1, label_frac"})
     earlier = yaml.safe_load(yaml.safe_dump(config.to_plain()))
@@ -238,6 +248,7 @@ def test_a_study_of_an_earlier_version_goes_on():
     added = {
         "compare", "weight_decay", "method_parameters", "seg_loss", "class_weights", "rec_loss",
         "rec_target", "rec_mask", "rec_patches", "w1_schedule", "branch_norm", "rec_decoder",
+        "pseudo_threshold", "pseudo_weight", "teacher_decay",
     }  # fmt: skip
     earlier = {name: value for name, value in config.to_plain().items() if name not in added}
     assert config.changes(earlier) == []

@@ -138,9 +138,15 @@ def test_a_row_says_more(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("TAKEN", "name must not be one of urec, unet, got 'urec' in .*:TAKEN"),
+        (
+            "TAKEN",
+            "name must not be one of urec, unet, fixmatch, fixmatch-urec, got 'urec' in .*:TAKEN",
+        ),
         ("UNSAFE", "name must be of letters, digits, - and _, got 'a b'"),
-        ("OTHER", "unannotated must be one of nothing, reconstruction, got 'dreams'"),
+        (
+            "OTHER",
+            "unannotated must be one of nothing, reconstruction, pseudo-labels, .*, got 'dreams'",
+        ),
         ("DEAF", ":Both must name depth in its signature, which .*:DEAF lists"),
         ("NAMELESS", "network must be one of unet, urec or package.module:factory, got 'segnet'"),
         ("SETTING", "must not be named as a setting of training, got 'schedule' in .*:SETTING"),
@@ -166,6 +172,9 @@ def test_a_text_that_is_no_name_lists_the_valid_ones():
         ("Both", "reconstruction"),
         ("Both", "nothing"),
         ("Frozen", "nothing"),
+        ("Plain", "pseudo-labels"),
+        ("Both", "pseudo-labels"),
+        ("Both", "reconstruction-and-pseudo-labels"),
     ],
 )
 @pytest.mark.parametrize("reconstruct_on", ["all", "annotated"])
@@ -187,6 +196,8 @@ def test_networks_of_the_project_are_passed_over(monkeypatch):
         ("Unused", "nothing", "every parameter of .*:Unused must get a gradient from the loss, got "
          "none for back.weight, back.bias; take layers"),
         ("Plain", "reconstruction", "must give logits and a reconstruction, which Mine "),
+        ("Plain", "reconstruction-and-pseudo-labels", "must give logits and a reconstruction"),
+        ("Halves", "pseudo-labels", r"must take patches \(4, 4, 64, 64\) in training, got"),
         ("Numpy", "nothing", "weights of .*:Numpy must follow from the seed, got two values of "),
         ("OneBand", "reconstruction", r"reconstruction of .*:OneBand must be float "
          r"\(4, 4, 64, 64\) for images \(4, 4, 64, 64\), got torch.float32 \(4, 1, 64, 64\)"),

@@ -164,7 +164,11 @@ def test_plain_data_with_an_unknown_or_a_missing_field_is_refused():
 @pytest.mark.parametrize(
     ("field", "wrong", "rule"),
     [
-        ("model", "segnet", "one of urec, unet where network is not given"),
+        (
+            "model",
+            "segnet",
+            "one of urec, unet, fixmatch, fixmatch-urec where network is not given",
+        ),
         ("model", None, "of type str"),
         ("phase", "test", "one of search, confirm"),
         ("label_frac", 0, r"in \(0, 1\]"),
@@ -191,7 +195,10 @@ def test_a_trial_knows_its_network_and_what_it_does_with_unannotated_pixels():
     trial = TrialConfig(**own)
     assert (trial.network, trial.unannotated) == ("mynets:UNetPP", "nothing")
     assert TrialConfig.from_plain(json.loads(json.dumps(trial.to_plain()))) == trial
-    with pytest.raises(ConfigError, match="model must be one of urec, unet where unannotated is"):
+    with pytest.raises(
+        ConfigError,
+        match="model must be one of urec, unet, fixmatch, fixmatch-urec where unannotated is",
+    ):
         TrialConfig(**{**own, "unannotated": ""})
 
 

@@ -25,7 +25,9 @@ from trainables.networks.encoders.reading import read_encoder
 from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
+from trainables.training.checkpoint import read_state
 from trainables.training.loop import TrainingData, train
+from trainables.training.step import Step
 
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(
@@ -234,6 +236,45 @@ def test_two_workers_train_every_level_to_the_weights_of_one(data, tmp_path, nam
         for key in one:
             if key.startswith("train/"):
                 assert math.isclose(one[key], other[key], rel_tol=1e-4), key
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_workers_train_every_method_to_the_weights_of_one(data, tmp_path, method):
+    """A new row is tested too; the teacher, where there is one, is that of one worker as well."""
+    trial = _trial(method, steps=4, num_validations=1, pseudo_threshold=0.4)
+    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
+    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
+    _assert_close(alone, first[0], 1e-5)
+    assert all((first[0][name] == second[0][name]).all() for name in first[0])
+    for one, other in zip(history, first[1], strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            if name.startswith("train/"):
+                assert math.isclose(one[name], other[name], rel_tol=1e-4), name
+    teachers = [read_state(tmp_path / f"{number}.pt", CPU)["teacher"] for number in (1, 2)]
+    assert (teachers[0] is None) == (not METHODS[method].labels)
+    if teachers[0] is not None:
+        _assert_close(*({k: v.numpy() for k, v in one.items()} for one in teachers), 1e-5)
+        assert any(row.get("train/pseudo_share", 0.0) > 0 for row in history)
+
+
+@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.labels])
+def test_all_workers_have_one_teacher(data, method):
+    """With batch normalisation, whose statistics on a CPU are those of each worker's patches."""
+    trial = _trial(method, steps=3, num_validations=1)
+    first, second = _together(2, _teacher_after, trial, data)
+    assert any("running_mean" in name for name in first)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def _teacher_after(group, trial, data):
+    state = loop._new_state(trial, data, CPU, group)
+    sampler = loop._build_sampler(trial, data, CPU, group)
+    step = Step(state, trial, CPU, group)
+    while state.step < trial.training.steps:
+        step.take(sampler.draw(state.step))
+        state.step += 1
+    return {name: one.numpy() for name, one in state.teacher.state_dict().items()}
 
 
 OWN = """

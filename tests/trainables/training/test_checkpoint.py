@@ -11,11 +11,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainables.training.checkpoint import LoopState, read_state, remove_checkpoints
+from trainables.training.teacher import follow, new_teacher
 
 CPU = torch.device("cpu")
 
 
-def _state(seed=0, averaged=True):
+def _state(seed=0, averaged=True, taught=False):
     """A tiny network with everything a checkpoint must keep: buffers, moments, an average."""
     generator = torch.Generator().manual_seed(seed)
     model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3))
@@ -26,7 +27,10 @@ def _state(seed=0, averaged=True):
     if averaged:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     return LoopState(
-        model=model, optimizer=torch.optim.Adam(model.parameters(), lr=0.1), averaged=average
+        model=model,
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.1),
+        averaged=average,
+        teacher=new_teacher(model) if taught else None,
     )
 
 
@@ -38,6 +42,8 @@ def _advance(state, num=3):
         state.optimizer.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
+        if state.teacher is not None:
+            follow(state.teacher, state.model, 0.5, state.step)
         state.step += 1
     return state
 
@@ -46,6 +52,8 @@ def _tensors(state):
     found = [*state.model.state_dict().values()]
     if state.averaged is not None:
         found += state.averaged.state_dict().values()
+    if state.teacher is not None:
+        found += state.teacher.state_dict().values()
     for moments in state.optimizer.state_dict()["state"].values():
         found += moments.values()
     return found
@@ -54,6 +62,17 @@ def _tensors(state):
 def _same(one, other):
     pairs = list(zip(_tensors(one), _tensors(other), strict=True))
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_restored_teacher_is_the_saved_one_and_goes_on_like_it(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    saved = _advance(_state(taught=True))
+    saved.save(path)
+    restored = _state(seed=1, taught=True)
+    restored.restore(path, CPU)
+    assert _same(saved, restored)
+    assert not _same(_advance(_state(taught=True), 4), restored)
+    assert _same(_advance(saved), _advance(restored))
 
 
 @pytest.mark.parametrize("averaged", [True, False])
@@ -93,7 +112,8 @@ def test_a_state_without_validation_is_restored(tmp_path):
     assert (restored.best_score, restored.best_weights, restored.history) == (-math.inf, {}, [])
 
 
-def test_a_state_of_before_parts_were_measured_is_restored(tmp_path, monkeypatch):
+@pytest.mark.parametrize("missing", ["seconds", "teacher"])
+def test_a_state_of_before_there_was_a_part_is_restored(tmp_path, monkeypatch, missing):
     path = tmp_path / "checkpoint.pt"
     saved = _advance(_state())
     original = torch.save
@@ -101,10 +121,10 @@ def test_a_state_of_before_parts_were_measured_is_restored(tmp_path, monkeypatch
         older.setattr(
             torch,
             "save",
-            lambda state, file: original({k: state[k] for k in state if k != "seconds"}, file),
+            lambda state, file: original({k: state[k] for k in state if k != missing}, file),
         )
         saved.save(path)
-    assert "seconds" not in read_state(path, CPU)
+    assert missing not in read_state(path, CPU)
     restored = _state(seed=1)
     restored.restore(path, CPU)
     assert (restored.step, restored.seconds) == (3, {})

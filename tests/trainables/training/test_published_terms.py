@@ -56,6 +56,9 @@ class _Supervised:
     def num_anywhere(self, training):
         return 0
 
+    def num_views(self, training):
+        return 0
+
     def terms(self, logits, reconstruction, batch, training, group):
         num_px = group.sum((batch.masks != IGNORE_INDEX).sum()) / group.size
         loss = _segmentation(logits, batch.masks, num_px)
@@ -68,6 +71,9 @@ class _Reconstruction:
 
     def num_anywhere(self, training):
         return training.batch_size if training.reconstruct_on == "all" else 0
+
+    def num_views(self, training):
+        return 0
 
     def terms(self, logits, reconstruction, batch, training, group):
         annotated = batch.masks != IGNORE_INDEX

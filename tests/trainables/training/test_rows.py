@@ -1,4 +1,7 @@
-"""Every parameter that changes how is trained, at each of its levels: a new row is tested too."""
+"""Every method, and every parameter that changes how is trained, at each of its levels.
+
+A new row of either table is tested too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +25,7 @@ from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrainingConfig, TrialConfig, training_fields
 from trainables.settings.process_group import ALONE
 from trainables.training import loop
+from trainables.training.checkpoint import read_state
 from trainables.training.loop import TrainingData, train
 from trainables.training.step import Step
 
@@ -39,7 +44,10 @@ SMALL = TrainingConfig(
     num_validations=2,
     infer_window_px=64,
     infer_step_px=64,
+    pseudo_threshold=0.4,  # or hardly a pixel would be labelled in so few steps
 )
+_STEPS = {"teacher_decay": 12}
+"""Where levels are the same in fewer: a teacher is an even average at first."""
 _SIZES = {"lr", "weight_decay", "batch_size", "width", "ema_decay", "patch_px", "warmup_steps"}
 """Tested in `test_loop.py`; their default levels are large."""
 
@@ -65,8 +73,22 @@ def _trial(name, level, seed=3):
         network="" if models else networks[-1],
         label_frac=0.4,
         seed=seed,
-        training=replace(SMALL, **{name: level}),
+        training=replace(SMALL, **{name: level}, steps=_STEPS.get(name, SMALL.steps)),
     )
+
+
+def _of_method(method, **training):
+    return TrialConfig(
+        key="t",
+        phase="confirm",
+        model=method,
+        label_frac=0.4,
+        seed=3,
+        training=replace(SMALL, patch_px=32, **training),
+    )
+
+
+EVERY_METHOD = pytest.mark.parametrize("method", METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +119,18 @@ def _same(one, other):
 
 @pytest.mark.parametrize(("name", "level"), row_levels())
 def test_every_parameter_gets_a_gradient(data, name, level):
-    trial = _trial(name, level)
+    _assert_gradients(_trial(name, level), data)
+
+
+@EVERY_METHOD
+def test_every_parameter_of_every_method_gets_a_gradient_and_none_of_its_teacher(data, method):
+    state = _assert_gradients(_of_method(method), data)
+    assert (state.teacher is not None) == METHODS[method].labels
+    if state.teacher is not None:
+        assert all(one.grad is None for one in state.teacher.parameters())
+
+
+def _assert_gradients(trial, data):
     state = loop._new_state(trial, data, CPU, ALONE)
     state.step = 2
     batch = loop._build_sampler(trial, data, CPU, ALONE).draw(2)
@@ -106,17 +139,39 @@ def test_every_parameter_gets_a_gradient(data, name, level):
     for of, one in state.model.named_parameters():
         assert one.grad is not None, of
         assert one.grad.isfinite().all(), of
+    return state
 
 
 @pytest.mark.parametrize(("name", "level"), row_levels())
 def test_repeated_and_continued_runs_are_the_same_and_what_they_leave_predicts(
     data, tmp_path, name, level
 ):
-    trial = _trial(name, level)
+    _assert_repeated_continued_kept(_trial(name, level), data, tmp_path)
+
+
+_TOGETHER = {
+    "precision": "bf16", "ema_decay": 0.5, "rec_mask": 0.5, "rec_patches": 2,
+    "seg_loss": "ce_dice", "class_weights": "sqrt_inverse", "branch_norm": "separate",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [{}, _TOGETHER], ids=["defaults", "together"])
+@EVERY_METHOD
+def test_every_method_repeats_continues_and_predicts(data, tmp_path, method, training):
+    """With its teacher, which a checkpoint keeps; alone, and with much else that is trained."""
+    result = _assert_repeated_continued_kept(_of_method(method, **training), data, tmp_path)
+    shares = [row["train/pseudo_share"] for row in result.history if "train/pseudo_share" in row]
+    assert bool(shares) == METHODS[method].labels
+    assert not shares or 0 < max(shares) <= 1
+
+
+def _assert_repeated_continued_kept(trial, data, tmp_path):
+    """The same weights again and after an interruption, and a model file that predicts."""
     first = _run(trial, data, tmp_path / "1.pt")
+    stop_at = trial.training.validation_steps()[0]
 
     def stop(step, rows):
-        if step == 2:
+        if step == stop_at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -125,6 +180,10 @@ def test_repeated_and_continued_runs_are_the_same_and_what_they_leave_predicts(
     continued = _run(trial, data, tmp_path / "2.pt")
     assert _same(first, continued)
     assert json.dumps(first.history) == json.dumps(continued.history)
+    teachers = [read_state(tmp_path / name, CPU)["teacher"] for name in ("1.pt", "2.pt")]
+    assert (teachers[0] is None) == (not METHODS[trial.model].labels)
+    if teachers[0] is not None:
+        assert all(torch.equal(one, teachers[1][name]) for name, one in teachers[0].items())
 
     classes = [ClassSpec(name=one, color=(index, 0, 0)) for index, one in enumerate("abc")]
     kept = TrainedModel.from_trial(
@@ -141,18 +200,102 @@ def test_repeated_and_continued_runs_are_the_same_and_what_they_leave_predicts(
     with torch.no_grad():
         expected = first.model.double().segment(images)
         torch.testing.assert_close(built.double().segment(images), expected)
+    return first
+
+
+@pytest.mark.parametrize("told", ["another class", "no class"])
+@EVERY_METHOD
+def test_labels_outside_of_the_budget_change_nothing(data, tmp_path, method, told):
+    """What is not annotated is not known: neither to losses nor to patches, weights or teachers."""
+    trial = _of_method(
+        method, steps=2, num_validations=1, seg_loss="ce_dice", class_weights="sqrt_inverse"
+    )
+    original = data.train.masks
+    inside = np.concatenate([data.annotated.tile(tile).ravel() for tile in range(2)])
+    other = (original + 1) % 3 if told == "another class" else np.full_like(original, 200)
+    other = np.where(inside, original, other).astype(original.dtype)
+    assert (original[~inside] != other[~inside]).mean() > 0.7
+    assert (original[inside] == other[inside]).all()
+    changed = replace(data, train=replace(data.train, masks=other))
+    one, two = (_run(trial, x, tmp_path / f"{n}.pt") for n, x in enumerate((data, changed)))
+    assert _same(one, two)
+    assert json.dumps(one.history) == json.dumps(two.history)
+    # It can fail: labels inside of the budget do change the weights.
+    other = np.where(inside, (original + 1) % 3, original).astype(original.dtype)
+    three = _run(trial, replace(data, train=replace(data.train, masks=other)), tmp_path / "3.pt")
+    assert not _same(one, three)
+
+
+def test_with_neither_weight_nor_shared_statistics_the_reconstruction_changes_nothing(
+    data, tmp_path
+):
+    """As U-REC is U-Net then, both together are FixMatch: logits of the student and the teacher."""
+    alone = _run(_of_method("fixmatch"), data, tmp_path / "1.pt")
+    controlled = {"w1": 0.0, "branch_norm": "separate"}
+    both = _run(_of_method("fixmatch-urec", **controlled), data, tmp_path / "2.pt")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(alone.model.segment(images), both.model.segment(images))
+    for name in ("train/loss_seg", "train/loss_pseudo", "train/pseudo_share"):
+        assert [row[name] for row in alone.history] == [row[name] for row in both.history]
+
+
+@EVERY_METHOD
+def test_shares_in_the_gradient_are_measured_and_change_nothing(
+    data, tmp_path, method, monkeypatch
+):
+    trial = _of_method(method)
+    probed = _run(trial, data, tmp_path / "1.pt")
+    found = {name for name in probed.history[-1] if name.startswith("train/grad_share_")}
+    has = METHODS[method]
+    expected = {"rec": has.reconstructs, "pseudo": has.labels}
+    assert found == {f"train/grad_share_{name}" for name, there in expected.items() if there}
+    assert all(0 <= probed.history[-1][name] < 1 for name in found)
+    monkeypatch.setattr(loop, "probed_steps", lambda validations: frozenset())
+    assert _same(probed, _run(trial, data, tmp_path / "2.pt"))
+
+
+@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.labels])
+def test_the_teacher_sees_patches_as_they_are_and_the_student_learns_from_views(
+    data, method, monkeypatch
+):
+    """Both as the convolutions want their memory; teacher in evaluation mode, also in a probe."""
+    trial = _of_method(method, rec_mask=0.5 if METHODS[method].reconstructs else 0.0)
+    state = loop._new_state(trial, data, CPU, ALONE)
+    batch = loop._build_sampler(trial, data, CPU, ALONE).draw(0)
+    seen = {"teacher": [], "student": []}
+    for name, network in (("teacher", state.teacher), ("student", state.model)):
+        network.encoder.register_forward_pre_hook(
+            lambda module, given, name=name: seen[name].append((given[0], module.training))
+        )
+    step = Step(state, trial, CPU, ALONE)
+    step.gradient_shares(batch)
+    step.take(batch)
+    assert len(seen["teacher"]) == len(seen["student"]) == 2
+    for name, expected, trains in (
+        ("teacher", batch.views.patches, False),
+        ("student", batch.inputs, True),
+    ):
+        for images, training in seen[name]:
+            torch.testing.assert_close(images, expected)
+            assert training == trains
+            assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(
     "name", dict.fromkeys(one.values[0] for one in row_levels()), ids=lambda name: name
 )
 def test_levels_train_to_different_weights(data, tmp_path, name):
-    """A level that nothing reads would be compared with itself."""
+    """Of the network or its teacher: a level that nothing reads would be compared with itself."""
     levels = PARAMETERS[name].levels or (PARAMETERS[name].low, PARAMETERS[name].high)
     results = []
     for number, level in enumerate(levels):
-        results.append(_run(_trial(name, level), data, tmp_path / f"{number}.pt").model)
-    weights = [torch.cat([p.detach().flatten() for p in one.parameters()]) for one in results]
+        trial = _trial(name, level)
+        trial = replace(trial, training=replace(trial.training, num_validations=1))
+        results.append(_run(trial, data, tmp_path / f"{number}.pt").model)
+        results[-1] = [one.detach().flatten() for one in results[-1].parameters()]
+        teacher = read_state(tmp_path / f"{number}.pt", CPU)["teacher"] or {}
+        results[-1] += [one.flatten() for one in teacher.values()]
+    weights = [torch.cat(one) for one in results]
     for number, one in enumerate(weights):
         for other in weights[:number]:
             assert one.shape != other.shape or not torch.equal(one, other)

@@ -26,7 +26,7 @@ def to_target(images: Tensor, target: Target, shown: Tensor | None = None) -> Te
     """
     if target == "image":
         return images
-    mean, deviation = _statistics(images, shown)
+    mean, deviation = band_statistics(images, shown)
     return (images.float() - mean) / deviation
 
 
@@ -44,12 +44,20 @@ def to_images(reconstruction: Tensor, target: Target, images: Tensor) -> Tensor:
     """
     if target == "image":
         return reconstruction
-    mean, deviation = _statistics(images, None)
+    mean, deviation = band_statistics(images, None)
     return reconstruction.float() * deviation + mean
 
 
-def _statistics(images: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each band of each patch (N, C, 1, 1); 0 and almost 0 of no pixel."""
+def band_statistics(images: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each band of each patch.
+
+    Args:
+        images: (N, C, H, W), float.
+        shown: Pixels that count, (N, H, W), bool; None for all.
+
+    Returns:
+        Both (N, C, 1, 1), float32; 0 and almost 0 of no pixel.
+    """
     images = images.float()
     if shown is None:
         shown = images.new_ones(len(images), *images.shape[2:])

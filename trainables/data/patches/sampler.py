@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.patches.hidden import hidden_squares
 from trainables.data.patches.positions import Positions
+from trainables.data.patches.strong_views import StrongViews, draw_changes, make_views
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import TileSet
 from trainables.settings.process_group import ALONE, ProcessGroup
@@ -42,13 +43,31 @@ class Batch:
     patches; None where it sees all."""
     class_weights: Tensor | None = None
     """What an annotated pixel of each class counts, float32 (K,); None where all count the same."""
+    views: StrongViews | None = None
+    """Strong views of patches from anywhere, for pseudo-labels; None for a method without."""
+    taught: Tensor | None = None
+    """Class scores that the teacher gives `views.patches` (V or V + 1, K, H, W); None until it
+    has."""
+
+    @property
+    def num_segmented(self) -> int:
+        """How many of the inputs are segmented, the first of them: N + V."""
+        return len(self.masks) + (0 if self.views is None else len(self.views.images))
 
     @property
     def inputs(self) -> Tensor:
-        """What the network sees: the images, hidden pixels in the mean colour of the others.
+        """What the network sees: annotated patches, strong views, patches for the L1 term alone.
 
-        Float32 (N + M, C, H, W); `images` themselves where nothing is hidden.
+        Float32 (N + V + M, C, H, W); hidden pixels are in the mean colour of the others. `images`
+        themselves where nothing is hidden and there are no views.
         """
+        images = self._seen_images()
+        if self.views is None:
+            return images
+        num = len(self.masks)
+        return torch.cat([images[:num], self.views.images, images[num:]])
+
+    def _seen_images(self) -> Tensor:
         if self.hidden is None:
             return self.images
         seen = (self.shown & ~self.hidden)[:, None].to(self.images.dtype)
@@ -76,6 +95,7 @@ class PatchSampler:
         group: ProcessGroup = ALONE,
         hidden_share: float = 0.0,
         class_weights: Tensor | None = None,
+        num_views: int = 0,
     ) -> None:
         """Put tiles on the device; mapped ones, which may exceed it, stay on the host.
 
@@ -94,11 +114,21 @@ class PatchSampler:
             hidden_share: Of the patches for the L1 term alone, what the network does not see; 0
                 for nothing.
             class_weights: What an annotated pixel of each class counts (K,), for the loss.
+            num_views: Patches from anywhere that are viewed strongly in a batch of all workers;
+                those for the L1 term where there are any.
+
+        Raises:
+            ValueError: If there are patches for the L1 term, and views of another number.
         """
+        if num_views and num_anywhere not in (0, num_views):
+            raise ValueError(
+                f"num_views must be 0 or {num_anywhere} (num_anywhere), got {num_views}"
+            )
         self._positions = positions
         self._patch_px = patch_px
         self._num_annotated = num_annotated
         self._num_anywhere = num_anywhere
+        self._num_views = num_views
         self._augment = augment
         self._seed = seed
         self._device = device
@@ -123,11 +153,15 @@ class PatchSampler:
         positions = self._positions.annotated(step, self._num_annotated)[share]
         turns = self._turns("augmentation", step, self._num_annotated)[share]
         num = len(positions)
-        if self._num_anywhere:
-            share = self._group.share(self._num_anywhere)
-            anywhere = self._positions.anywhere(step, self._num_anywhere)[share]
+        num_drawn = max(self._num_anywhere, self._num_views)
+        numbers = [*range(num_drawn)[self._group.share(num_drawn)]]
+        num_own = len(numbers)
+        if num_drawn:
+            if self._num_views and num_own < num_drawn:  # for the box of the last view
+                numbers.append((numbers[-1] + 1) % num_drawn)
+            anywhere = self._positions.anywhere(step, num_drawn)[numbers]
             positions = torch.cat([positions, anywhere])
-            more = self._turns("unannotated_augmentation", step, self._num_anywhere)[share]
+            more = self._turns("unannotated_augmentation", step, num_drawn)[numbers]
             turns = torch.cat([turns, more])
         index, bit, shown = self._pixel_index(positions, turns)
         images = _send(self._images[:, index].movedim(0, 1), self._device)
@@ -135,13 +169,27 @@ class PatchSampler:
         masks.masked_fill_((_bits_at(self._bits, bit[:num]) == 0) | ~shown[:num], IGNORE_INDEX)
         if self._shown is not None:
             shown &= self._shown[index]
+        images, shown = self._scaling.to_unit(images), _send(shown, self._device)
+        views = None
+        if self._num_views:
+            changes = draw_changes(
+                self._seed, step, numbers, num_bands=images.shape[1], patch_px=self._patch_px
+            )
+            sent: dict[str, Any] = {
+                name: _send(one, self._device)
+                for name, one in vars(changes).items()
+                if isinstance(one, Tensor)
+            }
+            views = make_views(images[num:], shown[num:], replace(changes, **sent), num_own)
+        num_kept = num + (num_own if self._num_anywhere else 0)
         return Batch(
-            images=self._scaling.to_unit(images),
+            images=images[:num_kept],
             masks=_send(masks, self._device),
-            shown=_send(shown, self._device),
+            shown=shown[:num_kept],
             step=step,
             hidden=self._hidden(step, num),
             class_weights=self._class_weights,
+            views=views,
         )
 
     def _classes(self, index: Tensor, bit: Tensor) -> Tensor:

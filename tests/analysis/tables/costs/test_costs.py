@@ -21,7 +21,14 @@ from analysis.tables.costs.costs import (
 
 STYLES = styles_of(
     tried_variants(
-        [("unet", "unet"), ("urec", "urec"), ("urec-all", "urec"), ("urec-annotated", "urec")]
+        [
+            ("unet", "unet"),
+            ("urec", "urec"),
+            ("urec-all", "urec"),
+            ("urec-annotated", "urec"),
+            ("fixmatch", "fixmatch"),
+            ("fixmatch-urec", "fixmatch-urec"),
+        ]
     )
 )
 
@@ -40,7 +47,7 @@ def record(
     }  # fmt: skip
     rows = [known | trial for trial in trials]
     for row in rows:
-        row["model"] = row["variant"].partition("-")[0]
+        row["model"] = STYLES[row["variant"]].variant.method
     frame = pd.DataFrame(
         {c: pd.Series([row.get(c) for row in rows], dtype=d) for c, d in TRIAL_COLUMNS.items()
          if c in known | {"model": ""}}
@@ -141,6 +148,23 @@ def test_urec_on_all_pixels_sees_as_many_patches_again() -> None:
     assert row(frame, "urec-all", "confirm")["patches_unannotated"] == 40.0
     assert row(frame, "urec-annotated", "confirm")["patches_unannotated"] == 0.0
     assert math.isnan(row(frame, "urec", "confirm", 1.0)["patches_unannotated"])
+
+
+def test_patches_that_a_teacher_labels_are_counted() -> None:
+    """One for each annotated patch; where they are reconstructed too, as many as that takes."""
+    trials = [
+        {"variant": "fixmatch", "reconstruct_on": ""},
+        {"variant": "fixmatch-urec", "reconstruct_on": "all"},
+        {"variant": "fixmatch-urec", "reconstruct_on": "annotated", "label_frac": 1.0},
+        {"variant": "unet"},
+    ]
+    for rec_patches in (1, 2):
+        frame = costs(record(trials, {"rec_patches": rec_patches}))
+        assert row(frame, "fixmatch", "confirm")["patches_unannotated"] == 40.0
+        for fraction in (0.1, 1.0):
+            found = row(frame, "fixmatch-urec", "confirm", fraction)["patches_unannotated"]
+            assert found == 40.0 * rec_patches
+        assert row(frame, "unet", "confirm")["patches_unannotated"] == 0.0
 
 
 def test_cost_relative_to_unet_is_per_fraction() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -409,3 +410,101 @@ def test_a_batch_knows_its_step_and_the_weights_of_its_classes(random_tiles):
     assert batch.step == 7
     assert torch.equal(batch.class_weights, weights)
     assert _sampler(tiles, tiles.masks).draw(0).class_weights is None
+
+
+def _views_alike(one, other):
+    return all(
+        torch.equal(getattr(one, name), getattr(other, name))
+        for name in ("images", "pasted", "shown")
+    )
+
+
+class TestStrongViews:
+    """Views of patches from anywhere, for pseudo-labels."""
+
+    OPTIONS: ClassVar = {"augment": True, "num_annotated": 3}
+
+    def test_they_are_of_the_patches_that_would_be_reconstructed(self, random_tiles):
+        tiles = random_tiles()
+        plain = _sampler(tiles, tiles.masks, num_anywhere=4, **self.OPTIONS).draw(5)
+        alone = _sampler(tiles, tiles.masks, num_views=4, **self.OPTIONS).draw(5)
+        both = _sampler(tiles, tiles.masks, num_views=4, num_anywhere=4, **self.OPTIONS).draw(5)
+        assert plain.views is None
+        for batch in (alone, both):
+            assert torch.equal(batch.views.patches, plain.images[3:])
+            assert torch.equal(batch.masks, plain.masks)
+            assert (batch.num_segmented, len(batch.views.images)) == (7, 4)
+        assert _views_alike(alone.views, both.views)
+        assert torch.equal(alone.images, plain.images[:3])
+        assert torch.equal(alone.shown, plain.shown[:3])
+        assert torch.equal(both.images, plain.images)
+        assert torch.equal(both.shown, plain.shown)
+
+    def test_the_network_sees_them_between_annotated_patches_and_hidden_ones(self, random_tiles):
+        tiles = random_tiles()
+        options = {"num_anywhere": 4, "hidden_share": 0.5, **self.OPTIONS}
+        plain = _sampler(tiles, tiles.masks, **options).draw(1)
+        batch = _sampler(tiles, tiles.masks, num_views=4, **options).draw(1)
+        assert torch.equal(batch.hidden, plain.hidden)
+        expected = torch.cat([plain.inputs[:3], batch.views.images, plain.inputs[3:]])
+        assert torch.equal(batch.inputs, expected)
+        assert torch.equal(batch.views.patches, plain.images[3:])  # the teacher sees all
+
+    @pytest.mark.parametrize("num_anywhere", [0, 5])
+    @pytest.mark.parametrize("size", [2, 3, 5])
+    def test_workers_together_view_what_one_does(self, random_tiles, size, num_anywhere):
+        """The box of a worker's last view is cut from another worker's patch."""
+        tiles = random_tiles()
+        options = {"num_views": 5, "num_anywhere": num_anywhere, "augment": True}
+        options["num_annotated"] = 5
+        whole = _sampler(tiles, tiles.masks, **options).draw(3)
+        parts = [
+            _sampler(tiles, tiles.masks, group=ProcessGroup(rank=rank, size=size), **options).draw(
+                3
+            )
+            for rank in range(size)
+        ]
+        for name in ("images", "pasted", "shown"):
+            found = torch.cat([getattr(part.views, name) for part in parts])
+            assert torch.equal(found, getattr(whole.views, name)), name
+        labels = torch.randint(9, (5, PATCH, PATCH), generator=torch.Generator().manual_seed(0))
+        first, mixed = 0, []
+        for part in parts:
+            numbers = [number % 5 for number in range(first, first + len(part.views.patches))]
+            assert torch.equal(part.views.patches, whole.views.patches[numbers])
+            mixed.append(part.views.mix(labels[numbers]))
+            first += len(part.views.images)
+        assert torch.equal(torch.cat(mixed), whole.views.mix(labels))
+        num_images = sum(len(part.images) for part in parts)
+        assert num_images == len(whole.images) == 5 + num_anywhere
+
+    @pytest.mark.parametrize("num_bands", [1, 3, 8])
+    def test_nodata_goes_with_the_boxes(self, random_tiles, num_bands):
+        tiles = random_tiles(num_bands=num_bands)
+        shown = np.random.default_rng(0).random(tiles.masks.shape) > 0.4
+        tiles = replace(tiles, shown=shown)
+        options = {"num_views": 4, **self.OPTIONS}
+        batch = _sampler(tiles, tiles.masks, **options).draw(0)
+        plain = _sampler(tiles, tiles.masks, num_anywhere=4, **self.OPTIONS).draw(0)
+        of_patches = plain.shown[3:]
+        assert 0 < of_patches.float().mean() < 0.7
+        assert torch.equal(batch.views.shown, batch.views.mix(of_patches))
+        assert batch.views.images.shape == (4, num_bands, PATCH, PATCH)
+        assert batch.views.images.min() >= 0
+        assert batch.views.images.max() <= 1
+
+    def test_they_follow_from_seed_and_step(self, random_tiles):
+        tiles = random_tiles()
+        options = {"num_views": 3, **self.OPTIONS}
+        one, again = (_sampler(tiles, tiles.masks, **options) for _ in range(2))
+        other = _sampler(tiles, tiles.masks, seed=1, **options)
+        one.draw(0)  # what was drawn before changes nothing
+        torch.rand(3)
+        assert _views_alike(one.draw(7).views, again.draw(7).views)
+        assert not torch.equal(one.draw(7).views.pasted, one.draw(8).views.pasted)
+        assert not torch.equal(one.draw(7).views.pasted, other.draw(7).views.pasted)
+
+    def test_views_of_another_number_than_is_reconstructed_are_refused(self, random_tiles):
+        tiles = random_tiles()
+        with pytest.raises(ValueError, match=r"num_views must be 0 or 4 \(num_anywhere\), got 3"):
+            _sampler(tiles, tiles.masks, num_views=3, num_anywhere=4)
