@@ -105,10 +105,11 @@ def _not_labelled(record: StudyRecord) -> Iterator[str]:
 
 
 def _never_predicted(record: StudyRecord) -> Iterator[str]:
-    """One text for each class that a trial predicts nowhere though the test tiles hold it."""
+    """One text for all classes that a trial predicts nowhere though the test tiles hold them."""
     variants = dict(zip(record.trials["trial_key"], record.trials["variant"], strict=True))
     pooled = {key: one.pooled() for key, one in record.confusions.items()}
     classes = next((one.classes for one in record.confusions.values()), ())
+    missed = []
     for index, name in enumerate(classes):
         held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
         found = []
@@ -116,12 +117,14 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
             own = [key for key in held if variants[key] == variant]
             num = sum(pooled[key][:, index].sum() == 0 for key in own)
             if num:
-                found.append(f"by {style.label} in {num} of {counted(len(own), 'trial')}")
+                found.append(f"{style.label} in {num} of {counted(len(own), 'trial')}")
         if found:
-            yield (
-                f"Never predicted on the test tiles, which hold it: {name}, {listed(found)}. Its "
-                "F1 and IoU are 0 there."
-            )
+            missed.append(f"{name} ({listed(found)})")
+    if missed:
+        yield (
+            f"Never predicted on the test tiles, which hold them: {'; '.join(missed)}. F1 and IoU "
+            "are 0 there."
+        )
 
 
 def _measured(record: StudyRecord) -> pd.DataFrame:

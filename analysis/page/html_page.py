@@ -194,10 +194,10 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
 
 
 def _links(file: Download | None) -> Markup:
-    """A link that holds a table's CSV; nothing where there is no such table."""
+    """A link that holds a table's CSV, by its name; nothing where there is no such table."""
     if file is None:
         return Markup()
-    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">CSV</a>'
+    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">{1}</a>'
     return Markup(f'<span class="links">{link}</span>').format(file.uri, file.file_name)
 
 

@@ -159,8 +159,8 @@ def test_a_class_that_is_never_predicted_is_told_by_variant_with_counts(full):
     name = confusions[keys[0]].classes[4]
     (found,) = said(replace(full, confusions=confusions))
     assert found == (
-        f"Never predicted on the test tiles, which hold it: {name}, by U-Net in 2 of 6 trials and "
-        "by U-REC in 1 of 6 trials. Its F1 and IoU are 0 there."
+        f"Never predicted on the test tiles, which hold them: {name} (U-Net in 2 of 6 trials and "
+        "U-REC in 1 of 6 trials). F1 and IoU are 0 there."
     )
 
 

@@ -40,7 +40,7 @@ def rendered(view: TablesView) -> str:
     made = environment(STYLES)
     made.loader = jinja2.ChoiceLoader([jinja2.DictLoader({"page": PARENT}), made.loader])
     return made.get_template("page").render(
-        tables=view, rebuilding=["U-REC"], validation="", charts={}
+        tables=view, rebuilding=["U-REC"], labelling=[], validation="", charts={}
     )
 
 

@@ -156,7 +156,7 @@ def test_a_run_ends_at_a_look_and_the_next_goes_on(place, capsys):
     folder = place / "studies" / "looked"
     confirmed = {key for key in results(folder) if key.startswith("confirm")}
     assert confirmed == {f"confirm-{arm}-s1" for arm in ARMS}
-    assert "this run ends at the look at 1 seeds" in capsys.readouterr().err
+    assert "this run ends at the look at 1 seed;" in capsys.readouterr().err
     assert record(place, "looked").info.status == "stopped"
     assert len(manifest(place, "looked")["budgets"]) == 3, "all are drawn beforehand"
     assert run(place, "looked", None, "--look", "3") == 2

@@ -63,5 +63,5 @@ def test_global_generators_are_neither_read_nor_advanced():
 
 
 def test_an_unknown_purpose_is_refused():
-    with pytest.raises(KeyError, match="noise"):
-        torch_generator(0, "noise")
+    with pytest.raises(KeyError, match="chance"):
+        torch_generator(0, "chance")
