@@ -143,7 +143,10 @@ class StudyRun:
             self._client.log_artifact(self.parent_id, str(manifest))
             self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
             self._log_new(manifest.parent / TEST_TILES)
-        return TrialRuns(self._client, self._experiment_id, self.parent_id, self._commit, names)
+        labels = {one["name"]: one["label"] for one in content.get("variants", ())}
+        return TrialRuns(
+            self._client, self._experiment_id, self.parent_id, self._commit, names, labels
+        )
 
     def _log_params(self, config: Mapping[str, Any], known: Mapping[str, str]) -> None:
         """Record what is not on record yet, which MLflow never changes."""

@@ -31,6 +31,8 @@ _BATCH: Final = 500
 """Metrics of one call; MLflow takes 1000 and a megabyte, which long names fill before."""
 _ENDED: Final = ("FINISHED", "FAILED")
 _EVERY_ROW: Final = "train/loss"
+_FINAL_STEP: Final = 0
+"""Step of what a trial ended with: MLflow draws metrics without any other as bars, one per run."""
 
 
 class TrialRuns:
@@ -43,6 +45,7 @@ class TrialRuns:
         parent_id: str,
         commit: str | None,
         names: MetricNames | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Take up the runs there are; of several of one trial, the one that got furthest stays.
 
@@ -52,7 +55,10 @@ class TrialRuns:
             parent_id: The study's own run.
             commit: Of the code that runs the trials now, if known.
             names: Of the study's metrics; None where no class needs another one.
+            labels: What people call the study's variants, by name; their names where it says
+                nothing.
         """
+        self._labels = labels or {}
         self._client = client
         self._experiment_id = experiment_id
         self._parent_id = parent_id
@@ -92,7 +98,7 @@ class TrialRuns:
             self._forget(key)
         tags = {
             MLFLOW_PARENT_RUN_ID: self._parent_id,
-            MLFLOW_RUN_NAME: key,
+            MLFLOW_RUN_NAME: self._run_name(trial),
             "trial_key": key,
             "phase": trial.phase,
             "arm": arm_of(trial),
@@ -114,6 +120,13 @@ class TrialRuns:
             self._untouched.add(key)
             self._last_step[key] = -1
         self._client.log_batch(self._ids[key], params=_params(trial))
+
+    def _run_name(self, trial: TrialConfig) -> str:
+        """What people see in the list of runs: `U-REC, 1 %, seed 2`; the key stands in a tag."""
+        name = trial.variant or trial.model
+        place = trial.key.removeprefix(f"{trial.phase}-{arm_of(trial)}-")
+        what = f"seed {trial.seed}" if trial.phase == "confirm" else f"search {place}"
+        return f"{self._labels.get(name, name)}, {100 * trial.label_frac:.6g} %, {what}"
 
     def log_rows(self, key: str, rows: Rows, time_ms: int) -> None:
         """Append to the curves of a trial; a measure that is not defined (NaN) has no point.
@@ -167,13 +180,12 @@ class TrialRuns:
             tags[TRIAL_FOLDER_TAG] = str(folder.resolve())
             if record.get("damaged_checkpoints"):
                 tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
-            step = outcome.trial.training.steps
             known: Mapping[str, float] = {}
             if key not in self._untouched:  # an end that was cut off may have left some
                 known = self._client.get_run(run_id).data.metrics
             self._untouched.discard(key)
             metrics = [
-                Metric(self._names.of(name), value, time_ms, step)
+                Metric(self._names.of(name), value, time_ms, _FINAL_STEP)
                 for name, value in record["metrics"].items()
                 if self._names.of(name) not in known and not math.isnan(value)
             ]

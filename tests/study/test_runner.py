@@ -247,6 +247,7 @@ def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
     experiment = client.get_experiment_by_name("whole")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert len(runs) == 1 + 7
+    assert {"U-REC, 100 %, seed 1", "U-Net, 100 %, search t000"} <= runs.keys()
     assert runs["whole"].data.tags["num_failed"] == "1"
     (failed,) = (run for run in runs.values() if run.info.status == "FAILED")
     assert failed.data.params["w1"] == "0.3"
