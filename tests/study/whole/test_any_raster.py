@@ -122,7 +122,7 @@ def test_training_and_prediction(mlflow_database, tmp_path, kind):
     finally:
         torch.set_num_threads(num_threads)
     results = [sorted((tmp_path / out).iterdir()) for out in ("one", "two")]
-    assert [len(files) for files in results] == [3, 3]
+    assert [len(files) for files in results] == [4, 4], "three rasters and a style"
     first, second = ([file.read_bytes() for file in files] for files in results)
     assert first == second
     with (
