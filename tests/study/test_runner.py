@@ -254,7 +254,7 @@ def test_failed_trials_are_retried_told_and_do_not_stop_the_study(
     assert failed.data.tags["attempts"] == "2"
     path = client.download_artifacts(failed.info.run_id, "traceback.txt", str(tmp_path))
     assert "FloatingPointError: loss must be finite" in Path(path).read_text()
-    chosen = {runs[f"confirm-urec-f1.00-s{seed}"].data.params["w1"] for seed in (1, 2)}
+    chosen = {runs[f"U-REC, 100 %, seed {seed}"].data.params["w1"] for seed in (1, 2)}
     assert chosen == {"0.05"}
 
     models = list((tmp_path / "studies" / "whole" / "trials").glob("*/model.pt"))
