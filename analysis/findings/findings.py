@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from analysis.statistics.differences import AreaDifference
 
 
+_MOST_FIRST = 4
+"""Most pairs that a reader asks for first; of more methods the first alone, and all effects."""
 _TOLD_APART = 2
 """Most pairs, besides those that a reader asks for first, that have a text each; a control beside a
 baseline never has one in front."""
@@ -79,6 +81,12 @@ def _split(answer: Answer) -> tuple[list[AreaDifference], list[AreaDifference]]:
         asked = against_baseline(answer.styles, pair) or own_effect(answer.styles, pair)
         if one is lead or (asked and (is_plain or one.variant == lead.variant)):
             first.append(one)
+    if len(first) > _MOST_FIRST:  # the others are beside the baseline in the ranking
+        first = [
+            one
+            for one in first
+            if one is lead or own_effect(answer.styles, (one.variant, one.reference))
+        ]
     return first, [one for one in answer.area_differences if one not in first]
 
 

@@ -21,6 +21,8 @@ LABELLED_BELOW: Final = 0.01
 """Where fewer of the pixels have a pseudo-label at the end, it is a trial without any."""
 
 _ERROR, _CONSTANT, _BLOCKS = RECONSTRUCTION_ERRORS
+_NAMED_APART: Final = 3
+"""Most variants of which each is named where it never predicts a class."""
 _RANGES: Final = (_ERROR, RECONSTRUCTION_SHARE)
 
 
@@ -112,6 +114,10 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
     missed = []
     for index, name in enumerate(classes):
         held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
+        if len(record.styles) > _NAMED_APART:
+            num = sum(pooled[key][:, index].sum() == 0 for key in held)
+            missed += [f"{name} (in {num} of {counted(len(held), 'trial')})"] if num else []
+            continue
         found = []
         for variant, style in record.styles.items():
             own = [key for key in held if variants[key] == variant]

@@ -133,3 +133,24 @@ def test_variants_at_one_fraction_are_ranked_by_their_scores_there() -> None:
     assert text.startswith("All variants by test mean F1 with 10 % of the labels")
     assert answer.heights["urec-w1-0.1"].mean == pytest.approx(0.55, abs=0.002)
     assert "Tests show that U-REC, w1 0.1 scores higher than U-Net" in text
+
+
+def test_of_many_methods_the_first_alone_and_all_effects_have_texts() -> None:
+    """Eight variants filled a page with texts alike."""
+    methods = list(METHODS.values())
+    variants = make_variants(methods, parse_compare("w1=0/0.1,ema_decay=0/0.5"), {"w1": 0.1})
+    names = [one.name for one in variants]
+    gains = {name: 0.001 * place for place, name in enumerate(names)}
+    rows = [
+        (name, frac, seed, 0.5 + gain + NOISE[(seed * (place + 1)) % len(NOISE)])
+        for place, (name, gain) in enumerate(gains.items())
+        for frac in (0.1, 1.0)
+        for seed in range(6)
+    ]
+    frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
+    answer = compute_answer(frame, "mean_f1", styles_of(variants), measures=("mean_f1",))
+    said = [plain(text) for text in findings(answer)]
+    assert sum(text.startswith("All variants by test mean F1") for text in said) == 1
+    assert len(said) < len(other_findings(answer))
+    effects = [text for text in said if text.startswith("Reconstruction's own effect")]
+    assert len(effects) + 3 >= len(said), "besides them the first pair's texts and the ranking"
