@@ -14,9 +14,9 @@ from trainables.data.decoding.raster import (
     Raster,
     decoding,
     open_file,
-    reduce_image,
     ungeoreferenced,
 )
+from trainables.data.decoding.reduction import reduce_image
 from trainables.errors import DataError
 from trainables.networks.model_file import TrainedModel
 from trainables.predict.raster_address import RasterAddress

@@ -19,7 +19,7 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from torch import nn
 
-from trainables.data.decoding.raster import reduce_image
+from trainables.data.decoding.reduction import reduce_image
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling, uint8_scaling
 from trainables.networks.build import build_network

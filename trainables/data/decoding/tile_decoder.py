@@ -15,11 +15,10 @@ from trainables.data.decoding.inspection import TileHeader
 from trainables.data.decoding.masks import MaskReader
 from trainables.data.decoding.raster import (
     ImageReader,
-    block_centers,
     open_file,
-    reduce_image,
     ungeoreferenced,
 )
+from trainables.data.decoding.reduction import block_centers, reduce_image
 from trainables.data.decoding.vector_labels import BurntLabels, LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec
 from trainables.data.tilesets.tileset import Tile
