@@ -33,7 +33,7 @@ from contract.methods import METHODS
 from contract.parameters import PARAMETERS, value_text
 from trainables.settings.config import TrainingConfig, training_fields
 from trainables.settings.process_group import ALONE
-from trainables.training.loop import TrainingData, _build_sampler, _new_state
+from trainables.training.loop import TrainingData, _new_state, build_sampler
 from trainables.training.step import Step, Terms
 
 _DEFAULT = "U-REC, all defaults"
@@ -96,7 +96,7 @@ def _stepper(data: TrainingData, fields: dict[str, Any]) -> Callable[[], dict[st
     config = trial_config(**fields)
     device = torch.device("cpu")
     state = _new_state(config, data, device, ALONE)
-    sampler = _build_sampler(config, data, device, ALONE)
+    sampler = build_sampler(config, data, device, ALONE)
     step = Step(state, config, device, ALONE)
 
     def take() -> dict[str, torch.Tensor]:

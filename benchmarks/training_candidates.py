@@ -19,7 +19,7 @@ from trainables.settings.process_group import ALONE
 from trainables.settings.seeds import torch_generator
 
 # Of the loop alone: network, optimiser and sampler are to be what a trial has, now and later.
-from trainables.training.loop import TrainingData, _build_sampler, _new_state
+from trainables.training.loop import TrainingData, _new_state, build_sampler
 from trainables.training.step import Step, Terms
 
 
@@ -57,7 +57,7 @@ class Product:
         data = training_data(setting.num_tiles, setting.side_px)
         self._device = torch.device(setting.device)
         self._state = _new_state(config, data, self._device, ALONE)
-        self._sampler = _build_sampler(config, data, self._device, ALONE)
+        self._sampler = build_sampler(config, data, self._device, ALONE)
         self._step = Step(self._state, config, self._device, ALONE)
         self._fixed = self._sampler.draw(0)
 

@@ -112,7 +112,7 @@ def patches_digest(trial, data, annotated) -> str:
         train=data.tiles["train"], annotated=annotated, val=data.tiles["val"],
         scaling=data.scaling, class_names=("land", "water", "wood"), exclude_from_mean=(),
     )  # fmt: skip
-    sampler = loop._build_sampler(trial, given, torch.device("cpu"), ALONE)
+    sampler = loop.build_sampler(trial, given, torch.device("cpu"), ALONE)
     digest = hashlib.sha256()
     for step in range(trial.training.steps):
         batch = sampler.draw(step)

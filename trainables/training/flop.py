@@ -14,15 +14,13 @@ from trainables.data.budgets.annotation import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles
-from trainables.methods import METHODS
-from trainables.networks.build import NETWORKS, build_network
+from trainables.networks.build import NETWORKS
 from trainables.networks.encoders.reading import read_encoder
-from trainables.settings.config import TrialConfig, network_parameters
+from trainables.settings.config import TrialConfig
 from trainables.settings.process_group import ALONE
 from trainables.training.checkpoint import LoopState
-from trainables.training.loop import TrainingData, _build_sampler
+from trainables.training.loop import TrainingData, build_sampler, new_network, teacher_of
 from trainables.training.step import Step
-from trainables.training.teacher import new_teacher
 
 _CPU: Final = torch.device("cpu")
 _META: Final = torch.device("meta")
@@ -67,34 +65,24 @@ def step_flop(trial: TrialConfig, num_bands: int, num_classes: int) -> int:
 
 
 def _count(trial: TrialConfig, num_bands: int, num_classes: int, device: torch.device) -> int:
-    data = _one_tile(trial.training.patch_px, num_bands, num_classes)
+    data = _one_tile(trial, num_bands, num_classes)
     # A network of one's own, whose layers may be drawn in any way, is built as it is in trials.
     with device if trial.network in NETWORKS else nullcontext():
-        network = build_network(
-            trial.network,
-            num_channels=num_bands,
-            num_classes=num_classes,
-            width=trial.training.width,
-            parameters=network_parameters(trial.network, trial.training),
-            encoder=None if trial.encoder is None else read_encoder(trial.encoder),
-        ).to(device)
+        network = new_network(trial, data).to(device)
     unlearned: Any = None  # nothing is updated; the first optimiser of a process takes a second
-    has_teacher = METHODS[trial.unannotated].num_views(trial.training) > 0
     state = LoopState(
-        model=network,
-        optimizer=unlearned,
-        averaged=None,
-        teacher=new_teacher(network) if has_teacher else None,
+        model=network, optimizer=unlearned, averaged=None, teacher=teacher_of(trial, network)
     )
     step = Step(state, trial, device, ALONE)
-    batch = _build_sampler(trial, data, device, ALONE).draw(0)
+    batch = build_sampler(trial, data, device, ALONE).draw(0)
     with FlopCounterMode(display=False) as counter:
         step.terms(batch)["loss"].backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
 
 
-def _one_tile(side_px: int, num_bands: int, num_classes: int) -> TrainingData:
+def _one_tile(trial: TrialConfig, num_bands: int, num_classes: int) -> TrainingData:
     """A tile of one patch, every pixel annotated: what it shows changes no count."""
+    side_px = trial.training.patch_px
     mask = np.arange(side_px * side_px, dtype=np.uint8).reshape(side_px, side_px) % num_classes
     image = np.zeros((num_bands, side_px, side_px), dtype=np.uint8)
     tiles = pack_tiles([Tile(name="tile", image=image, mask=mask)])
@@ -108,4 +96,5 @@ def _one_tile(side_px: int, num_bands: int, num_classes: int) -> TrainingData:
         scaling=BandScaling(dtype="uint8", low=(0.0,) * num_bands, high=(255.0,) * num_bands),
         class_names=tuple(f"class {index}" for index in range(num_classes)),
         exclude_from_mean=(),
+        encoder=None if trial.encoder is None else read_encoder(trial.encoder),
     )

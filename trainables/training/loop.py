@@ -126,7 +126,7 @@ def train(
     state = _new_state(config, data, device, group)
     state.restore(checkpoint, device, group)
     state.seconds = watch.go_on_from(state.seconds)
-    sampler = _build_sampler(config, data, device, group)
+    sampler = build_sampler(config, data, device, group)
     step = Step(state, config, device, group)
     validations = frozenset(training.validation_steps())
     probed = probed_steps(training.validation_steps())
@@ -189,15 +189,7 @@ def _new_state(
     config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> LoopState:
     training = config.training
-    model = build_network(
-        config.network,
-        num_channels=data.train.images.shape[0],
-        num_classes=len(data.class_names),
-        width=training.width,
-        parameters=network_parameters(config.network, training),
-        encoder=data.encoder,
-        generator=torch_generator(config.seed, "weights"),
-    )
+    model = new_network(config, data)
     model = group.synchronise_norms(model, device)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = None
@@ -211,9 +203,31 @@ def _new_state(
         decoupled_weight_decay=True,
         fused=True,
     )
-    has_teacher = METHODS[config.unannotated].num_views(training) > 0
-    teacher = new_teacher(model) if has_teacher else None
-    return LoopState(model=model, optimizer=optimizer, averaged=averaged, teacher=teacher)
+    return LoopState(
+        model=model,
+        optimizer=optimizer,
+        averaged=averaged,
+        teacher=teacher_of(config, model),
+    )
+
+
+def new_network(config: TrialConfig, data: TrainingData) -> Network:
+    """The network that a trial begins with, on the CPU; its weights follow from the seed."""
+    return build_network(
+        config.network,
+        num_channels=data.train.images.shape[0],
+        num_classes=len(data.class_names),
+        width=config.training.width,
+        parameters=network_parameters(config.network, config.training),
+        encoder=data.encoder,
+        generator=torch_generator(config.seed, "weights"),
+    )
+
+
+def teacher_of(config: TrialConfig, student: Network) -> Network | None:
+    """The teacher that a trial begins with; None for a method without one."""
+    has_views = METHODS[config.unannotated].num_views(config.training) > 0
+    return new_teacher(student) if has_views else None
 
 
 def _average(decay: float) -> Callable[..., None]:
@@ -229,9 +243,10 @@ def _average(decay: float) -> Callable[..., None]:
     return average
 
 
-def _build_sampler(
+def build_sampler(
     config: TrialConfig, data: TrainingData, device: torch.device, group: ProcessGroup
 ) -> PatchSampler:
+    """What draws the batches of a trial, each worker's share of them."""
     training = config.training
     where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
     positions: Positions

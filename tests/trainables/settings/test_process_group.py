@@ -269,7 +269,7 @@ def test_all_workers_have_one_teacher(data, method):
 
 def _teacher_after(group, trial, data):
     state = loop._new_state(trial, data, CPU, group)
-    sampler = loop._build_sampler(trial, data, CPU, group)
+    sampler = loop.build_sampler(trial, data, CPU, group)
     step = Step(state, trial, CPU, group)
     while state.step < trial.training.steps:
         step.take(sampler.draw(state.step))

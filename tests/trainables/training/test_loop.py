@@ -642,7 +642,7 @@ class TestDropout:
     def test_another_step_and_another_seed_drop_others(self, data, own_module):
         config = _own_trial(own_module(DROPOUT))
         state = loop._new_state(config, data, CPU, ALONE)
-        batch = loop._build_sampler(config, data, CPU, ALONE).draw(0)
+        batch = loop.build_sampler(config, data, CPU, ALONE).draw(0)
         seen = []
         state.model.own[0].register_forward_hook(lambda *shown: seen.append(shown[2].detach()))
         for seed, state.step in ((0, 0), (0, 0), (0, 1), (1, 0)):

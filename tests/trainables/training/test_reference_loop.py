@@ -115,7 +115,7 @@ def course(data):
     state = loop._new_state(config, data, CPU, ALONE)
     state.model.double()
     state.model.encoder.register_forward_pre_hook(_to_double)
-    sampler = loop._build_sampler(config, data, CPU, ALONE)
+    sampler = loop.build_sampler(config, data, CPU, ALONE)
     step = Step(state, config, CPU, ALONE)
     names = {id(tensor): name for name, tensor in state.model.named_parameters()}
     passed = []

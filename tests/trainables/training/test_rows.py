@@ -133,7 +133,7 @@ def test_every_parameter_of_every_method_gets_a_gradient_and_none_of_its_teacher
 def _assert_gradients(trial, data):
     state = loop._new_state(trial, data, CPU, ALONE)
     state.step = 2
-    batch = loop._build_sampler(trial, data, CPU, ALONE).draw(2)
+    batch = loop.build_sampler(trial, data, CPU, ALONE).draw(2)
     terms = Step(state, trial, CPU, ALONE).take(batch)
     assert all(math.isfinite(term.item()) for term in terms.values())
     for of, one in state.model.named_parameters():
@@ -261,7 +261,7 @@ def test_the_teacher_sees_patches_as_they_are_and_the_student_learns_from_views(
     """Both as the convolutions want their memory; teacher in evaluation mode, also in a probe."""
     trial = _of_method(method, rec_mask=0.5 if METHODS[method].reconstructs else 0.0)
     state = loop._new_state(trial, data, CPU, ALONE)
-    batch = loop._build_sampler(trial, data, CPU, ALONE).draw(0)
+    batch = loop.build_sampler(trial, data, CPU, ALONE).draw(0)
     seen = {"teacher": [], "student": []}
     for name, network in (("teacher", state.teacher), ("student", state.model)):
         network.encoder.register_forward_pre_hook(

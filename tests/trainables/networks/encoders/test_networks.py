@@ -150,7 +150,7 @@ def test_without_an_encoder_there_is_no_network():
 def test_every_parameter_gets_a_gradient(encoders, make_data, kind, num_bands):
     trial, data = _trial(), make_data(encoders(kind), num_bands)
     state = loop._new_state(trial, data, CPU, ALONE)
-    Step(state, trial, CPU, ALONE).take(loop._build_sampler(trial, data, CPU, ALONE).draw(0))
+    Step(state, trial, CPU, ALONE).take(loop.build_sampler(trial, data, CPU, ALONE).draw(0))
     for name, one in state.model.named_parameters():
         if name.removeprefix("encoder.model.") in data.encoder.unused:
             assert not one.requires_grad, name
@@ -164,7 +164,7 @@ def _moved(data, **training):
     trial = _trial(**training)
     state = loop._new_state(trial, data, CPU, ALONE)
     before = {name: one.detach().clone() for name, one in state.model.named_parameters()}
-    Step(state, trial, CPU, ALONE).take(loop._build_sampler(trial, data, CPU, ALONE).draw(0))
+    Step(state, trial, CPU, ALONE).take(loop.build_sampler(trial, data, CPU, ALONE).draw(0))
     moved = {
         name: float((one.detach() - before[name]).abs().max()) / TRAINING.lr
         for name, one in state.model.named_parameters()
@@ -187,7 +187,7 @@ def test_the_schedule_is_that_of_both(encoders, make_data):
     data = make_data(encoders("resnet"))
     trial = _trial(encoder_lr=0.5, warmup_steps=2, steps=4)
     state = loop._new_state(trial, data, CPU, ALONE)
-    step, sampler = Step(state, trial, CPU, ALONE), loop._build_sampler(trial, data, CPU, ALONE)
+    step, sampler = Step(state, trial, CPU, ALONE), loop.build_sampler(trial, data, CPU, ALONE)
     rates = []
     for state.step in range(3):
         step.take(sampler.draw(state.step))
@@ -252,7 +252,7 @@ def test_a_tiny_residual_encoder_does_not_end_the_process(encoders, make_data):
     """Its strided 1x1 convolutions wrote beyond their memory, which showed some steps later."""
     trial, data = _trial(), make_data(encoders("resnet"))
     state = loop._new_state(trial, data, CPU, ALONE)
-    step, sampler = Step(state, trial, CPU, ALONE), loop._build_sampler(trial, data, CPU, ALONE)
+    step, sampler = Step(state, trial, CPU, ALONE), loop.build_sampler(trial, data, CPU, ALONE)
     for _ in range(8):
         step.take(sampler.draw(0))
     strided = [
