@@ -68,15 +68,15 @@ class Look:
         return look
 
 
-def read_looks(listed: object) -> tuple[Look, ...]:
+def read_looks(plain: object) -> tuple[Look, ...]:
     """The looks of a study as `study.yaml` holds them.
 
     Raises:
         ValueError: If they are no list of looks, do not ascend, or spend more than LEVEL together.
     """
-    if not isinstance(listed, list) or not listed:
-        raise ValueError(f"looks must be a list of one at least, got {listed!r}")
-    looks = tuple(Look.from_plain(one) for one in listed)
+    if not isinstance(plain, list) or not plain:
+        raise ValueError(f"looks must be a list of one at least, got {plain!r}")
+    looks = tuple(Look.from_plain(one) for one in plain)
     seeds = [look.seeds for look in looks]
     if seeds != sorted(set(seeds)):
         raise ValueError(f"looks must have seeds that ascend, got {seeds}")

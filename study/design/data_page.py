@@ -18,7 +18,7 @@ from study.design.preparation import budget_warnings
 from study.settings.config import StudyConfig
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.decoding.tiles import class_counts
-from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS
+from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, color_text
 from trainables.data.places.footprints import place_of
 from trainables.data.places.split_map import split_map
 from trainables.data.tilesets.label_picture import label_picture
@@ -85,7 +85,7 @@ def write_data_page(config: StudyConfig, data: StudyData) -> Path:
         odd=[*data.notes, *budget_warnings(budgets, [one.name for one in spec.classes])],
         map=_map(data),
         groups=_GROUPS,
-        classes=[(one.name, "#{:02X}{:02X}{:02X}".format(*one.color)) for one in spec.classes],
+        classes=[(one.name, color_text(one.color)) for one in spec.classes],
         shares=_shares(data),
         budgets=[_budget(config, data, budgets, fraction) for fraction in budgets.fractions],
         seed=budgets.confirm_seeds[0],
@@ -100,14 +100,14 @@ def write_data_page(config: StudyConfig, data: StudyData) -> Path:
 def _facts(config: StudyConfig, data: StudyData) -> list[str]:
     spec, train = data.spec, data.tiles["train"]
     sizes = {split: len(of_split) for split, of_split in spec.splits.items()}
-    labelled = sizes["train"] - spec.num_unlabelled
+    labelled = sizes["train"] - len(spec.unlabelled)
     facts = [
         f"{labelled} training, {sizes['val']} validation and {sizes['test']} test tiles",
         f"{len(spec.bands)} bands ({', '.join(spec.bands)}), {train.images.dtype}",
         f"{sum(one.masks.size for one in data.tiles.values()) / 1e6:.3g} megapixels",
     ]
-    if spec.num_unlabelled:
-        facts.insert(1, f"{spec.num_unlabelled} tiles without annotations")
+    if spec.unlabelled:
+        facts.insert(1, f"{len(spec.unlabelled)} tiles without annotations")
     if spec.gsd_m:
         facts.append(f"{100 * spec.gsd_m:g} cm ground sampling distance")
     if config.training.downsample > 1:
@@ -173,7 +173,7 @@ def _budget(
 def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
     """Some tiles of each split, spread evenly over their names, with their labels."""
     colors = [one.color for one in data.spec.classes]
-    unlabelled = {one.name for one in data.spec.splits["train"] if not one.is_labelled}
+    unlabelled = data.spec.unlabelled
     for group, (word, color) in _GROUPS.items():
         of_split = data.tiles["train" if group == "unlabelled" else group]
         indices = [

@@ -25,6 +25,7 @@ from study.design.budgets import Budgets, Drawn
 from study.design.compute import flop_of_step
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
+from trainables.data.layouts.spec import color_text
 from trainables.errors import ConfigError
 from trainables.networks.encoders.reading import read_encoder
 from trainables.storage.atomic_files import write_atomically
@@ -161,16 +162,13 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "bands": list(spec.bands),
         "gsd_m": spec.gsd_m,
         "nodata": list(spec.nodata),
-        "classes": [
-            {"name": one.name, "color": "#{:02X}{:02X}{:02X}".format(*one.color)}
-            for one in spec.classes
-        ],
+        "classes": [{"name": one.name, "color": color_text(one.color)} for one in spec.classes],
         "exclude_from_mean": list(spec.exclude_from_mean),
         "splits": {split: list(held.names) for split, held in data.tiles.items()},
         "checksums": {split: held.checksum for split, held in data.tiles.items()},
         "scaling": data.scaling.to_plain(),
         "eroded_reference": data.eroded_from,
-        "unlabelled_tiles": spec.num_unlabelled,
+        "unlabelled_tiles": len(spec.unlabelled),
         "labels": "masks" if spec.labels is None else spec.labels.source.file.name,
         "notes": list(data.notes),
     }

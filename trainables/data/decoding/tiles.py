@@ -153,9 +153,9 @@ def _decode(
 
 def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]:
     """What is odd about the content of the tiles, a line each."""
-    if spec.num_unlabelled:
+    if spec.unlabelled:
         yield (
-            f"{spec.num_unlabelled} of {len(spec.splits['train'])} training tiles have no "
+            f"{len(spec.unlabelled)} of {len(spec.splits['train'])} training tiles have no "
             "annotations: methods that use such imagery learn from them, and nothing is scored on "
             "them"
         )

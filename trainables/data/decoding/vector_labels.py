@@ -50,12 +50,12 @@ class LabelLayer:
         codes, num_without = _codes(frame, labels)
         rank_of = {index: rank for rank, index in enumerate((*labels.order, IGNORE_INDEX))}
         order = np.argsort([rank_of[code] for code in codes.tolist()], kind="stable")
-        self._features = _Shapes(_areas(frame, labels)[order], codes[order], frame.crs)
+        self._features = _Shapes(_areas(frame, labels.buffer_m)[order], codes[order], frame.crs)
         self._area = None
         if labels.area is not None:
             area = _read(labels.area, None)
             inside = np.zeros(len(area), dtype=np.uint8)
-            self._area = _Shapes(_areas(area, labels, "labels.area"), inside, area.crs)
+            self._area = _Shapes(_areas(area, None, "labels.area"), inside, area.crs)
         self.notes: tuple[str, ...] = ()
         """What a person should know of the files although nothing is wrong, one line each."""
         if num_without:
@@ -270,7 +270,9 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _areas(frame: geopandas.GeoDataFrame, labels: VectorLabels, name: str = "labels") -> Geometries:
+def _areas(
+    frame: geopandas.GeoDataFrame, buffer_m: float | None, name: str = "labels"
+) -> Geometries:
     """Polygons of all features: lines and points become as wide as is asked for.
 
     Raises:
@@ -280,16 +282,14 @@ def _areas(frame: geopandas.GeoDataFrame, labels: VectorLabels, name: str = "lab
     kinds = shapely.get_type_id(geometries)
     is_thin = ~np.isin(kinds, [*_POLYGONS, _COLLECTION])
     if is_thin.any():
-        if labels.buffer_m is None or name != "labels":
-            advice = "give labels.buffer_m" if name == "labels" else "draw polygons"
+        if buffer_m is None:
             raise DataError(
                 f"{name} must be polygons, got {int(is_thin.sum())} lines and points without a "
-                f"width; {advice}"
+                "width; draw polygons, or give labels.buffer_m for lines and points of labels"
             )
         thin = frame.geometry[is_thin]
         metric = thin.estimate_utm_crs()
-        wide = thin.to_crs(metric).buffer(labels.buffer_m).to_crs(frame.crs)
-        geometries[is_thin] = wide.to_numpy()
+        geometries[is_thin] = thin.to_crs(metric).buffer(buffer_m).to_crs(frame.crs).to_numpy()
     invalid = ~shapely.is_valid(geometries) | (shapely.get_type_id(geometries) == _COLLECTION)
     geometries[invalid] = [_polygons_of(one) for one in shapely.make_valid(geometries[invalid])]
     return geometries

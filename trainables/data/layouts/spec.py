@@ -122,9 +122,9 @@ class DatasetSpec:
             raise DataError(f"{'; '.join(problems)} in data set {self.name!r}")
 
     @property
-    def num_unlabelled(self) -> int:
-        """Training tiles that nobody annotated."""
-        return sum(not tile.is_labelled for tiles in self.splits.values() for tile in tiles)
+    def unlabelled(self) -> frozenset[str]:
+        """Names of the training tiles that nobody annotated."""
+        return frozenset(tile.name for tile in self.splits["train"] if not tile.is_labelled)
 
     @property
     def has_index_masks(self) -> bool:

@@ -99,10 +99,10 @@ def _parts(
     parts: dict[str, tuple[str, TileWindow | None]] = {}
     for tile, image in images.items():
         size = None if cut is None or image is None else size_of(image)
-        if size is None:
+        if cut is None or size is None:
             parts[tile] = tile, None
             continue
-        for place, window in cut_windows(*size, tile_px=cut or 1):
+        for place, window in cut_windows(*size, tile_px=cut):
             parts[f"{tile}-{place}"] = tile, window
     return parts
 

@@ -56,7 +56,7 @@ def test_images_in_no_split_join_the_training_tiles_without_labels(tmp_path):
     spec = load_dataset(write(tmp_path))
     train = [(tile.name, tile.is_labelled) for tile in spec.splits["train"]]
     assert train == [("a1", True), ("d1", False), ("e1", False), ("e2", False)]
-    assert spec.num_unlabelled == 3
+    assert spec.unlabelled == {"d1", "e1", "e2"}
     assert [tile.name for tile in spec.splits["test"]] == ["c1"]
 
 
