@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import os
 import re
 import threading
 import uuid
@@ -20,7 +21,9 @@ from pyarrow import fs
 from rasterio.errors import NotGeoreferencedWarning
 
 gc.set_threshold(100_000)  # as in run_study.py: imports make objects, and no garbage
-settings.register_profile("untimed", deadline=None)  # how long a test takes says nothing here
+# How long a test takes says nothing here. The gate tries the same cases each time, so that a change
+# is judged by itself; runs by hand try new ones.
+settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent

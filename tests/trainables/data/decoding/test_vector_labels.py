@@ -70,7 +70,8 @@ def square(left: float, top: float, side: float = 4.0) -> shapely.Polygon:
     return shapely.box(EAST + left, NORTH - top - side, EAST + left + side, NORTH - top)
 
 
-coordinate = st.floats(-2.0, 17.0, allow_nan=False)
+# Steps of 1/64 m survive the move to coordinates of millions of metres exactly.
+coordinate = st.integers(-128, 1088).map(lambda steps: steps / 64)
 point = st.tuples(coordinate, coordinate)
 
 
