@@ -19,6 +19,13 @@ class Download:
     file_name: str
     uri: str
 
+    @property
+    def described(self) -> str:
+        """What a link to it says, such as "comparison table as CSV"."""
+        stem, _, suffix = self.file_name.rpartition(".")
+        name = "confusion" if stem.startswith("confusion_") else stem.replace("_", " ")
+        return f"{name} {'table' if suffix == 'csv' else 'figure'} as {suffix.upper()}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PageChart:

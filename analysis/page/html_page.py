@@ -20,9 +20,11 @@ from analysis.findings.curve_findings import (
     rare_classes,
 )
 from analysis.findings.findings import findings, other_findings
+from analysis.findings.narrower import narrower_differences, narrower_needed
 from analysis.findings.needed_findings import bounds_text
 from analysis.findings.validation_cost import validation_note
 from analysis.findings.warnings import warnings
+from analysis.page.contents import Contents
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles, own_effect
 from analysis.statistics.answer import MEASURES
@@ -115,6 +117,8 @@ def render_page(
             ),
             labelling=_method_labels(styles, _variants(record, lambda method: method.labels)),
             over_tiles=answer.resamples is not None,
+            narrower_differences=narrower_differences(answer),
+            narrower_needed=narrower_needed(answer),
             rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
@@ -167,6 +171,7 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
         "styles": styles,
         "shares": shares or ASKED,
         "shapes": _SHAPES,
+        "contents": Contents(),
         "SCORE_LABELS": SCORE_LABELS,
         "own_effect": partial(own_effect, styles),
         "bounds_text": bounds_text,
@@ -194,11 +199,13 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
 
 
 def _links(file: Download | None) -> Markup:
-    """A link that holds a table's CSV, by its name; nothing where there is no such table."""
+    """A link that holds a table's CSV and says so; nothing where there is no such table."""
     if file is None:
         return Markup()
-    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">{1}</a>'
-    return Markup(f'<span class="links">{link}</span>').format(file.uri, file.file_name)
+    link = '<a href="{0}" download="{1}" title="{1}">{2}</a>'
+    return Markup(f'<span class="links">{link}</span>').format(
+        file.uri, file.file_name, file.described
+    )
 
 
 def study_facts(record: StudyRecord) -> tuple[str, ...]:
