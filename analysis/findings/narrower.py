@@ -28,9 +28,7 @@ def narrower_needed(answer: Answer) -> str:
         one.num
         for one in answer.needed
         if one.over_tiles.is_known
-        and (
-            one.over_tiles.low > one.over_seeds.low or one.over_tiles.high < one.over_seeds.high
-        )
+        and (one.over_tiles.low > one.over_seeds.low or one.over_tiles.high < one.over_seeds.high)
     )
 
 

@@ -225,7 +225,7 @@ def study_facts(record: StudyRecord) -> tuple[str, ...]:
     if splits:
         sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))
         unlabelled = int(dataset.get("unlabelled_tiles") or 0)
-        without = f", {unlabelled} of the first without annotations" if unlabelled else ""
+        without = f", {unlabelled} of the first without labels" if unlabelled else ""
         facts.append(f"{sizes} tiles to train / validate / test{without}")
     if "preset" in config:
         facts.append(f"preset {config['preset']}")

@@ -117,7 +117,7 @@ def test_a_teacher_that_was_never_sure_is_told_before_any_finding(full):
     record = labelled(full, [0.0, 0.004, 0.012])
     (found,) = said(record)
     assert found.startswith(
-        "Hardly any pixel was labelled by the teacher of U-REC: in the last steps 0.0 % to 1.2 % "
+        "Hardly any pixel got a pseudo-label from the teacher of U-REC: in the last steps 0.0 % to 1.2 % "
         "of the pixels that are not annotated reached pseudo_threshold. What pseudo-labels change "
         "is not measured by such trials"
     )

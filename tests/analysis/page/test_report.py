@@ -92,15 +92,16 @@ def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
 
 def test_page_holds_all_its_parts(full_page: str) -> None:
     for heading in (
-        "Averaged from 1.98", "Annotations needed", "paired by seed", "Comparison", "Classes",
-        "Confusion by class", "Cost", "What the maps look like", "Search: 1 trial", "Provenance",
+        "Averaged from 1.98", "How many labels the others need", "paired by seed",
+        "Scores of all models", "Scores of every class", "Which class is called what", "Cost",
+        "What the maps look like", "1 trial in each", "Provenance",
     ):  # fmt: skip
         assert heading in full_page
     assert full_page.count("data:image/png;base64,") == 4
     assert full_page.count("<svg") == 3
     assert "background:#00FFFF" in full_page
     assert "commit: 0123abc" in full_page
-    assert "Before the finding" not in full_page
+    assert "Before the findings" not in full_page
 
 
 def test_curves_follow_the_page_from_light_to_dark(full_page: str) -> None:
@@ -247,7 +248,7 @@ def test_failed_trials_are_listed_with_attempts_and_reason(variants_page: str) -
 
 
 def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: str) -> None:
-    search = part(variants_page, ">Search: ")
+    search = part(variants_page, ">Search of hyperparameters<")
     assert "<th>Pruned</th>" in search
     assert "Validation mean IoU" in search
     assert "by mean IoU on the validation tiles" in search
