@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def curve_heading(answer: Answer) -> str:
-    """A heading for the label-scarcity curves: the difference of the areas under them, "" without."""
+    """A heading for the label-scarcity curves, the difference of their areas; "" without one."""
     compared = [one for one in answer.area_differences if one.area.is_known]
     if not compared:
         return ""

@@ -48,9 +48,9 @@ def annotation_finding(
         )
         yield (
             f"{variant} needs fewer labels than {reference} for the same {score}: "
-            f"{'; '.join(parts)} (of the labels of all training tiles; {percent(CONFIDENCE)} intervals "
-            f"over {_over(saving[0])}, bounded by measured fractions).{_coarse(saving[0])} "
-            f"{costs}"
+            f"{'; '.join(parts)} (of the labels of all training tiles; {percent(CONFIDENCE)} "
+            f"intervals over {_over(saving[0])}, bounded by measured fractions)."
+            f"{_coarse(saving[0])} {costs}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)

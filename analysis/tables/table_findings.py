@@ -98,8 +98,14 @@ def reconstruction_finding(frame: pd.DataFrame, styles: Styles) -> str:
         styles: Of the variants.
     """
     parts = []
+    all_shares = frame["rec_l1"] / frame["rec_l1_constant"]
+    if (num_models := frame["model"].nunique()) > _NAMED_APART:
+        return (
+            f"L1 of the reconstruction, one colour being {percent(1.0)}: "
+            f"{_ends(all_shares.tolist(), percent)} for {num_models} models"
+        )
     for variant, rows in frame.groupby("model", sort=False):
-        shares = rows["rec_l1"] / rows["rec_l1_constant"]
+        shares = all_shares[rows.index]
         ends = dict.fromkeys(percent(end) for end in (shares.min(), shares.max()))
         parts.append(f"{' to '.join(ends)} for {styles[str(variant)].label}")
     return (

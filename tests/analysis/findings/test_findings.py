@@ -262,7 +262,7 @@ def test_variants_without_a_shared_seed_are_said_not_to_be_comparable() -> None:
     frame = frame[(frame["variant"] != "urec-annotated") | (frame["seed"] > 0)]
     assert say(frame)[2] == (
         "U-REC (annotated pixels) and U-REC (all pixels) share no seed at any share of "
-        "fraction: their differences cannot be paired, and nothing can be said about which is "
+        "the labels: their differences cannot be paired, and nothing can be said about which is "
         "better."
     )
 
