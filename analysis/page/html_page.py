@@ -19,7 +19,7 @@ from analysis.findings.curve_findings import (
     doubling_note,
     rare_classes,
 )
-from analysis.findings.findings import findings, other_findings
+from analysis.findings.findings import findings, first_pairs, other_findings
 from analysis.findings.narrower import narrower_differences, narrower_needed
 from analysis.findings.needed_findings import bounds_text
 from analysis.findings.validation_cost import validation_note
@@ -122,6 +122,7 @@ def render_page(
             rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
+            first_pairs=first_pairs(answer),
             difference_scores=MEASURES,
             statistics=[files[stem] for stem in _STATISTICS if stem in files],
             downloads=lambda stem: _links(files.get(stem)),

@@ -204,7 +204,7 @@ def _largest(
 
 def _models(labels: Sequence[str], num_models: int) -> str:
     """The models by name, or how many they are where these are too many names."""
-    if len(labels) <= _NAMED_APART:
+    if len(labels) == 1 or num_models <= _NAMED_APART:
         return named(labels)
     return f"{'all' if len(labels) == num_models else f'{len(labels)} of'} {num_models} models"
 

@@ -106,7 +106,7 @@ def test_charts_come_in_the_order_of_the_page() -> None:
 def test_page_shows_every_part(tmp_path: Path) -> None:
     html = rendered(record_of({0.01: 0.5, 0.1: 0.1, 1.0: 0.03}, num=12), tmp_path)
     for name in ("best_so_far", "isolation_w1", "isolation_lr"):
-        assert f'<figure id="{name}">' in html
+        assert f'<figure id="{name}" class="chart">' in html
     for text in (
         "Search of hyperparameters",
         "How much each hyperparameter mattered",
