@@ -81,6 +81,11 @@ def named(labels: Sequence[str]) -> str:
     return f"{'; '.join(labels[:-1])}; and {labels[-1]}"
 
 
+def class_text(name: str) -> str:
+    """The name of a class as a reader sees it: "low vegetation" of `low_vegetation`."""
+    return name.replace("_", " ")
+
+
 def counted(num: int, singular: str, plural: str | None = None) -> str:
     """Such as '1 trial' or '3 trials'."""
     return f"{num} {singular if num == 1 else plural or singular + 's'}"

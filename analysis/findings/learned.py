@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from analysis.wording import counted, listed, named, score, tenths
+from analysis.wording import class_text, counted, listed, named, score, tenths
 from contract.names import PSEUDO_SHARE, RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
         held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
         if len(record.styles) > _NAMED_APART:
             num = sum(pooled[key][:, index].sum() == 0 for key in held)
-            missed += [f"{name} (in {num} of {counted(len(held), 'trial')})"] if num else []
+            missed += (
+                [f"{class_text(name)} (in {num} of {counted(len(held), 'trial')})"] if num else []
+            )
             continue
         found = []
         for variant, style in record.styles.items():
@@ -135,7 +137,7 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
             if num:
                 found.append(f"{style.label} in {num} of {counted(len(own), 'trial')}")
         if found:
-            missed.append(f"{name} ({listed(found)})")
+            missed.append(f"{class_text(name)} ({listed(found)})")
     if missed:
         yield (
             f"Never predicted on the test tiles, which hold them: {'; '.join(missed)}. F1 and IoU "

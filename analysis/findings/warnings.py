@@ -10,7 +10,7 @@ from analysis.findings.learned import learning_warnings
 from analysis.reading.looks import look_reached
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
-from analysis.wording import counted, listed, percent
+from analysis.wording import class_text, counted, listed, percent
 from contract.names import OPEN_STATUSES
 from contract.protocol.looks import repeated_text
 
@@ -128,7 +128,9 @@ def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) ->
         same = [one for one in budgets if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)
         if lacking:
-            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            names = listed(
+                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
+            )
             yield (
                 f"At {percent(frac)} of the validation tiles, {draws} hold not one pixel of "
                 f"{names}: {what} were chosen without these classes."
@@ -173,7 +175,9 @@ def _budget_warnings(record: StudyRecord) -> Iterator[str]:
         same = [one for one in confirmed if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)
         if lacking:
-            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            names = listed(
+                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
+            )
             yield (
                 f"At {percent(frac)}, budgets hold not one pixel of {names}: no "
                 "model can learn these classes from them."

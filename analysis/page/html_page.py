@@ -176,6 +176,7 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
         "SCORE_LABELS": SCORE_LABELS,
         "own_effect": partial(own_effect, styles),
         "bounds_text": bounds_text,
+        "longest_word": _longest_word,
         "rgb": _rgb,
         "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
         **{
@@ -266,6 +267,11 @@ def _unbroken(text: str, names: Sequence[str]) -> Markup:
     found = "|".join(re.escape(name) for name in longest_first if "-" in name)
     written = str(escape(text))
     return Markup(re.sub(found, r'<span class="whole">\g<0></span>', written) if found else written)
+
+
+def _longest_word(names: Iterable[str]) -> int:
+    """Letters of the longest word in names whose words are parted by "_" or a space."""
+    return max((len(word) for name in names for word in re.split(r"[_\s]", name)), default=0)
 
 
 def _rgb(color: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.tables.confusion.confusion_differences import ConfusionDifference
 from analysis.tables.confusion.confusion_tables import ConfusionTable
-from analysis.wording import listed, named, percent, score, signed
+from analysis.wording import class_text, listed, named, percent, score, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,8 +153,10 @@ def per_class_finding(frame: pd.DataFrame, styles: Styles) -> str:
     for (best, worst), of in _largest(ends):
         labels, highs, lows = (list(values) for values in zip(*of, strict=True))
         maps = "maps" if len(of) == 1 else "map"
-        text = f"{_models(labels, num_models)} {maps} {_named(best)} best (F1 {_ends(highs)})"
-        parts.append(text if best == worst else f"{text} and {_named(worst)} worst ({_ends(lows)})")
+        text = f"{_models(labels, num_models)} {maps} {class_text(best)} best (F1 {_ends(highs)})"
+        parts.append(
+            text if best == worst else f"{text} and {class_text(worst)} worst ({_ends(lows)})"
+        )
     return _sentence(parts, len(ends))
 
 
@@ -181,7 +183,7 @@ def confusion_finding(tables: Iterable[ConfusionTable], styles: Styles) -> str:
             mistakes.setdefault(names, []).append((styles[table.variant].label, share))
     parts = []
     for (reference, called), of in _largest(mistakes):
-        text = f"of {_named(reference)} pixels are called {_named(called)} by"
+        text = f"of {class_text(reference)} pixels are called {class_text(called)} by"
         if len(of) > _NAMED_APART:
             labels, found = (list(values) for values in zip(*of, strict=True))
             parts.append(f"{_ends(found, percent)} {text} {_models(labels, num_models)}")
@@ -220,10 +222,6 @@ def _sentence(parts: Sequence[str], num_parts: int) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _named(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     """The classes whose F1 differs most, described and not tested.
 
@@ -233,7 +231,7 @@ def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     """
     variant = styles[table.variant].label
     known = [
-        (value, _named(name))
+        (value, class_text(name))
         for name, value, row in zip(table.classes, table.f1.tolist(), table.normalised, strict=True)
         if not (math.isnan(value) or np.isnan(row).all())  # a class without reference pixels
     ]

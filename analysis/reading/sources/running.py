@@ -180,7 +180,9 @@ def progress_of(found: TrackedRuns, reported: Mapping[str, LastRow], now_s: floa
 def _last_news_ms(found: TrackedRuns, reported: Mapping[str, LastRow]) -> int:
     """When the study began, or a trial began, ended or reported something, whichever is last."""
     runs = [found.parent, *found.newest.values()]
-    known: list[int] = [time for run in runs for time in (run.info.start_time, run.info.end_time) if time]
+    known: list[int] = [
+        time for run in runs for time in (run.info.start_time, run.info.end_time) if time
+    ]
     return max([*known, *(row.time_ms for row in reported.values())])
 
 
