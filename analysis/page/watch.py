@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from analysis.reading.sources.running import StudyProgress, read_progress
+from analysis.page.running import StudyProgress, read_progress
 from analysis.reading.sources.store import StoreAwayError
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, percent, score

@@ -330,3 +330,25 @@ def test_damaged_pictures_are_told_before_the_findings_and_cost_nothing_else(
     said = html.index("No pictures are shown: map must be a PNG, got damage.")
     assert said < html.index('class="finding first"')
     assert ">Comparison<" in html
+
+
+def test_amounts_of_labels_were_annotations_in_half_of_the_page(
+    full_page: str, variants_page: str
+) -> None:
+    """docs/protocol.md says which word means what; `annotated` is said of pixels alone."""
+    for page in (full_page, variants_page):
+        shown = re.sub(r"<(style|pre)\b.*?</\1>", "", page, flags=re.DOTALL)
+        described = re.findall(r'(?:alt|aria-label)="([^"]*)"', shown)
+        text = " ".join([re.sub(r"<[^>]*>", " ", shown), *described])
+        assert "needs fewer labels" in text
+        assert re.findall(r"(?i)\bannotations?\b", text) == []
+
+
+def test_links_say_of_which_table_they_are(full_page: str) -> None:
+    said = re.findall(r'<a href="data:[^"]*" download="([^"]*)"[^>]*>([^<]*)</a>', full_page)
+    named = dict(said)
+    assert named["comparison.csv"] == "comparison table as CSV"
+    assert named["per_class.csv"] == "classes table as CSV"
+    assert named["confusion_urec_f1.00.csv"] == "confusion table as CSV"
+    assert named["annotation_needed.svg"] == "labels needed figure as SVG"
+    assert {text for _, text in said} & {"CSV", "SVG", ""} == set()

@@ -6,8 +6,8 @@ import pytest
 
 import analysis.page.watch as watching
 from analysis.__main__ import main
+from analysis.page.running import ArmProgress, RunningTrial, StudyProgress
 from analysis.page.watch import progress_text, watch
-from analysis.reading.sources.running import ArmProgress, RunningTrial, StudyProgress
 from analysis.reading.sources.store import StoreAwayError, UnknownStudyError
 
 ARM = ArmProgress(

@@ -10,7 +10,7 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 import analysis.reading.sources.load as load
-from analysis.reading.sources.running import StudyProgress, read_progress
+from analysis.page.running import StudyProgress, read_progress
 from analysis.reading.sources.store import UnknownStudyError
 from tests.analysis.conftest import FakeStudy, confusion_counts, new_store
 
