@@ -129,7 +129,7 @@ def label_scarcity_chart(scores: pd.DataFrame, styles: Styles) -> Chart:
     rows = [row for info in infos for row in label_scarcity_rows(info)]
     return Chart(
         name="label_scarcity",
-        label="Test scores over the annotated share of the training pixels",
+        label="Test scores over the share of the labels",
         data=pd.DataFrame(rows),
         panels=tuple(partial(draw_label_scarcity, info) for info in infos),
         styles=infos[0].styles,
@@ -230,7 +230,7 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
     axes.xaxis.set_major_formatter(FixedFormatter([percent(tick) for tick in info.ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(_y_limits(*axes.get_ylim()))
-    axes.set_xlabel("Annotated share of the training pixels (log scale)")
+    axes.set_xlabel("Share of the labels (log scale)")
     axes.set_title(title or f"Test {SCORE_LABELS[info.measure]}", loc="left", parse_math=False)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -62,6 +62,18 @@ def other_findings(answer: Answer) -> tuple[str, ...]:
     return tuple(_of_pairs(answer, others)) if _is_summed_up(answer, others) else ()
 
 
+def first_pairs(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """The pairs that `findings` tells one by one, (variant, reference); the others are summed up.
+
+    All pairs where it tells all of them.
+    """
+    if not answer.area_differences:
+        return ()
+    first, others = _split(answer)
+    told = first if _is_summed_up(answer, others) else [*first, *others]
+    return tuple((one.variant, one.reference) for one in told)
+
+
 def _is_summed_up(answer: Answer, others: Sequence[AreaDifference]) -> bool:
     has_control = any(answer.styles[one.variant].variant.is_control for one in others)
     return has_control or len(others) > _TOLD_APART

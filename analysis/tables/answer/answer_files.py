@@ -128,8 +128,8 @@ def _needed(answer: Answer) -> TextTable:
         stem="annotation_needed",
         machine=machine_rows(needed_table(answer)),
         readable=readable,
-        caption=f"Annotations needed for {answer.baseline_label}'s test {label}, between measured "
-        "shares of all labelled training pixels (95 % intervals)",
+        caption=f"Labels needed for {answer.baseline_label}'s test {label}, between measured "
+        "shares of the labels of all training tiles (95 % intervals)",
         columns="lrrl" + "l" * several + "rrrr",
         bold=[(row, 5 + several) for row, one in enumerate(answer.needed, 1) if answer.claims(one)],
     )
