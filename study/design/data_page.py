@@ -192,7 +192,13 @@ def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
             pictures.append(
                 {"name": tile.name, "uri": _data_uri(picture, "image/jpeg"), "known": known}
             )
-        yield {"word": word, "color": color, "num": len(indices), "pictures": pictures}
+        yield {
+            "word": word,
+            "color": color,
+            "num": len(indices),
+            "is_single": group == "unlabelled",  # nothing beside the image, so half as wide
+            "pictures": pictures,
+        }
 
 
 def _spread(indices: Sequence[int], most: int) -> list[int]:

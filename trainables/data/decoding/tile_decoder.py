@@ -45,6 +45,8 @@ class TileFindings:
     """What was found in the files of one tile."""
 
     image: Path
+    num_px: int
+    """Pixels of the image."""
     problems: list[str] = field(default_factory=list)
     """Why they cannot be used, one line each."""
     nodata_classes: dict[int, Path] = field(default_factory=dict)
@@ -53,6 +55,8 @@ class TileFindings:
     """Pixels of each mask whose value is of no class, where these are ignored."""
     placeholders: Counter[tuple[int, float]] = field(default_factory=Counter)
     """Shown pixels by band (from 0) and placeholder value."""
+    blank: Counter[int] = field(default_factory=Counter)
+    """Shown pixels that hold the least or the largest whole number in all bands, by that number."""
 
 
 class TileDecoder:
@@ -83,7 +87,9 @@ class TileDecoder:
         self._target = target
         self._d = downsample
         self._derive = derive
-        self._found = TileFindings(image=header.files.image)
+        self._found = TileFindings(
+            image=header.files.image, num_px=header.height_px * header.width_px
+        )
         num_planes = max(1, len(spec.bands) // _BANDS_OF_STRIP)
         rows = max(1, STRIP_PX // num_planes // header.width_px // downsample)
         height = header.height_px // downsample
@@ -158,6 +164,7 @@ class TileDecoder:
             for top, bottom in self._strips:
                 image, hidden = reader.read(top * self._d, bottom * self._d)
                 self._found.placeholders.update(_placeholders(image))
+                self._found.blank.update(_blank(image, hidden))
                 reduced, shown = reduce_image(image, hidden, self._d)
                 target.image[:, top:bottom] = reduced
                 if target.shown is not None:
@@ -177,6 +184,17 @@ def _placeholders(image: NDArray[Any]) -> Counter[tuple[int, float]]:
             values, num_px = np.unique(plane[np.isin(plane, _PLACEHOLDERS)], return_counts=True)
             for value, count in zip(values.tolist(), num_px.tolist(), strict=True):
                 counts[band, value] += count
+    return counts
+
+
+def _blank(image: NDArray[Any], hidden: NDArray[np.bool_] | None) -> Counter[int]:
+    """How many shown pixels of an image (C, H, W) are black or white in all bands, by value."""
+    counts: Counter[int] = Counter()
+    if image.dtype.kind == "f":
+        return counts
+    for value in (0, int(np.iinfo(image.dtype).max)):
+        same = (image == value).all(axis=0)
+        counts[value] = int(np.count_nonzero(same if hidden is None else same & ~hidden))
     return counts
 
 

@@ -21,6 +21,9 @@ from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room
 from trainables.errors import DataError
 
 _MAX_PROBLEMS_SHOWN: Final = 20
+_BLANK_SHARE: Final = 0.05
+"""Share of a tile in one extreme value of all bands from which a line says so: the edge of a flight
+looks so, and hardly any scene."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,7 @@ def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]
             f"{sum(others.values())} pixels of {len(others)} masks are of no class and count as "
             f"unknown (other: ignore), first in {next(iter(others))}"
         )
+    yield from _blank_notes(findings)
     placeholders: Counter[tuple[int, float]] = Counter()
     for one in findings:
         placeholders.update(one.placeholders)
@@ -182,6 +186,20 @@ def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]
             "the file does not call that nodata: they are learnt as values; if they mean no data, "
             f"add nodata: {value:.10g} to dataset.yaml"
         )
+
+
+def _blank_notes(findings: Sequence[TileFindings]) -> Iterator[str]:
+    """Tiles that are black or white in part, which nobody calls nodata."""
+    for value in sorted({value for one in findings for value in one.blank}):
+        found = [one for one in findings if one.blank[value] > _BLANK_SHARE * one.num_px]
+        if found:
+            most = max(found, key=lambda one: one.blank[value] / one.num_px)
+            yield (
+                f"{len(found)} tiles hold {value} in all bands of much of their pixels (up to "
+                f"{most.blank[value] / most.num_px:.0%}, in {most.image}), and no file calls that "
+                f"nodata: it is learnt as imagery; if it means no data, add nodata: {value} to "
+                "dataset.yaml"
+            )
 
 
 def _label_problems(
