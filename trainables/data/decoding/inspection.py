@@ -98,7 +98,7 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
     return Inspection(
         headers=headers,
         problems=(*problems, *label_problems, *type_problems, *_shared_ground_problems(found)),
-        notes=(*_turned_notes(found), *(labels.notes if labels else ())),
+        notes=(*spec.notes, *_turned_notes(found), *(labels.notes if labels else ())),
         labels=labels,
     )
 

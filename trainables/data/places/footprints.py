@@ -73,6 +73,10 @@ class Footprint:
         """Column, row in this image of points in its CRS."""
         return _mapped(~self.transform, points)
 
+    def on_ground(self, pixels: Corners) -> Corners:
+        """Points in its CRS of column, row in this image."""
+        return _mapped(self.transform, pixels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:

@@ -51,7 +51,7 @@ def load_yaml(file: Path) -> DatasetSpec:
             + ("both" if "masks" in fields.values else "none"),
             "masks is a pattern of rasters, labels a file of polygons",
         )
-    splits = find_tiles(fields)
+    splits, notes = find_tiles(fields)
     bands, (classes, class_values) = fields.texts("bands"), _classes(fields)
     names = [one.name for one in classes]
     labels = read_labels(fields, names, class_values) if "labels" in fields.values else None
@@ -76,6 +76,7 @@ def load_yaml(file: Path) -> DatasetSpec:
             nodata=fields.numbers("nodata", len(bands)),
             splits=splits,
             labels=labels,
+            notes=notes,
         )
     except DataError as error:
         raise DataError(f"{error} ({file})") from None

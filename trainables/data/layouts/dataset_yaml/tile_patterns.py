@@ -15,8 +15,8 @@ from trainables.data.places.cuts import TileWindow, cut_windows
 from trainables.data.places.footprints import Footprint, place_of, size_of
 
 
-def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
-    """The tiles of each split, sorted by name.
+def find_tiles(fields: YamlFields) -> tuple[dict[str, tuple[TileFiles, ...]], tuple[str, ...]]:
+    """The tiles of each split, sorted by name, and what a person should know of the splits.
 
     A tile of which only the image or only the mask was found is among them, with the path at
     which its partner was looked for.
@@ -52,7 +52,8 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         tile, window = parts[part]
         return place_of(images[tile], window) if tile in images else None
 
-    splits = rule.splits(fields, [*parts], place_of_part)
+    found_splits = rule.splits(fields, [*parts], place_of_part)
+    splits = found_splits.names
     used = [*dict.fromkeys(parts[part][0] for names in splits.values() for part in names)]
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
@@ -71,7 +72,8 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         )
         for split, names in splits.items()
     }
-    return labelled | {"train": (*labelled["train"], *_unlabelled(fields, labelled, cut))}
+    train = (*labelled["train"], *_unlabelled(fields, labelled, cut))
+    return labelled | {"train": train}, found_splits.notes
 
 
 def _cut(fields: YamlFields) -> int | None:
