@@ -130,7 +130,7 @@ def test_windows_of_a_cut_image_go_where_their_own_ground_lies(tmp_path):
     ("splits", "areas", "said"),
     [
         (AREAS, [("train", 0, 80), ("val", 70, 100)],
-         "got none for test; 1 of 10 tiles .* of two splits of .*: t4; 4 of 10 tiles",
+         "got none for test; 1 of 10 tiles .* of two splits of .*: t4; 4 of 10 tiles"),
         (AREAS, [("train", 0, 80), ("dev", 80, 160), (None, 0, 1)], "got 'dev', 'nothing' in"),
         (AREAS.replace("parts", "none"), [("train", 0, 80)], "layer of splits must be one of"),
         (AREAS.replace("split}", "part}"), [("train", 0, 80)], "splits.field must be one of split"),
