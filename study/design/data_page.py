@@ -173,7 +173,7 @@ def _budget(
 def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
     """Some tiles of each split, spread evenly over their names, with their labels."""
     colors = [one.color for one in data.spec.classes]
-    unlabelled = data.spec.unlabelled
+    unlabelled = data.unlabelled
     for group, (word, color) in _GROUPS.items():
         of_split = data.tiles["train" if group == "unlabelled" else group]
         indices = [

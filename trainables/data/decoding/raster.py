@@ -174,7 +174,21 @@ def open_file(file: Path | str, window: TileWindow | None = None) -> Iterator[Ra
     Raises:
         DataError: If the file is no readable raster, or breaks off.
     """
-    with rasterio.Env(**_GDAL_OPTIONS), decoding(file), rasterio.open(file) as source:
+    with gdal_options(), open_part(file, window) as raster:
+        yield raster
+
+
+@contextmanager
+def gdal_options() -> Iterator[None]:
+    """GDAL as this project needs it, while the block runs; blocks may lie in each other alone."""
+    with rasterio.Env(**_GDAL_OPTIONS):
+        yield
+
+
+@contextmanager
+def open_part(file: Path | str, window: TileWindow | None = None) -> Iterator[Raster]:
+    """As `open_file`, inside of `gdal_options`: such files may be closed in any order."""
+    with decoding(file), rasterio.open(file) as source:
         yield Raster(source, window)
 
 

@@ -98,6 +98,8 @@ class DatasetSpec:
     splits: Mapping[str, tuple[TileFiles, ...]]
     labels: VectorLabels | None = None
     """What the classes of labelled tiles are burnt from; None where tiles have masks."""
+    join: bool = False
+    """Whether tiles of one split that touch on the ground are read as one."""
     notes: tuple[str, ...] = ()
     """What a person should know of how it was found although nothing is wrong, one line each."""
 

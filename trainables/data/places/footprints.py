@@ -210,7 +210,7 @@ def find_overlaps(footprints: Sequence[Footprint], groups: Sequence[str]) -> Ite
         footprints: The images (N).
         groups: The group of each, such as its split (N).
     """
-    systems, system_of = _systems(footprints)
+    systems, system_of = distinct_systems(footprints)
     num_steps = 1 if len(systems) == 1 else _STEPS
     outlines_in = [
         _all_outlines(footprints, systems, system_of, target, num_steps) for target in systems
@@ -250,7 +250,7 @@ def _mapped(transform: Affine, points: Corners) -> Corners:
     )
 
 
-def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray[np.int64]]:
+def distinct_systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray[np.int64]]:
     """The distinct reference systems, and which of them each image has (N,).
 
     If all that have one have the same, images without one are taken to be in it.
