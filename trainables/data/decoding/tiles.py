@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.access.remote_files import with_addresses
 from trainables.data.decoding.inspection import inspect_dataset
 from trainables.data.decoding.raster import ungeoreferenced
 from trainables.data.decoding.tile_decoder import STRIP_PX, TileDecoder, TileFindings, mask_problems
@@ -98,11 +99,12 @@ def read_dataset(
     problems += _label_problems(spec, tiles, is_whole)
     if problems:
         raise DataError(_joined(problems))
+    notes = [*inspected.notes, *_join_notes(spec, layouts), *_notes(spec, findings)]
     has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
     return DecodedDataset(
         tiles={split: seal_tiles(target) for split, target in tiles.items()},
         eroded_from="files" if has_files else "full reference",
-        notes=(*inspected.notes, *_join_notes(spec, layouts), *_notes(spec, findings)),
+        notes=tuple(map(with_addresses, notes)),
         unlabelled=frozenset(one.name for one in layouts["train"] if not one.is_labelled),
     )
 
@@ -251,5 +253,5 @@ def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64
 
 def _joined(problems: Sequence[str]) -> str:
     more = len(problems) - _MAX_PROBLEMS_SHOWN
-    shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
+    shown = with_addresses("; ".join(problems[:_MAX_PROBLEMS_SHOWN]))
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -22,6 +22,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
 
+from trainables.data.access.gdal_options import gdal_options
 from trainables.data.places.cuts import TileWindow
 
 Corners = NDArray[np.float64]
@@ -130,6 +131,7 @@ def _header(image: Path) -> Iterator[DatasetReader | None]:
     with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
+            stack.enter_context(gdal_options())
             source = stack.enter_context(rasterio.open(image))
         except (RasterioError, CPLE_BaseError):
             source = None

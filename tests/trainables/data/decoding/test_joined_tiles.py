@@ -233,7 +233,7 @@ def test_join_is_true_or_false(folder):
 def test_more_parts_than_files_may_be_open(folder, scene, monkeypatch):
     """Thousands of chips of one mosaic would exceed what a process may hold."""
     monkeypatch.setattr(tile_decoder, "STRIP_PX", COLUMNS * SIDE * 5)
-    text = YAML.replace("r0*, r1*", "r0*, r1*, r2c[0-4]").replace("[r2*]", "[r2c5]")
+    text = YAML.replace("r0*, r1*", "r0*, r1*, 'r2c[0-4]'").replace("[r2*]", "[r2c5]")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     num_open = len([*Path("/proc/self/fd").iterdir()])
     resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + 2 * COLUMNS + 2, limits[1]))
