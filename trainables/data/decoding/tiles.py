@@ -169,12 +169,12 @@ def _join_notes(spec: DatasetSpec, layouts: Mapping[str, Sequence[TileLayout]]) 
     if not spec.join:
         return
     counts = ", ".join(
-        f"{sum(len(one.parts) for one in of_split)} {split} images are {len(of_split)} tiles"
+        f"{split} {sum(len(one.parts) for one in of_split)} as {len(of_split)}"
         for split, of_split in layouts.items()
     )
     yield (
-        f"{counts} (join: true): images that touch are read as one tile, which counts once "
-        "wherever tiles are counted"
+        "images that touch are read as one tile (join: true), which counts once wherever tiles are "
+        f"counted: {counts}"
     )
 
 
@@ -219,9 +219,10 @@ def _blank_notes(findings: Sequence[TileFindings]) -> Iterator[str]:
         if found:
             most = max(found, key=lambda one: one.blank[value] / one.num_px)
             yield (
-                f"{len(found)} tiles hold {value} in all bands of much of their pixels (up to "
-                f"{most.blank[value] / most.num_px:.0%}, in {most.image}), and no file calls that "
-                f"nodata: it is learnt as imagery; if it means no data, add nodata: {value} to "
+                f"{value} in all bands fills more than {_BLANK_SHARE:.0%} of {len(found)} of "
+                f"{len(findings)} images (most in {most.image}: "
+                f"{most.blank[value] / most.num_px:.0%}), and no file calls that nodata: it is "
+                f"learnt as imagery; if it means no data, add nodata: {value} to "
                 "dataset.yaml"
             )
 

@@ -126,9 +126,8 @@ def test_joined_tiles_are_the_uncut_image(folder, monkeypatch, text, downsample,
             np.testing.assert_array_equal(joined.shown, one.shown)
     assert found.tiles["train"].names == ("r0c0-joined-12",)
     assert found.notes[0] == (
-        "12 train images are 1 tiles, 6 val images are 1 tiles, 6 test images are 1 tiles (join: "
-        "true): images that touch are read as one tile, which counts once wherever tiles are "
-        "counted"
+        "images that touch are read as one tile (join: true), which counts once wherever tiles are "
+        "counted: train 12 as 1, val 6 as 1, test 6 as 1"
     )
 
 

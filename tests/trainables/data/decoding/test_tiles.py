@@ -568,8 +568,8 @@ def test_the_white_or_black_edge_of_a_flight_that_no_file_calls_nodata_is_told_o
     spec = spec_of([files, other])
     for downsample in (1, 3):
         (note,) = read_dataset(spec, downsample=downsample).notes
-        assert note.startswith(f"1 tiles hold {value} in all bands of much of their pixels (up to")
-        assert f"to 30%, in {files.image})" in note
+        assert note.startswith(f"{value} in all bands fills more than 5% of 1 of 4 images (most")
+        assert f"in {files.image}: 30%)" in note
     decoded = read_dataset(replace(spec, nodata=(float(value),) * 3))
     assert decoded.notes == ()
     assert not decoded.tiles["train"].tile(0).shown[:6].any()
