@@ -172,7 +172,7 @@ class _ByArea:
             )
         found = held_tiles([place for _, place in placed], areas, crs)
         notes = [
-            f"{len(indices)} of {len(tiles)} tiles are not used, since they lie in {where} of "
+            f"{len(indices)} of {len(tiles)} tiles are in no split, since they lie in {where} of "
             f"{self.source.file}: {_some([tiles[index] for index in indices])}"
             for indices, where in (
                 (found.shared, "the polygons of two splits"),

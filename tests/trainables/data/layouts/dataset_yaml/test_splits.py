@@ -107,11 +107,11 @@ def test_polygons_hold_the_tiles_of_each_split_and_say_which_are_in_none(tmp_pat
     shared, outside = spec.notes
     file = tmp_path / "areas.gpkg"
     assert shared == (
-        f"2 of 10 tiles are not used, since they lie in the polygons of two splits of {file}: "
+        f"2 of 10 tiles are in no split, since they lie in the polygons of two splits of {file}: "
         "t3, t4"
     )
     assert outside == (
-        "2 of 10 tiles are not used, since they lie in no polygon, or only in part in one, of "
+        "2 of 10 tiles are in no split, since they lie in no polygon, or only in part in one, of "
         f"{file}: t6, t9"
     )
 
