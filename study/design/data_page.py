@@ -101,13 +101,14 @@ def _facts(config: StudyConfig, data: StudyData) -> list[str]:
     spec, train = data.spec, data.tiles["train"]
     sizes = {split: len(of_split) for split, of_split in spec.splits.items()}
     labelled = sizes["train"] - len(spec.unlabelled)
+    what = "images" if spec.join else "tiles"
     facts = [
-        f"{labelled} training, {sizes['val']} validation and {sizes['test']} test tiles",
+        f"{labelled} training, {sizes['val']} validation and {sizes['test']} test {what}",
         f"{len(spec.bands)} bands ({', '.join(spec.bands)}), {train.images.dtype}",
         f"{sum(one.masks.size for one in data.tiles.values()) / 1e6:.3g} megapixels",
     ]
     if spec.unlabelled:
-        facts.insert(1, f"{len(spec.unlabelled)} tiles without annotations")
+        facts.insert(1, f"{len(spec.unlabelled)} {what} without annotations")
     if spec.gsd_m:
         facts.append(f"{100 * spec.gsd_m:g} cm ground sampling distance")
     if config.training.downsample > 1:
@@ -173,7 +174,7 @@ def _budget(
 def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
     """Some tiles of each split, spread evenly over their names, with their labels."""
     colors = [one.color for one in data.spec.classes]
-    unlabelled = data.spec.unlabelled
+    unlabelled = data.unlabelled
     for group, (word, color) in _GROUPS.items():
         of_split = data.tiles["train" if group == "unlabelled" else group]
         indices = [
@@ -192,7 +193,13 @@ def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
             pictures.append(
                 {"name": tile.name, "uri": _data_uri(picture, "image/jpeg"), "known": known}
             )
-        yield {"word": word, "color": color, "num": len(indices), "pictures": pictures}
+        yield {
+            "word": word,
+            "color": color,
+            "num": len(indices),
+            "is_single": group == "unlabelled",  # nothing beside the image, so half as wide
+            "pictures": pictures,
+        }
 
 
 def _spread(indices: Sequence[int], most: int) -> list[int]:

@@ -168,7 +168,7 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "checksums": {split: held.checksum for split, held in data.tiles.items()},
         "scaling": data.scaling.to_plain(),
         "eroded_reference": data.eroded_from,
-        "unlabelled_tiles": len(spec.unlabelled),
+        "unlabelled_tiles": len(data.unlabelled),
         "labels": "masks" if spec.labels is None else spec.labels.source.file.name,
         "notes": list(data.notes),
     }

@@ -52,7 +52,7 @@ def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
     if training.epochs is None:
         return config
     tiles = data.tiles["train"]
-    is_labelled = np.array([name not in data.spec.unlabelled for name in tiles.names])
+    is_labelled = np.array([name not in data.unlabelled for name in tiles.names])
     grid = patch_grid(tiles, training.patch_px, training.stride_px)
     patches = int(is_labelled[grid[:, 0].numpy()].sum())
     steps = training.epochs * -(-patches // training.batch_size)
