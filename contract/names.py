@@ -145,12 +145,14 @@ def search_number(key: str) -> int:
     return -1 if found is None else int(found[2])
 
 
-def budget_stem(seed: int, label_frac: float, split: str = "train") -> str:
+def budget_stem(seed: int, label_frac: float, split: str = "train", order: str = "random") -> str:
     """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`.
 
-    One of the validation tiles is named `val-s1-f0.10`.
+    One of the validation tiles is named `val-s1-f0.10`, one in another order than a random one
+    `s1-f0.10-diverse`.
     """
-    return f"{'' if split == 'train' else f'{split}-'}s{seed}-f{fraction_text(label_frac)}"
+    stem = f"s{seed}-f{fraction_text(label_frac)}"
+    return ("" if split == "train" else f"{split}-") + stem + f"-{order}" * (order != "random")
 
 
 def file_stem(tile: str) -> str:

@@ -260,6 +260,15 @@ PARAMETERS: Final = {
             level_labels={"all": "all pixels", "annotated": "annotated pixels"},
         ),
         Parameter(
+            name="budget_order",
+            label="what is annotated first",
+            kind="choice",
+            choices=("random", "diverse"),
+            levels=("random", "diverse"),
+            is_factor=True,
+            level_labels={"random": "random units", "diverse": "diverse units"},
+        ),
+        Parameter(
             name="seg_loss",
             label="loss of the segmentation",
             kind="choice",

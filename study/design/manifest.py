@@ -80,6 +80,8 @@ def _budget(data: StudyData, drawn: Drawn) -> dict[str, Any]:
         ],
         "exceeds_asked": budget.exceeds,
         "labels": budget.labels,
+        "order": budget.unit.order,
+        "joined_blocks": budget.joined,
         "checksum": budget.checksum,
     }
 

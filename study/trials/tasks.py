@@ -73,7 +73,7 @@ class TaskBuilder:
         """What the process of a trial is given; a search trial cannot read the test tiles."""
         is_confirmed = trial.phase == "confirm"
         splits = ("train", "val", "test") if is_confirmed else ("train", "val")
-        budget, annotated = self._budgets[trial.seed, trial.label_frac]
+        budget, annotated = self._budgets[trial.seed, trial.label_frac, trial.training.budget_order]
         val_fraction = self._config.val_fraction(trial.label_frac)
         val_budget, val_annotated = (
             (None, None) if val_fraction is None else self._val_budgets[trial.seed, val_fraction]

@@ -75,13 +75,16 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             `with_val_frac`.
 
     Returns:
-        Means over seeds, each of which counts once, whatever variants it has.
+        Means over seeds, each of which counts once, whatever variants it has, and so does each of
+        several budgets of a seed.
     """
     recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
     found = {}
     for frac, rows in scores.groupby("label_frac"):
         means: dict[Hashable, Any] = (
-            rows.groupby("seed")[recorded].first().mean().to_dict() if recorded else {}
+            rows.groupby("seed")[recorded].agg(_mean_of_budgets).mean().to_dict()
+            if recorded
+            else {}
         )
         asked = float(frac)  # type: ignore[arg-type]
         reached = float(means.get("reached_frac", math.nan))
@@ -91,6 +94,11 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             with_val=float(means.get("with_val_frac", math.nan)),
         )
     return Shares(by_frac=found)
+
+
+def _mean_of_budgets(shares: pd.Series[float]) -> float:
+    """Mean of the different shares of a seed; one alone stays as it is, to the last bit."""
+    return float(shares.dropna().drop_duplicates().mean())
 
 
 def shares_on_record(record: StudyRecord) -> Shares:

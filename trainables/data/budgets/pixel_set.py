@@ -220,20 +220,47 @@ class Discs:
         return inner[:, radius : radius + width]
 
 
+def num_squares(shapes: NDArray[np.int64], sides_px: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows and columns of the squares that tiles are cut into (T, 2).
+
+    What is left over at the lower and right edge is a row or column of its own from half a side on;
+    less belongs to its neighbour, or would be strips of a few pixels that nobody annotates alone.
+
+    Args:
+        shapes: Height and width of the tiles in pixels (T, 2).
+        sides_px: Side of the squares of each tile (T,).
+    """
+    sides = sides_px[:, None]
+    nums: NDArray[np.int64] = np.maximum(1, (2 * shapes + sides) // (2 * sides))
+    return nums
+
+
+def has_joined_squares(shapes: NDArray[np.int64], sides_px: NDArray[np.int64]) -> bool:
+    """Whether squares at an edge hold what is less than half a side beyond them."""
+    cut = -(-shapes // sides_px[:, None])
+    return bool((num_squares(shapes, sides_px) != cut).any())
+
+
+def square_of(pixels: NDArray[np.int64], side_px: int, num: int) -> NDArray[np.int64]:
+    """Row or column, of `num`, of the square that rows or columns of pixels belong to."""
+    return np.minimum(pixels // side_px, num - 1)
+
+
 def pixels_in_squares(
     tiles: TileSet, sides_px: NDArray[np.int64], places: Iterable[tuple[str, int, int]]
 ) -> PixelSet:
-    """The labelled pixels in some of the squares that tiles are cut into.
+    """The labelled pixels in some of the squares that tiles are cut into, as `num_squares` says.
 
     Args:
         tiles: T tiles.
-        sides_px: Side of the squares of each tile (T,); those at its edges are cut off.
+        sides_px: Side of the squares of each tile (T,).
         places: Tile name, row and column of each square, counted in squares.
 
     Raises:
         DataError: If a place names no tile of the set.
     """
-    chosen = [np.zeros(grid, dtype=np.bool_) for grid in -(-tiles.shapes // sides_px[:, None])]
+    grids = num_squares(tiles.shapes, sides_px)
+    chosen = [np.zeros(grid, dtype=np.bool_) for grid in grids]
     index_of = {name: index for index, name in enumerate(tiles.names)}
     for name, row, column in places:
         if name not in index_of:
@@ -242,8 +269,9 @@ def pixels_in_squares(
 
     def strips() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
         for index, first, mask in mask_strips(tiles):
-            rows = np.arange(first, first + mask.shape[0]) // sides_px[index]
-            columns = np.arange(mask.shape[1]) // sides_px[index]
+            side, (down, across) = int(sides_px[index]), grids[index].tolist()
+            rows = square_of(np.arange(first, first + mask.shape[0]), side, down)
+            columns = square_of(np.arange(mask.shape[1]), side, across)
             yield index, first, chosen[index][rows][:, columns] & (mask != IGNORE_INDEX)
 
     return pack_pixels(tiles.shapes, strips())
