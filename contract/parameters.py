@@ -269,6 +269,13 @@ PARAMETERS: Final = {
             level_labels={"random": "random units", "diverse": "diverse units"},
         ),
         Parameter(
+            name="label_noise_px",
+            label="shift of annotated borders, px",
+            lowest=0,
+            levels=(0.0, 2.0),
+            is_factor=True,
+        ),
+        Parameter(
             name="seg_loss",
             label="loss of the segmentation",
             kind="choice",

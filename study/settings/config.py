@@ -71,6 +71,7 @@ _ADDED: Final = {
     "weight_decay": 0.0,
     "method_parameters": {},
     "budget_order": "random",
+    "label_noise_px": 0.0,
     "seg_loss": "ce",
     "class_weights": "none",
     "rec_loss": "l1",

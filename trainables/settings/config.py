@@ -52,6 +52,9 @@ class TrainingConfig:
     budget_order: Literal["random", "diverse"] = "random"
     """Which units of the training tiles are annotated first: random ones, or those whose imagery
     differs most. The study draws its budgets by it."""
+    label_noise_px: float = 0.0
+    """Standard deviation of smooth offsets by which the borders of training labels are shifted, as
+    an annotator's are; 0 for labels as they are. Those of validation and test always are."""
     seg_loss: Literal["ce", "ce_dice", "focal"] = "ce"
     """Loss of the annotated pixels: cross-entropy, with soft Dice added, or focal."""
     class_weights: Literal["none", "sqrt_inverse"] = "none"

@@ -61,7 +61,8 @@ def test_fractions_that_are_all_one_budget_are_refused_with_reason_and_cure(make
 @pytest.mark.parametrize(
     ("options", "cure"),
     [
-        ({"budget_unit": "block", "budget_px": 80}, "a smaller budget_px, or --budget-unit area or point"),
+        ({"budget_unit": "block", "budget_px": 80}, r"budget_px, or --budget-unit area or point\)"),
+        ({"budget_unit": "area", "budget_px": 80}, r"a cell of an area is .* smaller budget_px\)"),
         ({"budget_unit": "point"}, r"1 point, 0.0944 %.*\(a smaller budget_px\)"),
     ],
 )
@@ -156,6 +157,42 @@ def test_a_fraction_of_validation_is_one_budget_for_all_arms(make_config):
     lines = share_lines(config, budgets)
     assert "of the validation tiles' labels at every fraction (--val-frac 0.5)" in lines[0]
     assert "drawn in blocks like those of training; test tiles are never counted" in lines[0]
+
+
+def test_fractions_are_one_arm_where_their_budgets_are_the_same_in_every_order(make_config):
+    config = make_config(
+        space="label_frac=0.01/0.02/1", budget_unit="tile", compare="budget_order=random/diverse"
+    )
+    budgets = draw(config)
+    assert sorted(budgets.orders) == ["diverse", "random"]
+    assert [one.asked for one in budgets.equal] == [(0.01, 0.02)]
+    assert len(budgets.reached(1.0)) == 2 * len(budgets.confirm_seeds)
+    assert {arm.name for arm in distinct_arms(plan_arms(config), budgets)} == {
+        f"{model}-{order}-f{frac}"
+        for frac in ("0.02", "1.00")
+        for model in ("urec", "unet")
+        for order in ("random", "diverse")
+    }
+
+
+def test_an_order_of_a_configuration_is_that_of_its_budgets(make_config):
+    config = make_config(space="label_frac=0.25/1", budget_order="diverse", budget_px=16)
+    budgets = draw(config)
+    assert {key[2] for key in budgets.train} == {"diverse"}
+    assert {budget.unit.order for budget, _ in budgets.train.values()} == {"diverse"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"budget_unit": "point", "compare": "budget_order=random/diverse"},
+        {"budget_unit": "point", "budget_order": "diverse"},
+        {"budget_stratified": True, "space": "budget_order,label_frac"},
+    ],
+)
+def test_orders_that_a_unit_cannot_have_are_refused_before_anything(make_config, options):
+    with pytest.raises(ConfigError, match="budget_order must be random"):
+        make_config(**options)
 
 
 def test_validation_without_a_class_that_counts_is_refused_before_any_trial(make_config):

@@ -290,19 +290,40 @@ def clicked_pixels(tiles: TileSet, points: Discs, num_classes: int) -> PixelSet:
         num_classes: K.
     """
     clicked = tiles.masks[tiles.starts[points.tiles] + points.pixels]
-    outside = np.concatenate([clicked, [0]]).astype(np.uint8)
-    places = np.arange(max(1, (num_classes - 1).bit_length()), dtype=np.uint8)[:, None, None]
+    known = np.concatenate([clicked, [IGNORE_INDEX]]).astype(np.uint8)
 
-    def strips() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    def strips() -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
         walk = zip(points.nearest_cover(), mask_strips(tiles), strict=True)
         for (index, first, ranks), (_, _, mask) in walk:
-            held = (ranks < len(points)) & (mask != IGNORE_INDEX)
-            digits = (outside[ranks] >> places & 1).astype(np.bool_) & held
+            yield index, first, np.where(mask != IGNORE_INDEX, known[ranks], mask)
+
+    return pack_classes(tiles.shapes, num_classes, strips())
+
+
+def pack_classes(
+    shapes: NDArray[np.int64],
+    num_classes: int,
+    strips: Iterable[tuple[int, int, NDArray[np.uint8]]],
+) -> PixelSet:
+    """Build a set whose pixels are given these classes, strip by strip.
+
+    Args:
+        shapes: Height and width of the tiles (T, 2).
+        num_classes: K.
+        strips: Tile index, first row, and the class of each pixel of the rows from there on
+            (rows, W); `IGNORE_INDEX` for what does not belong to the set.
+    """
+    places = np.arange(max(1, (num_classes - 1).bit_length()), dtype=np.uint8)[:, None, None]
+
+    def planes_of() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        for index, first, classes in strips:
+            held = classes != IGNORE_INDEX
+            digits = (classes >> places & 1).astype(np.bool_) & held
             yield index, first, np.concatenate([held[None], digits])
 
-    starts, planes = _pack(tiles.shapes, 1 + len(places), strips())
+    starts, planes = _pack(shapes, 1 + len(places), planes_of())
     return PixelSet(
-        shapes=np.array(tiles.shapes, dtype=np.int64),
+        shapes=np.array(shapes, dtype=np.int64),
         starts=starts,
         bits=planes[0],
         labels=planes[1:],
