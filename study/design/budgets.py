@@ -9,9 +9,16 @@ from typing import Any, TypeAlias
 
 from contract.names import named_fraction
 from study.design.arms import Arm, confirm_seeds, search_seeds
+from study.design.budget_lists import TileLists, read_lists
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
-from trainables.data.budgets.annotation import Budget, Split, draw_budget, unit_moments
+from trainables.data.budgets.annotation import (
+    Budget,
+    Split,
+    draw_budget,
+    listed_budget,
+    unit_moments,
+)
 from trainables.data.budgets.pixel_set import PixelSet, count_labelled
 from trainables.errors import ConfigError, DataError
 
@@ -110,14 +117,19 @@ def draw_budgets(
 
     Raises:
         ConfigError: If all of several fractions have the same budget, so that nothing is left to
-            compare.
+            compare; as in `budget_lists.read_lists`.
         DataError: If a validation budget defines no score.
     """
     seeds, asked = (*search_seeds(config), *confirm_seeds(config)), config.fractions
+    lists = read_lists(config, data.tiles["train"], list(data.spec.unlabelled), seeds)
     train = {
         (seed, fraction, order): drawn
         for order in config.budget_orders
-        for (seed, fraction), drawn in _draw_all(config, data, "train", seeds, asked, order).items()
+        for (seed, fraction), drawn in (
+            _draw_all(config, data, "train", seeds, asked, order)
+            if lists is None
+            else _listed(config, data, lists)
+        ).items()
     }
     if earlier is None:
         equal = _find_equal(train, asked, confirm_seeds(config))
@@ -174,6 +186,23 @@ def _draw_all(
         )
         for seed in seeds
         for fraction in fractions
+    }
+
+
+def _listed(
+    config: StudyConfig, data: StudyData, lists: TileLists
+) -> dict[tuple[int, float], Drawn]:
+    """The budgets of published lists, by seed and fraction."""
+    return {
+        (seed, fraction): listed_budget(
+            data.tiles["train"],
+            names,
+            fraction=fraction,
+            seed=seed,
+            num_classes=len(data.spec.classes),
+            smallest=config.fractions[0],
+        )
+        for (seed, fraction), names in lists.items()
     }
 
 

@@ -53,6 +53,7 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         "val_frac": (str, int, float),
         "budget_px": (int,),
         "budget_stratified": (bool,),
+        "budget_lists": (str, dict),
         "profile": (bool,),
         "models": (list, tuple),
     }
@@ -152,6 +153,27 @@ def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
     if workers[1] > 1 and gpus not in (None, 0, 1):
         raise ConfigError(
             f"--gpus must be 0 or 1 for several workers (each has a card of its own), got {gpus:g}"
+        )
+
+
+def check_lists(
+    lists: str | Mapping[float, str] | None, unit: str, stratified: bool, orders: Sequence[str]
+) -> None:
+    """Refuse lists of tiles beside what would choose the tiles otherwise."""
+    if lists is None:
+        return
+    if unit != "tile":
+        raise ConfigError(
+            f"--budget-unit must be tile with budget_lists, which name tiles, got {unit!r}"
+        )
+    if stratified or tuple(orders) != ("random",):
+        raise ConfigError(
+            "budget_stratified and budget_order must be left out with budget_lists, which say what "
+            "is annotated, got one of them"
+        )
+    if not isinstance(lists, str) and not all(isinstance(file, str) for file in lists.values()):
+        raise ConfigError(
+            f"budget_lists must be a CSV file, or `fraction: file` lines, got {dict(lists)!r}"
         )
 
 

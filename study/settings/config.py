@@ -18,6 +18,7 @@ from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
     check_cluster,
+    check_lists,
     check_name,
     check_numbers,
     check_types,
@@ -59,12 +60,14 @@ _ANSWER_CHANGING: Final = (
     "budget_unit",
     "budget_px",
     "budget_stratified",
+    "budget_lists",
     "val_frac",
     "equal",
 )
 """Fields, besides those of training, that a continued study must not change; seeds may grow."""
-_ADDED: Final = {
+_ADDED: Final[Mapping[str, Any]] = {
     "compare": "",
+    "budget_lists": None,
     "val_frac": "all",
     "search_seeds": 1,
     "equal": "steps",
@@ -151,6 +154,9 @@ class StudyConfig:
     point's disc (None: 3), in pixels."""
     budget_stratified: bool = False
     """Whether every class comes early in a budget, and then in proportion."""
+    budget_lists: str | Mapping[float, str] | None = None
+    """Published lists of the annotated training tiles, where budgets are not drawn: a CSV file with
+    the columns tile, fraction and perhaps seed, or for each fraction a file with a name a line."""
     val_frac: str | float = "all"
     """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
     (0, 1], or `same` as the arm's fraction of the training tiles."""
@@ -187,6 +193,7 @@ class StudyConfig:
             raise ConfigError(
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
+        check_lists(self.budget_lists, self.budget_unit, self.budget_stratified, self.budget_orders)
         for order in self.budget_orders:
             self.unit_in(order)  # checks itself
         check_workers(self.worker_range, self.gpus)

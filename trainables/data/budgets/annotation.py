@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -84,6 +85,9 @@ class Budget:
     joined: bool = False
     """Whether blocks at the edges of tiles hold what is less than half a block beyond them. Left
     out of what is written where no tile has such edges, as in manifests of before they did."""
+    listed: bool = False
+    """Whether a published list says which tiles, and the fraction asked is its name; left out of
+    what is written where budgets are drawn."""
 
     @property
     def empty_classes(self) -> tuple[int, ...]:
@@ -92,8 +96,13 @@ class Budget:
 
     @property
     def exceeds(self) -> bool:
-        """Whether more is annotated than asked, because one unit alone exceeds the fraction."""
-        return self.annotated_px > _most_px(self.fraction_asked, self.labelled_px)
+        """Whether more is annotated than asked, because one unit alone exceeds the fraction.
+
+        A list is what was asked for, whatever share its tiles hold.
+        """
+        return not self.listed and self.annotated_px > _most_px(
+            self.fraction_asked, self.labelled_px
+        )
 
     @property
     def checksum(self) -> str:
@@ -140,8 +149,9 @@ class Budget:
             del content["labels"]
         if self.split == "train":
             del content["split"]
-        if not self.joined:
-            del content["joined"]
+        for name in ("joined", "listed"):
+            if not content[name]:
+                del content[name]
         if self.unit.order == "random":
             del content["unit"]["order"]
         return content
@@ -222,6 +232,51 @@ def draw_budget(
         labels=labels_given(unit, fraction, labelled_px),
         split=split,
         joined=has_joined_blocks(tiles, unit),
+    ), pixels
+
+
+def listed_budget(
+    tiles: TileSet,
+    names: Sequence[str],
+    *,
+    fraction: float,
+    seed: int,
+    num_classes: int,
+    smallest: float,
+) -> tuple[Budget, PixelSet]:
+    """The budget that consists of these training tiles.
+
+    Args:
+        tiles: The training tiles.
+        names: Of the annotated ones.
+        fraction: Name of the list, in (0, 1]; the tiles may hold another share.
+        seed: Whose list it is.
+        num_classes: K.
+        smallest: The study's lowest fraction.
+
+    Raises:
+        DataError: If a name is not that of a tile, or the tiles have no labelled pixel.
+    """
+    unit = Unit(kind="tile", size_px=0)
+    places = tuple((name, 0, 0) for name in names)
+    pixels = pixels_in_squares(tiles, unit.sides_px(tiles), places)
+    whole, _ = draw_budget(tiles, fraction=1.0, seed=seed, unit=unit, num_classes=num_classes)
+    class_px = tuple(count_classes(tiles, pixels, num_classes).tolist())
+    if not sum(class_px):
+        raise DataError(
+            f"tiles of budget_lists must hold labelled pixels, got none in {', '.join(names)}"
+        )
+    return replace(
+        whole,
+        fraction_asked=float(fraction),
+        fraction_reached=sum(class_px) / whole.labelled_px,
+        smallest=float(smallest),
+        annotated_px=sum(class_px),
+        class_px=class_px,
+        num_units=len(places),
+        units=places,
+        pixels_checksum=pixels.checksum,
+        listed=True,
     ), pixels
 
 

@@ -91,7 +91,7 @@ def looks(moments: NDArray[np.float64]) -> NDArray[np.float64]:
         features -= features.mean(axis=0)
         spread = features.std(axis=0)
         found[shows] = features / np.where(spread > 1e-9, spread, np.inf)
-    return np.round(found, _DIGITS)
+    return found.round(_DIGITS)
 
 
 def diverse_order(features: NDArray[np.float64], *, seed: int) -> NDArray[np.int64]:

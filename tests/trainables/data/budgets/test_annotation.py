@@ -249,6 +249,7 @@ def test_the_checksum_covers_every_field(random_tiles):
         "labels": "click",
         "split": "val",
         "joined": False,
+        "listed": True,
     }
     assert budget.joined  # 90 px and blocks of 8
     assert set(changed) == set(asdict(budget))
