@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from contract.names import named_fraction
+from contract.wording import minutes_text
+from study.design.annotation_cost import budget_minutes
 from study.design.arms import Arm, confirm_seeds, search_seeds
 from study.design.budget_lists import TileLists, read_lists
 from study.design.preflight import StudyData
@@ -60,6 +62,8 @@ class Budgets:
     """Seeds that the report speaks of; those of the search are drawn too."""
     val_labelled_px: int
     """Pixels of the validation tiles whose class is known."""
+    minutes: Mapping[tuple[int, float, str], float] = field(default_factory=dict)
+    """Minutes that annotating takes, by the keys of `train`; none where a study has no prices."""
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -117,7 +121,7 @@ def draw_budgets(
 
     Raises:
         ConfigError: If all of several fractions have the same budget, so that nothing is left to
-            compare; as in `budget_lists.read_lists`.
+            compare; as in `budget_lists.read_lists` and `annotation_cost.budget_minutes`.
         DataError: If a validation budget defines no score.
     """
     seeds, asked = (*search_seeds(config), *confirm_seeds(config)), config.fractions
@@ -140,12 +144,15 @@ def draw_budgets(
     wanted = sorted({one for one in map(config.val_fraction, kept) if one is not None})
     val = _draw_all(config, data, "val", seeds, wanted, "random")
     _require_scores(config, data, [budget for budget, _ in val.values()])
+    train = {key: drawn for key, drawn in train.items() if key[1] in kept}
+    minutes = {key: budget_minutes(config, data, drawn) for key, drawn in train.items()}
     return Budgets(
-        train={key: drawn for key, drawn in train.items() if key[1] in kept},
+        train=train,
         val=val,
         equal=equal,
         confirm_seeds=confirm_seeds(config),
         val_labelled_px=count_labelled(data.tiles["val"]),
+        minutes={key: one for key, one in minutes.items() if one is not None},
     )
 
 
@@ -334,9 +341,22 @@ def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:
         together = percents(budgets.reached_with_val(fraction, config.val_fraction(fraction)))
         lines.append(
             f"  label_frac {fraction:g}: {alone} of the training annotations, {together} of all "
-            "with validation"
+            "with validation" + _minutes_text(budgets, fraction)
         )
     return lines
+
+
+def _minutes_text(budgets: Budgets, fraction: float) -> str:
+    """What the budgets of a fraction take, where there are prices."""
+    if not budgets.minutes:
+        return ""
+    minutes = [
+        budgets.minutes[seed, fraction, order]
+        for seed in budgets.confirm_seeds
+        for order in budgets.orders
+    ]
+    ends = " to ".join(dict.fromkeys(map(minutes_text, (min(minutes), max(minutes)))))
+    return f", {ends} minutes of annotation"
 
 
 def _validation_line(config: StudyConfig, budgets: Budgets) -> str:

@@ -18,6 +18,7 @@ from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
     check_cluster,
+    check_cost,
     check_lists,
     check_name,
     check_numbers,
@@ -61,6 +62,7 @@ _ANSWER_CHANGING: Final = (
     "budget_px",
     "budget_stratified",
     "budget_lists",
+    "cost",
     "val_frac",
     "equal",
 )
@@ -68,6 +70,7 @@ _ANSWER_CHANGING: Final = (
 _ADDED: Final[Mapping[str, Any]] = {
     "compare": "",
     "budget_lists": None,
+    "cost": None,
     "val_frac": "all",
     "search_seeds": 1,
     "equal": "steps",
@@ -157,6 +160,9 @@ class StudyConfig:
     budget_lists: str | Mapping[float, str] | None = None
     """Published lists of the annotated training tiles, where budgets are not drawn: a CSV file with
     the columns tile, fraction and perhaps seed, or for each fraction a file with a name a line."""
+    cost: Mapping[str, float] | None = None
+    """Minutes of annotation `per_px`, `per_object`, `per_border_m` and `per_tile`, of which those
+    left out cost nothing; None where nothing is said in minutes."""
     val_frac: str | float = "all"
     """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
     (0, 1], or `same` as the arm's fraction of the training tiles."""
@@ -193,6 +199,7 @@ class StudyConfig:
             raise ConfigError(
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
+        check_cost(self.cost)
         check_lists(self.budget_lists, self.budget_unit, self.budget_stratified, self.budget_orders)
         for order in self.budget_orders:
             self.unit_in(order)  # checks itself
