@@ -9,9 +9,7 @@ from typing import Any, TypeAlias
 
 from contract.names import named_fraction
 from contract.wording import minutes_text
-from study.design.annotation_cost import budget_minutes
 from study.design.arms import Arm, confirm_seeds, search_seeds
-from study.design.budget_lists import TileLists, read_lists
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from trainables.data.budgets.annotation import (
@@ -21,6 +19,8 @@ from trainables.data.budgets.annotation import (
     listed_budget,
     unit_moments,
 )
+from trainables.data.budgets.effort import effort_of, minutes_of
+from trainables.data.budgets.lists import TileLists, read_lists
 from trainables.data.budgets.pixel_set import PixelSet, count_labelled
 from trainables.errors import ConfigError, DataError
 
@@ -121,11 +121,19 @@ def draw_budgets(
 
     Raises:
         ConfigError: If all of several fractions have the same budget, so that nothing is left to
-            compare; as in `budget_lists.read_lists` and `annotation_cost.budget_minutes`.
+            compare; as in `lists.read_lists` and `effort.minutes_of`.
         DataError: If a validation budget defines no score.
     """
     seeds, asked = (*search_seeds(config), *confirm_seeds(config)), config.fractions
-    lists = read_lists(config, data.tiles["train"], list(data.spec.unlabelled), seeds)
+    lists = None
+    if config.budget_lists is not None:
+        lists = read_lists(
+            config.budget_lists,
+            data.tiles["train"],
+            unlabelled=tuple(data.spec.unlabelled),
+            seeds=seeds,
+            fractions=asked,
+        )
     train = {
         (seed, fraction, order): drawn
         for order in config.budget_orders
@@ -145,14 +153,13 @@ def draw_budgets(
     val = _draw_all(config, data, "val", seeds, wanted, "random")
     _require_scores(config, data, [budget for budget, _ in val.values()])
     train = {key: drawn for key, drawn in train.items() if key[1] in kept}
-    minutes = {key: budget_minutes(config, data, drawn) for key, drawn in train.items()}
     return Budgets(
         train=train,
         val=val,
         equal=equal,
         confirm_seeds=confirm_seeds(config),
         val_labelled_px=count_labelled(data.tiles["val"]),
-        minutes={key: one for key, one in minutes.items() if one is not None},
+        minutes=_minutes(config, data, train),
     )
 
 
@@ -210,6 +217,20 @@ def _listed(
             smallest=config.fractions[0],
         )
         for (seed, fraction), names in lists.items()
+    }
+
+
+def _minutes(
+    config: StudyConfig, data: StudyData, train: Mapping[tuple[int, float, str], Drawn]
+) -> dict[tuple[int, float, str], float]:
+    """What annotating takes by the prices of the study; none where there are no prices."""
+    if config.cost is None:
+        return {}
+    gsd_m = data.spec.gsd_m
+    pixel_m = None if gsd_m is None else gsd_m * config.training.downsample
+    return {
+        key: minutes_of(effort_of(data.tiles["train"], pixels, budget.unit), config.cost, pixel_m)
+        for key, (budget, pixels) in train.items()
     }
 
 

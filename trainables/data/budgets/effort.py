@@ -1,7 +1,8 @@
-"""What annotating a budget takes: pixels, objects, borders and tiles."""
+"""What annotating a budget takes: pixels, objects, borders, tiles, and so minutes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from trainables.data.budgets.pixel_set import PixelSet, num_squares, row_strips,
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.tileset import TileSet
+from trainables.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,32 @@ def effort_of(tiles: TileSet, annotated: PixelSet, unit: Unit) -> Effort:
         objects=sum(one.num for one in pieces),
         border_px=num_border_px,
         tiles=sum(one.num > 0 for one in pieces),
+    )
+
+
+def minutes_of(effort: Effort, cost: Mapping[str, float], pixel_m: float | None) -> float:
+    """Minutes that a budget takes: the sum of all prices times what they are for.
+
+    Args:
+        effort: What somebody draws.
+        cost: Minutes `per_px`, `per_object`, `per_border_m` and `per_tile`; what is left out costs
+            nothing.
+        pixel_m: Side of a pixel in metres; None where it is not known.
+
+    Raises:
+        ConfigError: If borders have a price and pixels no size.
+    """
+    per_border_m = cost.get("per_border_m", 0.0)
+    if per_border_m and pixel_m is None:
+        raise ConfigError(
+            "per_border_m of cost must be left out where the data set has no gsd_m, got "
+            f"{per_border_m!r}; add gsd_m to dataset.yaml"
+        )
+    return (
+        cost.get("per_px", 0.0) * effort.px
+        + cost.get("per_object", 0.0) * effort.objects
+        + per_border_m * effort.border_px * (pixel_m or 0.0)
+        + cost.get("per_tile", 0.0) * effort.tiles
     )
 
 

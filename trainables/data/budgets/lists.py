@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from study.settings.config import StudyConfig
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import ConfigError
 
@@ -19,31 +18,30 @@ _Rows: TypeAlias = list[tuple[str, float, int | None]]
 
 
 def read_lists(
-    config: StudyConfig,
+    given: str | Mapping[float, str],
     tiles: TileSet,
+    *,
     unlabelled: Sequence[str],
     seeds: Sequence[int],
-) -> TileLists | None:
-    """The lists of `budget_lists`, for every seed and fraction of a study.
+    fractions: Sequence[float],
+) -> TileLists:
+    """The lists of a study, for each of its seeds and fractions.
 
     A fraction of 1 needs no list: it is every labelled tile.
 
     Args:
-        config: The study.
-        tiles: Its training tiles.
+        given: A CSV file with the columns tile, fraction and perhaps seed, or by fraction a file
+            with a name a line.
+        tiles: The training tiles.
         unlabelled: Names of those that nobody annotated.
-        seeds: All that it needs budgets for.
-
-    Returns:
-        None for a study that draws its budgets.
+        seeds: All that need budgets.
+        fractions: Of the study, ascending.
 
     Raises:
         ConfigError: For a file that is no list, unknown tiles, a seed or fraction without a list,
             and lists that do not contain those of smaller fractions.
     """
-    if config.budget_lists is None:
-        return None
-    rows, where = _read(config.budget_lists)
+    rows, where = _read(given)
     known = [name for name in tiles.names if name not in unlabelled]
     unknown = sorted({name for name, _, _ in rows} - set(known))
     if unknown:
@@ -54,7 +52,7 @@ def read_lists(
     found: dict[tuple[int, float], tuple[str, ...]] = {}
     for seed in seeds:
         names: tuple[str, ...] = ()
-        for fraction in config.fractions:
+        for fraction in fractions:
             listed = [name for name, asked, of_seed in rows
                       if asked == fraction and of_seed in (None, seed)]  # fmt: skip
             if fraction == 1 and not listed:
