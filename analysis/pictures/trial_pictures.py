@@ -69,8 +69,8 @@ class BudgetPicture:
     """Where the annotations of one budget lie on the training tiles, inlined."""
 
     label_frac: float
-    order: str
-    """Which units come first: `random`, or how else."""
+    order: str = "random"
+    """Which units come first."""
     reached_frac: float
     seed: int
     width_px: int
