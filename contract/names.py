@@ -48,11 +48,16 @@ PSEUDO_SHARE: Final = "pseudo_share"
 """Share of the pixels that a teacher labels with enough probability, `train/<name>` in MLflow; the
 mean of the last steps."""
 
+ANNOTATION_MINUTES: Final = "annotation_minutes"
+"""Column of what annotating a trial's budget takes, `budget/minutes` in MLflow; studies with prices
+alone have it."""
+
 TAKEN_NAMES: Final = frozenset(
     {
         "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
         "attempts", "converged", "select_step", "steps", "reached_frac", "annotated_px",
         "val_reached_frac", "val_annotated_px", "with_val_frac",
+        ANNOTATION_MINUTES,
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
@@ -145,12 +150,14 @@ def search_number(key: str) -> int:
     return -1 if found is None else int(found[2])
 
 
-def budget_stem(seed: int, label_frac: float, split: str = "train") -> str:
+def budget_stem(seed: int, label_frac: float, split: str = "train", order: str = "random") -> str:
     """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`.
 
-    One of the validation tiles is named `val-s1-f0.10`.
+    One of the validation tiles is named `val-s1-f0.10`, one in another order than a random one
+    `s1-f0.10-diverse`.
     """
-    return f"{'' if split == 'train' else f'{split}-'}s{seed}-f{fraction_text(label_frac)}"
+    stem = f"s{seed}-f{fraction_text(label_frac)}"
+    return ("" if split == "train" else f"{split}-") + stem + f"-{order}" * (order != "random")
 
 
 def file_stem(tile: str) -> str:

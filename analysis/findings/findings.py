@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.findings.difference_findings import difference_finding
-from analysis.findings.needed_findings import annotation_finding
+from analysis.findings.needed.needed_findings import annotation_finding
 from analysis.findings.ranking import ranking_finding
 from analysis.reading.styles import against_baseline, own_effect
 from analysis.statistics.answer import RECONSTRUCTION

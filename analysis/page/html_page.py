@@ -21,8 +21,8 @@ from analysis.findings.curve_findings import (
 )
 from analysis.findings.findings import findings, first_pairs, other_findings
 from analysis.findings.narrower import narrower_differences, narrower_needed
-from analysis.findings.needed_findings import bounds_text
-from analysis.findings.validation_cost import validation_note
+from analysis.findings.needed.needed_findings import bounds_text
+from analysis.findings.needed.validation_cost import validation_note
 from analysis.findings.warnings import warnings
 from analysis.page.contents import Contents
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures

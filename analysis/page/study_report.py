@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.charts.annotation_minutes import minutes_chart
 from analysis.charts.chart import Chart, write_chart
 from analysis.charts.dose_response import dose_response_charts
 from analysis.charts.inline import PageChart, page_chart
@@ -103,6 +104,10 @@ class StudyReport:
         if not self.scores.empty and not self.answer.closed:
             distinct = distinct_scores(self.record, self.scores)
             yield label_scarcity_chart(distinct, self.record.styles)
+            cost = (self.record.info.document.get("config") or {}).get("cost")
+            in_minutes = minutes_chart(distinct, self.record.styles, cost)
+            if in_minutes is not None:
+                yield in_minutes
             yield from dose_response_charts(self.record, distinct, self.answer.measure)
         needed = needed_chart(self.answer)
         if needed is not None:

@@ -10,6 +10,7 @@ from analysis.reading.compared import StudyDataError, StudyParameter, known_para
 from analysis.reading.schema import StudyInfo
 from contract.methods import METHODS
 from contract.names import (
+    ANNOTATION_MINUTES,
     PHASES,
     PSEUDO_SHARE,
     RECONSTRUCTION_ERRORS,
@@ -55,6 +56,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "peak_memory_mib": "float64",
     "workers": "float64",
     **dict.fromkeys((*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, PSEUDO_SHARE), "float64"),
+    ANNOTATION_MINUTES: "float64",
     **{f"time_{part}_s": "float64" for part in TIME_PARTS},
     "run_id": "str",
     "artifact_uri": "str",
@@ -82,6 +84,7 @@ _METRICS = {
     **{name: f"val/{name}" for name in RECONSTRUCTION_ERRORS},
     RECONSTRUCTION_SHARE: f"train/{RECONSTRUCTION_SHARE}",
     PSEUDO_SHARE: f"train/{PSEUDO_SHARE}",
+    ANNOTATION_MINUTES: "budget/minutes",
     **{f"time_{part}_s": f"time/{part}_s" for part in TIME_PARTS},
 }
 _CONVERGED = {"true": True, "false": False}

@@ -87,7 +87,11 @@ def write_data_page(config: StudyConfig, data: StudyData) -> Path:
         groups=_GROUPS,
         classes=[(one.name, color_text(one.color)) for one in spec.classes],
         shares=_shares(data),
-        budgets=[_budget(config, data, budgets, fraction) for fraction in budgets.fractions],
+        budgets=[
+            _budget(config, data, budgets, fraction, order)
+            for fraction in budgets.fractions
+            for order in budgets.orders
+        ],
         seed=budgets.confirm_seeds[0],
         num_seeds=len(budgets.confirm_seeds),
         tiles=[*_tiles(data)],
@@ -153,18 +157,20 @@ def _shares(data: StudyData) -> list[dict[str, Any]]:
 
 
 def _budget(
-    config: StudyConfig, data: StudyData, budgets: Budgets, fraction: float
+    config: StudyConfig, data: StudyData, budgets: Budgets, fraction: float, order: str
 ) -> dict[str, Any]:
-    """What the seeds reach at one fraction, and the picture of the first."""
-    drawn = [budgets.train[seed, fraction][0] for seed in budgets.confirm_seeds]
+    """What the seeds reach at one fraction in one order, and the picture of the first."""
+    drawn = [budgets.train[seed, fraction, order][0] for seed in budgets.confirm_seeds]
     counts = np.array([one.class_px for one in drawn])
-    _, pixels = budgets.train[budgets.confirm_seeds[0], fraction]
+    reached = [one.fraction_reached for one in drawn]
+    _, pixels = budgets.train[budgets.confirm_seeds[0], fraction, order]
     colors = [one.color for one in data.spec.classes]
     picture = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
     return {
         "asked": fraction,
         "unit": config.unit.kind,
-        "reached": (min(budgets.reached(fraction)), max(budgets.reached(fraction))),
+        "order": order,
+        "reached": (min(reached), max(reached)),
         "annotated_px": int(np.median([one.annotated_px for one in drawn])),
         "class_px": np.median(counts, axis=0).astype(int).tolist(),
         "picture": _data_uri(picture, "image/png"),

@@ -30,7 +30,12 @@ from study.design.manifest import (
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from study.settings.equal import ComputeBudget
-from trainables.data.budgets.annotation import Budget, read_budget, write_budget
+from trainables.data.budgets.annotation import (
+    Budget,
+    has_joined_blocks,
+    read_budget,
+    write_budget,
+)
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid
@@ -193,7 +198,7 @@ def _keep_budget(
     Raises:
         DataError: If it wrote another one.
     """
-    stem = budget_stem(budget.seed, budget.fraction_asked, budget.split)
+    stem = budget_stem(budget.seed, budget.fraction_asked, budget.split, budget.unit.order)
     path = config.folder / BUDGETS / f"{stem}.json"
     if is_new or not path.exists():
         write_budget(path, budget)
@@ -237,6 +242,15 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         if one["fraction_asked"] < 1
     ):
         changes.append("labels of points: of the mask -> of the click, which drawing gives now")
+    if any(
+        has_joined_blocks(data.tiles[split], config.unit) and not one.get("joined_blocks", False)
+        for split, key in (("train", "budgets"), ("val", "val_budgets"))
+        for one in earlier.get(key, ())
+    ):
+        changes.append(
+            "less than half a block at the edges of tiles: blocks of their own -> part of their "
+            "neighbours, which drawing gives now"
+        )
     compute = compute_manifest(config)
     if earlier.get("compute") != compute and earlier["config"].get("equal") == config.equal:
         changes.append(f"compute: {earlier.get('compute')} -> {compute}")
@@ -269,7 +283,8 @@ def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
     said = equal_notes(budgets)
     for budget, _ in budgets.all():
         what = "budget" if budget.split == "train" else "validation budget"
-        where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}"
+        order = "" if budget.unit.order == "random" else f" in {budget.unit.order} order"
+        where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}{order}"
         if budget.empty_classes:
             names = ", ".join(class_names[index] for index in budget.empty_classes)
             said.append(f"{where} has no annotated pixel of {names}")

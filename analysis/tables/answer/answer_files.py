@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.findings.needed_findings import bounds_text
+from analysis.findings.needed.needed_findings import bounds_text
 from analysis.reading.styles import own_effect
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (

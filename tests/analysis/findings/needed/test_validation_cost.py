@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from analysis.findings.validation_cost import savings_with_validation, validation_note
+from analysis.findings.needed.validation_cost import savings_with_validation, validation_note
 from analysis.reading.budgets import BudgetInfo
 from analysis.reading.sources.load import load_study
 from analysis.statistics.label_efficiency.shares import Share, Shares

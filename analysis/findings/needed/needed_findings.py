@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.findings.validation_cost import savings_with_validation
+from analysis.findings.needed.annotation_minutes import savings_in_minutes
+from analysis.findings.needed.validation_cost import savings_with_validation
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
 from analysis.statistics.scores import SCORE_LABELS
@@ -39,18 +40,16 @@ def annotation_finding(
     if saving:
         score = f"test {SCORE_LABELS[answer.measure]}"
         parts = [f"{_amount(one)} where {reference} had {percent(one.reached)}" for one in saving]
-        costs = savings_with_validation(
-            answer.shares,
-            [
-                (one.asked_of(one.bounds.low), one.asked_of(one.bounds.high), one.label_frac)
-                for one in saving
-            ],
-        )
+        savings = [
+            (one.asked_of(one.bounds.low), one.asked_of(one.bounds.high), one.label_frac)
+            for one in saving
+        ]
+        costs = savings_with_validation(answer.shares, savings)
         yield (
             f"{variant} needs fewer labels than {reference} for the same {score}: "
             f"{'; '.join(parts)} (of the labels of all training tiles; {percent(CONFIDENCE)} "
             f"intervals over {_over(saving[0])}, bounded by measured fractions)."
-            f"{_coarse(saving[0])} {costs}"
+            f"{_coarse(saving[0])} {costs}{savings_in_minutes(answer.shares, savings)}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from trainables.networks import convolution
-from trainables.networks.convolution import Convolution, gains
+from trainables.networks.layers.convolution import Convolution, gains
 from trainables.networks.unet import UNet
 from trainables.settings.config import TrainingConfig
 

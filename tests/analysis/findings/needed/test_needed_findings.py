@@ -4,7 +4,7 @@ import re
 import pandas as pd
 import pytest
 
-from analysis.findings.needed_findings import annotation_finding, bounds_text
+from analysis.findings.needed.needed_findings import annotation_finding, bounds_text
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer

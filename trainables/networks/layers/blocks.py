@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.networks.convolution import Convolution
+from trainables.networks.layers.convolution import Convolution
 
 NUM_BLOCKS: Final = (2, 2, 3, 3, 3)
 """3x3 conv blocks in each of the five encoder stages."""

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.networks.blocks import (
+from trainables.networks.layers.blocks import (
     ConvBlock,
     Encoder,
     ReconstructionDecoder,
@@ -12,7 +12,7 @@ from trainables.networks.blocks import (
     pad_to_stride,
     upsample,
 )
-from trainables.networks.convolution import Convolution
+from trainables.networks.layers.convolution import Convolution
 
 pytestmark = pytest.mark.numbers
 
