@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from contract.names import named_fraction
+from contract.wording import listed
 from study.design.arms import Arm, confirm_seeds, search_seeds
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
@@ -252,6 +253,36 @@ def equal_notes(budgets: Budgets) -> list[str]:
                 "there; the report uses what each seed reached"
             )
     return said
+
+
+def missing_class_lines(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
+    """Which classes have no annotated pixel, a line for each fraction where one has none.
+
+    Args:
+        budgets: Of the study; those of the search's seeds count too.
+        class_names: In the order of the masks.
+    """
+    said = []
+    for what, drawn in (("label_frac", budgets.train), ("validation budget", budgets.val)):
+        for fraction in sorted({one for _, one in drawn}):
+            of_fraction = {seed: drawn[seed, one][0] for seed, one in drawn if one == fraction}
+            missing: dict[int, list[int]] = {}
+            for seed, budget in of_fraction.items():
+                for index in budget.empty_classes:
+                    missing.setdefault(index, []).append(seed)
+            parts = [
+                f"{class_names[index]} ({_seeds_text(seeds, len(of_fraction))})"
+                for index, seeds in sorted(missing.items())
+            ]
+            if parts:
+                said.append(f"{what} {fraction:g} has no annotated pixel of {listed(parts)}")
+    return said
+
+
+def _seeds_text(seeds: Sequence[int], num_all: int) -> str:
+    if len(seeds) == num_all:
+        return "with any seed"
+    return f"with seed{'s' if len(seeds) > 1 else ''} {listed([str(seed) for seed in seeds])}"
 
 
 def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:

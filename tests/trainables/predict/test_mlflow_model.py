@@ -18,7 +18,9 @@ PLACE = {"crs": "EPSG:25832", "transform": from_origin(500_000, 5_400_000, 0.09,
 
 def make_model(scaling: BandScaling, **options) -> TrainedModel:
     network = build_network("unet", 3, 3, width=2, generator=torch.Generator().manual_seed(1))
-    network.train()
+    for module in network.modules():  # batch statistics that keep its signals alive
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
     with torch.no_grad():
         network(torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
     fields = {"downsample": 1, "nodata": (), **options}

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,7 @@ from trainables.data.decoding.tile_decoder import STRIP_PX, TileDecoder, TileFin
 from trainables.data.decoding.vector_labels import LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room, seal_tiles
-from trainables.errors import DataError
-
-_MAX_PROBLEMS_SHOWN: Final = 20
+from trainables.errors import DataError, problems_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +53,7 @@ def read_dataset(
         folder: Where these files go; None for memory, whatever it takes.
 
     Raises:
-        DataError: If any file cannot be used; one line with the problems of all tiles. If the
+        DataError: If any file cannot be used, with the problems of all tiles, one a line. If the
             decoded tiles would not fit on the disk; nothing has been decoded then.
         ValueError: If downsample or num_threads is out of its range.
     """
@@ -66,7 +63,7 @@ def read_dataset(
     inspected = inspect_dataset(spec, downsample=downsample, num_threads=num_threads)
     problems, findings = list(inspected.problems), []
     if sum(map(len, inspected.headers.values())) == 0:
-        raise DataError(_joined(problems))
+        raise DataError(problems_text(problems))
     needed_mib = decoded_mib(spec, inspected.headers, downsample)
     is_large = needed_mib > memory_mib
     if is_large and folder is not None:
@@ -88,7 +85,7 @@ def read_dataset(
     is_whole = not problems
     problems += _label_problems(spec, tiles, is_whole)
     if problems:
-        raise DataError(_joined(problems))
+        raise DataError(problems_text(problems))
     has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
     return DecodedDataset(
         tiles={split: seal_tiles(target) for split, target in tiles.items()},
@@ -207,9 +204,3 @@ def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64
     for first in range(0, masks.size, STRIP_PX):
         counts += np.bincount(masks[first : first + STRIP_PX], minlength=IGNORE_INDEX + 1)
     return counts[:num_classes]
-
-
-def _joined(problems: Sequence[str]) -> str:
-    more = len(problems) - _MAX_PROBLEMS_SHOWN
-    shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
-    return f"{shown}; and {more} more" if more > 0 else shown
