@@ -109,13 +109,14 @@ class ServedModel:
         return np.concatenate(rows)
 
 
-def _enlarged(classes: NDArray[np.uint8], size_px: int, shape: tuple[int, ...]) -> NDArray[Any]:
+def _enlarged(classes: NDArray[np.uint8], size_px: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Each class over its block; rows and columns that fill no block repeat the last one."""
     rows, columns = (
         np.minimum(np.arange(length) // size_px, reduced - 1)
         for length, reduced in zip(shape, classes.shape, strict=True)
     )
-    return classes[rows[:, None], columns[None, :]]
+    enlarged: NDArray[np.uint8] = classes[rows[:, None], columns[None, :]]
+    return enlarged
 
 
 def _load_pyfunc(path: str) -> ServedModel:

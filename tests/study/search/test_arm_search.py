@@ -909,5 +909,5 @@ def test_several_seeds_of_a_suggestion_are_named(folder):
     search.next_trial()
     (trial,) = shown_to_others(folder).trials
     assert trial.user_attrs["trial_key"] == [
-        "search-urec-f1.00-t000-s0", "search-urec-f1.00-t000-s1",
+        "search-urec-f1.00-t000-s0", "search-urec-f1.00-t000-s1000001",
     ]  # fmt: skip
