@@ -69,7 +69,7 @@ from study.tune.scheduler import ArmScheduler
 from study.tune.searcher import StudySearcher
 from study.tune.trial_callback import TrialCallback
 from study.tune.tuning import run_with_tune
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, DataError
 from trainables.training.trace import find_trace
 
 
@@ -184,7 +184,7 @@ class StudySession(TrialListener):
                 self._run_trials(data, budgets, queue, uploads)
             self._sync.remove_tiles()
             self._models.keep_best()
-            models, own = self._models.kept(), own_code(self._config.methods)
+            models, own = self._models.kept(), _own_code(self._config)
             queue.put(_log_models, models, own, runs)
             queue.put(record.log_times, self._times.total, now_ms())
             queue.put(record.close, self._num_failed, self._is_whole)
@@ -271,9 +271,21 @@ class StudySession(TrialListener):
 
 
 def _log_models(files: Sequence[Path], own: Sequence[str], runs: TrialRuns) -> None:
-    """Put the networks of confirmed arms with their runs in MLflow."""
+    """Put the networks of confirmed arms with their runs in MLflow; a damaged one is named."""
     for file in files:
-        runs.log_model(file, own)
+        try:
+            runs.log_model(file, own)
+        except DataError as error:
+            _note(f"a network is not among the models in MLflow: {error}")
+
+
+def _own_code(config: StudyConfig) -> list[str]:
+    """Code of networks of a person's own, which goes with their models."""
+    try:
+        return own_code(config.methods)
+    except ConfigError as error:
+        _note(f"models in MLflow go without the code of their network: {error}")
+        return []
 
 
 def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:

@@ -109,7 +109,9 @@ class ServedModel:
         return np.concatenate(rows)
 
 
-def _enlarged(classes: NDArray[np.uint8], size_px: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _enlarged(
+    classes: NDArray[np.uint8], size_px: int, shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
     """Each class over its block; rows and columns that fill no block repeat the last one."""
     rows, columns = (
         np.minimum(np.arange(length) // size_px, reduced - 1)

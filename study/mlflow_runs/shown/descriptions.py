@@ -23,13 +23,14 @@ def experiment_text(name: str, manifest: Mapping[str, Any], report: Path) -> str
         report: Folder of the report.
     """
     labels = [str(one["label"]) for one in manifest.get("variants", ())]
-    budgets = manifest.get("budgets", ())
-    fractions = [f"{100 * one:g} %" for one in sorted({one["fraction_asked"] for one in budgets})]
-    what = f"{listed(labels)} " * bool(labels) + f"at {listed(fractions)} of the annotations, "
-    data = f"on {manifest['dataset']['name']}" if "name" in manifest.get("dataset", {}) else ""
+    asked = sorted({one["fraction_asked"] for one in manifest.get("budgets", ())})
+    fractions = listed([f"{100 * one:g} %" for one in asked])
+    data = manifest.get("dataset", {}).get("name")
+    compared = ""
+    if labels and fractions and data:
+        compared = f" It compares {listed(labels)} at {fractions} of the annotations, on {data}."
     return _signed(
-        f"Study `{name}`: how much annotation a method saves. It compares {what * bool(fractions)}"
-        f"{data}.\n\n"
+        f"Study `{name}`: how much annotation a method saves.{compared}\n\n"
         "The run named like the study holds its findings; below it lies one run per trial, "
         "search trials (`tags.phase = 'search'`) and confirmation trials "
         "(`tags.phase = 'confirm'`). To compare methods, search for `tags.phase = 'confirm'` and "
