@@ -480,3 +480,9 @@ def test_new_parameters_are_compared_and_searched_like_any_other():
         "urec-rec_loss-l1_ssim-seg_loss-ce", "urec-rec_loss-l1_ssim-seg_loss-focal",
     ]  # fmt: skip
     assert [one.domain for one in config.searched] == ["0/0.25/0.5/0.75"]
+
+
+@pytest.mark.parametrize(("given", "meant"), [(10, "0.1"), ("25%", "0.25"), (2.5, "0.025")])
+def test_percent_of_the_validation_labels_is_told_with_what_to_write(make_config, given, meant):
+    with pytest.raises(ConfigError, match=rf"which is percent; write --val-frac {meant}$"):
+        make_config(val_frac=given)
