@@ -73,6 +73,8 @@ BUDGETS: Final = "budgets"
 """Folder beside it: a manifest and a picture of each annotation budget."""
 TEST_TILES: Final = "test_tiles"
 """Folder beside it: `<tile>.jpg` and `<tile>_reference.png` (`file_stem`)."""
+REPORT: Final = "report"
+"""Folder beside it: the report; among the artifacts of its run too."""
 TRIALS: Final = "trials"
 """Folder beside it, and place in the storage: one folder per trial, named by its key."""
 
@@ -90,6 +92,9 @@ MODEL_FILE: Final = "model.pt"
 """The trained network, in the folder of a confirmation trial."""
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
+MEASURES_TAG: Final = "measures"
+"""Tag of a trial's run: JSON with the numbers of the trial, by name, that are none of its metrics;
+older runs have these as metrics."""
 COMPARED_TAG: Final = "compared"
 """Tag of a study's run: the same for studies of the same data, methods and fractions."""
 

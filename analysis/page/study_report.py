@@ -29,6 +29,7 @@ from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.files.table_files import write_table
 from analysis.tables.files.table_text import TextTable
 from analysis.tables.study_tables import StudyTables, study_tables
+from contract.names import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ class StudyReport:
     def home(self) -> Path:
         """The study's own report folder, from where the study was run."""
         config = self.record.info.document.get("config") or {}
-        return Path(config.get("output") or "studies") / self.folder_name / "report"
+        return Path(config.get("output") or "studies") / self.folder_name / REPORT
 
     @property
     def folder_name(self) -> str:

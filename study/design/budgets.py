@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from contract.names import named_fraction
-from contract.wording import minutes_text
+from contract.wording import listed, minutes_text
 from study.design.arms import Arm, confirm_seeds, search_seeds
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
@@ -352,6 +352,39 @@ def equal_notes(budgets: Budgets) -> list[str]:
                 "there; the report uses what each seed reached"
             )
     return said
+
+
+def missing_class_lines(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
+    """Which classes have no annotated pixel, a line for each fraction where one has none.
+
+    Args:
+        budgets: Of the study; those of the search's seeds count too.
+        class_names: In the order of the masks.
+    """
+    said = []
+    for what, drawn in (("label_frac", budgets.train), ("validation budget", budgets.val)):
+        alike: dict[tuple[float, str], list[Budget]] = {}
+        for budget, _ in drawn.values():
+            alike.setdefault((budget.fraction_asked, budget.unit.order), []).append(budget)
+        for (fraction, order), of_seeds in sorted(alike.items()):
+            missing: dict[int, list[int]] = {}
+            for budget in of_seeds:
+                for index in budget.empty_classes:
+                    missing.setdefault(index, []).append(budget.seed)
+            parts = [
+                f"{class_names[index]} ({_seeds_text(seeds, len(of_seeds))})"
+                for index, seeds in sorted(missing.items())
+            ]
+            if parts:
+                where = f"{what} {fraction:g}" + ("" if order == "random" else f" in {order} order")
+                said.append(f"{where} has no annotated pixel of {listed(parts)}")
+    return said
+
+
+def _seeds_text(seeds: Sequence[int], num_all: int) -> str:
+    if len(seeds) == num_all:
+        return "with any seed"
+    return f"with seed{'s' if len(seeds) > 1 else ''} {listed([str(seed) for seed in seeds])}"
 
 
 def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:

@@ -14,7 +14,7 @@ from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
 from contract.parameters import Value, value_text
 from contract.wording import flop_text, listed
 from study.design.arms import Arm, confirm_trial, plan_arms, search_trial
-from study.design.budgets import Budgets, draw_budgets, equal_notes
+from study.design.budgets import Budgets, draw_budgets, equal_notes, missing_class_lines
 from study.design.compute import flop_of_step
 from study.design.growth import asked_looks, grown
 from study.design.manifest import (
@@ -39,6 +39,7 @@ from trainables.data.budgets.annotation import (
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid
+from trainables.data.tilesets.tile_changes import changed_files, tile_checksums
 from trainables.errors import ConfigError, DataError
 from trainables.evaluation.tile_maps import write_test_tiles
 from trainables.networks.own import check_network
@@ -170,7 +171,8 @@ def prepare(config: StudyConfig, data: StudyData) -> Budgets:
     write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
     manifest = study_manifest(config, data, budgets)
     if earlier is None:
-        write_manifest(folder / MANIFEST, manifest)
+        tiles = {split: tile_checksums(held) for split, held in data.tiles.items()}
+        write_manifest(folder / MANIFEST, manifest | {"tiles": tiles})
     else:
         now = grown(earlier, config, manifest)
         if now != earlier:
@@ -227,6 +229,7 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         changes.append("storage: given -> none, so that checkpoints would be lost")
     changes += [
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
+        + _changed_files(data, split, earlier)
         for split, before in earlier["dataset"]["checksums"].items()
         if data.tiles[split].checksum != before
     ]
@@ -268,6 +271,14 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
     asked_looks(config, earlier)
 
 
+def _changed_files(data: StudyData, split: str, earlier: Mapping[str, Any]) -> str:
+    """The files of a split that changed, in brackets; "" where the record does not tell."""
+    before = earlier.get("tiles", {}).get(split)
+    names = earlier["dataset"].get("splits", {}).get(split, before or ())
+    said = changed_files(data.tiles[split], data.spec.splits[split], names, before)
+    return f" ({said})" if said else ""
+
+
 def _method_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What a method was and is; of encoders that differ in their content their checksums."""
     encoders = [dict(one.get("encoder") or {}) for one in (before, now)]
@@ -280,14 +291,11 @@ def _method_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
     """What a person must know of the budgets: equal ones, classes missing, fractions exceeded."""
-    said = equal_notes(budgets)
+    said = [*equal_notes(budgets), *missing_class_lines(budgets, class_names)]
     for budget, _ in budgets.all():
         what = "budget" if budget.split == "train" else "validation budget"
         order = "" if budget.unit.order == "random" else f" in {budget.unit.order} order"
         where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}{order}"
-        if budget.empty_classes:
-            names = ", ".join(class_names[index] for index in budget.empty_classes)
-            said.append(f"{where} has no annotated pixel of {names}")
         if budget.exceeds:
             said.append(
                 f"{where} is one {budget.unit.kind} and reaches {budget.fraction_reached:.3g}: "

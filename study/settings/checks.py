@@ -144,7 +144,12 @@ def parse_val_frac(text: str | float) -> str | float:
     except ValueError:
         fraction = math.nan
     if not 0 < fraction <= 1:
-        raise ConfigError(f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}")
+        percent = str(text).strip().removesuffix("%")
+        share = float(percent) / 100 if percent.replace(".", "", 1).isdecimal() else math.nan
+        advice = f", which is percent; write --val-frac {share:.12g}" * (0 < share <= 1)
+        raise ConfigError(
+            f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}{advice}"
+        )
     return "all" if fraction == 1 else fraction
 
 

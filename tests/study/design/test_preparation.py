@@ -143,7 +143,49 @@ def test_changed_tiles_are_refused(make_config, split):
     tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles[split]]
     tiles[0].image[0, 0, 0] ^= 1
     other = dataclasses.replace(data, tiles={**data.tiles, split: pack_tiles(tiles)})
-    with pytest.raises(ConfigError, match=f"{split} tiles: "):
+    with pytest.raises(ConfigError, match=f"{split} tiles: ") as caught:
+        prepare(config, other)
+    image = data.spec.splits[split][0].image
+    assert f"… ({image} changed)" in str(caught.value), "the file, and no other"
+
+
+def test_two_checksums_did_not_say_which_of_a_thousand_tiles_changed(make_config):
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, data)
+    tiles = [dataclasses.replace(tile, mask=np.array(tile.mask)) for tile in data.tiles["train"]]
+    tiles[1].mask[0, 0] ^= 1
+    gone, *kept = tiles
+    kept.append(dataclasses.replace(gone, name="z9"))
+    files = data.spec.splits["train"]
+    spec = dataclasses.replace(
+        data.spec,
+        splits={
+            **data.spec.splits,
+            "train": (*files[1:], dataclasses.replace(files[0], name="z9")),
+        },
+    )
+    other = dataclasses.replace(data, spec=spec, tiles={**data.tiles, "train": pack_tiles(kept)})
+    with pytest.raises(ConfigError) as caught:
+        prepare(config, other)
+    assert f"({gone.name} is no longer there, {files[1].mask} changed and z9 is new)" in str(
+        caught.value
+    )
+
+
+def test_a_study_of_an_earlier_version_names_the_tiles_it_knows(make_config):
+    """Its record holds no checksum of each tile, only their names."""
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, data)
+    manifest = yaml.safe_load((config.folder / MANIFEST).read_text())
+    del manifest["tiles"]
+    (config.folder / MANIFEST).write_text(yaml.safe_dump(manifest))
+    prepare(config, data)
+    tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles["val"]]
+    tiles[0].image[0, 0, 0] ^= 1
+    other = dataclasses.replace(data, tiles={**data.tiles, "val": pack_tiles(tiles)})
+    with pytest.raises(ConfigError, match=r"val tiles: \w+… -> \w+…\)"):
         prepare(config, other)
 
 

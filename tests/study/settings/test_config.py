@@ -514,3 +514,9 @@ def test_prices_that_are_no_minutes_are_refused(make_config, cost, message):
 def test_what_would_choose_tiles_beside_their_lists_is_refused(make_config, options, message):
     with pytest.raises(ConfigError, match=message):
         make_config(**{"budget_lists": "lists.csv", "budget_unit": "tile", **options})
+
+
+@pytest.mark.parametrize(("given", "meant"), [(10, "0.1"), ("25%", "0.25"), (2.5, "0.025")])
+def test_percent_of_the_validation_labels_is_told_with_what_to_write(make_config, given, meant):
+    with pytest.raises(ConfigError, match=rf"which is percent; write --val-frac {meant}$"):
+        make_config(val_frac=given)

@@ -20,9 +20,8 @@ from trainables.data.decoding.tile_layout import TileLayout, tile_layouts
 from trainables.data.decoding.vector_labels import LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room, seal_tiles
-from trainables.errors import DataError
+from trainables.errors import DataError, problems_text
 
-_MAX_PROBLEMS_SHOWN: Final = 20
 _BLANK_SHARE: Final = 0.05
 """Share of a tile in one extreme value of all bands from which a line says so: the edge of a flight
 looks so, and hardly any scene."""
@@ -63,7 +62,7 @@ def read_dataset(
         folder: Where these files go; None for memory, whatever it takes.
 
     Raises:
-        DataError: If any file cannot be used; one line with the problems of all tiles. If the
+        DataError: If any file cannot be used, with the problems of all tiles, one a line. If the
             decoded tiles would not fit on the disk; nothing has been decoded then.
         ValueError: If downsample or num_threads is out of its range.
     """
@@ -73,7 +72,7 @@ def read_dataset(
     inspected = inspect_dataset(spec, downsample=downsample, num_threads=num_threads)
     problems, findings = list(inspected.problems), []
     if sum(map(len, inspected.headers.values())) == 0:
-        raise DataError(_joined(problems))
+        raise DataError(problems_text([*map(with_addresses, problems)]))
     layouts = {
         split: tile_layouts([*of_split.values()], join=spec.join)
         for split, of_split in inspected.headers.items()
@@ -98,7 +97,7 @@ def read_dataset(
     is_whole = not problems
     problems += _label_problems(spec, tiles, is_whole)
     if problems:
-        raise DataError(_joined(problems))
+        raise DataError(problems_text([*map(with_addresses, problems)]))
     notes = [*inspected.notes, *_join_notes(spec, layouts), *_notes(spec, findings)]
     has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
     return DecodedDataset(
@@ -250,9 +249,3 @@ def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64
     for first in range(0, masks.size, STRIP_PX):
         counts += np.bincount(masks[first : first + STRIP_PX], minlength=IGNORE_INDEX + 1)
     return counts[:num_classes]
-
-
-def _joined(problems: Sequence[str]) -> str:
-    more = len(problems) - _MAX_PROBLEMS_SHOWN
-    shown = with_addresses("; ".join(problems[:_MAX_PROBLEMS_SHOWN]))
-    return f"{shown}; and {more} more" if more > 0 else shown

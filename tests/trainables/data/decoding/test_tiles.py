@@ -104,7 +104,9 @@ def read_one(spec: DatasetSpec, **options) -> Tile:
 def error_of(spec: DatasetSpec, **options) -> str:
     with pytest.raises(DataError) as caught:
         read_dataset(spec, **options)
-    assert "\n" not in str(caught.value)
+    first, *others = str(caught.value).split("\n")
+    assert all(one.startswith("  ") for one in others), "one a line, below their number"
+    assert not others or first.endswith(" problems:")
     return str(caught.value)
 
 
@@ -405,7 +407,10 @@ def test_problems_of_all_tiles_and_files_come_together(tmp_path):
     message = error_of(spec_of(files))
     assert message.count("file must be a readable raster") == 12
     assert message.count("mask colours must be") == 8
-    assert message.endswith("; and 4 more")
+    first, *lines, last = message.split("\n")
+    assert (first, last) == ("24 problems:", "  and 4 more")
+    assert len(lines) == 20, "one a line: twenty in one line were read by nobody"
+    assert all(line.startswith(("  file must", "  mask colours")) for line in lines)
 
 
 def test_tile_smaller_than_a_block(tmp_path):
