@@ -88,7 +88,8 @@ def study(tmp_path: Path) -> Callable[..., StudyRecord]:
         return StudyRecord(
             info=StudyInfo(name="maps", status="finished"),
             trials=pd.DataFrame(rows, columns=columns).assign(
-                reached_frac=lambda made: made["label_frac"], with_val_frac=np.nan
+                reached_frac=lambda made: made["label_frac"], with_val_frac=np.nan,
+                annotation_minutes=np.nan,
             ),
             confusions=confusions, failures={}, notes=(), tracking_uri="sqlite:///none.db",
             run_id="parent", artifact_uri=str(tmp_path / "study"),

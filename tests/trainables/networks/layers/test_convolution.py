@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.networks import convolution
+from trainables.networks.layers import convolution
 from trainables.networks.layers.convolution import Convolution, gains
 from trainables.networks.unet import UNet
 from trainables.settings.config import TrainingConfig
