@@ -204,6 +204,25 @@ def test_where_parts_overlap_the_first_that_shows_anything_counts(folder, scene)
     expected = pixels[:, :SIDE].copy()
     expected[:, 3, 4] = 77
     np.testing.assert_array_equal(tile.image, expected)
+    classes = mask[:SIDE].copy()
+    classes[3, 4] = IGNORE_INDEX  # of what is shown there nothing is known
+    np.testing.assert_array_equal(tile.mask, classes)
+
+
+def test_a_part_that_shows_nothing_gives_no_class_to_what_another_part_shows(folder, scene):
+    """Masks often hold a class, not nodata, where the image beside them shows nothing."""
+    pixels, mask = scene
+    hole = pixels[:, :SIDE, :SIDE].copy()
+    hole[:, 2:9, 4:12] = 0
+    write(folder / "chips" / "r0c0.tif", hole, 0, 0, nodata=0)
+    empty = mask[:SIDE, :SIDE].copy()
+    empty[2:9, 4:12] = 2
+    write(folder / "masks" / "r0c0.tif", empty[None], 0, 0)
+    write(folder / "chips" / "r1c2.tif", pixels[:, :SIDE, : 2 * SIDE], 0, 0, nodata=0)
+    write(folder / "masks" / "r1c2.tif", mask[None, :SIDE, : 2 * SIDE], 0, 0)
+    text = YAML.replace("[r0*, r1*]", "[r0c0, r0c1, r1c2, r0c2, r0c3, r0c4, r0c5]")
+    (tile,) = read(folder, text).tiles["train"]
+    np.testing.assert_array_equal(tile.image, pixels[:, :SIDE])
     np.testing.assert_array_equal(tile.mask, mask[:SIDE])
 
 
@@ -216,7 +235,7 @@ def test_problems_of_all_parts_are_said_at_once_with_their_own_rows(folder, scen
     with pytest.raises(DataError) as raised:
         read(folder, YAML)
     said = str(raised.value)
-    assert "\n" not in said
+    assert said.startswith("2 problems:\n")
     assert "r1c0.tif" in said
     assert "row 7, column 3" in said
     assert "r3c2.tif" in said
