@@ -29,6 +29,14 @@ def test_nothing_is_said_where_nothing_changed_or_the_record_does_not_tell():
     assert changed_files([tile("a", value=1)], files("a"), ["a"], None) == ""
 
 
+def test_a_joined_tile_that_changed_is_told_by_its_name_and_is_still_there():
+    before = tile_checksums([tile("a-joined-2"), tile("c-joined-3")])
+    now, parts = [tile("a-joined-2", value=1), tile("c-joined-3", label=1)], files("a", "b", "c")
+    said = changed_files(now, parts, list(before), before)
+    assert said == "an image of a-joined-2 changed and the labels of c-joined-3 changed"
+    assert changed_files(now, parts, list(before), None) == ""
+
+
 def test_new_and_missing_tiles_are_told_by_their_names_alone():
     said = changed_files([tile("a"), tile("c")], files("a", "c"), ["a", "b"], None)
     assert said == "b is no longer there and c is new"
