@@ -245,6 +245,28 @@ def test_a_study_goes_on_with_its_lists_and_with_no_others(make_listed):
         prepare(dataclasses.replace(config, budget_lists=None), data)
 
 
+def test_a_joined_tile_without_annotations_is_in_no_list(make_listed):
+    """Its name is none of those of its images, so that it counted as annotated at 100 %."""
+    config = make_listed(TABLE)
+    data = dataclasses.replace(read(config), unlabelled=frozenset({"a4"}))
+    budgets = draw_budgets(config, data)
+    assert [name for name, _, _ in budgets.train[1, 1.0, "random"][0].units] == ["a3", "a1", "a2"]
+    with pytest.raises(ConfigError, match=r"got 'a4' in .*; the data set has a1, a2, a3$"):
+        draw_budgets(make_listed(TABLE.replace("a1", "a4")), data)
+
+
+def test_equal_lists_are_said_to_be_equal_and_no_tile_to_be_too_large(make_listed):
+    text = "tile,fraction\na3,0.25\na3,0.5\n"
+    (note,) = equal_notes(draw(make_listed(text)))
+    assert note.endswith("since budget_lists have the same tiles for them")
+    with pytest.raises(ConfigError) as caught:
+        draw(make_listed(text, space="label_frac=0.25/0.5"))
+    assert str(caught.value).endswith(
+        "since budget_lists have the same tiles for them; list more tiles for the larger one, or "
+        "leave one out of --space"
+    )
+
+
 def test_minutes_of_budgets_by_hand_and_with_every_trial(make_config, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda held: held)
     config = make_config(
