@@ -1,12 +1,13 @@
 """Which budgets a study draws, and which fractions are one arm."""
 
 import dataclasses
+import shutil
 
 import pytest
 import ray
 import yaml
 
-from contract.names import MANIFEST
+from contract.names import BUDGETS, MANIFEST
 from study.design.arms import confirm_trial, plan_arms
 from study.design.budgets import (
     EqualFractions,
@@ -243,6 +244,18 @@ def test_a_study_goes_on_with_its_lists_and_with_no_others(make_listed):
         prepare(make_listed(TABLE.replace("a1", "a4")), data)
     with pytest.raises(ConfigError, match=r"budget_lists: .* -> None"):
         prepare(dataclasses.replace(config, budget_lists=None), data)
+
+
+def test_a_study_that_lost_its_budgets_goes_on_with_those_on_record_alone(make_listed):
+    """Without their files, other lists were taken in silence."""
+    config = make_listed(TABLE)
+    data = read(config)
+    prepare(config, data)
+    shutil.rmtree(config.folder / BUDGETS)
+    with pytest.raises(DataError, match="must be the budget on record"):
+        prepare(make_listed(TABLE.replace("a1", "a4")), data)
+    prepare(make_listed(TABLE), data)
+    assert len([*(config.folder / BUDGETS).glob("*.json")]) == 9
 
 
 def test_a_joined_tile_without_annotations_is_in_no_list(make_listed):

@@ -188,6 +188,9 @@ def test_labelled_and_unlabelled_tiles_are_not_one(folder):
     data = read(folder, text)
     assert data.tiles["train"].names == ("r0c0-joined-6", "r1c0-joined-6")
     assert data.unlabelled == {"r1c0-joined-6"}
+    assert any(
+        note.startswith("6 of 12 training images have no annotations") for note in data.notes
+    )
     assert (data.tiles["train"].tile(1).mask == IGNORE_INDEX).all()
 
 
