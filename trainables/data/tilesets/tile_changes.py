@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from contract.wording import listed
+from trainables.data.access.remote_files import with_addresses
 from trainables.data.layouts.spec import TileFiles
 from trainables.data.tilesets.tileset import Tile
 
@@ -49,7 +50,7 @@ def changed_files(
             said += _changes(tile.name, of_tile.get(tile.name), before[tile.name], _checksums(tile))
     if len(said) > _MOST_SHOWN:
         said = [*said[:_MOST_SHOWN], f"{len(said) - _MOST_SHOWN} more"]
-    return listed(said) if said else ""
+    return with_addresses(listed(said)) if said else ""
 
 
 def _changes(
