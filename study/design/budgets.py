@@ -340,20 +340,18 @@ def equal_notes(budgets: Budgets) -> list[str]:
             f"{one.kept:g}: {_why_equal(same)}"
         )
     fractions = budgets.fractions
-    for low, high in itertools.pairwise(fractions):
+    for (low, high), order in itertools.product(itertools.pairwise(fractions), budgets.orders):
         shared = [
             seed
             for seed in budgets.confirm_seeds
-            if all(
-                budgets.train[seed, low, order][0].pixels_checksum
-                == budgets.train[seed, high, order][0].pixels_checksum
-                for order in budgets.orders
-            )
+            if budgets.train[seed, low, order][0].pixels_checksum
+            == budgets.train[seed, high, order][0].pixels_checksum
         ]
         if shared:
             why = _why_alike(budgets.confirmed(low)[0])
+            where = f" in {order} order" * (len(budgets.orders) > 1)
             said.append(
-                f"label_frac {low:g} and {high:g} are the same budget with "
+                f"label_frac {low:g} and {high:g} are the same budget{where} with "
                 f"{len(shared)} of {len(budgets.confirm_seeds)} seeds "
                 f"({', '.join(map(str, shared))}), since {why} there; the report uses what each "
                 "seed reached"

@@ -203,6 +203,22 @@ def test_orders_that_a_unit_cannot_have_are_refused_before_anything(make_config,
         make_config(**options)
 
 
+def test_fractions_that_one_order_alone_cannot_tell_apart_are_told(make_config):
+    config = make_config(
+        space="label_frac=0.25/0.5/1", budget_unit="tile", compare="budget_order=random/diverse"
+    )
+    budgets = draw(config)
+    alike = {
+        (seed, 0.5, "diverse"): budgets.train[seed, 0.25, "diverse"]
+        for seed in budgets.confirm_seeds
+    }
+    (note,) = equal_notes(dataclasses.replace(budgets, train={**budgets.train, **alike}))
+    num = len(budgets.confirm_seeds)
+    assert note.startswith(
+        f"label_frac 0.25 and 0.5 are the same budget in diverse order with {num} of {num} seeds"
+    )
+
+
 TABLE = "tile,fraction\na3,0.25\na1,0.5\na3,0.5\na2,0.5\n"
 
 
