@@ -130,7 +130,7 @@ def draw_budgets(
         lists = read_lists(
             config.budget_lists,
             data.tiles["train"],
-            unlabelled=tuple(data.spec.unlabelled),
+            unlabelled=tuple(data.unlabelled),
             seeds=seeds,
             fractions=asked,
         )
@@ -277,35 +277,42 @@ def _require_two(
     raise ConfigError(
         f"label_frac must have two fractions of different budgets at least, got "
         f"{'/'.join(f'{one:g}' for one in config.fractions)}, which are one and the same: "
-        f"{_why_equal(budgets)}; choose a smaller unit{_smaller_unit(config)}, or larger fractions"
+        f"{_why_equal(budgets)}; {_how_to_differ(config)}"
     )
 
 
-def _smaller_unit(config: StudyConfig) -> str:
-    """The option that makes the unit smaller, where there is one."""
+def _how_to_differ(config: StudyConfig) -> str:
+    """What makes the budgets of two fractions different."""
+    if config.budget_lists is not None:
+        return "list more tiles for the larger one, or leave one out of --space"
     match config.budget_unit:
         case "tile":
-            return " (--budget-unit block)"
+            option = "--budget-unit block"
         case "block":
-            return " (a smaller budget_px, or --budget-unit area or point)"
+            option = "a smaller budget_px, or --budget-unit area or point"
         case _:
-            return " (a smaller budget_px)"
+            option = "a smaller budget_px"
+    return f"choose a smaller unit ({option}), or larger fractions"
 
 
 def _why_equal(budgets: Sequence[Budget]) -> str:
-    """Why different fractions gave these budgets, of every seed: the unit is too large."""
+    """Why different fractions gave these budgets, of every seed."""
     kind = budgets[0].unit.kind
     nums = sorted({one.num_units for one in budgets})
     units = f"{_span(nums, 'd')} {kind}{'s' if nums != [1] else ''}"
     return (
         f"with every seed {units}, {percents([one.fraction_reached for one in budgets])} of the "
-        f"training annotations, since {_too_large(kind)} to tell them apart"
+        f"training annotations, since {_why_alike(budgets[0])}"
     )
 
 
-def _too_large(kind: str) -> str:
-    """What cannot be made finer, in words; an area grows by cells."""
-    return "a cell of an area is too large" if kind == "area" else f"a {kind} is too large"
+def _why_alike(budget: Budget) -> str:
+    """Why a budget serves several fractions: its list does, or what it takes cannot be finer."""
+    if budget.listed:
+        return "budget_lists have the same tiles for them"
+    kind = budget.unit.kind  # an area grows by cells
+    unit = "a cell of an area" if kind == "area" else f"a {kind}"
+    return f"{unit} is too large to tell them apart"
 
 
 def _require_scores(config: StudyConfig, data: StudyData, budgets: Iterable[Budget]) -> None:
@@ -333,23 +340,21 @@ def equal_notes(budgets: Budgets) -> list[str]:
             f"{one.kept:g}: {_why_equal(same)}"
         )
     fractions = budgets.fractions
-    for low, high in itertools.pairwise(fractions):
+    for (low, high), order in itertools.product(itertools.pairwise(fractions), budgets.orders):
         shared = [
             seed
             for seed in budgets.confirm_seeds
-            if all(
-                budgets.train[seed, low, order][0].pixels_checksum
-                == budgets.train[seed, high, order][0].pixels_checksum
-                for order in budgets.orders
-            )
+            if budgets.train[seed, low, order][0].pixels_checksum
+            == budgets.train[seed, high, order][0].pixels_checksum
         ]
         if shared:
-            unit = budgets.confirmed(low)[0].unit.kind
+            why = _why_alike(budgets.confirmed(low)[0])
+            where = f" in {order} order" * (len(budgets.orders) > 1)
             said.append(
-                f"label_frac {low:g} and {high:g} are the same budget with "
+                f"label_frac {low:g} and {high:g} are the same budget{where} with "
                 f"{len(shared)} of {len(budgets.confirm_seeds)} seeds "
-                f"({', '.join(map(str, shared))}), since {_too_large(unit)} to tell them apart "
-                "there; the report uses what each seed reached"
+                f"({', '.join(map(str, shared))}), since {why} there; the report uses what each "
+                "seed reached"
             )
     return said
 

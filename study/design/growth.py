@@ -12,6 +12,7 @@ from contract.protocol.power import LEVEL
 from study.design.manifest import ADVICE, read_manifest
 from study.settings.checks import parse_seeds
 from study.settings.config import StudyConfig
+from trainables.data.budgets.annotation import Budget
 from trainables.errors import ConfigError
 
 
@@ -99,6 +100,13 @@ def grown(
         "looks": [look.to_plain() for look in looks],
         **{name: all_of_them for name, all_of_them in budgets.items() if all_of_them},
     }
+
+
+def recorded_checksum(earlier: Mapping[str, Any], budget: Budget) -> str | None:
+    """Checksum of a budget in `study.yaml`; None where that does not have it."""
+    wanted = budget.seed, budget.fraction_asked, budget.unit.order
+    of_split = earlier.get("budgets" if budget.split == "train" else "val_budgets", ())
+    return next((one.get("checksum") for one in of_split if _which(one) == wanted), None)
 
 
 def _grown_budgets(

@@ -16,7 +16,7 @@ from contract.wording import flop_text, listed
 from study.design.arms import Arm, confirm_trial, plan_arms, search_trial
 from study.design.budgets import Budgets, draw_budgets, equal_notes, missing_class_lines
 from study.design.compute import flop_of_step
-from study.design.growth import asked_looks, grown
+from study.design.growth import asked_looks, grown, recorded_checksum
 from study.design.manifest import (
     compute_manifest,
     dataset_manifest,
@@ -164,7 +164,7 @@ def prepare(config: StudyConfig, data: StudyData) -> Budgets:
     colors = [one.color for one in data.spec.classes]
     budgets = draw_budgets(config, data, earlier)
     for budget, pixels in budgets.all():
-        _keep_budget(config, data, budget, pixels, is_new=earlier is None)
+        _keep_budget(config, data, budget, pixels, earlier)
     if earlier is None and (folder / TEST_TILES).exists():
         # of a study that never began, perhaps of other tiles
         shutil.rmtree(folder / TEST_TILES)
@@ -193,16 +193,28 @@ def refuse_another(config: StudyConfig, data: StudyData) -> None:
 
 
 def _keep_budget(
-    config: StudyConfig, data: StudyData, budget: Budget, pixels: PixelSet, *, is_new: bool
+    config: StudyConfig,
+    data: StudyData,
+    budget: Budget,
+    pixels: PixelSet,
+    earlier: Mapping[str, Any] | None,
 ) -> None:
     """Write manifest and picture of a budget, or verify what an earlier run wrote.
+
+    Where its file is gone, `study.yaml` (`earlier`, None for a new study) has its checksum.
 
     Raises:
         DataError: If it wrote another one.
     """
     stem = budget_stem(budget.seed, budget.fraction_asked, budget.split, budget.unit.order)
     path = config.folder / BUDGETS / f"{stem}.json"
+    is_new = earlier is None
     if is_new or not path.exists():
+        if recorded_checksum(earlier or {}, budget) not in (None, budget.checksum):
+            raise DataError(
+                f"{path} must be the budget on record in {MANIFEST}, got another one now that the "
+                "file is gone; put the file back, or choose another --name"
+            )
         write_budget(path, budget)
     elif read_budget(path) != budget:
         raise DataError(f"{path} must be the budget of these tiles, got another one")

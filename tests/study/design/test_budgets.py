@@ -1,12 +1,13 @@
 """Which budgets a study draws, and which fractions are one arm."""
 
 import dataclasses
+import shutil
 
 import pytest
 import ray
 import yaml
 
-from contract.names import MANIFEST
+from contract.names import BUDGETS, MANIFEST
 from study.design.arms import confirm_trial, plan_arms
 from study.design.budgets import (
     EqualFractions,
@@ -202,6 +203,22 @@ def test_orders_that_a_unit_cannot_have_are_refused_before_anything(make_config,
         make_config(**options)
 
 
+def test_fractions_that_one_order_alone_cannot_tell_apart_are_told(make_config):
+    config = make_config(
+        space="label_frac=0.25/0.5/1", budget_unit="tile", compare="budget_order=random/diverse"
+    )
+    budgets = draw(config)
+    alike = {
+        (seed, 0.5, "diverse"): budgets.train[seed, 0.25, "diverse"]
+        for seed in budgets.confirm_seeds
+    }
+    (note,) = equal_notes(dataclasses.replace(budgets, train={**budgets.train, **alike}))
+    num = len(budgets.confirm_seeds)
+    assert note.startswith(
+        f"label_frac 0.25 and 0.5 are the same budget in diverse order with {num} of {num} seeds"
+    )
+
+
 TABLE = "tile,fraction\na3,0.25\na1,0.5\na3,0.5\na2,0.5\n"
 
 
@@ -243,6 +260,40 @@ def test_a_study_goes_on_with_its_lists_and_with_no_others(make_listed):
         prepare(make_listed(TABLE.replace("a1", "a4")), data)
     with pytest.raises(ConfigError, match=r"budget_lists: .* -> None"):
         prepare(dataclasses.replace(config, budget_lists=None), data)
+
+
+def test_a_study_that_lost_its_budgets_goes_on_with_those_on_record_alone(make_listed):
+    """Without their files, other lists were taken in silence."""
+    config = make_listed(TABLE)
+    data = read(config)
+    prepare(config, data)
+    shutil.rmtree(config.folder / BUDGETS)
+    with pytest.raises(DataError, match="must be the budget on record"):
+        prepare(make_listed(TABLE.replace("a1", "a4")), data)
+    prepare(make_listed(TABLE), data)
+    assert len([*(config.folder / BUDGETS).glob("*.json")]) == 9
+
+
+def test_a_joined_tile_without_annotations_is_in_no_list(make_listed):
+    """Its name is none of those of its images, so that it counted as annotated at 100 %."""
+    config = make_listed(TABLE)
+    data = dataclasses.replace(read(config), unlabelled=frozenset({"a4"}))
+    budgets = draw_budgets(config, data)
+    assert [name for name, _, _ in budgets.train[1, 1.0, "random"][0].units] == ["a3", "a1", "a2"]
+    with pytest.raises(ConfigError, match=r"got 'a4' in .*; the data set has a1, a2, a3$"):
+        draw_budgets(make_listed(TABLE.replace("a1", "a4")), data)
+
+
+def test_equal_lists_are_said_to_be_equal_and_no_tile_to_be_too_large(make_listed):
+    text = "tile,fraction\na3,0.25\na3,0.5\n"
+    (note,) = equal_notes(draw(make_listed(text)))
+    assert note.endswith("since budget_lists have the same tiles for them")
+    with pytest.raises(ConfigError) as caught:
+        draw(make_listed(text, space="label_frac=0.25/0.5"))
+    assert str(caught.value).endswith(
+        "since budget_lists have the same tiles for them; list more tiles for the larger one, or "
+        "leave one out of --space"
+    )
 
 
 def test_minutes_of_budgets_by_hand_and_with_every_trial(make_config, monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.budgets.areas import grow, windows_of
+from trainables.data.budgets.areas import cells_of, grow, windows_of
 from trainables.data.budgets.diversity import diverse_order, looks, square_moments
 from trainables.data.budgets.pixel_set import (
     PixelSet,
@@ -430,7 +430,15 @@ def _grown(
     cells = np.array([place[1:] for place in held.places])
     windows = windows_of(of_cell, cells)
     ranks = np.argsort(held.summed(windows).order(unit, seed))
-    return grow(of_cell, cells, held.labelled, ranks[windows], seed=seed, **limits)
+    return grow(
+        of_cell,
+        cells,
+        held.labelled,
+        ranks[windows],
+        most_cells=cells_of(unit.size_px),
+        seed=seed,
+        **limits,
+    )
 
 
 def _checked(fraction: float, smallest: float | None) -> float:

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from trainables.settings.seeds import numpy_generator
 
 CELLS: Final = 8
-"""Cells along the side of the square that has the area of a whole region."""
+"""Cells along the side of the square that has the area of a whole region, or a few more."""
 
 
 def cell_px(size_px: int) -> int:
     """Side of the cells that regions of about `size_px` x `size_px` pixels grow by."""
     return max(1, size_px // CELLS)
+
+
+def cells_of(size_px: int) -> int:
+    """Most cells of a region: as many as make about `size_px` x `size_px` pixels."""
+    return max(1, round((size_px / cell_px(size_px)) ** 2))
 
 
 def windows_of(tiles: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -38,6 +43,7 @@ def grow(
     labelled: NDArray[np.int64],
     ranks: NDArray[np.int64],
     *,
+    most_cells: int = CELLS**2,
     seed: int,
     asked_px: float,
     smallest_px: float,
@@ -48,7 +54,7 @@ def grow(
     order of their ranks; windows without a free one are passed over, and after the last window the
     first has its turn again. It takes one more free cell at a time over a random one of the cell
     edges between it and its free neighbours, so that cells it half surrounds come early, until it
-    has `CELLS` x `CELLS` cells or no free neighbour. Cells lie in one tile, and only those with
+    has `most_cells` cells or no free neighbour. Cells lie in one tile, and only those with
     labelled pixels count. Where the first cell exceeds `smallest_px`, the first region begins at
     the first that does not. The order does not depend on what is asked for: budgets nest.
 
@@ -58,6 +64,7 @@ def grow(
         labelled: Labelled pixels of each cell (U,), all above 0.
         ranks: Rank of the window that each cell lies in, in the order in which they have their
             turns (U,).
+        most_cells: As from `cells_of`.
         seed: Fixes the growth.
         asked_px: Labelled pixels that the cells may hold together.
         smallest_px: The same for the lowest fraction of the study.
@@ -79,7 +86,7 @@ def grow(
     held_px, num_regions = 0, 0
     for beginning in beginnings.tolist():
         edges = [beginning]
-        num_left = CELLS**2
+        num_left = most_cells
         while edges and num_left:
             chosen = int(generator.random() * len(edges))
             edges[chosen], edges[-1] = edges[-1], edges[chosen]
@@ -103,7 +110,7 @@ def grow(
                 neighbour = index_of.get(place)
                 if neighbour is not None and is_free[neighbour]:
                     edges.append(neighbour)
-        num_regions += num_left < CELLS**2
+        num_regions += num_left < most_cells
     return np.array(order), np.array(regions)
 
 

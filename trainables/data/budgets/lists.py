@@ -70,7 +70,8 @@ def _nested(
         raise ConfigError(
             f"budget_lists must have tiles for every fraction and seed of the study, got none for "
             f"label_frac {fraction:g} with seed {seed} in {where}; add them, or leave the fraction "
-            "out of --space (seeds are --seed and the numbers after it)"
+            "out of --space (seeds are --seed, for the search, and the numbers after it; "
+            "--search-seeds above 1 adds some from a million after it on)"
         )
     twice = sorted({name for name in listed if listed.count(name) > 1})
     if twice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,15 @@ class TileFindings:
     """Shown pixels by band (from 0) and placeholder value."""
     blank: Counter[int] = field(default_factory=Counter)
     """Shown pixels that hold the least or the largest whole number in all bands, by that number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Labels:
+    """What the classes of one image are read from."""
+
+    classes: MaskReader | BurntLabels
+    image: ImageReader | None
+    """The image, where it is asked which pixels it shows: another image may lie on the others."""
 
 
 class TileDecoder:
@@ -126,17 +135,21 @@ class TileDecoder:
         halo, height_px = 0 if derived is None else EROSION_RADIUS_PX, self._layout.height_px
 
         @contextmanager
-        def opened(part: TilePart) -> Iterator[MaskReader | BurntLabels]:
-            header, file = part.header, file_of(part)
-            if file is None:
-                assert self._labels is not None  # checked with the header, as is its place
-                assert header.place is not None
-                yield self._labels.on(header.place)
-                return
-            with open_part(file, header.files.window) as raster:
-                yield MaskReader(raster, self._spec, file)
+        def opened(part: TilePart) -> Iterator[_Labels]:
+            header, file, image = part.header, file_of(part), None
+            with ExitStack() as stack:
+                if self._layout.overlaps and header.may_hide:
+                    image = stack.enter_context(self._opened_image(part))
+                if file is None:
+                    assert self._labels is not None  # checked with the header, as is its place
+                    assert header.place is not None
+                    yield _Labels(classes=self._labels.on(header.place), image=image)
+                    return
+                raster = stack.enter_context(open_part(file, header.files.window))
+                yield _Labels(classes=MaskReader(raster, self._spec, file), image=image)
 
-        def finished(part: TilePart, reader: MaskReader | BurntLabels) -> None:
+        def finished(part: TilePart, labels: _Labels) -> None:
+            reader = labels.classes
             if (file := file_of(part)) is None or not isinstance(reader, MaskReader):
                 return
             found = self._found[part.header.files.name]
@@ -158,13 +171,16 @@ class TileDecoder:
 
     def _classes(
         self,
-        parts: OpenParts[MaskReader | BurntLabels],
+        parts: OpenParts[_Labels],
         first: int,
         last: int,
         counted: tuple[int, int],
         file_of: Callable[[TilePart], Path | None],
     ) -> NDArray[np.uint8]:
         """Classes of rows of the tile (last - first, W), unknown where no part lies.
+
+        Where parts overlap, one that shows nothing at a pixel says nothing of it: its mask may hold
+        any class there, and the image is that of another.
 
         Args:
             parts: The parts.
@@ -174,13 +190,17 @@ class TileDecoder:
             file_of: The mask of a part, for messages.
         """
 
-        def read(
-            part: TilePart, reader: MaskReader | BurntLabels, begin: int, end: int
-        ) -> NDArray[np.uint8]:
+        def read(part: TilePart, labels: _Labels, begin: int, end: int) -> NDArray[np.uint8]:
             top = part.top_px + begin
             inner = slice(max(0, counted[0] - top), max(0, counted[1] - top))
             with decoding(file_of(part) or part.header.files.image):
-                return reader.read(begin, end, inner)
+                found = labels.classes.read(begin, end, inner)
+            if labels.image is not None:
+                with decoding(part.header.files.image):
+                    hidden = labels.image.hidden(begin, end)
+                if hidden is not None:
+                    found = np.where(hidden, np.uint8(IGNORE_INDEX), found)
+            return found
 
         classes = np.full((last - first, self._layout.width_px), IGNORE_INDEX, dtype=np.uint8)
         for part, rows, found in parts.read(first, last, read):
@@ -193,19 +213,22 @@ class TileDecoder:
         return part.header.files.mask
 
     def _failed(self, part: TilePart, error: DataError) -> None:
-        self._found[part.header.files.name].problems.append(str(error))
+        problems = self._found[part.header.files.name].problems
+        if str(error) not in problems:  # an image may be opened twice
+            problems.append(str(error))
+
+    @contextmanager
+    def _opened_image(self, part: TilePart) -> Iterator[ImageReader]:
+        with open_part(part.header.files.image, part.header.files.window) as raster:
+            yield ImageReader(raster, self._spec.bands, self._spec.nodata)
 
     def _read_image(self) -> None:
         target = self._target
 
-        @contextmanager
-        def opened(part: TilePart) -> Iterator[ImageReader]:
-            with open_part(part.header.files.image, part.header.files.window) as raster:
-                yield ImageReader(raster, self._spec.bands, self._spec.nodata)
-
         def finished(part: TilePart, reader: ImageReader) -> None:
             del part, reader
 
+        opened = self._opened_image
         with gdal_options(), OpenParts(self._layout.parts, opened, finished, self._failed) as parts:
             for top, bottom in self._strips:
                 image, hidden = self._image(parts, top * self._d, bottom * self._d)

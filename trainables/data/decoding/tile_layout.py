@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -50,6 +50,8 @@ class TileLayout:
     """Whether pixels could be hidden, or lie on no part."""
     parts: tuple[TilePart, ...]
     """In the order of their names: where two overlap, the first that shows anything counts."""
+    overlaps: bool = False
+    """Whether any two parts overlap."""
 
     @property
     def is_labelled(self) -> bool:
@@ -77,7 +79,12 @@ def tile_layouts(headers: Sequence[TileHeader], *, join: bool) -> list[TileLayou
             TilePart(header=placed[member][0], top_px=top, left_px=left)
             for member, (top, left) in zip(mosaic.members, mosaic.corners, strict=True)
         ]
-        layouts.append(_layout(parts, mosaic.height_px, mosaic.width_px, mosaic.is_full))
+        layouts.append(
+            replace(
+                _layout(parts, mosaic.height_px, mosaic.width_px, mosaic.is_full),
+                overlaps=mosaic.has_overlaps,
+            )
+        )
     order = {one.files.name: index for index, one in enumerate(headers)}
     return sorted(layouts, key=lambda one: order[one.parts[0].header.files.name])
 

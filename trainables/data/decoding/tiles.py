@@ -180,8 +180,9 @@ def _join_notes(spec: DatasetSpec, layouts: Mapping[str, Sequence[TileLayout]]) 
 def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]:
     """What is odd about the content of the tiles, a line each."""
     if spec.unlabelled:
+        what = "images" if spec.join else "tiles"
         yield (
-            f"{len(spec.unlabelled)} of {len(spec.splits['train'])} training tiles have no "
+            f"{len(spec.unlabelled)} of {len(spec.splits['train'])} training {what} have no "
             "annotations: methods that use such imagery learn from them, and nothing is scored on "
             "them"
         )

@@ -28,6 +28,8 @@ class Mosaic:
     width_px: int
     is_full: bool
     """Whether every pixel of the mosaic lies on a tile."""
+    has_overlaps: bool
+    """Whether a pixel lies on several."""
 
 
 def find_mosaics(places: Sequence[Footprint], groups: Sequence[str]) -> list[Mosaic]:
@@ -135,10 +137,12 @@ def _mosaic(places: Sequence[Footprint], corners: dict[int, tuple[int, int]]) ->
         for one, (y, x) in zip(members, moved, strict=True)
     ]
     _, _, width, height = (int(side) for side in shapely.total_bounds(boxes))
+    covered_px = round(shapely.union_all(boxes).area)
     return Mosaic(
         members=members,
         corners=moved,
         height_px=height,
         width_px=width,
-        is_full=bool(shapely.union_all(boxes).area == height * width),
+        is_full=covered_px == height * width,
+        has_overlaps=covered_px < sum(round(one.area) for one in boxes),
     )

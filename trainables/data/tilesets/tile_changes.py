@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from contract.wording import listed
+from trainables.data.access.remote_files import with_addresses
 from trainables.data.layouts.spec import TileFiles
 from trainables.data.tilesets.tileset import Tile
 
@@ -33,31 +34,36 @@ def changed_files(
 
     Args:
         tiles: As they are now.
-        files: Of these tiles.
+        files: Of these tiles; a tile that is joined of several has none of its own.
         names: Of the tiles that there were.
         before: As from `tile_checksums`; None where only names are on record.
 
     Returns:
         "" where the record does not tell.
     """
-    of_tile = {one.name: one for one in files}
-    said = [f"{name} is no longer there" for name in sorted(set(names) - of_tile.keys())]
-    for tile in tiles:
+    now, of_tile = [*tiles], {one.name: one for one in files}
+    said = [f"{name} is no longer there" for name in sorted(set(names) - {one.name for one in now})]
+    for tile in now:
         if tile.name not in names:
             said.append(f"{tile.name} is new")
         elif before is not None:
-            said += _changes(of_tile[tile.name], before[tile.name], _checksums(tile))
+            said += _changes(tile.name, of_tile.get(tile.name), before[tile.name], _checksums(tile))
     if len(said) > _MOST_SHOWN:
         said = [*said[:_MOST_SHOWN], f"{len(said) - _MOST_SHOWN} more"]
-    return listed(said) if said else ""
+    return with_addresses(listed(said)) if said else ""
 
 
-def _changes(files: TileFiles, before: Sequence[str], now: Sequence[str]) -> list[str]:
+def _changes(
+    name: str, files: TileFiles | None, before: Sequence[str], now: Sequence[str]
+) -> list[str]:
     image, labels = (old != new for old, new in zip(before, now, strict=True))
-    of_labels = [str(one) for one in (files.mask, files.eroded_mask) if one is not None]
-    said = [f"{files.image} changed"] if image else []
+    beside = () if files is None else (files.mask, files.eroded_mask)
+    of_labels = [str(one) for one in beside if one is not None]
+    said = []
+    if image:
+        said.append(f"{f'an image of {name}' if files is None else files.image} changed")
     if labels:
-        said.append(f"{' or '.join(of_labels) or f'the labels of {files.name}'} changed")
+        said.append(f"{' or '.join(of_labels) or f'the labels of {name}'} changed")
     return said
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from trainables.data.budgets.areas import CELLS, cell_px, grow, windows_of
+from trainables.data.budgets.areas import CELLS, cell_px, cells_of, grow, windows_of
 
 FULL = CELLS**2
 
@@ -17,17 +17,28 @@ def _cells(shape, hole=None):
     return np.argwhere(plane)
 
 
-def _grow(cells, *, asked_px=np.inf, smallest_px=np.inf, seed=0, labelled=None, tiles=None):
+def _grow(
+    cells, *, asked_px=np.inf, smallest_px=np.inf, seed=0, labelled=None, tiles=None, **options
+):
     tiles = np.zeros(len(cells), dtype=np.int64) if tiles is None else tiles
     labelled = np.ones(len(cells), dtype=np.int64) if labelled is None else labelled
     windows = windows_of(tiles, cells)
     ranks = np.random.default_rng(seed).permutation(windows.max() + 1)
     limits = {"asked_px": asked_px, "smallest_px": smallest_px}
-    return grow(tiles, cells, labelled, ranks[windows], seed=seed, **limits)
+    return grow(tiles, cells, labelled, ranks[windows], seed=seed, **limits, **options)
 
 
 def test_cells_are_an_eighth_of_a_side():
     assert [cell_px(size_px) for size_px in (1, 8, 15, 16, 256)] == [1, 1, 1, 2, 32]
+
+
+def test_regions_have_the_area_of_their_square_whatever_its_side_is():
+    """Sides that are no multiple of 8 gave regions of down to a quarter of it."""
+    areas = [cells_of(size_px) * cell_px(size_px) ** 2 for size_px in (1, 4, 8, 15, 16, 100, 256)]
+    assert areas == [1, 16, 64, 225, 256, 9936, 65536]
+    cells = _cells((20, 20))
+    _, regions = _grow(cells, most_cells=100)
+    assert np.bincount(regions)[0] == 100
 
 
 def test_windows_by_hand():

@@ -188,6 +188,9 @@ def test_labelled_and_unlabelled_tiles_are_not_one(folder):
     data = read(folder, text)
     assert data.tiles["train"].names == ("r0c0-joined-6", "r1c0-joined-6")
     assert data.unlabelled == {"r1c0-joined-6"}
+    assert any(
+        note.startswith("6 of 12 training images have no annotations") for note in data.notes
+    )
     assert (data.tiles["train"].tile(1).mask == IGNORE_INDEX).all()
 
 
@@ -204,6 +207,25 @@ def test_where_parts_overlap_the_first_that_shows_anything_counts(folder, scene)
     expected = pixels[:, :SIDE].copy()
     expected[:, 3, 4] = 77
     np.testing.assert_array_equal(tile.image, expected)
+    classes = mask[:SIDE].copy()
+    classes[3, 4] = IGNORE_INDEX  # of what is shown there nothing is known
+    np.testing.assert_array_equal(tile.mask, classes)
+
+
+def test_a_part_that_shows_nothing_gives_no_class_to_what_another_part_shows(folder, scene):
+    """Masks often hold a class, not nodata, where the image beside them shows nothing."""
+    pixels, mask = scene
+    hole = pixels[:, :SIDE, :SIDE].copy()
+    hole[:, 2:9, 4:12] = 0
+    write(folder / "chips" / "r0c0.tif", hole, 0, 0, nodata=0)
+    empty = mask[:SIDE, :SIDE].copy()
+    empty[2:9, 4:12] = 2
+    write(folder / "masks" / "r0c0.tif", empty[None], 0, 0)
+    write(folder / "chips" / "r1c2.tif", pixels[:, :SIDE, : 2 * SIDE], 0, 0, nodata=0)
+    write(folder / "masks" / "r1c2.tif", mask[None, :SIDE, : 2 * SIDE], 0, 0)
+    text = YAML.replace("[r0*, r1*]", "[r0c0, r0c1, r1c2, r0c2, r0c3, r0c4, r0c5]")
+    (tile,) = read(folder, text).tiles["train"]
+    np.testing.assert_array_equal(tile.image, pixels[:, :SIDE])
     np.testing.assert_array_equal(tile.mask, mask[:SIDE])
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables.data.access.remote_files import remote_path
 from trainables.data.layouts.spec import TileFiles
 from trainables.data.tilesets.tile_changes import changed_files, tile_checksums
 from trainables.data.tilesets.tileset import Tile
@@ -27,6 +28,22 @@ def test_nothing_is_said_where_nothing_changed_or_the_record_does_not_tell():
     before = tile_checksums([tile("a")])
     assert changed_files([tile("a")], files("a"), ["a"], before) == ""
     assert changed_files([tile("a", value=1)], files("a"), ["a"], None) == ""
+
+
+def test_a_remote_file_that_changed_is_named_as_it_was_written_without_its_login():
+    image = remote_path("https://user:secret@host/a.tif?token=abc")
+    of_tile = [TileFiles(name="a", image=image, mask=remote_path("s3://bucket/a.png"))]
+    before = tile_checksums([tile("a")])
+    said = changed_files([tile("a", value=1, label=1)], of_tile, ["a"], before)
+    assert said == "https://host/a.tif?... changed and s3://bucket/a.png changed"
+
+
+def test_a_joined_tile_that_changed_is_told_by_its_name_and_is_still_there():
+    before = tile_checksums([tile("a-joined-2"), tile("c-joined-3")])
+    now, parts = [tile("a-joined-2", value=1), tile("c-joined-3", label=1)], files("a", "b", "c")
+    said = changed_files(now, parts, list(before), before)
+    assert said == "an image of a-joined-2 changed and the labels of c-joined-3 changed"
+    assert changed_files(now, parts, list(before), None) == ""
 
 
 def test_new_and_missing_tiles_are_told_by_their_names_alone():
