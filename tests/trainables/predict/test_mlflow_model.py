@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio
@@ -78,3 +81,20 @@ def test_another_array_is_refused_in_words(image, said):
     with pytest.raises(DataError) as error:
         model.predict(image)
     assert said in str(error.value)
+
+
+def test_a_served_model_could_not_be_loaded_without_shapely():
+    """Servers install what the model asks for: torch, numpy and, for an encoder, transformers."""
+    code = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"mlflow", "pandas", "rasterio", "ray", "shapely", "yaml"}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Absent())
+import trainables.predict.mlflow_model
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trainables.data.places.cuts import TileWindow
-from trainables.data.places.vector_files import VectorFile
 from trainables.errors import DataError
+
+if TYPE_CHECKING:  # it imports shapely, which a served model does without
+    from trainables.data.places.vector_files import VectorFile
 
 IGNORE_INDEX: Final = 255
 """Mask value of a pixel whose class is unknown; it counts in no loss and in no measure."""
