@@ -12,23 +12,29 @@ if TYPE_CHECKING:
     from analysis.statistics.label_efficiency.shares import Shares
 
 
-def savings_in_minutes(shares: Shares, savings: Sequence[tuple[float, float, float]]) -> str:
+def savings_in_minutes(
+    shares: Shares, savings: Sequence[tuple[float, float, float]], pair: tuple[str, str]
+) -> str:
     """Savings of training annotations as the minutes that their budgets take.
 
     Args:
         shares: Of the study.
         savings: As of `validation_cost.savings_with_validation`.
+        pair: The variant that saves, and the one whose scores it reaches; each by the minutes of
+            its own budgets.
 
     Returns:
         One sentence with a space before it; "" for a study without prices.
     """
     parts: list[str] = []
     for lowest, highest, own in savings:
-        low, high, whole = (shares.of(one).minutes for one in (lowest, highest, own))
+        variant, reference = pair
+        low, high = (shares.of(one).minutes_of(variant) for one in (lowest, highest))
+        whole = shares.of(own).minutes_of(reference)
         if math.isnan(whole + high) or (math.isnan(low) and not math.isnan(lowest)):
             return ""
         unit = "" if parts else " minutes"
-        if highest == own:  # less, as a test shows
+        if highest == own and high == whole:  # less, as a test shows
             more = "" if math.isnan(low) else f"more than {minutes_text(low)} but "
             parts.append(f"{more}less than {minutes_text(whole)}{unit}")
         elif math.isnan(low):

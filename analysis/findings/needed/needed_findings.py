@@ -49,7 +49,7 @@ def annotation_finding(
             f"{variant} needs fewer labels than {reference} for the same {score}: "
             f"{'; '.join(parts)} (of the labels of all training tiles; {percent(CONFIDENCE)} "
             f"intervals over {_over(saving[0])}, bounded by measured fractions)."
-            f"{_coarse(saving[0])} {costs}{savings_in_minutes(answer.shares, savings)}"
+            f"{_coarse(saving[0])} {costs}{savings_in_minutes(answer.shares, savings, pair)}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)

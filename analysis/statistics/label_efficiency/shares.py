@@ -33,6 +33,13 @@ class Share:
     minutes: float = math.nan
     """Minutes that annotating the training tiles takes, mean over seeds; NaN for a study without
     prices."""
+    own_minutes: Mapping[str, float] = field(default_factory=dict)
+    """The same by variant, where variants have budgets of their own: diverse units may take longer
+    than random ones. Empty where all have the same."""
+
+    def minutes_of(self, variant: str) -> float:
+        """Minutes that annotating the budgets of one variant takes."""
+        return self.own_minutes.get(variant, self.minutes)
 
     @property
     def differs(self) -> bool:
@@ -98,6 +105,7 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             reached=asked if math.isnan(reached) else reached,
             with_val=float(means.get("with_val_frac", math.nan)),
             minutes=float(means.get(ANNOTATION_MINUTES, math.nan)),
+            own_minutes=_own_minutes(rows) if ANNOTATION_MINUTES in recorded else {},
         )
     return Shares(by_frac=found)
 
@@ -105,6 +113,14 @@ def shares_of(scores: pd.DataFrame) -> Shares:
 def _mean_of_budgets(shares: pd.Series[float]) -> float:
     """Mean of the different shares of a seed; one alone stays as it is, to the last bit."""
     return float(shares.dropna().drop_duplicates().mean())
+
+
+def _own_minutes(rows: pd.DataFrame) -> dict[str, float]:
+    """Minutes by variant, mean over seeds; none where no seed has budgets of different minutes."""
+    if (rows.groupby("seed")[ANNOTATION_MINUTES].nunique() < 2).all():
+        return {}
+    means = rows.groupby("variant")[ANNOTATION_MINUTES].mean()
+    return {str(variant): float(minutes) for variant, minutes in means.items()}
 
 
 def shares_on_record(record: StudyRecord) -> Shares:
