@@ -214,10 +214,11 @@ def _seconds_left(
     """What is left of all arms, as many trials at a time as run now.
 
     A trial takes what those of its variant took, in the median; of a variant that has finished
-    none, what those of all took.
+    none, what those of all took. Of one that runs no more than that is over, however long ago it
+    began: an earlier session may have begun it, and nothing ran in between.
     """
     took: dict[str, list[float]] = {}
-    begun_s = 0.0
+    begun: list[tuple[str, float]] = []
     trials = record.trials
     for key, variant, status in zip(
         trials["trial_key"], trials["variant"], trials["status"], strict=True
@@ -226,14 +227,13 @@ def _seconds_left(
         if status == "finished" and end_ms:
             took.setdefault(variant, []).append((end_ms - begin_ms) / 1000.0)
         elif status == "running":
-            begun_s += now_s - begin_ms / 1000.0
+            begun.append((variant, now_s - begin_ms / 1000.0))
     if not took:
         return math.nan
     of_all = median(one for of in took.values() for one in of)
-    left_s = sum(
-        arm.num_left * (median(took[variant]) if variant in took else of_all)
-        for (_, variant), arm in arms.items()
-    )
+    takes = {variant: median(took.get(variant, [of_all])) for _, variant in arms}
+    left_s = sum(arm.num_left * takes[variant] for (_, variant), arm in arms.items())
+    begun_s = sum(min(since_s, takes[variant]) for variant, since_s in begun)
     num_running = max(int((trials["status"] == "running").sum()), 1)
     return max(left_s - begun_s, 0.0) / num_running
 

@@ -87,8 +87,16 @@ def test_what_runs_says_how_far_it_is(going: StudyProgress) -> None:
 
 
 def test_time_left_is_that_of_trials_like_those_that_finished(going: StudyProgress) -> None:
-    """11 trials of a minute each are left, and 1.5 minutes of the one that runs are over."""
-    assert going.seconds_left == pytest.approx(11 * 60.0 - 90.0, abs=0.01)
+    """11 trials of a minute each are left, and the one that runs is nearly over."""
+    assert going.seconds_left == pytest.approx(11 * 60.0 - 60.0, abs=0.01)
+
+
+def test_a_trial_of_an_earlier_session_left_no_time_for_all_others(
+    uri: str, going: StudyProgress
+) -> None:
+    """Begun twelve hours ago, it was taken for twelve hours of work: `about 0:00 left`."""
+    later = read_progress("going", uri, now_s(uri) + 12 * 3600.0)
+    assert later.seconds_left == going.seconds_left
 
 
 def test_silence_is_counted_from_the_last_thing_on_record(uri: str, going: StudyProgress) -> None:
