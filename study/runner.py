@@ -185,7 +185,8 @@ class StudySession(TrialListener):
             self._sync.remove_tiles()
             self._models.keep_best()
             models, own = self._models.kept(), _own_code(self._config)
-            queue.put(_log_models, models, own, runs)
+            for file in models:
+                queue.put(_log_models, [file], own, runs)
             queue.put(record.log_times, self._times.total, now_ms())
             queue.put(record.close, self._num_failed, self._is_whole)
             wait_for(queue, tracking_uri(self._config), _say)

@@ -99,7 +99,7 @@ def wait_for(queue: UploadQueue, uri: TrackingUri, say: Callable[[str], None]) -
     """
     if queue.is_away:
         say(f"waiting for the tracking server at {uri}; Ctrl-C to leave")
-    if not queue.close(_PATIENCE_S):
+    if not queue.close(_PATIENCE_S, while_it_takes=True):
         raise StudyHaltedError(
             f"all trials are done, but the tracking server at {uri} does not answer; their "
             "records wait on disk"

@@ -15,6 +15,8 @@ from typing import Any, Final
 from mlflow.exceptions import MlflowException
 
 _LONGEST_WAIT_S: Final = 15.0
+_LOOK_S: Final = 1.0
+"""Between two looks whether the store takes records, while they are waited for."""
 _REFUSALS: Final = (
     "BAD_REQUEST",
     "INVALID_PARAMETER_VALUE",
@@ -67,14 +69,24 @@ class UploadQueue:
             self._pending.remove(one)
             one.result()
 
-    def close(self, timeout_s: float) -> bool:
+    def close(self, timeout_s: float, *, while_it_takes: bool = False) -> bool:
         """Wait for what is left; whether all has been sent.
+
+        Args:
+            timeout_s: How long.
+            while_it_takes: Whether only time counts in which the store is away, at a stretch: the
+                networks of many arms are gigabytes, and a server that takes them is waited for.
 
         Raises:
             KeyboardInterrupt: If a person does not want to wait.
         """
+        end_s = time.monotonic() + timeout_s
         try:
-            wait(self._pending, timeout=timeout_s)
+            while wait(self._pending, timeout=min(timeout_s, _LOOK_S)).not_done:
+                if while_it_takes and not self.is_away:
+                    end_s = time.monotonic() + timeout_s
+                elif time.monotonic() >= end_s:
+                    break
         finally:
             self._given_up.set()
             self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,7 @@
 """Records that wait for a store that went away."""
 
 import threading
+import time
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -60,6 +61,22 @@ def test_what_has_not_arrived_in_time_is_said():
     assert store.asked.wait(10)
     assert not queue.close(0.05)
     assert store.took == []
+
+
+def test_a_server_that_took_networks_for_long_was_said_not_to_answer():
+    """Those of many arms take longer than a server that is away is waited for."""
+    queue = UploadQueue()
+    for _ in range(6):
+        queue.put(time.sleep, 0.05)
+    assert queue.close(0.1, while_it_takes=True)
+
+
+def test_a_store_that_is_away_is_not_waited_for_any_longer():
+    store, queue = Store(), UploadQueue()
+    store.up.clear()
+    queue.put(lambda: store.take(1, OSError("away")))
+    assert store.asked.wait(10)
+    assert not queue.close(0.1, while_it_takes=True)
 
 
 def test_a_refused_record_is_kept_in_mind_and_the_next_is_sent():
