@@ -63,7 +63,8 @@ def may_be_written(text: str | None) -> bool:
 
 
 def _signed(text: str) -> str:
-    """The text with its last line, cut where MLflow would cut it."""
+    """The text as MLflow stores it with its last line, cut where MLflow would cut it."""
+    text = tag_value(text)
     longest = len(tag_value("x" * 100_000)) - len(_OURS) - len("\n\n…\n\n")
     shown = text if len(text) <= longest else f"{text[:longest]}…"
     return f"{shown}\n\n{_OURS}"

@@ -26,6 +26,18 @@ def test_a_long_text_keeps_its_last_line_where_mlflow_cuts():
     assert "…" in text
 
 
+def test_a_study_in_a_folder_whose_name_is_no_utf8_was_not_recorded():
+    """Databases refuse such a description; cut after it was escaped, it lost its last line."""
+    odd = Path("/studies/caf\udce9/report")
+    for text in (
+        begun_text(odd),
+        experiment_text("town", {"config": {}}, odd),
+        ended_text("caf\udce9 " * 1200, odd),
+    ):
+        assert tag_value(text) == text
+        assert may_be_written(text)
+
+
 def test_a_record_that_says_little_is_described_in_whole_sentences():
     text = experiment_text("town", {"config": {}}, REPORT)
     assert "It compares" not in text
