@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
+from analysis.charts.inline import PageChart
 from analysis.findings.workers import InThisProcess
+from analysis.page.html_page import environment
 from analysis.page.report import make_curves, make_export, make_report, make_tables
 from analysis.page.study_report import StudyReport
 from analysis.reading.schema import StudyDataError
@@ -88,6 +90,19 @@ def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
     used = {url[1:] for url in page.asked if url.startswith("#")}
     used |= set(re.findall(r"url\(#([^)]+)\)", full_page))
     assert used <= set(page.ids)
+
+
+def test_curves_over_a_compared_number_had_one_id_twice() -> None:
+    """The heading and the figure of `dose_response_w1` had both its name."""
+    chart = PageChart(
+        name="dose_response_w1", panels=(), panel_width_px=300, num_columns=1, styles={}, note="",
+        downloads=(),
+    )  # fmt: skip
+    section = environment({}).get_template("sections/answer.html")
+    page = check(
+        section.render(charts={chart.name: chart}, differences=(), answer={"measure": "oa"})
+    )
+    assert page.ids == ["over-w1", "dose_response_w1"]
 
 
 def test_page_holds_all_its_parts(full_page: str) -> None:
