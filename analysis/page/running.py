@@ -214,17 +214,21 @@ def _seconds_left(
     """What is left of all arms, as many trials at a time as run now.
 
     A trial takes what those of its variant took, in the median; of a variant that has finished
-    none, what those of all took. Of one that runs no more than that is over, however long ago it
-    began: an earlier session may have begun it, and nothing ran in between.
+    none, what those of all took. That is what trials measured themselves: a run in MLflow may hold
+    the night between two sessions, or be written in a moment once its trial had ended. Of a trial
+    that runs no more than that is over, however long ago an earlier session began it.
     """
     took: dict[str, list[float]] = {}
     begun: list[tuple[str, float]] = []
     trials = record.trials
-    for key, variant, status in zip(
-        trials["trial_key"], trials["variant"], trials["status"], strict=True
+    measured_s = trials["train_s"] + trials["eval_s"] + trials["test_s"].fillna(0.0)
+    for key, variant, status, whole_s in zip(
+        trials["trial_key"], trials["variant"], trials["status"], measured_s, strict=True
     ):
         begin_ms, end_ms = runs[key].info.start_time, runs[key].info.end_time
-        if status == "finished" and end_ms:
+        if status == "finished" and whole_s > 0:
+            took.setdefault(variant, []).append(float(whole_s))
+        elif status == "finished" and end_ms:
             took.setdefault(variant, []).append((end_ms - begin_ms) / 1000.0)
         elif status == "running":
             begun.append((variant, now_s - begin_ms / 1000.0))

@@ -99,6 +99,17 @@ def test_a_trial_of_an_earlier_session_left_no_time_for_all_others(
     assert later.seconds_left == going.seconds_left
 
 
+def test_trials_recorded_after_they_had_ended_were_taken_to_last_no_time(
+    mlflow_database: Path, tmp_path: Path
+) -> None:
+    """As where a study goes on with another store: its run begins and ends in one moment."""
+    client = new_store(mlflow_database, tmp_path)
+    study = FakeStudy(client, "moved", status="running", recorded={"config": CONFIG})
+    took = {"perf/train_s": 80.0, "perf/eval_s": 15.0, "perf/test_s": 5.0}
+    client.set_terminated(study.trial("search", "unet", 0.1, 0, metrics=took))
+    assert read_progress("moved", client.tracking_uri, 0.0).seconds_left == 15 * 100.0
+
+
 def test_silence_is_counted_from_the_last_thing_on_record(uri: str, going: StudyProgress) -> None:
     later = read_progress("going", uri, now_s(uri) + 1000.0)
     assert later.silent_s == pytest.approx(going.silent_s + 1000.0, abs=1.0)
