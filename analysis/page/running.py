@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from analysis.reading.looks import look_reached
+from analysis.reading.looks import has_no_choice, look_reached
 from analysis.reading.planned import num_suggestions, planned_arms
 from analysis.reading.sources.load import TrackedRuns, tracked_runs
 from analysis.reading.sources.record import StudyRecord
@@ -35,7 +35,8 @@ class ArmProgress:
     num_searched: int
     """Search trials that have ended, however; likewise `num_confirmed`."""
     num_search: int
-    """Search trials that are planned, or on record where these are more; likewise `num_confirm`."""
+    """Search trials that are planned, or on record where these are more; likewise `num_confirm`,
+    of which there are none where no search trial is left to choose from."""
     num_confirmed: int
     num_confirm: int
     num_failed: int
@@ -192,6 +193,7 @@ def _arm(record: StudyRecord, label_frac: float, variant: str) -> ArmProgress:
     search, confirm = (arm[arm["phase"] == phase] for phase in ("search", "confirm"))
     searched = [one for one in record.searched if one.is_of(style.variant.method, record.methods)]
     num_seeds = len(info.search_seeds) or 1 if searched else 1
+    num_confirm = 0 if has_no_choice(record, label_frac, variant) else info.num_seeds_asked or 0
     finished = search.loc[search["status"] == "finished", f"select_{info.select_by}"]
     return ArmProgress(
         label_frac=label_frac,
@@ -199,7 +201,7 @@ def _arm(record: StudyRecord, label_frac: float, variant: str) -> ArmProgress:
         num_searched=int((~search["status"].isin(OPEN_STATUSES)).sum()),
         num_search=max(num_suggestions(info, searched) * num_seeds, len(search)),
         num_confirmed=int((~confirm["status"].isin(OPEN_STATUSES)).sum()),
-        num_confirm=max(info.num_seeds_asked or 0, len(confirm)),
+        num_confirm=max(num_confirm, len(confirm)),
         num_failed=int((arm["status"] == "failed").sum()),
         best_score=float(finished.max()) if len(finished) else math.nan,
     )

@@ -94,17 +94,21 @@ def _num_ended(record: StudyRecord, looks: Sequence[Look]) -> int:
 
 
 def _is_given_up(record: StudyRecord, frac: float, variant: str) -> bool:
-    """Whether an arm is never confirmed: its search has ended, and left nothing to choose from.
+    """Whether an arm is never confirmed, as from `has_no_choice`; none is while a study runs."""
+    return record.info.status != "running" and has_no_choice(record, frac, variant)
+
+
+def has_no_choice(record: StudyRecord, frac: float, variant: str) -> bool:
+    """Whether the search of an arm has ended, and left nothing to choose from.
 
     A suggestion is chosen only where all of its seeds have finished. An arm in which nothing is
-    searched is confirmed whatever became of its one search trial. While a study runs, no arm is
-    given up.
+    searched is confirmed whatever became of its one search trial.
     """
     method = record.styles[variant].variant.method
     searched = [one for one in record.searched if one.is_of(method, record.methods)]
     trials = record.trials
     arm = trials[(trials["label_frac"] == frac) & (trials["variant"] == variant)]
-    if record.info.status == "running" or not searched or (arm["phase"] == "confirm").any():
+    if not searched or (arm["phase"] == "confirm").any():
         return False
     num_seeds = len(record.info.search_seeds) or 1
     suggested = arm["status"].groupby(arm["trial_key"].map(suggestion_key))

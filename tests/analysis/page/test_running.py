@@ -110,6 +110,19 @@ def test_trials_recorded_after_they_had_ended_were_taken_to_last_no_time(
     assert read_progress("moved", client.tracking_uri, 0.0).seconds_left == 15 * 100.0
 
 
+def test_confirmation_trials_that_never_run_were_waited_for(
+    mlflow_database: Path, tmp_path: Path
+) -> None:
+    """Nothing is confirmed of an arm whose search trials have all failed."""
+    client = new_store(mlflow_database, tmp_path)
+    study = FakeStudy(client, "lost", status="running", recorded={"config": CONFIG})
+    for number in range(3):
+        study.trial("search", "urec", 0.1, number, status="failed")
+    study.trial("search", "unet", 0.1, 0, status="failed")  # nothing to choose: it is confirmed
+    arms = read_progress("lost", client.tracking_uri, 0.0).arms
+    assert [(arm.label, arm.num_confirm) for arm in arms[:2]] == [("U-Net", 2), ("U-REC", 0)]
+
+
 def test_silence_is_counted_from_the_last_thing_on_record(uri: str, going: StudyProgress) -> None:
     later = read_progress("going", uri, now_s(uri) + 1000.0)
     assert later.silent_s == pytest.approx(going.silent_s + 1000.0, abs=1.0)
