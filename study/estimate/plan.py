@@ -281,8 +281,16 @@ def _done_lines(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> lis
     num_done, num_all = sum(map(sum, done.values())), num_trials(config, arms)
     if not num_done:
         return []
+    num_left_out = 0
+    for arm in arms:
+        searched, confirmed = done[arm.name]
+        if not confirmed and searched == arm.num_search_trials and not _has_choice(config, arm):
+            done[arm.name] = searched, config.seeds_now
+            num_left_out += config.seeds_now
     said = f"{num_done} of {num_all} trials are done"
-    if found is None or num_done == num_all:
+    if num_left_out:
+        said += f", {num_left_out} are left out: no search trial of their arm finished"
+    if found is None or num_done + num_left_out == num_all:
         return [said]
     left_s, _ = _estimate(config, measured.read_s, found, arms, slots, done)
     return [f"{said}; what is left takes about {about_text(left_s)}"]
@@ -305,6 +313,22 @@ def _num_done(config: StudyConfig, arm: Arm) -> tuple[int, int]:
         for keys in (search, confirm)
     )
     return searched, confirmed
+
+
+def _has_choice(config: StudyConfig, arm: Arm) -> bool:
+    """Whether a search that has ended left something to confirm; as from `ArmSearch`."""
+    if not arm.searched:
+        return True
+    return any(
+        all(
+            outcome is not None and outcome.state == "finished"
+            for outcome in (
+                read_outcome(config.trials_folder / arm.search_key(number, seed))
+                for seed in arm.search_seeds
+            )
+        )
+        for number in range(arm.num_search)
+    )
 
 
 def _free_text(config: StudyConfig) -> str:

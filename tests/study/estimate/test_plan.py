@@ -226,6 +226,25 @@ def test_plan_of_a_study_that_has_begun(make_config):
     assert "a look at 4 seeds was not planned but added after 3" in grown
 
 
+def test_confirmation_that_never_runs_was_said_to_take_time(make_config, calibrated):
+    config = make_config(space="w1,label_frac=1")
+    data = preflight.read_data(config, preflight.find_dataset(config))
+    prepare(config, data)
+    urec, unet = plan_arms(config)
+    for number in range(urec.num_search):
+        trial = search_trial(config, urec, number, {"w1": 0.1})
+        folder = config.trials_folder / trial.key
+        folder.mkdir(parents=True)
+        write_failed(folder, trial, [], "out of memory")
+    ended = [search_trial(config, unet, 0, {})]
+    ended += [confirm_trial(config, unet, seed, {}) for seed in (1, 2, 3)]
+    for trial in ended:
+        leave_result(config.trials_folder / trial.key, trial)
+    assert line_with(plan_text(config), "are done") == (
+        "6 of 9 trials are done, 3 are left out: no search trial of their arm finished"
+    )
+
+
 def test_plan_tells_the_looks_and_counts_up_to_the_one_it_ends_at(make_config):
     config = make_config(models=["unet"], space="label_frac=1", seeds="8,14", look=8)
     text = plan_text(config)
