@@ -66,7 +66,7 @@ _SMOKE: Final = replace(
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "smoke": Preset(training=_SMOKE, trials=2, seeds=2),
-    "demo": Preset(training=_DEMO, trials=2, seeds=3),
+    "demo": Preset(training=_DEMO, trials=2, seeds=2),
     "compact": Preset(training=_SMALL, trials=6, seeds=8),
     "paper": Preset(training=TrainingConfig(), trials=10, seeds=8),
 }
