@@ -34,7 +34,6 @@ from trainables.data.scenes.canvas.noise import draw_noise_bank
 from trainables.data.scenes.objects.things import GARDEN_THINGS, YARD_THINGS, paint_car
 from trainables.data.scenes.objects.vegetation import SPECIES, paint_crown
 
-
 _YARD_M: Final = 9.0
 """How far from a place for things further ones may stand, along and across it."""
 _ROUNDS: Final = 6
