@@ -6,6 +6,7 @@ import gc
 import sys
 
 from contract.mlflow_store.logins import hide_logins
+from contract.names import REPORT
 from contract.terminal import open_output
 from study.errors import StudyHaltedError
 from study.settings.command_line import parse_arguments
@@ -58,12 +59,12 @@ def report(outcome: StudyOutcome) -> int:
     from analysis.tables.comparison import comparison_text
     from study.mlflow_runs.study_run import attach_report
 
-    folder = outcome.folder / "report"
+    folder = outcome.folder / REPORT
     try:
         made = make_report(outcome.name, tracking_uri=outcome.tracking_uri, out=folder)
     except (StudyDataError, OSError) as error:
         raise StudyHaltedError(f"the trials are done, the report is not: {error}") from error
-    attach_report(outcome.tracking_uri, outcome.parent_run_id, folder)
+    attach_report(outcome.tracking_uri, outcome.parent_run_id, folder, made.summary)
     print(f"{comparison_text(made.comparison)}\n{outcome.problems}report  {made.index}")
     print(f"{outcome.profile}browse  {outcome.browse}")
     return 0 if outcome.is_complete else 1

@@ -1,4 +1,4 @@
-"""The command: `python -m analysis report|tables|curves|pictures|export NAME...`."""
+"""The command: `python -m analysis report|tables|curves|pictures|export|watch NAME...`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from analysis.page.report import (
     make_report,
     make_tables,
 )
-from analysis.reading.schema import StudyDataError
+from analysis.page.watch import watch
+from analysis.reading.schema import EXPORT_SUFFIX, StudyDataError
 from analysis.reading.sources.store import UnknownStudyError
 from analysis.tables.comparison import comparison_text
 from contract.mlflow_store.logins import hide_logins
@@ -28,7 +29,8 @@ COMMANDS: dict[str, tuple[Callable[..., ReportPaths], str]] = {
     "pictures": (make_pictures, "crops and maps where the models differ, as PNG"),
     "export": (make_export, "all numbers as one Parquet file (docs/export.md)"),
 }
-
+WATCH = "watch"
+"""The command that writes nothing: how far a running study is."""
 
 _NOTHING = {
     "tables": "no trial of study {} is on record yet, so there is no table",
@@ -46,13 +48,15 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
-    described = "\n".join(f"  {name:10}{what}" for name, (_, what) in COMMANDS.items())
+    lines = {name: what for name, (_, what) in COMMANDS.items()}
+    lines[WATCH] = "writes nothing: shows in the terminal how far a running study is"
+    described = "\n".join(f"  {name:10}{what}" for name, what in lines.items())
     parsed = _OneLineParser(
         prog="python -m analysis",
         description=f"Reads studies from MLflow and writes:\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parsed.add_argument("command", choices=list(COMMANDS), metavar="|".join(COMMANDS))
+    parsed.add_argument("command", choices=list(lines), metavar="|".join(lines))
     parsed.add_argument(
         "names",
         metavar="NAME",
@@ -67,7 +71,23 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--out", metavar="DIR", help="folder to write into (default: studies/NAME/report)"
     )
+    parsed.add_argument(
+        "--once", action="store_true", help="of watch: show it once, and do not wait for the end"
+    )
     return parsed
+
+
+def _check_watch(parsed: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuses what only other commands, or only `watch`, can use."""
+    if options.command != WATCH:
+        if options.once:
+            parsed.error(f"--once must be given to {WATCH} alone, got it with {options.command}")
+        return
+    if len(options.names) > 1 or options.names[0].endswith(EXPORT_SUFFIX):
+        names = ", ".join(options.names)
+        parsed.error(f"NAME must be one study on record to be watched, got {names}")
+    if options.out is not None:
+        parsed.error(f"--out must be left out with {WATCH}, which writes nothing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,12 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: As on the command line; None takes them from there.
 
     Returns:
-        Exit code: 0 written, 1 nothing to write, 2 refused, 130 stopped with Ctrl-C.
+        Exit code: 0 written or shown, 1 nothing to write or to watch, 2 refused, 130 stopped with
+        Ctrl-C.
     """
-    options = parser().parse_args(arguments)
-    make, _ = COMMANDS[options.command]
+    parsed = parser()
+    options = parsed.parse_args(arguments)
+    _check_watch(parsed, options)
     draws = options.command in ("report", "curves")
     try:
+        if options.command == WATCH:
+            return watch(options.names[0], options.tracking_uri, once=options.once)
+        make, _ = COMMANDS[options.command]
         with worker_processes() if draws else InThisProcess() as workers:
             paths = make(
                 *options.names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from contract.wording import listed as listed
 
@@ -71,6 +72,18 @@ def setting(value: float | str) -> str:
     if isinstance(value, str) or math.isnan(value):
         return value or MISSING if isinstance(value, str) else MISSING
     return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def named(labels: Sequence[str]) -> str:
+    """Labels as from `listed`, parted by semicolons where a label has a comma of its own."""
+    if len(labels) < 2 or not any("," in label for label in labels):
+        return listed(labels)
+    return f"{'; '.join(labels[:-1])}; and {labels[-1]}"
+
+
+def class_text(name: str) -> str:
+    """The name of a class as a reader sees it: "low vegetation" of `low_vegetation`."""
+    return name.replace("_", " ")
 
 
 def counted(num: int, singular: str, plural: str | None = None) -> str:

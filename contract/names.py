@@ -48,11 +48,16 @@ PSEUDO_SHARE: Final = "pseudo_share"
 """Share of the pixels that a teacher labels with enough probability, `train/<name>` in MLflow; the
 mean of the last steps."""
 
+ANNOTATION_MINUTES: Final = "annotation_minutes"
+"""Column of what annotating a trial's budget takes, `budget/minutes` in MLflow; studies with prices
+alone have it."""
+
 TAKEN_NAMES: Final = frozenset(
     {
         "trial_key", "phase", "arm", "model", "variant", "label_frac", "seed", "number", "status",
         "attempts", "converged", "select_step", "steps", "reached_frac", "annotated_px",
         "val_reached_frac", "val_annotated_px", "with_val_frac",
+        ANNOTATION_MINUTES,
         "patches_per_s", "train_s", "eval_s", "test_s", "peak_memory_mib", "workers", "run_id",
         "artifact_uri", "failure", "classes", "exclude_from_mean", "confusion", "study", "remarks",
         *(f"select_{score}" for score in SELECT_SCORES),
@@ -68,6 +73,8 @@ BUDGETS: Final = "budgets"
 """Folder beside it: a manifest and a picture of each annotation budget."""
 TEST_TILES: Final = "test_tiles"
 """Folder beside it: `<tile>.jpg` and `<tile>_reference.png` (`file_stem`)."""
+REPORT: Final = "report"
+"""Folder beside it: the report; among the artifacts of its run too."""
 TRIALS: Final = "trials"
 """Folder beside it, and place in the storage: one folder per trial, named by its key."""
 
@@ -85,6 +92,9 @@ MODEL_FILE: Final = "model.pt"
 """The trained network, in the folder of a confirmation trial."""
 TRIAL_FOLDER_TAG: Final = "trial_folder"
 """Tag of a trial's run: absolute path of the folder it wrote to."""
+MEASURES_TAG: Final = "measures"
+"""Tag of a trial's run: JSON with the numbers of the trial, by name, that are none of its metrics;
+older runs have these as metrics."""
 COMPARED_TAG: Final = "compared"
 """Tag of a study's run: the same for studies of the same data, methods and fractions."""
 
@@ -145,12 +155,14 @@ def search_number(key: str) -> int:
     return -1 if found is None else int(found[2])
 
 
-def budget_stem(seed: int, label_frac: float, split: str = "train") -> str:
+def budget_stem(seed: int, label_frac: float, split: str = "train", order: str = "random") -> str:
     """Name of a budget's manifest and picture without their suffixes: `s1-f0.10`.
 
-    One of the validation tiles is named `val-s1-f0.10`.
+    One of the validation tiles is named `val-s1-f0.10`, one in another order than a random one
+    `s1-f0.10-diverse`.
     """
-    return f"{'' if split == 'train' else f'{split}-'}s{seed}-f{fraction_text(label_frac)}"
+    stem = f"s{seed}-f{fraction_text(label_frac)}"
+    return ("" if split == "train" else f"{split}-") + stem + f"-{order}" * (order != "random")
 
 
 def file_stem(tile: str) -> str:

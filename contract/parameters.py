@@ -260,6 +260,22 @@ PARAMETERS: Final = {
             level_labels={"all": "all pixels", "annotated": "annotated pixels"},
         ),
         Parameter(
+            name="budget_order",
+            label="what is annotated first",
+            kind="choice",
+            choices=("random", "diverse"),
+            levels=("random", "diverse"),
+            is_factor=True,
+            level_labels={"random": "random units", "diverse": "diverse units"},
+        ),
+        Parameter(
+            name="label_noise_px",
+            label="shift of annotated borders, px",
+            lowest=0,
+            levels=(0.0, 2.0),
+            is_factor=True,
+        ),
+        Parameter(
             name="seg_loss",
             label="loss of the segmentation",
             kind="choice",

@@ -6,7 +6,7 @@ Comma-separated parameters, each by name (`w1`), as levels (`label_frac=0.01/0.1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.parameters import PARAMETERS, Parameter, Value, value_text
@@ -125,12 +125,104 @@ def parse_compare(
 
 
 def _parse(text: str, parameters: Mapping[str, Parameter], option: str) -> tuple[Varied, ...]:
+    _refuse_commas(text, parameters, option)
+    _refuse_percent(text, parameters, option)
     varied = tuple(_checked(written, parameters, option) for written in split_space(text))
     names = [one.name for one in varied]
     for name in names:
         if names.count(name) > 1:
             raise SpaceError(f"{option} must name each parameter once, got {name!r} twice")
     return varied
+
+
+def _refuse_commas(text: str, parameters: Mapping[str, Parameter], option: str) -> None:
+    """Refuse commas between levels, or in numbers, with the text that was meant.
+
+    Raises:
+        SpaceError: If a part has no name of its own and is a level of the parameter before it.
+    """
+    groups: list[list[str]] = []
+    for part in text.split(","):
+        name, _, domain = groups[-1][0].partition("=") if groups else ("", "", "")
+        parameter = parameters.get(name.strip())
+        if parameter is not None and domain.strip() and _are_levels(part, parameter):
+            groups[-1].append(part.strip())
+        else:
+            groups.append([part])
+    if any(len(group) > 1 for group in groups):
+        meant = ",".join(_without_commas(group, parameters) for group in groups)
+        raise SpaceError(
+            f"levels must be separated by slashes, got {text!r} in {option}; write {option} {meant}"
+        )
+
+
+def _refuse_percent(text: str, parameters: Mapping[str, Parameter], option: str) -> None:
+    """Refuse fractions in percent, with the text that was meant.
+
+    Raises:
+        SpaceError: If the levels of a fraction are above 1 or have a percent sign, and all could
+            be percent.
+    """
+    parts = text.split(",")
+    meant = [_with_fractions(part, parameters) for part in parts]
+    for part, fractions in zip(parts, meant, strict=True):
+        if part != fractions:
+            name, _, domain = (piece.strip() for piece in part.partition("="))
+            raise SpaceError(
+                f"{name} must be {parameters[name].rule}, got {domain!r} in {option}, which is "
+                f"percent; write {option} {','.join(meant)}"
+            )
+
+
+def _are_levels(text: str, parameter: Parameter) -> bool:
+    """Whether a text without a name is levels of a parameter rather than another parameter."""
+    levels = [level.strip() for level in text.replace("..", "/").split("/")]
+    if parameter.is_number:
+        return all(_number(level) is not None for level in levels)
+    return all(level in map(value_text, parameter.levels) for level in levels)
+
+
+def _without_commas(group: Sequence[str], parameters: Mapping[str, Parameter]) -> str:
+    """A parameter and its levels with slashes between them; commas of numbers become points."""
+    slashed = _with_fractions("/".join(group), parameters)
+    pointed = ".".join(group)
+    return (
+        pointed
+        if not _is_sound(slashed, parameters) and _is_sound(pointed, parameters)
+        else (slashed)
+    )
+
+
+def _is_sound(part: str, parameters: Mapping[str, Parameter]) -> bool:
+    try:
+        (written,) = split_space(part)
+        _checked(written, parameters, "")
+    except SpaceError:
+        return False
+    return True
+
+
+def _with_fractions(part: str, parameters: Mapping[str, Parameter]) -> str:
+    """The levels of a fraction that are given in percent, as fractions; anything else as it is."""
+    name, equals, domain = part.partition("=")
+    parameter = parameters.get(name.strip())
+    is_share = parameter is not None and parameter.is_factor and parameter.highest == 1
+    if not (equals and is_share):
+        return part
+    levels = [level.strip() for level in domain.split("/")]
+    numbers = [number for number in map(_number, levels) if number is not None]
+    is_percent = any(number > 1 for number in numbers) or any("%" in level for level in levels)
+    if len(numbers) < len(levels) or not is_percent or not all(0 < one <= 100 for one in numbers):
+        return part
+    return f"{name}={'/'.join(f'{one / 100:.12g}' for one in numbers)}"
+
+
+def _number(text: str) -> float | None:
+    """The number that a text is, with a percent sign or without; None for other texts."""
+    try:
+        return float(text.removesuffix("%"))
+    except ValueError:
+        return None
 
 
 def _checked(written: Written, parameters: Mapping[str, Parameter], option: str) -> Varied:

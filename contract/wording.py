@@ -1,4 +1,4 @@
-"""Words that both sides say alike: lists, and amounts of compute."""
+"""Words that both sides say alike: lists, amounts of compute, and minutes of annotation."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def flop_text(flop: float) -> str:
     while value >= 999.5 and place < len(_PREFIXES) - 1:
         value, place = value / 1e3, place + 1
     return f"{value:.3g} {_PREFIXES[place]}FLOP"
+
+
+def minutes_text(minutes: float) -> str:
+    """Minutes of annotation to three digits, whole ones from 100 on: `0.25`, `12.5`, `1234`."""
+    return f"{minutes:.0f}" if minutes >= 100 else f"{minutes:.3g}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import optuna
 import ray
@@ -37,6 +39,7 @@ from study.design.preparation import (
 from study.errors import StudyHaltedError, is_disk_full
 from study.machines.databases import OPTUNA_DATABASE
 from study.machines.machines import Machines, machines_of
+from study.machines.own_code import own_code
 from study.machines.storage_sync import StorageSync
 from study.mlflow_runs.session import (
     open_records,
@@ -48,6 +51,7 @@ from study.mlflow_runs.session import (
 )
 from study.mlflow_runs.similar_studies import similar_note
 from study.mlflow_runs.study_run import StudyRun
+from study.mlflow_runs.trial_runs import TrialRuns
 from study.mlflow_runs.trial_uploads import TrialUploads
 from study.mlflow_runs.upload_queue import UploadQueue, now_ms
 from study.search.arm_search import ArmSearch
@@ -65,7 +69,7 @@ from study.tune.scheduler import ArmScheduler
 from study.tune.searcher import StudySearcher
 from study.tune.trial_callback import TrialCallback
 from study.tune.tuning import run_with_tune
-from trainables.errors import ConfigError
+from trainables.errors import ConfigError, DataError
 from trainables.training.trace import find_trace
 
 
@@ -180,12 +184,19 @@ class StudySession(TrialListener):
                 self._run_trials(data, budgets, queue, uploads)
             self._sync.remove_tiles()
             self._models.keep_best()
+            models, own = self._models.kept(), _own_code(self._config)
+            queue.put(_log_models, models, own, runs)
             queue.put(record.log_times, self._times.total, now_ms())
             queue.put(record.close, self._num_failed, self._is_whole)
             wait_for(queue, tracking_uri(self._config), _say)
         if queue.refused:
             record = repair(
-                self._config, queue.refused[0], self._num_failed, self._is_whole, self._times.total
+                self._config,
+                queue.refused[0],
+                self._num_failed,
+                self._is_whole,
+                self._times.total,
+                partial(_log_models, models, own),
             )
         self._times.upload()
         return self._outcome(record)
@@ -257,6 +268,24 @@ class StudySession(TrialListener):
             is_profiled=config.profile,
             trace=find_trace(config.trials_folder) if config.profile else None,
         )
+
+
+def _log_models(files: Sequence[Path], own: Sequence[str], runs: TrialRuns) -> None:
+    """Put the networks of confirmed arms with their runs in MLflow; a damaged one is named."""
+    for file in files:
+        try:
+            runs.log_model(file, own)
+        except DataError as error:
+            _note(f"a network is not among the models in MLflow: {error}")
+
+
+def _own_code(config: StudyConfig) -> list[str]:
+    """Code of networks of a person's own, which goes with their models."""
+    try:
+        return own_code(config.methods)
+    except ConfigError as error:
+        _note(f"models in MLflow go without the code of their network: {error}")
+        return []
 
 
 def _open_store(config: StudyConfig, machines: Machines) -> StorageSync:

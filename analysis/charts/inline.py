@@ -11,6 +11,13 @@ from xml.etree import ElementTree
 from analysis.charts.chart import INK, PAPER, RULE, SVG_UNITS_PER_IN, Chart, panel_corners_in
 from analysis.reading.styles import Styles
 
+_NAMES = {
+    "annotation_needed": "labels needed",
+    "per_class": "classes",
+    "label_scarcity": "curves of scores",
+}
+"""What readers call a table or figure whose file has another name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
@@ -18,6 +25,14 @@ class Download:
 
     file_name: str
     uri: str
+
+    @property
+    def described(self) -> str:
+        """What a link to it says, such as "comparison table as CSV"."""
+        stem, _, suffix = self.file_name.rpartition(".")
+        name = "confusion" if stem.startswith("confusion_") else _NAMES.get(stem, stem)
+        name = name.replace("_", " ")
+        return f"{name} {'table' if suffix == 'csv' else 'figure'} as {suffix.upper()}"
 
 
 @dataclass(frozen=True, kw_only=True)

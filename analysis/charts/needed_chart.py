@@ -36,14 +36,14 @@ def needed_chart(answer: Answer) -> Chart | None:
     name = answer.baseline_label
     return Chart(
         name="annotation_needed",
-        label=f"Annotations needed for {name}'s score over those that {name} had",
+        label=f"Labels needed for {name}'s score over those that {name} had",
         data=needed_table(answer),
         panels=tuple(partial(_draw, answer, reference) for reference in answer.references),
         styles={name: style for name, style in answer.styles.items() if name in shown},
         note=(
-            f"Dashed: as many annotations as {name}. A bar runs from the most annotations that "
+            f"Dashed: as many labels as {name}. A bar runs from the most labels that "
             "surely fall short to the fewest that surely reach the score, both measured (95 % "
-            "interval; pale: over test tiles too). Below the dashes annotations are saved. Arrow: "
+            "interval; pale: over test tiles too). Below the dashes labels are saved. Arrow: "
             "the bound lies beyond what was measured. Marker: a test shows a saving, down from "
             "there."
         ),
@@ -76,8 +76,8 @@ def _draw(answer: Answer, reference: str, axes: Axes) -> None:
         axis.set_minor_locator(NullLocator())
     axes.grid(color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel(f"Annotations that {name} had (log scale)")
-    axes.set_ylabel("Annotations needed for its score")
+    axes.set_xlabel(f"Labels that {name} had (log scale)")
+    axes.set_ylabel("Labels needed for its score")
     axes.set_title(f"By test {SCORE_LABELS[answer.measure]}", loc="left")
 
 

@@ -64,7 +64,11 @@ class ScarcityInfo:
     """Styles of the variants that have a curve, in order."""
     curves: tuple[ScarcityCurve, ...]
     ticks: tuple[float, ...]
-    """Fractions reached that are labelled, ascending."""
+    """Places on the axis that are labelled, ascending: fractions reached."""
+    tick_texts: tuple[str, ...]
+    """Their labels."""
+    axis: str
+    """What the curves are drawn over."""
     shares: Shares
     note: str
     """What the bands are, or why some are missing."""
@@ -105,11 +109,14 @@ def label_scarcity_info(scores: pd.DataFrame, measure: str, styles: Styles) -> S
             )
         )
     all_fracs = sorted({float(f) for curve in curves for f in curve.label_frac})
+    ticks = spaced_ticks(sorted({shares.reached(frac) for frac in all_fracs}))
     return ScarcityInfo(
         measure=measure,
         styles={curve.variant: styles[curve.variant] for curve in curves},
         curves=tuple(curves),
-        ticks=spaced_ticks(sorted({shares.reached(frac) for frac in all_fracs})),
+        ticks=ticks,
+        tick_texts=tuple(map(percent, ticks)),
+        axis="Share of the labels (log scale)",
         shares=shares,
         note=_note([shares.reached(frac) for frac in sorted(lonely)], all_fracs)
         + _asked_note([shares.of(f) for f in all_fracs]),
@@ -129,7 +136,7 @@ def label_scarcity_chart(scores: pd.DataFrame, styles: Styles) -> Chart:
     rows = [row for info in infos for row in label_scarcity_rows(info)]
     return Chart(
         name="label_scarcity",
-        label="Test scores over the annotated share of the training pixels",
+        label="Test scores over the share of the labels",
         data=pd.DataFrame(rows),
         panels=tuple(partial(draw_label_scarcity, info) for info in infos),
         styles=infos[0].styles,
@@ -227,10 +234,10 @@ def draw_label_scarcity(info: ScarcityInfo, axes: Axes, title: str = "") -> None
             zorder=4,
         )
     axes.xaxis.set_major_locator(FixedLocator(info.ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([percent(tick) for tick in info.ticks]))
+    axes.xaxis.set_major_formatter(FixedFormatter(list(info.tick_texts)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(_y_limits(*axes.get_ylim()))
-    axes.set_xlabel("Annotated share of the training pixels (log scale)")
+    axes.set_xlabel(info.axis)
     axes.set_title(title or f"Test {SCORE_LABELS[info.measure]}", loc="left", parse_math=False)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.reading.styles import own_effect
 from analysis.statistics.intervals import CONFIDENCE, MIN_TILES, standard_deviation
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.wording import counted, listed, p_text, percent, score, signed
+from analysis.wording import counted, listed, named, p_text, percent, score, signed
 from contract.protocol.looks import level_text
 from contract.protocol.power import AREA_SHARE, LEVEL, POWER, difference_found
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def curve_heading(answer: Answer) -> str:
-    """A heading for the label-scarcity curves: the difference of the areas under them."""
+    """A heading for the label-scarcity curves, the difference of their areas; "" without one."""
     compared = [one for one in answer.area_differences if one.area.is_known]
     if not compared:
-        return "Score over annotation"
+        return ""
     first, *others = compared[:2]
     label = SCORE_LABELS[answer.measure]
     said = [f"Averaged {_span(first)}, {_area_text(first, label, answer.styles)}"]
@@ -66,14 +66,13 @@ def doubling_note(answer: Answer) -> str:
     refused = dict.fromkeys(one.refused for one in answer.doublings if one.refused)
     if said:
         told = (
-            f"Twice the annotations would give a test {SCORE_LABELS[answer.measure]} of "
-            f"{listed(said)} ({percent(CONFIDENCE)} intervals over seeds), if a doubling brings "
+            f"Twice the labels would give a test {SCORE_LABELS[answer.measure]} of "
+            f"{named(said)} ({percent(CONFIDENCE)} intervals over seeds), if a doubling brings "
             "no more than the ones before it did."
         )
         return told + "".join(f" For the rest nothing is said: {why}." for why in refused)
     return "".join(
-        f"Nothing is said of more annotations than were measured: {why}."
-        for why in list(refused)[:1]
+        f"Nothing is said of more labels than were measured: {why}." for why in list(refused)[:1]
     )
 
 

@@ -45,7 +45,7 @@ def difference_finding(
         )
     if not paired:
         return (
-            f"{reference} and {variant} share no seed at any annotation fraction: their "
+            f"{reference} and {variant} share no seed at any share of the labels: their "
             "differences cannot be paired, and nothing can be said about "
             + (
                 f"{answer.question}."
@@ -216,7 +216,7 @@ def _untestable(
 def _everywhere(open_fracs: Sequence[str], paired: Sequence[PairedDifference]) -> str:
     if len(open_fracs) < len(paired):
         return f"at {listed(open_fracs)}"
-    return "at any annotation fraction" if len(paired) > 1 else "at the one fraction measured"
+    return "at any share of the labels" if len(paired) > 1 else "at the one fraction measured"
 
 
 def _draws(one: Difference, direction: int = 0) -> str:

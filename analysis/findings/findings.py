@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.findings.difference_findings import difference_finding
-from analysis.findings.needed_findings import annotation_finding
+from analysis.findings.needed.needed_findings import annotation_finding
 from analysis.findings.ranking import ranking_finding
 from analysis.reading.styles import against_baseline, own_effect
 from analysis.statistics.answer import RECONSTRUCTION
@@ -60,6 +60,18 @@ def other_findings(answer: Answer) -> tuple[str, ...]:
         return ()
     _, others = _split(answer)
     return tuple(_of_pairs(answer, others)) if _is_summed_up(answer, others) else ()
+
+
+def first_pairs(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """The pairs that `findings` tells one by one, (variant, reference); the others are summed up.
+
+    All pairs where it tells all of them.
+    """
+    if not answer.area_differences:
+        return ()
+    first, others = _split(answer)
+    told = first if _is_summed_up(answer, others) else [*first, *others]
+    return tuple((one.variant, one.reference) for one in told)
 
 
 def _is_summed_up(answer: Answer, others: Sequence[AreaDifference]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from analysis.wording import counted, listed, score, tenths
+from analysis.wording import class_text, counted, listed, named, score, tenths
 from contract.names import PSEUDO_SHARE, RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
 
 if TYPE_CHECKING:
@@ -63,47 +63,57 @@ def learning_warnings(record: StudyRecord) -> Iterator[str]:
 
 
 def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
-    """One text for each variant whose reconstructions are hardly better than a constant colour.
+    """One text for all variants whose reconstructions are hardly better than a constant colour.
 
     Where the reconstruction moves nothing, because its weight is 0, that is what was asked for.
     """
     trials = _measured(record)
+    found = {}
     for variant, style in record.styles.items():
         own = trials[trials["variant"] == variant]
         if own.empty or (own[RECONSTRUCTION_SHARE] == 0.0).all():
             continue
-        if (own[_ERROR] / own[_CONSTANT]).median() < LEARNED_BELOW:
-            continue
-        text = (
-            f"Nothing was reconstructed by {style.label}: the L1 of what it reconstructs is "
-            f"{_range(own[_ERROR])} where one constant colour gives {_range(own[_CONSTANT])} and "
-            f"the mean colours of blocks of 8 px give {_range(own[_BLOCKS])}"
+        if (own[_ERROR] / own[_CONSTANT]).median() >= LEARNED_BELOW:
+            found[variant] = style.label
+    if not found:
+        return
+    of_all = trials[trials["variant"].isin(list(found))]
+    what = "it reconstructs" if len(found) == 1 else "they reconstruct"
+    text = (
+        f"Nothing was reconstructed by {named(list(found.values()))}: the L1 of what {what} is "
+        f"{_range(of_all[_ERROR])} where one constant colour gives {_range(of_all[_CONSTANT])} and "
+        f"the mean colours of blocks of 8 px give {_range(of_all[_BLOCKS])}"
+    )
+    if of_all[RECONSTRUCTION_SHARE].notna().any():
+        text += (
+            f"; the reconstruction had {_range(of_all[RECONSTRUCTION_SHARE], tenths)} of the "
+            "gradient of the weights that it shares with the segmentation"
         )
-        if own[RECONSTRUCTION_SHARE].notna().any():
-            text += (
-                f"; the reconstruction had {_range(own[RECONSTRUCTION_SHARE], tenths)} of the "
-                "gradient of the weights that it shares with the segmentation"
-            )
-        yield f"{text}. What a reconstruction changes is not measured by such trials."
+    yield f"{text}. What a reconstruction changes is not measured by such trials."
 
 
 def _not_labelled(record: StudyRecord) -> Iterator[str]:
-    """One text for each variant whose teacher was hardly ever sure enough, even at the end.
+    """One text for all variants whose teachers were hardly ever sure enough, even at the end.
 
     Where pseudo-labels have no weight, that is no fault.
     """
     trials = _confirmed(record)
+    found = {}
     for variant, style in record.styles.items():
         shares = trials.loc[trials["variant"] == variant, PSEUDO_SHARE].dropna()
         weightless = style.variant.levels.get("pseudo_weight") == 0
-        if shares.empty or weightless or shares.median() >= LABELLED_BELOW:
-            continue
-        yield (
-            f"Hardly any pixel was labelled by the teacher of {style.label}: in the last steps "
-            f"{_range(shares, tenths)} of the pixels that are not annotated reached "
-            "pseudo_threshold. What pseudo-labels change is not measured by such trials; a lower "
-            "threshold or more steps give more of them."
-        )
+        if not (shares.empty or weightless or shares.median() >= LABELLED_BELOW):
+            found[variant] = style.label
+    if not found:
+        return
+    shares = trials.loc[trials["variant"].isin(list(found)), PSEUDO_SHARE].dropna()
+    teacher = "teacher" if len(found) == 1 else "teachers"
+    yield (
+        f"Hardly any pixel got a pseudo-label from the {teacher} of {named(list(found.values()))}: "
+        f"in the last steps {_range(shares, tenths)} of the pixels that are not annotated reached "
+        "pseudo_threshold. What pseudo-labels change is not measured by such trials; a lower "
+        "threshold or more steps give more of them."
+    )
 
 
 def _never_predicted(record: StudyRecord) -> Iterator[str]:
@@ -116,7 +126,9 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
         held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
         if len(record.styles) > _NAMED_APART:
             num = sum(pooled[key][:, index].sum() == 0 for key in held)
-            missed += [f"{name} (in {num} of {counted(len(held), 'trial')})"] if num else []
+            missed += (
+                [f"{class_text(name)} (in {num} of {counted(len(held), 'trial')})"] if num else []
+            )
             continue
         found = []
         for variant, style in record.styles.items():
@@ -125,7 +137,7 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
             if num:
                 found.append(f"{style.label} in {num} of {counted(len(own), 'trial')}")
         if found:
-            missed.append(f"{name} ({listed(found)})")
+            missed.append(f"{class_text(name)} ({listed(found)})")
     if missed:
         yield (
             f"Never predicted on the test tiles, which hold them: {'; '.join(missed)}. F1 and IoU "

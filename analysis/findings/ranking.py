@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.statistics.intervals import CONFIDENCE
 from analysis.statistics.scores import SCORE_LABELS
-from analysis.wording import counted, listed, p_text, percent, score, signed
+from analysis.wording import counted, named, p_text, percent, score, signed
 
 if TYPE_CHECKING:
     from analysis.statistics.answer import Answer
@@ -31,7 +31,7 @@ def ranking_finding(answer: Answer) -> str:
         where = f"averaged over {percent(min(reached))} to {percent(max(reached))} of the labels"
     said = [
         f"All variants by {label} {where} ({percent(CONFIDENCE)} intervals over seeds): "
-        f"{listed(means)}.",
+        f"{named(means)}.",
         *_tested(answer, answer.area_differences if is_curve else answer.main_differences),
         *_savings(answer),
     ]
@@ -48,23 +48,31 @@ def _tested(answer: Answer, differences: Sequence[Difference]) -> list[str]:
     """What tests show of the order, and what they leave open."""
     if not any(one.is_testable for one in differences):
         return ["Too few seeds for any test: this order may be chance."]
-    shown = [_shown(answer, one) for one in differences if one.is_shown]
+    shown = [one for one in differences if one.is_shown]
     num_open = len(differences) - len(shown)
     if not shown:
         return ["No test shows a difference between any two of them: this order may be chance."]
-    said = [f"Tests show that {'; that '.join(shown)}."]
+    said = _shown(answer, shown)
     if num_open:
-        pairs = counted(num_open, "other pair")
-        said.append(f"Of {pairs} no difference is shown: their order may be chance.")
+        pairs, order = counted(num_open, "other pair"), "its" if num_open == 1 else "their"
+        said.append(f"Of {pairs} no difference is shown: {order} order may be chance.")
     return said
 
 
-def _shown(answer: Answer, one: Difference) -> str:
-    better, other = (answer.styles[name].label for name in (one.variant, one.reference))
-    if one.direction < 0:
-        better, other = other, better
-    gain = signed(abs(one.difference.mean))
-    return f"{better} scores higher than {other} ({gain}, {p_text(one.p_adjusted)})"
+def _shown(answer: Answer, shown: Sequence[Difference]) -> list[str]:
+    """One sentence for each variant that scores higher than others, the highest first."""
+    higher: dict[str, list[str]] = {}
+    for one in shown:
+        pair = (one.variant, one.reference)
+        better, other = pair if one.direction > 0 else pair[::-1]
+        gain = f"{signed(abs(one.difference.mean))}, {p_text(one.p_adjusted)}"
+        higher.setdefault(better, []).append(f"{answer.styles[other].label} ({gain})")
+    ordered = sorted(higher, key=lambda name: answer.heights[name].mean, reverse=True)
+    return [
+        f"{'They' if place else 'Tests'} show that {answer.styles[name].label} scores higher than "
+        f"{named(higher[name])}."
+        for place, name in enumerate(ordered)
+    ]
 
 
 def _savings(answer: Answer) -> list[str]:
@@ -79,7 +87,7 @@ def _savings(answer: Answer) -> list[str]:
         if claimed:
             label = answer.styles[reference].label
             said.append(
-                f"Fewer annotations than {label} for the same score are needed by "
-                f"{listed(list(claimed))}."
+                f"Fewer labels than {label} for the same score are needed by "
+                f"{named(list(claimed))}."
             )
     return said

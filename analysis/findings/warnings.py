@@ -10,7 +10,7 @@ from analysis.findings.learned import learning_warnings
 from analysis.reading.looks import look_reached
 from analysis.reading.planned import planned_arms
 from analysis.reading.styles import arms_of
-from analysis.wording import counted, listed, percent
+from analysis.wording import class_text, counted, listed, percent
 from contract.names import OPEN_STATUSES
 from contract.protocol.looks import repeated_text
 
@@ -117,9 +117,9 @@ def _validation_warnings(record: StudyRecord) -> Iterator[str]:
     searched = record.info.search_seeds
     confirmed = [one for one in record.info.val_budgets if one.seed not in searched]
     tried = [one for one in record.info.val_budgets if one.seed in searched]
-    yield from _lacking_validation(confirmed, "draws of the annotations", "weights")
+    yield from _lacking_validation(confirmed, "budgets", "weights")
     if record.searched:
-        yield from _lacking_validation(tried, "the search's draws of the annotations", "settings")
+        yield from _lacking_validation(tried, "the search's budgets", "settings")
 
 
 def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) -> Iterator[str]:
@@ -128,7 +128,9 @@ def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) ->
         same = [one for one in budgets if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)
         if lacking:
-            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            names = listed(
+                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
+            )
             yield (
                 f"At {percent(frac)} of the validation tiles, {draws} hold not one pixel of "
                 f"{names}: {what} were chosen without these classes."
@@ -173,14 +175,16 @@ def _budget_warnings(record: StudyRecord) -> Iterator[str]:
         same = [one for one in confirmed if one.label_frac == frac]
         lacking = Counter(name for one in same for name in one.empty_classes)
         if lacking:
-            names = listed([f"{name} ({num} of {len(same)})" for name, num in lacking.items()])
+            names = listed(
+                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
+            )
             yield (
-                f"At {percent(frac)}, draws of the annotations hold not one pixel of {names}: no "
+                f"At {percent(frac)}, budgets hold not one pixel of {names}: no "
                 "model can learn these classes from them."
             )
         if any(one.exceeds for one in same):
             reached = max(one.reached_frac for one in same)
             yield (
-                f"At {percent(frac)}, a single unit of annotation exceeds what was asked for: up "
+                f"At {percent(frac)}, a single unit of the budget exceeds what was asked for: up "
                 f"to {percent(reached)} of the labels were used."
             )

@@ -1,1 +1,1 @@
-"""The report: one self-contained page, its tables and figures."""
+"""What a reader sees: the report with its tables and figures, and how far a study is."""

@@ -19,10 +19,12 @@ from analysis.findings.curve_findings import (
     doubling_note,
     rare_classes,
 )
-from analysis.findings.findings import findings, other_findings
-from analysis.findings.needed_findings import bounds_text
-from analysis.findings.validation_cost import validation_note
+from analysis.findings.findings import findings, first_pairs, other_findings
+from analysis.findings.narrower import narrower_differences, narrower_needed
+from analysis.findings.needed.needed_findings import bounds_text
+from analysis.findings.needed.validation_cost import validation_note
 from analysis.findings.warnings import warnings
+from analysis.page.contents import Contents
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles, own_effect
 from analysis.statistics.answer import MEASURES
@@ -115,9 +117,12 @@ def render_page(
             ),
             labelling=_method_labels(styles, _variants(record, lambda method: method.labels)),
             over_tiles=answer.resamples is not None,
+            narrower_differences=narrower_differences(answer),
+            narrower_needed=narrower_needed(answer),
             rare_classes=rare_classes(answer),
             charts=charts,
             differences=difference_rows(answer),
+            first_pairs=first_pairs(answer),
             difference_scores=MEASURES,
             statistics=[files[stem] for stem in _STATISTICS if stem in files],
             downloads=lambda stem: _links(files.get(stem)),
@@ -167,9 +172,11 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
         "styles": styles,
         "shares": shares or ASKED,
         "shapes": _SHAPES,
+        "contents": Contents(),
         "SCORE_LABELS": SCORE_LABELS,
         "own_effect": partial(own_effect, styles),
         "bounds_text": bounds_text,
+        "longest_word": _longest_word,
         "rgb": _rgb,
         "unbroken": partial(_unbroken, names=_method_labels(styles, styles)),
         **{
@@ -194,11 +201,13 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
 
 
 def _links(file: Download | None) -> Markup:
-    """A link that holds a table's CSV, by its name; nothing where there is no such table."""
+    """A link that holds a table's CSV and says so; nothing where there is no such table."""
     if file is None:
         return Markup()
-    link = '<a href="{0}" download="{1}" title="{1}" aria-label="{1}">{1}</a>'
-    return Markup(f'<span class="links">{link}</span>').format(file.uri, file.file_name)
+    link = '<a href="{0}" download="{1}" title="{1}">{2}</a>'
+    return Markup(f'<span class="links">{link}</span>').format(
+        file.uri, file.file_name, file.described
+    )
 
 
 def study_facts(record: StudyRecord) -> tuple[str, ...]:
@@ -218,7 +227,7 @@ def study_facts(record: StudyRecord) -> tuple[str, ...]:
     if splits:
         sizes = " / ".join(str(len(splits.get(part) or ())) for part in ("train", "val", "test"))
         unlabelled = int(dataset.get("unlabelled_tiles") or 0)
-        without = f", {unlabelled} of the first without annotations" if unlabelled else ""
+        without = f", {unlabelled} of the first without labels" if unlabelled else ""
         facts.append(f"{sizes} tiles to train / validate / test{without}")
     if "preset" in config:
         facts.append(f"preset {config['preset']}")
@@ -258,6 +267,11 @@ def _unbroken(text: str, names: Sequence[str]) -> Markup:
     found = "|".join(re.escape(name) for name in longest_first if "-" in name)
     written = str(escape(text))
     return Markup(re.sub(found, r'<span class="whole">\g<0></span>', written) if found else written)
+
+
+def _longest_word(names: Iterable[str]) -> int:
+    """Letters of the longest word in names whose words are parted by "_" or a space."""
+    return max((len(word) for name in names for word in re.split(r"[_\s]", name)), default=0)
 
 
 def _rgb(color: str) -> str:

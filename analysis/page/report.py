@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from analysis.findings.workers import InThisProcess
 from analysis.page.side_by_side import write_side_by_side
 from analysis.page.study_report import StudyReport
+from analysis.page.summary import summary_text
 from analysis.reading.schema import EXPORT_SUFFIX, StudyDataError
 from analysis.reading.sources.export import write_export
 from analysis.reading.sources.load import load_study
+from contract.names import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,8 @@ class ReportPaths:
     """Every file written, a page last."""
     comparisons: dict[str, pd.DataFrame]
     """By study: as from `comparison.comparison`."""
+    summary: str = ""
+    """Of the page of one study: as from `summary.summary_text`."""
 
     @property
     def index(self) -> Path | None:
@@ -130,7 +134,7 @@ def _write(
         together = (
             first.home.parent.parent
             / "+".join(one.folder_name for one in reports.values())
-            / "report"
+            / REPORT
         )
         folder = together if out is None else Path(out)
         files = tuple(
@@ -142,4 +146,7 @@ def _write(
         folder=folder,
         files=files,
         comparisons={name: report.tables.comparison for name, report in reports.items()},
+        summary=(
+            summary_text(first) if writer is StudyReport.write_page and len(reports) == 1 else ""
+        ),
     )

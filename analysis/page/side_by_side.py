@@ -147,7 +147,7 @@ def _charts(
     return [
         Chart(
             name="label_scarcity",
-            label="Test scores over the annotated share, one panel per study",
+            label="Test scores over the share of the labels, one panel per study",
             data=pd.DataFrame(rows),
             panels=tuple(
                 partial(

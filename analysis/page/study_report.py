@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.charts.annotation_minutes import minutes_chart
 from analysis.charts.chart import Chart, write_chart
 from analysis.charts.dose_response import dose_response_charts
 from analysis.charts.inline import PageChart, page_chart
@@ -28,6 +29,7 @@ from analysis.tables.answer.answer_files import answer_tables
 from analysis.tables.files.table_files import write_table
 from analysis.tables.files.table_text import TextTable
 from analysis.tables.study_tables import StudyTables, study_tables
+from contract.names import REPORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +81,7 @@ class StudyReport:
     def home(self) -> Path:
         """The study's own report folder, from where the study was run."""
         config = self.record.info.document.get("config") or {}
-        return Path(config.get("output") or "studies") / self.folder_name / "report"
+        return Path(config.get("output") or "studies") / self.folder_name / REPORT
 
     @property
     def folder_name(self) -> str:
@@ -103,6 +105,10 @@ class StudyReport:
         if not self.scores.empty and not self.answer.closed:
             distinct = distinct_scores(self.record, self.scores)
             yield label_scarcity_chart(distinct, self.record.styles)
+            cost = (self.record.info.document.get("config") or {}).get("cost")
+            in_minutes = minutes_chart(distinct, self.record.styles, cost)
+            if in_minutes is not None:
+                yield in_minutes
             yield from dose_response_charts(self.record, distinct, self.answer.measure)
         needed = needed_chart(self.answer)
         if needed is not None:

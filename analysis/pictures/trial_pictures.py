@@ -69,6 +69,8 @@ class BudgetPicture:
     """Where the annotations of one budget lie on the training tiles, inlined."""
 
     label_frac: float
+    order: str = "random"
+    """Which units come first."""
     reached_frac: float
     seed: int
     width_px: int
@@ -77,14 +79,14 @@ class BudgetPicture:
 
 
 def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
-    """The budgets of the first confirmation seed, one per fraction below 1."""
+    """The budgets of the first confirmation seed, one per fraction below 1 and order."""
     searched = record.info.search_seeds
     seeds = [one.seed for one in record.info.budgets if one.seed not in searched]
     pictures = []
     for budget in record.info.budgets:
         if budget.seed != min(seeds, default=None) or budget.label_frac >= 1:
             continue
-        name = f"{BUDGETS}/{budget_stem(budget.seed, budget.label_frac)}.png"
+        name = f"{BUDGETS}/{budget_stem(budget.seed, budget.label_frac, order=budget.order)}.png"
         content = record.study_artifact(name)
         if content is None:
             continue
@@ -92,6 +94,7 @@ def budget_pictures(record: StudyRecord) -> list[BudgetPicture]:
         pictures.append(
             BudgetPicture(
                 label_frac=budget.label_frac,
+                order=budget.order,
                 reached_frac=budget.reached_frac,
                 seed=budget.seed,
                 width_px=width_px,

@@ -17,6 +17,8 @@ class BudgetInfo:
     seed: int
     label_frac: float
     """Annotated / labelled pixels asked for."""
+    order: str = "random"
+    """Which units come first; variants may have different orders."""
     reached_frac: float
     """Annotated / labelled pixels of the budget."""
     empty_classes: tuple[str, ...]
@@ -98,6 +100,7 @@ def _parse_budget(entry: Mapping[str, Any], study: str) -> BudgetInfo:
         return BudgetInfo(
             seed=int(entry["seed"]),
             label_frac=float(entry["fraction_asked"]),
+            order=str(entry.get("order", "random")),
             reached_frac=float(entry["fraction_reached"]),
             empty_classes=tuple(map(str, entry.get("classes_without_annotation") or ())),
             exceeds=bool(entry.get("exceeds_asked", False)),

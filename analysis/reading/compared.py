@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,8 +179,12 @@ def tried_variants(
         for row in PARAMETERS.values()
         if row.is_factor and row.name != AXIS
     ]
-    nameable = (*make_variants(list(METHODS.values()), ()),
-                *make_variants(list(METHODS.values()), factors))  # fmt: skip
+    nameable = [
+        variant
+        for size in range(len(factors) + 1)
+        for some in itertools.combinations(factors, size)
+        for variant in make_variants(list(METHODS.values()), some)
+    ]
     named = {one.name: one for one in nameable} | {one.name: one for one in known}
     for variant, method in pairs:
         if variant in named and named[variant].method != method:

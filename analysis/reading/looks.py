@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.reading.planned import planned_arms
+from analysis.reading.planned import num_suggestions, planned_arms
 from analysis.reading.styles import arms_of
 from analysis.wording import counted
 from contract.names import OPEN_STATUSES, suggestion_key
@@ -17,7 +16,6 @@ from contract.protocol.power import LEVEL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.compared import StudyParameter
     from analysis.reading.sources.record import StudyRecord
 
 
@@ -116,16 +114,7 @@ def _is_given_up(record: StudyRecord, frac: float, variant: str) -> bool:
         if len(statuses) >= num_seeds and not statuses.isin(OPEN_STATUSES).any()
     ]
     is_chosen = any(statuses == {"finished"} for statuses in ended)
-    return not is_chosen and len(ended) >= _num_suggestions(record, searched)
-
-
-def _num_suggestions(record: StudyRecord, searched: Sequence[StudyParameter]) -> int:
-    """How many settings the search of an arm tries; 1 where that is not on record."""
-    config = record.info.document.get("config") or {}
-    if config.get("sampler") == "grid":
-        return math.prod(len(one.domain.split("/")) for one in searched)
-    num = config.get("trials")
-    return num if isinstance(num, int) else 1
+    return not is_chosen and len(ended) >= num_suggestions(record.info, searched)
 
 
 def _first_seeds(record: StudyRecord, num: int) -> frozenset[int]:

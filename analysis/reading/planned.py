@@ -1,10 +1,11 @@
-"""The arms that a study's configuration asks for, whether or not a run of them is on record."""
+"""The arms and trials that a study's configuration asks for, whether or not one is on record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
-from analysis.reading.compared import AXIS
+from analysis.reading.compared import AXIS, StudyParameter
 from analysis.reading.schema import StudyDataError, StudyInfo
 from contract.space import split_space
 
@@ -33,6 +34,23 @@ def planned_arms(info: StudyInfo) -> tuple[tuple[float, str], ...]:
     return tuple(
         (frac, one.name) for frac in sorted(set(fracs) - left_out) for one in info.variants
     )
+
+
+def num_suggestions(info: StudyInfo, searched: Sequence[StudyParameter]) -> int:
+    """How many settings the search of an arm tries; 1 where that is not on record.
+
+    Args:
+        info: The study.
+        searched: The parameters that are tuned inside the arm; none for one that has nothing to
+            search, and gets one trial.
+    """
+    config = info.document.get("config") or {}
+    if not searched:
+        return 1
+    if config.get("sampler") == "grid":
+        return math.prod(len(one.domain.split("/")) for one in searched)
+    num = config.get("trials")
+    return num if isinstance(num, int) else 1
 
 
 def _fraction(text: str, study: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from analysis.reading.compared import StudyDataError, StudyParameter, known_para
 from analysis.reading.schema import StudyInfo
 from contract.methods import METHODS
 from contract.names import (
+    ANNOTATION_MINUTES,
+    MEASURES_TAG,
     PHASES,
     PSEUDO_SHARE,
     RECONSTRUCTION_ERRORS,
@@ -55,6 +58,7 @@ TRIAL_COLUMNS: dict[str, str] = {
     "peak_memory_mib": "float64",
     "workers": "float64",
     **dict.fromkeys((*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, PSEUDO_SHARE), "float64"),
+    ANNOTATION_MINUTES: "float64",
     **{f"time_{part}_s": "float64" for part in TIME_PARTS},
     "run_id": "str",
     "artifact_uri": "str",
@@ -82,6 +86,7 @@ _METRICS = {
     **{name: f"val/{name}" for name in RECONSTRUCTION_ERRORS},
     RECONSTRUCTION_SHARE: f"train/{RECONSTRUCTION_SHARE}",
     PSEUDO_SHARE: f"train/{PSEUDO_SHARE}",
+    ANNOTATION_MINUTES: "budget/minutes",
     **{f"time_{part}_s": f"time/{part}_s" for part in TIME_PARTS},
 }
 _CONVERGED = {"true": True, "false": False}
@@ -110,8 +115,9 @@ def trial_row(run: Run, info: StudyInfo) -> dict[str, Any]:
     Raises:
         StudyDataError: If a tag or parameter is missing or breaks its rule.
     """
-    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    tags, params = run.data.tags, run.data.params
     key = tags["trial_key"]
+    measures = _measures(tags, key) | run.data.metrics
     model = _tag(tags, "model", key)
     label_frac = _number(tags, "label_frac", key)
     if not 0.0 < label_frac <= 1.0:
@@ -148,7 +154,7 @@ def trial_row(run: Run, info: StudyInfo) -> dict[str, Any]:
         except ValueError as error:
             raise StudyDataError(f"{error} in trial {key}") from None
     for column, metric in _METRICS.items():
-        row[column] = metrics.get(metric, math.nan)
+        row[column] = measures.get(metric, math.nan)
     return row
 
 
@@ -175,6 +181,17 @@ def trials_frame(
         and not (frame[one.name].notna() & (frame[one.name] != "")).any()
     ]
     return frame.drop(columns=unused).sort_values("trial_key", ignore_index=True)
+
+
+def _measures(tags: Mapping[str, str], key: str) -> dict[str, float]:
+    """The numbers of a trial that are none of its metrics; none where an older version wrote it."""
+    text = tags.get(MEASURES_TAG, "{}")
+    try:
+        return {str(name): float(value) for name, value in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise StudyDataError(
+            f"{MEASURES_TAG} must be a JSON object of numbers, got {text!r} in trial {key}"
+        ) from None
 
 
 def _attempts(tags: Mapping[str, str], key: str) -> int:

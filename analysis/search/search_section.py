@@ -169,7 +169,7 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
             and one.log
             and (trend := _trend(one.name, results, searched, shares_on_record(record)))
         ):
-            return f"Search: {trend}"
+            return f"{trend[0].upper()}{trend[1:]}"
     num_seeds = choice_rule(record.info).num_seeds
     what = "trial" if num_seeds == 1 else "setting"
     numbers = sorted(set(results["num_settings"].tolist()))
@@ -182,7 +182,7 @@ def _heading(record: StudyRecord, results: pd.DataFrame) -> str:
     if num_seeds > 1:
         is_all = (results["num_trials"] == num_seeds * results["num_settings"]).all()
         seeds = f", {'' if is_all else 'up to '}{num_seeds} seeds each"
-    return f"Search: {trials} in {arms}{seeds}"
+    return f"{trials} in {arms}{seeds}"
 
 
 def _trend(name: str, results: pd.DataFrame, searched: pd.DataFrame, shares: Shares) -> str:

@@ -18,6 +18,7 @@ from contract.measures import (
     kappa,
     overall_accuracy,
 )
+from contract.names import ANNOTATION_MINUTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,8 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     Returns:
         Columns trial_key, variant, label_frac (as asked), seed, reached_frac (annotated / labelled
         pixels of the training tiles), with_val_frac (the same of training and validation tiles
-        together; both NaN where a study has not recorded it), the keys of SCORE_LABELS and
+        together; both NaN where a study has not recorded it), annotation_minutes (what annotating
+        the budget takes; NaN for a study without prices), the keys of SCORE_LABELS and
         `<score>_eroded` of ERODED_SCORES (NaN without an eroded reference); rows by label_frac,
         then variant in the order of the record, then seed. Empty, with its columns, before any
         trial is confirmed.
@@ -89,6 +91,7 @@ def score_trials(record: StudyRecord) -> pd.DataFrame:
     import pandas as pd
 
     known = ["trial_key", "variant", "label_frac", "seed", "reached_frac", "with_val_frac"]
+    known.append(ANNOTATION_MINUTES)
     columns = [*known, *SCORE_LABELS]
     columns += [f"{score}_eroded" for score in ERODED_SCORES]
     rows = []

@@ -162,7 +162,7 @@ def published_notes(info: StudyInfo) -> tuple[str, ...]:
         return ()
     return (
         f"Published: {SOURCE}. 14 areas to train, areas 15 and 17 to validate, the other 17 to "
-        "test; every training pixel annotated.",
+        "test; all labels of the training tiles used.",
         "The paper does not say whether it scored against the complete or the eroded reference, "
         "how many runs its figures come from or how much they vary, or when training stopped. It "
         "gives OA, precision, recall and F1, and neither IoU nor kappa.",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from analysis.tables.confusion.confusion_differences import ConfusionDifference
 from analysis.tables.confusion.confusion_tables import ConfusionTable
-from analysis.wording import listed, percent, score, signed
+from analysis.wording import class_text, listed, named, percent, score, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SAME = 0.0005
 """Differences below it read 0.000."""
+_NAMED_APART = 3
+"""Most models that a heading names one by one, and most things that it says of them."""
 
 
 def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
@@ -37,6 +39,8 @@ def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
     if not ends:
         return "No arm has test scores yet"
     ranges = {(low, high) for (low, _), (high, _) in ends.values()}
+    if len(ends) > _NAMED_APART:
+        return _of_many(frame, ends, ranges)
     if len(ranges) > 1:
         parts = []
         for variant, ((low, first), (high, last)) in ends.items():
@@ -55,6 +59,31 @@ def comparison_finding(frame: pd.DataFrame, styles: Styles) -> str:
     return f"{span} of the labels, mean F1 goes {listed(parts)}"
 
 
+def _of_many(
+    frame: pd.DataFrame,
+    ends: Mapping[str, Sequence[Sequence[float]]],
+    ranges: Collection[tuple[float, float]],
+) -> str:
+    """Between what the means of many models lie, at both ends where all have the same ones."""
+    firsts, lasts = ([one[place][1] for one in ends.values()] for place in (0, 1))
+    if len(ranges) > 1:
+        between = _between([*firsts, *lasts])
+        return f"Mean F1 of {len(ends)} models lies {between}, whatever their share of the labels"
+    ((low, high),) = ranges
+    if low == high:
+        at = _reached(frame, low)
+        return f"With {at} of the labels, mean F1 of {len(ends)} models lies {_between(firsts)}"
+    return (
+        f"From {_reached(frame, low)} to {_reached(frame, high)} of the labels, mean F1 of "
+        f"{len(ends)} models goes from {_between(firsts)} to {_between(lasts)}"
+    )
+
+
+def _between(values: Sequence[float]) -> str:
+    ends = dict.fromkeys(score(end) for end in (min(values), max(values)))
+    return f"between {' and '.join(ends)}" if len(ends) == 2 else f"at {next(iter(ends))}"
+
+
 def _reached(frame: pd.DataFrame, label_frac: float) -> str:
     """What a fraction reached, mean over its arms; what was asked for where it is not recorded."""
     reached = frame.loc[frame["label_frac"] == label_frac, "reached_frac_mean"].mean()
@@ -69,8 +98,14 @@ def reconstruction_finding(frame: pd.DataFrame, styles: Styles) -> str:
         styles: Of the variants.
     """
     parts = []
+    all_shares = frame["rec_l1"] / frame["rec_l1_constant"]
+    if (num_models := frame["model"].nunique()) > _NAMED_APART:
+        return (
+            f"L1 of the reconstruction, one colour being {percent(1.0)}: "
+            f"{_ends(all_shares.tolist(), percent)} for {num_models} models"
+        )
     for variant, rows in frame.groupby("model", sort=False):
-        shares = rows["rec_l1"] / rows["rec_l1_constant"]
+        shares = all_shares[rows.index]
         ends = dict.fromkeys(percent(end) for end in (shares.min(), shares.max()))
         parts.append(f"{' to '.join(ends)} for {styles[str(variant)].label}")
     return (
@@ -101,17 +136,28 @@ def otherwise_finding(frame: pd.DataFrame, has_excluded: bool) -> str:
 def per_class_finding(frame: pd.DataFrame, styles: Styles) -> str:
     """The classes of the highest and the lowest F1 of each variant.
 
+    A class without reference pixels has no recall, and is neither: nothing of it could be found.
+
     Args:
         frame: As from `comparison.per_class`.
         styles: Of the variants.
     """
-    parts = []
-    for variant, rows in frame.dropna(subset=["f1"]).groupby("model", sort=False):
+    ends: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
+    measured = frame.dropna(subset=["f1", "recall"])
+    for variant, rows in measured.groupby("model", sort=False):
         ranked = rows.sort_values("f1", kind="stable")
-        low, high = ranked.iloc[0], ranked.iloc[-1]
-        text = f"{styles[str(variant)].label} {_class(high)}"
-        parts.append(text if len(ranked) == 1 else f"{text} to {_class(low)}")
-    return f"F1 from the best to the worst class: {'; '.join(parts)}" if parts else ""
+        (worst, low), (best, high) = ranked.iloc[[0, -1]][["class", "f1"]].to_numpy().tolist()
+        ends.setdefault((best, worst), []).append((styles[str(variant)].label, high, low))
+    num_models = measured["model"].nunique()
+    parts = []
+    for (best, worst), of in _largest(ends):
+        labels, highs, lows = (list(values) for values in zip(*of, strict=True))
+        maps = "maps" if len(of) == 1 else "map"
+        text = f"{_models(labels, num_models)} {maps} {class_text(best)} best (F1 {_ends(highs)})"
+        parts.append(
+            text if best == worst else f"{text} and {class_text(worst)} worst ({_ends(lows)})"
+        )
+    return _sentence(parts, len(ends))
 
 
 def confusion_finding(tables: Iterable[ConfusionTable], styles: Styles) -> str:
@@ -124,17 +170,56 @@ def confusion_finding(tables: Iterable[ConfusionTable], styles: Styles) -> str:
     Returns:
         One sentence; "" where nothing was confused.
     """
-    parts = []
+    mistakes: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    num_models = 0
     for table in tables:
+        num_models += 1
         shares = np.nan_to_num(table.normalised)
         np.fill_diagonal(shares, 0.0)
         row, column = np.unravel_index(shares.argmax(), shares.shape)
         share = float(shares[row, column])
         if share >= _SAME:
-            taken, wrongly = (table.classes[i].replace("_", " ") for i in (row, column))
-            of = styles[table.variant].label
-            parts.append(f"{taken} for {wrongly} by {of} ({score(share)})")
-    return f"Taken most often: {', '.join(parts)}" if parts else ""
+            names = (table.classes[row], table.classes[column])
+            mistakes.setdefault(names, []).append((styles[table.variant].label, share))
+    parts = []
+    for (reference, called), of in _largest(mistakes):
+        text = f"of {class_text(reference)} pixels are called {class_text(called)} by"
+        if len(of) > _NAMED_APART:
+            labels, found = (list(values) for values in zip(*of, strict=True))
+            parts.append(f"{_ends(found, percent)} {text} {_models(labels, num_models)}")
+        else:
+            (label, share), *others = of
+            more = [f"{percent(one)} by {of_other}" for of_other, one in others]
+            parts.append(", ".join([f"{percent(share)} {text} {label}", *more]))
+    return _sentence(parts, len(mistakes))
+
+
+_Found = TypeVar("_Found")
+
+
+def _largest(
+    groups: Mapping[tuple[str, str], list[_Found]],
+) -> list[tuple[tuple[str, str], list[_Found]]]:
+    """The groups that hold most models, no more than a heading has room for."""
+    return sorted(groups.items(), key=lambda one: -len(one[1]))[:_NAMED_APART]
+
+
+def _models(labels: Sequence[str], num_models: int) -> str:
+    """The models by name, or how many they are where these are too many names."""
+    if len(labels) == 1 or num_models <= _NAMED_APART:
+        return named(labels)
+    return f"{'all' if len(labels) == num_models else f'{len(labels)} of'} {num_models} models"
+
+
+def _ends(values: Sequence[float], written: Callable[[float], str] = score) -> str:
+    """The smallest to the largest, or one number where both read the same."""
+    return " to ".join(dict.fromkeys(written(end) for end in (min(values), max(values))))
+
+
+def _sentence(parts: Sequence[str], num_parts: int) -> str:
+    """The parts as one sentence; says so where some are left out."""
+    text = "; ".join([*parts, *["other models differ"] * (num_parts > len(parts))])
+    return text[:1].upper() + text[1:]
 
 
 def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
@@ -146,9 +231,9 @@ def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     """
     variant = styles[table.variant].label
     known = [
-        (value, name.replace("_", " "))
-        for name, value in zip(table.classes, table.f1.tolist(), strict=True)
-        if not math.isnan(value)
+        (value, class_text(name))
+        for name, value, row in zip(table.classes, table.f1.tolist(), table.normalised, strict=True)
+        if not (math.isnan(value) or np.isnan(row).all())  # a class without reference pixels
     ]
     if not known:
         return "No class has an F1 on both sides"
@@ -167,10 +252,6 @@ def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     if low[0] > -_SAME:
         return f"{variant} gains most on {most}, loses on no class"
     return f"{variant} gains most on {most}, loses most on {least}"
-
-
-def _class(row: pd.Series[float]) -> str:
-    return f"{str(row['class']).replace('_', ' ')} ({score(float(row['f1']))})"
 
 
 def _range(changes: Iterable[float]) -> str:

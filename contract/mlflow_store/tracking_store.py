@@ -162,6 +162,17 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     ),
 )
 """What is found in a message, what to say for it ("" for the message itself), and what to do."""
+_PASSING: Final = frozenset(
+    {
+        "connection refused",
+        "nothing in time",
+        "an unknown host name",
+        "a connection that was broken off",
+        "a failure of the server (500 or above)",
+        "a database that another process holds",
+    }
+)
+"""Reasons among them that may be gone in a while, without anybody who changes the address."""
 
 
 def resolve(tracking_uri: str | None) -> TrackingUri:
@@ -219,6 +230,11 @@ def store_failures(refuse: Callable[[str, str], Exception]) -> Iterator[None]:
         if not is_of_store(error):
             raise
         raise refuse(*describe(error)) from None
+
+
+def is_passing(reason: str) -> bool:
+    """Whether a reason, as from `describe`, is that a store is away or busy for now."""
+    return reason in _PASSING
 
 
 def is_of_store(error: BaseException) -> bool:

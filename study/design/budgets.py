@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from contract.names import named_fraction
+from contract.wording import listed, minutes_text
 from study.design.arms import Arm, confirm_seeds, search_seeds
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
-from trainables.data.budgets.annotation import Budget, Split, draw_budget
+from trainables.data.budgets.annotation import (
+    Budget,
+    Split,
+    draw_budget,
+    listed_budget,
+    unit_moments,
+)
+from trainables.data.budgets.effort import effort_of, minutes_of
+from trainables.data.budgets.lists import TileLists, read_lists
 from trainables.data.budgets.pixel_set import PixelSet, count_labelled
 from trainables.errors import ConfigError, DataError
 
@@ -40,30 +49,47 @@ class EqualFractions:
 
 @dataclass(frozen=True, kw_only=True)
 class Budgets:
-    """All budgets of a study, by seed and fraction asked."""
+    """All budgets of a study."""
 
-    train: Mapping[tuple[int, float], Drawn]
+    train: Mapping[tuple[int, float, str], Drawn]
+    """By seed, fraction asked and order of units (`StudyConfig.budget_orders`)."""
     val: Mapping[tuple[int, float], Drawn]
-    """Budgets of the validation tiles; there are none where all of their labels count."""
+    """Budgets of the validation tiles by seed and fraction, in random order whatever that of the
+    training tiles is; there are none where all of their labels count."""
     equal: tuple[EqualFractions, ...]
     """Fractions that are one arm."""
     confirm_seeds: tuple[int, ...]
     """Seeds that the report speaks of; those of the search are drawn too."""
     val_labelled_px: int
     """Pixels of the validation tiles whose class is known."""
+    minutes: Mapping[tuple[int, float, str], float] = field(default_factory=dict)
+    """Minutes that annotating takes, by the keys of `train`; none where a study has no prices."""
 
     @property
     def fractions(self) -> tuple[float, ...]:
         """Fractions asked that have an arm, ascending."""
-        return tuple(sorted({fraction for _, fraction in self.train}))
+        return tuple(sorted({fraction for _, fraction, _ in self.train}))
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Orders of units in which there are budgets."""
+        return tuple(dict.fromkeys(order for _, _, order in self.train))
 
     def all(self) -> Iterable[Drawn]:
         """Those of the training tiles, then those of the validation tiles."""
         return (*self.train.values(), *self.val.values())
 
+    def confirmed(self, fraction: float) -> tuple[Budget, ...]:
+        """Budgets of the training tiles, by confirmation seed and order of units."""
+        return tuple(
+            self.train[seed, fraction, order][0]
+            for seed in self.confirm_seeds
+            for order in self.orders
+        )
+
     def reached(self, fraction: float) -> tuple[float, ...]:
-        """Annotated / labelled pixels of the training tiles, by confirmation seed."""
-        return tuple(self.train[s, fraction][0].fraction_reached for s in self.confirm_seeds)
+        """Annotated / labelled pixels of the training tiles, by confirmation seed and order."""
+        return tuple(budget.fraction_reached for budget in self.confirmed(fraction))
 
     def reached_with_val(self, fraction: float, val_fraction: float | None) -> tuple[float, ...]:
         """The same of training and validation tiles together.
@@ -73,11 +99,10 @@ class Budgets:
             val_fraction: Asked of the validation tiles; None for all of their labels.
         """
         shares = []
-        for seed in self.confirm_seeds:
-            budget = self.train[seed, fraction][0]
+        for budget in self.confirmed(fraction):
             val_px = self.val_labelled_px
             if val_fraction is not None:
-                val_px = self.val[seed, val_fraction][0].annotated_px
+                val_px = self.val[budget.seed, val_fraction][0].annotated_px
             labelled_px = budget.labelled_px + self.val_labelled_px
             shares.append((budget.annotated_px + val_px) / labelled_px)
         return tuple(shares)
@@ -96,14 +121,27 @@ def draw_budgets(
 
     Raises:
         ConfigError: If all of several fractions have the same budget, so that nothing is left to
-            compare.
+            compare; as in `lists.read_lists` and `effort.minutes_of`.
         DataError: If a validation budget defines no score.
     """
     seeds, asked = (*search_seeds(config), *confirm_seeds(config)), config.fractions
+    lists = None
+    if config.budget_lists is not None:
+        lists = read_lists(
+            config.budget_lists,
+            data.tiles["train"],
+            unlabelled=tuple(data.spec.unlabelled),
+            seeds=seeds,
+            fractions=asked,
+        )
     train = {
-        (seed, fraction): _draw(config, data, "train", seed, fraction, asked[0])
-        for seed in seeds
-        for fraction in asked
+        (seed, fraction, order): drawn
+        for order in config.budget_orders
+        for (seed, fraction), drawn in (
+            _draw_all(config, data, "train", seeds, asked, order)
+            if lists is None
+            else _listed(config, data, lists)
+        ).items()
     }
     if earlier is None:
         equal = _find_equal(train, asked, confirm_seeds(config))
@@ -112,18 +150,16 @@ def draw_budgets(
         equal = tuple(map(EqualFractions.from_plain, earlier.get("equal_budgets", ())))
     kept = distinct_fractions(asked, equal)
     wanted = sorted({one for one in map(config.val_fraction, kept) if one is not None})
-    val = {
-        (seed, fraction): _draw(config, data, "val", seed, fraction, wanted[0])
-        for seed in seeds
-        for fraction in wanted
-    }
+    val = _draw_all(config, data, "val", seeds, wanted, "random")
     _require_scores(config, data, [budget for budget, _ in val.values()])
+    train = {key: drawn for key, drawn in train.items() if key[1] in kept}
     return Budgets(
-        train={key: drawn for key, drawn in train.items() if key[1] in kept},
+        train=train,
         val=val,
         equal=equal,
         confirm_seeds=confirm_seeds(config),
         val_labelled_px=count_labelled(data.tiles["val"]),
+        minutes=_minutes(config, data, train),
     )
 
 
@@ -140,32 +176,84 @@ def distinct_arms(arms: Sequence[Arm], budgets: Budgets) -> tuple[Arm, ...]:
     return tuple(arm for arm in arms if arm.label_frac in budgets.fractions)
 
 
-def _draw(
-    config: StudyConfig, data: StudyData, split: Split, seed: int, fraction: float, smallest: float
-) -> Drawn:
-    return draw_budget(
-        data.tiles[split],
-        fraction=fraction,
-        seed=seed,
-        unit=config.unit,
-        num_classes=len(data.spec.classes),
-        smallest=smallest,
-        split=split,
-    )
+def _draw_all(
+    config: StudyConfig,
+    data: StudyData,
+    split: Split,
+    seeds: Sequence[int],
+    fractions: Sequence[float],
+    order: str,
+) -> dict[tuple[int, float], Drawn]:
+    """The budgets of a split by seed and fraction, which ascend, in one order of units."""
+    tiles, unit, num_classes = data.tiles[split], config.unit_in(order), len(data.spec.classes)
+    moments = unit_moments(tiles, unit, num_classes)
+    return {
+        (seed, fraction): draw_budget(
+            tiles,
+            fraction=fraction,
+            seed=seed,
+            unit=unit,
+            num_classes=num_classes,
+            smallest=fractions[0],
+            split=split,
+            moments=moments,
+        )
+        for seed in seeds
+        for fraction in fractions
+    }
+
+
+def _listed(
+    config: StudyConfig, data: StudyData, lists: TileLists
+) -> dict[tuple[int, float], Drawn]:
+    """The budgets of published lists, by seed and fraction."""
+    return {
+        (seed, fraction): listed_budget(
+            data.tiles["train"],
+            names,
+            fraction=fraction,
+            seed=seed,
+            num_classes=len(data.spec.classes),
+            smallest=config.fractions[0],
+        )
+        for (seed, fraction), names in lists.items()
+    }
+
+
+def _minutes(
+    config: StudyConfig, data: StudyData, train: Mapping[tuple[int, float, str], Drawn]
+) -> dict[tuple[int, float, str], float]:
+    """What annotating takes by the prices of the study; none where there are no prices."""
+    if config.cost is None:
+        return {}
+    gsd_m = data.spec.gsd_m
+    pixel_m = None if gsd_m is None else gsd_m * config.training.downsample
+    return {
+        key: minutes_of(effort_of(data.tiles["train"], pixels, budget.unit), config.cost, pixel_m)
+        for key, (budget, pixels) in train.items()
+    }
 
 
 def _find_equal(
-    drawn: Mapping[tuple[int, float], Drawn], asked: Sequence[float], seeds: Sequence[int]
+    drawn: Mapping[tuple[int, float, str], Drawn], asked: Sequence[float], seeds: Sequence[int]
 ) -> tuple[EqualFractions, ...]:
+    orders = dict.fromkeys(order for _, _, order in drawn)
     groups: dict[tuple[str, ...], list[float]] = {}
     for fraction in asked:
-        same = tuple(drawn[seed, fraction][0].pixels_checksum for seed in seeds)
+        same = tuple(
+            drawn[seed, fraction, order][0].pixels_checksum for seed in seeds for order in orders
+        )
         groups.setdefault(same, []).append(fraction)
     return tuple(
         EqualFractions(
             asked=tuple(group),
             kept=named_fraction(
-                group, [drawn[seed, group[0]][0].fraction_reached for seed in seeds]
+                group,
+                [
+                    drawn[seed, group[0], order][0].fraction_reached
+                    for seed in seeds
+                    for order in orders
+                ],
             ),
         )
         for group in groups.values()
@@ -175,13 +263,17 @@ def _find_equal(
 
 def _require_two(
     config: StudyConfig,
-    drawn: Mapping[tuple[int, float], Drawn],
+    drawn: Mapping[tuple[int, float, str], Drawn],
     equal: Sequence[EqualFractions],
 ) -> None:
     """Refuse several fractions that are all one and the same budget."""
     if not equal or len(distinct_fractions(config.fractions, equal)) > 1:
         return
-    budgets = [drawn[seed, config.fractions[0]][0] for seed in confirm_seeds(config)]
+    budgets = [
+        drawn[seed, config.fractions[0], order][0]
+        for seed in confirm_seeds(config)
+        for order in config.budget_orders
+    ]
     raise ConfigError(
         f"label_frac must have two fractions of different budgets at least, got "
         f"{'/'.join(f'{one:g}' for one in config.fractions)}, which are one and the same: "
@@ -195,20 +287,25 @@ def _smaller_unit(config: StudyConfig) -> str:
         case "tile":
             return " (--budget-unit block)"
         case "block":
-            return " (a smaller budget_px, or --budget-unit point)"
+            return " (a smaller budget_px, or --budget-unit area or point)"
         case _:
             return " (a smaller budget_px)"
 
 
 def _why_equal(budgets: Sequence[Budget]) -> str:
-    """Why different fractions gave these budgets, one per seed: the unit is too large."""
+    """Why different fractions gave these budgets, of every seed: the unit is too large."""
     kind = budgets[0].unit.kind
     nums = sorted({one.num_units for one in budgets})
     units = f"{_span(nums, 'd')} {kind}{'s' if nums != [1] else ''}"
     return (
         f"with every seed {units}, {percents([one.fraction_reached for one in budgets])} of the "
-        f"training annotations, since a {kind} is too large to tell them apart"
+        f"training annotations, since {_too_large(kind)} to tell them apart"
     )
+
+
+def _too_large(kind: str) -> str:
+    """What cannot be made finer, in words; an area grows by cells."""
+    return "a cell of an area is too large" if kind == "area" else f"a {kind} is too large"
 
 
 def _require_scores(config: StudyConfig, data: StudyData, budgets: Iterable[Budget]) -> None:
@@ -230,7 +327,7 @@ def equal_notes(budgets: Budgets) -> list[str]:
     """Which fractions are one arm, and which are the same for some seeds alone."""
     said = []
     for one in budgets.equal:
-        same = [budgets.train[seed, one.kept][0] for seed in budgets.confirm_seeds]
+        same = budgets.confirmed(one.kept)
         said.append(
             f"label_frac {'/'.join(f'{asked:g}' for asked in one.asked)} are one arm, named "
             f"{one.kept:g}: {_why_equal(same)}"
@@ -240,18 +337,54 @@ def equal_notes(budgets: Budgets) -> list[str]:
         shared = [
             seed
             for seed in budgets.confirm_seeds
-            if budgets.train[seed, low][0].pixels_checksum
-            == budgets.train[seed, high][0].pixels_checksum
+            if all(
+                budgets.train[seed, low, order][0].pixels_checksum
+                == budgets.train[seed, high, order][0].pixels_checksum
+                for order in budgets.orders
+            )
         ]
         if shared:
-            unit = budgets.train[shared[0], low][0].unit.kind
+            unit = budgets.confirmed(low)[0].unit.kind
             said.append(
                 f"label_frac {low:g} and {high:g} are the same budget with "
                 f"{len(shared)} of {len(budgets.confirm_seeds)} seeds "
-                f"({', '.join(map(str, shared))}), since a {unit} is too large to tell them apart "
+                f"({', '.join(map(str, shared))}), since {_too_large(unit)} to tell them apart "
                 "there; the report uses what each seed reached"
             )
     return said
+
+
+def missing_class_lines(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
+    """Which classes have no annotated pixel, a line for each fraction where one has none.
+
+    Args:
+        budgets: Of the study; those of the search's seeds count too.
+        class_names: In the order of the masks.
+    """
+    said = []
+    for what, drawn in (("label_frac", budgets.train), ("validation budget", budgets.val)):
+        alike: dict[tuple[float, str], list[Budget]] = {}
+        for budget, _ in drawn.values():
+            alike.setdefault((budget.fraction_asked, budget.unit.order), []).append(budget)
+        for (fraction, order), of_seeds in sorted(alike.items()):
+            missing: dict[int, list[int]] = {}
+            for budget in of_seeds:
+                for index in budget.empty_classes:
+                    missing.setdefault(index, []).append(budget.seed)
+            parts = [
+                f"{class_names[index]} ({_seeds_text(seeds, len(of_seeds))})"
+                for index, seeds in sorted(missing.items())
+            ]
+            if parts:
+                where = f"{what} {fraction:g}" + ("" if order == "random" else f" in {order} order")
+                said.append(f"{where} has no annotated pixel of {listed(parts)}")
+    return said
+
+
+def _seeds_text(seeds: Sequence[int], num_all: int) -> str:
+    if len(seeds) == num_all:
+        return "with any seed"
+    return f"with seed{'s' if len(seeds) > 1 else ''} {listed([str(seed) for seed in seeds])}"
 
 
 def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:
@@ -262,9 +395,22 @@ def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:
         together = percents(budgets.reached_with_val(fraction, config.val_fraction(fraction)))
         lines.append(
             f"  label_frac {fraction:g}: {alone} of the training annotations, {together} of all "
-            "with validation"
+            "with validation" + _minutes_text(budgets, fraction)
         )
     return lines
+
+
+def _minutes_text(budgets: Budgets, fraction: float) -> str:
+    """What the budgets of a fraction take, where there are prices."""
+    if not budgets.minutes:
+        return ""
+    minutes = [
+        budgets.minutes[seed, fraction, order]
+        for seed in budgets.confirm_seeds
+        for order in budgets.orders
+    ]
+    ends = " to ".join(dict.fromkeys(map(minutes_text, (min(minutes), max(minutes)))))
+    return f", {ends} minutes of annotation"
 
 
 def _validation_line(config: StudyConfig, budgets: Budgets) -> str:

@@ -87,7 +87,11 @@ def write_data_page(config: StudyConfig, data: StudyData) -> Path:
         groups=_GROUPS,
         classes=[(one.name, color_text(one.color)) for one in spec.classes],
         shares=_shares(data),
-        budgets=[_budget(config, data, budgets, fraction) for fraction in budgets.fractions],
+        budgets=[
+            _budget(config, data, budgets, fraction, order)
+            for fraction in budgets.fractions
+            for order in budgets.orders
+        ],
         seed=budgets.confirm_seeds[0],
         num_seeds=len(budgets.confirm_seeds),
         tiles=[*_tiles(data)],
@@ -101,13 +105,14 @@ def _facts(config: StudyConfig, data: StudyData) -> list[str]:
     spec, train = data.spec, data.tiles["train"]
     sizes = {split: len(of_split) for split, of_split in spec.splits.items()}
     labelled = sizes["train"] - len(spec.unlabelled)
+    what = "images" if spec.join else "tiles"
     facts = [
-        f"{labelled} training, {sizes['val']} validation and {sizes['test']} test tiles",
+        f"{labelled} training, {sizes['val']} validation and {sizes['test']} test {what}",
         f"{len(spec.bands)} bands ({', '.join(spec.bands)}), {train.images.dtype}",
         f"{sum(one.masks.size for one in data.tiles.values()) / 1e6:.3g} megapixels",
     ]
     if spec.unlabelled:
-        facts.insert(1, f"{len(spec.unlabelled)} tiles without annotations")
+        facts.insert(1, f"{len(spec.unlabelled)} {what} without annotations")
     if spec.gsd_m:
         facts.append(f"{100 * spec.gsd_m:g} cm ground sampling distance")
     if config.training.downsample > 1:
@@ -152,18 +157,20 @@ def _shares(data: StudyData) -> list[dict[str, Any]]:
 
 
 def _budget(
-    config: StudyConfig, data: StudyData, budgets: Budgets, fraction: float
+    config: StudyConfig, data: StudyData, budgets: Budgets, fraction: float, order: str
 ) -> dict[str, Any]:
-    """What the seeds reach at one fraction, and the picture of the first."""
-    drawn = [budgets.train[seed, fraction][0] for seed in budgets.confirm_seeds]
+    """What the seeds reach at one fraction in one order, and the picture of the first."""
+    drawn = [budgets.train[seed, fraction, order][0] for seed in budgets.confirm_seeds]
     counts = np.array([one.class_px for one in drawn])
-    _, pixels = budgets.train[budgets.confirm_seeds[0], fraction]
+    reached = [one.fraction_reached for one in drawn]
+    _, pixels = budgets.train[budgets.confirm_seeds[0], fraction, order]
     colors = [one.color for one in data.spec.classes]
     picture = budget_picture(data.tiles["train"], pixels, colors, data.scaling)
     return {
         "asked": fraction,
         "unit": config.unit.kind,
-        "reached": (min(budgets.reached(fraction)), max(budgets.reached(fraction))),
+        "order": order,
+        "reached": (min(reached), max(reached)),
         "annotated_px": int(np.median([one.annotated_px for one in drawn])),
         "class_px": np.median(counts, axis=0).astype(int).tolist(),
         "picture": _data_uri(picture, "image/png"),
@@ -173,7 +180,7 @@ def _budget(
 def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
     """Some tiles of each split, spread evenly over their names, with their labels."""
     colors = [one.color for one in data.spec.classes]
-    unlabelled = data.spec.unlabelled
+    unlabelled = data.unlabelled
     for group, (word, color) in _GROUPS.items():
         of_split = data.tiles["train" if group == "unlabelled" else group]
         indices = [
@@ -192,7 +199,13 @@ def _tiles(data: StudyData) -> Iterator[dict[str, Any]]:
             pictures.append(
                 {"name": tile.name, "uri": _data_uri(picture, "image/jpeg"), "known": known}
             )
-        yield {"word": word, "color": color, "num": len(indices), "pictures": pictures}
+        yield {
+            "word": word,
+            "color": color,
+            "num": len(indices),
+            "is_single": group == "unlabelled",  # nothing beside the image, so half as wide
+            "pictures": pictures,
+        }
 
 
 def _spread(indices: Sequence[int], most: int) -> list[int]:

@@ -105,8 +105,13 @@ def _grown_budgets(
     earlier: Mapping[str, Any], now: Mapping[str, Any], name: str
 ) -> list[Mapping[str, Any]]:
     kept = list(earlier.get(name, ()))
-    known = {(one["seed"], one["fraction_asked"]) for one in kept}
-    return kept + [one for one in now[name] if (one["seed"], one["fraction_asked"]) not in known]
+    known = set(map(_which, kept))
+    return kept + [one for one in now[name] if _which(one) not in known]
+
+
+def _which(budget: Mapping[str, Any]) -> tuple[int, float, str]:
+    """Seed, fraction and order of a budget on record; earlier versions knew one order alone."""
+    return budget["seed"], budget["fraction_asked"], budget.get("order", "random")
 
 
 def looks_note(config: StudyConfig, looks: Sequence[Look]) -> str | None:

@@ -59,7 +59,11 @@ def study_manifest(config: StudyConfig, data: StudyData, budgets: Budgets) -> di
         "parameters": [_parameter(config, one) for one in (*config.varied, *config.compared)],
         "search": search_manifest(config),
         "dataset": dataset_manifest(data),
-        "budgets": [_budget(data, one) for one in budgets.train.values()],
+        "budgets": [
+            _budget(data, drawn)
+            | ({"minutes": budgets.minutes[key]} if key in budgets.minutes else {})
+            for key, drawn in budgets.train.items()
+        ],
         "val_budgets": [_budget(data, one) for one in budgets.val.values()],
         "equal_budgets": [one.to_plain() for one in budgets.equal],
         "provenance": current_provenance(),
@@ -80,6 +84,8 @@ def _budget(data: StudyData, drawn: Drawn) -> dict[str, Any]:
         ],
         "exceeds_asked": budget.exceeds,
         "labels": budget.labels,
+        "order": budget.unit.order,
+        "joined_blocks": budget.joined,
         "checksum": budget.checksum,
     }
 
@@ -168,7 +174,7 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "checksums": {split: held.checksum for split, held in data.tiles.items()},
         "scaling": data.scaling.to_plain(),
         "eroded_reference": data.eroded_from,
-        "unlabelled_tiles": len(spec.unlabelled),
+        "unlabelled_tiles": len(data.unlabelled),
         "labels": "masks" if spec.labels is None else spec.labels.source.file.name,
         "notes": list(data.notes),
     }

@@ -46,6 +46,8 @@ class StudyData:
     """Where the eroded reference of the test tiles comes from."""
     notes: tuple[str, ...] = ()
     """What a person should know of the files although nothing is wrong, a line each."""
+    unlabelled: frozenset[str] = frozenset()
+    """Names of the training tiles that nobody annotated."""
 
 
 def find_dataset(config: StudyConfig) -> DatasetSpec:
@@ -82,6 +84,7 @@ def read_data(config: StudyConfig, spec: DatasetSpec) -> StudyData:
         scaling=fit_scaling(decoded.tiles["train"]),
         eroded_from=decoded.eroded_from,
         notes=decoded.notes,
+        unlabelled=decoded.unlabelled,
     )
 
 

@@ -14,7 +14,7 @@ from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
 from contract.parameters import Value, value_text
 from contract.wording import flop_text, listed
 from study.design.arms import Arm, confirm_trial, plan_arms, search_trial
-from study.design.budgets import Budgets, draw_budgets, equal_notes
+from study.design.budgets import Budgets, draw_budgets, equal_notes, missing_class_lines
 from study.design.compute import flop_of_step
 from study.design.growth import asked_looks, grown
 from study.design.manifest import (
@@ -30,10 +30,16 @@ from study.design.manifest import (
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from study.settings.equal import ComputeBudget
-from trainables.data.budgets.annotation import Budget, read_budget, write_budget
+from trainables.data.budgets.annotation import (
+    Budget,
+    has_joined_blocks,
+    read_budget,
+    write_budget,
+)
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid
+from trainables.data.tilesets.tile_changes import changed_files, tile_checksums
 from trainables.errors import ConfigError, DataError
 from trainables.evaluation.tile_maps import write_test_tiles
 from trainables.networks.own import check_network
@@ -52,7 +58,7 @@ def resolve_steps(config: StudyConfig, data: StudyData) -> StudyConfig:
     if training.epochs is None:
         return config
     tiles = data.tiles["train"]
-    is_labelled = np.array([name not in data.spec.unlabelled for name in tiles.names])
+    is_labelled = np.array([name not in data.unlabelled for name in tiles.names])
     grid = patch_grid(tiles, training.patch_px, training.stride_px)
     patches = int(is_labelled[grid[:, 0].numpy()].sum())
     steps = training.epochs * -(-patches // training.batch_size)
@@ -165,7 +171,8 @@ def prepare(config: StudyConfig, data: StudyData) -> Budgets:
     write_test_tiles(folder / TEST_TILES, data.tiles["test"], colors, data.scaling)
     manifest = study_manifest(config, data, budgets)
     if earlier is None:
-        write_manifest(folder / MANIFEST, manifest)
+        tiles = {split: tile_checksums(held) for split, held in data.tiles.items()}
+        write_manifest(folder / MANIFEST, manifest | {"tiles": tiles})
     else:
         now = grown(earlier, config, manifest)
         if now != earlier:
@@ -193,7 +200,7 @@ def _keep_budget(
     Raises:
         DataError: If it wrote another one.
     """
-    stem = budget_stem(budget.seed, budget.fraction_asked, budget.split)
+    stem = budget_stem(budget.seed, budget.fraction_asked, budget.split, budget.unit.order)
     path = config.folder / BUDGETS / f"{stem}.json"
     if is_new or not path.exists():
         write_budget(path, budget)
@@ -222,6 +229,7 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         changes.append("storage: given -> none, so that checkpoints would be lost")
     changes += [
         f"{split} tiles: {before[:12]}… -> {data.tiles[split].checksum[:12]}…"
+        + _changed_files(data, split, earlier)
         for split, before in earlier["dataset"]["checksums"].items()
         if data.tiles[split].checksum != before
     ]
@@ -237,6 +245,15 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
         if one["fraction_asked"] < 1
     ):
         changes.append("labels of points: of the mask -> of the click, which drawing gives now")
+    if any(
+        has_joined_blocks(data.tiles[split], config.unit) and not one.get("joined_blocks", False)
+        for split, key in (("train", "budgets"), ("val", "val_budgets"))
+        for one in earlier.get(key, ())
+    ):
+        changes.append(
+            "less than half a block at the edges of tiles: blocks of their own -> part of their "
+            "neighbours, which drawing gives now"
+        )
     compute = compute_manifest(config)
     if earlier.get("compute") != compute and earlier["config"].get("equal") == config.equal:
         changes.append(f"compute: {earlier.get('compute')} -> {compute}")
@@ -254,6 +271,14 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
     asked_looks(config, earlier)
 
 
+def _changed_files(data: StudyData, split: str, earlier: Mapping[str, Any]) -> str:
+    """The files of a split that changed, in brackets; "" where the record does not tell."""
+    before = earlier.get("tiles", {}).get(split)
+    names = earlier["dataset"].get("splits", {}).get(split, before or ())
+    said = changed_files(data.tiles[split], data.spec.splits[split], names, before)
+    return f" ({said})" if said else ""
+
+
 def _method_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What a method was and is; of encoders that differ in their content their checksums."""
     encoders = [dict(one.get("encoder") or {}) for one in (before, now)]
@@ -266,13 +291,11 @@ def _method_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def budget_warnings(budgets: Budgets, class_names: Sequence[str]) -> list[str]:
     """What a person must know of the budgets: equal ones, classes missing, fractions exceeded."""
-    said = equal_notes(budgets)
+    said = [*equal_notes(budgets), *missing_class_lines(budgets, class_names)]
     for budget, _ in budgets.all():
         what = "budget" if budget.split == "train" else "validation budget"
-        where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}"
-        if budget.empty_classes:
-            names = ", ".join(class_names[index] for index in budget.empty_classes)
-            said.append(f"{where} has no annotated pixel of {names}")
+        order = "" if budget.unit.order == "random" else f" in {budget.unit.order} order"
+        where = f"{what} of {budget.fraction_asked:g} with seed {budget.seed}{order}"
         if budget.exceeds:
             said.append(
                 f"{where} is one {budget.unit.kind} and reaches {budget.fraction_reached:.3g}: "

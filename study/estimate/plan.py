@@ -9,10 +9,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from contract.names import MANIFEST, RESULT, TRIALS
+from contract.names import MANIFEST
 from study.design.arms import (
     Arm,
     confirm_seeds,
@@ -21,11 +22,18 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
-from study.design.budgets import Budgets, distinct_arms, draw_budgets, equal_notes, share_lines
+from study.design.budgets import (
+    Budgets,
+    distinct_arms,
+    draw_budgets,
+    equal_notes,
+    missing_class_lines,
+    share_lines,
+)
 from study.design.detectable import detectable_text
 from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest
-from study.design.preflight import SCENES, find_dataset, read_data, required_disk_mib
+from study.design.preflight import SCENES, check_output, find_dataset, read_data, required_disk_mib
 from study.design.preparation import (
     check_networks,
     compute_lines,
@@ -38,6 +46,7 @@ from study.estimate.slot_schedule import ArmWork, schedule_s
 from study.machines.slots import Slots, find_slots, this_machine
 from study.settings.config import StudyConfig
 from trainables.settings.config import TrialConfig, training_fields
+from trainables.trial.folder.outcomes import read_outcome
 from trainables.trial.microbenchmark import take_sample
 
 _IDLE_SHARE: Final = 0.85
@@ -54,6 +63,7 @@ class _Measured:
     """The study, its epochs replaced by steps."""
     read_s: float
     budgets: Budgets
+    class_names: tuple[str, ...]
     calibration: Calibration | None
     """None where trials train on cards and this machine has none."""
 
@@ -62,10 +72,12 @@ def plan_text(config: StudyConfig) -> str:
     """Arms, trials, steps, disk and estimated time; nothing is written to the output folder.
 
     Raises:
-        ConfigError: If not one trial fits the machine, or the study was begun otherwise.
+        ConfigError: If not one trial fits the machine, the disk does not hold the study, or it was
+            begun otherwise.
         DataError: If the data cannot be used.
     """
     arms, slots = plan_arms(config), _find_slots(config)
+    check_output(config, 0 if config.storage else slots.concurrent, len(arms) * config.seeds)
     seed = confirm_seeds(config)[0]
     trials = {arm.variant.short_label: confirm_trial(config, arm, seed, {}) for arm in arms}
     measured = _measure(config, trials, slots)
@@ -82,6 +94,7 @@ def plan_text(config: StudyConfig) -> str:
     lines += [] if note is None else [note]
     lines += [f"  {note}" for note in equal_notes(measured.budgets)]
     lines += share_lines(config, measured.budgets)
+    lines += [f"  {line}" for line in missing_class_lines(measured.budgets, measured.class_names)]
     training = measured.config.training
     epochs = "" if training.epochs is None else f" ({training.epochs} epochs)"
     equal = compute_lines(measured.config)
@@ -92,7 +105,8 @@ def plan_text(config: StudyConfig) -> str:
         f"{slots.concurrent} at once",
         *equal,
         f"a trial takes {_resources_text(config, slots)}",
-        _time_text(measured, arms, slots) + _done_text(config),
+        _time_text(measured, arms, slots),
+        *_done_lines(measured, arms, slots),
         *filter(None, [detectable_text(config, last_tested(looks))]),
         f"disk for checkpoints: at most {disk_mib:.0f} MiB" + _free_text(config),
     ]
@@ -155,9 +169,10 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
         if earlier is not None:
             refuse_changes(config, data, earlier)
         budgets = draw_budgets(config, data, earlier)
-        if slots.gpus > 0 and not this_machine().num_gpus:
-            return _Measured(config=config, read_s=read_s, budgets=budgets, calibration=None)
         names = tuple(one.name for one in spec.classes)
+        told = partial(_Measured, config=config, read_s=read_s, budgets=budgets, class_names=names)
+        if slots.gpus > 0 and not this_machine().num_gpus:
+            return told(calibration=None)
         sample = take_sample(data.tiles, data.scaling, names, scratch / "sample")
         _say(f"calibrating: training {' and '.join(trials)} for some seconds each")
         calibration = calibrate(
@@ -167,7 +182,7 @@ def _measure(config: StudyConfig, trials: Mapping[str, TrialConfig], slots: Slot
             cpus=config.cpus,
             num_gpus=int(this_machine().num_gpus) if slots.gpus > 0 else 0,
         )
-        return _Measured(config=config, read_s=read_s, budgets=budgets, calibration=calibration)
+        return told(calibration=calibration)
 
 
 def _num_here(config: StudyConfig, slots: Slots) -> int:
@@ -213,8 +228,18 @@ def _estimate(
     found: Calibration,
     arms: tuple[Arm, ...],
     slots: Slots,
+    done: Mapping[str, tuple[int, int]] | None = None,
 ) -> tuple[float, dict[str, float]]:
-    """Seconds of the whole study, and of one confirmation trial by the variant's label."""
+    """Seconds of the study, and of one confirmation trial by the variant's label.
+
+    Args:
+        config: The study.
+        read_s: What reading the data takes.
+        found: What the calibration run found.
+        arms: Of the study.
+        slots: Where its trials run.
+        done: Search and confirmation trials that have ended, by arm; None for the whole study.
+    """
     work, of_trial = [], {}
 
     def trial_s(label: str, trial: TrialConfig) -> float:
@@ -227,11 +252,12 @@ def _estimate(
         confirm = confirm_trial(config, arm, confirm_seeds(config)[0], {})
         label = arm.variant.short_label
         of_trial[label] = trial_s(label, confirm)
+        searched, confirmed = (0, 0) if done is None else done[arm.name]
         work.append(
             ArmWork(
-                num_search=arm.num_search_trials,
+                num_search=arm.num_search_trials - searched,
                 search_s=trial_s(label, replace(confirm, phase="search")),
-                num_confirm=config.seeds_now,
+                num_confirm=config.seeds_now - confirmed,
                 confirm_s=of_trial[label],
             )
         )
@@ -248,10 +274,37 @@ def _resources_text(config: StudyConfig, slots: Slots) -> str:
     return text if slots.num_gpus else f"{text}; there is no GPU"
 
 
-def _done_text(config: StudyConfig) -> str:
-    """Says how many trials that the estimated time counts are done already."""
-    num_done = len(list((config.folder / TRIALS).glob(f"*/{RESULT}")))
-    return f"; {num_done} trials of these are done" if num_done else ""
+def _done_lines(measured: _Measured, arms: tuple[Arm, ...], slots: Slots) -> list[str]:
+    """What of a study that has begun is left; nothing of one that has not."""
+    config, found = measured.config, measured.calibration
+    done = {arm.name: _num_done(config, arm) for arm in arms}
+    num_done, num_all = sum(map(sum, done.values())), num_trials(config, arms)
+    if not num_done:
+        return []
+    said = f"{num_done} of {num_all} trials are done"
+    if found is None or num_done == num_all:
+        return [said]
+    left_s, _ = _estimate(config, measured.read_s, found, arms, slots, done)
+    return [f"{said}; what is left takes about {about_text(left_s)}"]
+
+
+def _num_done(config: StudyConfig, arm: Arm) -> tuple[int, int]:
+    """Search and confirmation trials of an arm that have ended and are not tried again."""
+    search = [
+        arm.search_key(number, seed)
+        for number in range(arm.num_search)
+        for seed in arm.search_seeds
+    ]
+    seeds = confirm_seeds(config)[: config.seeds_now]
+    confirm = [confirm_trial(config, arm, seed, {}).key for seed in seeds]
+    searched, confirmed = (
+        sum(
+            outcome is not None and not outcome.goes_on
+            for outcome in (read_outcome(config.trials_folder / key) for key in keys)
+        )
+        for keys in (search, confirm)
+    )
+    return searched, confirmed
 
 
 def _free_text(config: StudyConfig) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -36,6 +37,7 @@ def open_tracking(uri: str) -> None:
         ConfigError: If it cannot.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r".*input example was not provided", UserWarning)
     limit_client()  # a server that is away is waited for, but not with a call that lasts minutes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial
     check_store(uri)
@@ -110,8 +112,17 @@ def repair(
     num_failed: int,
     is_whole: bool,
     times: Callable[[], Mapping[str, float]],
+    log_models: Callable[[TrialRuns], None],
 ) -> StudyRun:
     """Write all records again where MLflow refused some: somebody deleted a run, say.
+
+    Args:
+        config: The study.
+        refused: What MLflow said.
+        num_failed: Failed trials.
+        is_whole: As in `StudyRun.close`.
+        times: As in `StudyRun.log_times`.
+        log_models: Puts the networks of confirmed arms with their runs.
 
     Raises:
         StudyHaltedError: If it refuses again.
@@ -125,6 +136,7 @@ def repair(
         record, runs = _open_records(config)
         for folder, outcome in ended_trials(config.trials_folder):
             runs.add(folder, outcome, now_ms())
+        log_models(runs)
         record.log_times(times, now_ms())
         record.close(num_failed, is_whole)
     return record

@@ -12,22 +12,37 @@ import yaml
 from mlflow.entities import Metric, Param, ViewType
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE as MLFLOW_NOTE
 
 from contract.mlflow_store.logins import TrackingUri, holds_login, without_login
+from contract.mlflow_store.sqlite_address import sqlite_file
 from contract.mlflow_store.tracking_store import first_call, store_failures
-from contract.names import COMPARED_TAG, TEST_TILES
+from contract.names import COMPARED_TAG, REPORT, TEST_TILES
 from study.errors import StudyHaltedError
 from study.machines.databases import create_mlflow_database
 from study.mlflow_runs.artifact_root import artifact_root_note, check_artifact_root
 from study.mlflow_runs.client_calls import artifact_errors, search_runs, set_tags
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.shown.descriptions import (
+    begun_text,
+    ended_text,
+    experiment_text,
+    may_be_written,
+)
+from study.mlflow_runs.shown.metrics import ShownMetrics
+from study.mlflow_runs.shown.source import data_set_of, source_tags
 from study.mlflow_runs.similar_studies import compared_digest
 from study.mlflow_runs.trial_runs import TrialRuns
 from trainables.errors import ConfigError
 
-_TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
-"""Spares the MLflow UI the guess of an experiment's kind; its switch still sets the view."""
+_EXPERIMENT_TAGS: Final = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "test/mean_f1",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+}
+"""Spares the MLflow UI the guess of an experiment's kind (its switch still sets the view), and lets
+its charts begin with the score that findings speak of."""
 
 
 def check_store(tracking_uri: str) -> None:
@@ -86,7 +101,9 @@ class StudyRun:
             experiment.experiment_id
             if experiment
             else self._client.create_experiment(
-                name, artifact_location=_artifact_location(tracking_uri, name), tags=_TRAINING_VIEW
+                name,
+                artifact_location=_artifact_location(tracking_uri, name),
+                tags=_EXPERIMENT_TAGS,
             )
         )
         root = self._client.get_experiment(self._experiment_id).artifact_location
@@ -114,6 +131,7 @@ class StudyRun:
         condition = f"tags.phase = 'study' and tags.study_id = '{study_id}'"
         found = search_runs(self._client, self._experiment_id, condition, ViewType.ALL)
         known: Mapping[str, str] = found[0].data.params if found else {}
+        known_tags: Mapping[str, str] = found[0].data.tags if found else {}
         if found:
             self.parent_id = found[0].info.run_id
             if found[0].info.lifecycle_stage == "deleted":
@@ -128,25 +146,46 @@ class StudyRun:
                 "study_id": study_id,
                 "status": "running",
             }
-            if self._commit:
-                tags[MLFLOW_GIT_COMMIT] = self._commit
+            tags |= source_tags(self._commit)
             run = self._client.create_run(self._experiment_id, tags=tags)
             self.parent_id = run.info.run_id
         self._log_params(_params(content), known)
-        classes = [one["name"] for one in content.get("dataset", {}).get("classes", ())]
+        data_set = content.get("dataset", {})
+        classes = [one["name"] for one in data_set.get("classes", ())]
         names = MetricNames(classes)
         tags = {name: tag_value(own) for name, own in names.class_tags.items()}
         tags |= {"seeds": tag_value(str(content["config"].get("seeds")))}
         tags |= {COMPARED_TAG: compared_digest(content)}
+        report = manifest.parent.resolve() / REPORT
+        if may_be_written(known_tags.get(MLFLOW_NOTE)):
+            tags[MLFLOW_NOTE] = begun_text(report)
         set_tags(self._client, self.parent_id, tags)
+        self._describe(content, report)
+        trained_on = data_set_of(content)
+        if trained_on is not None:
+            self._client.log_inputs(self.parent_id, [trained_on])
         with artifact_errors():
             self._client.log_artifact(self.parent_id, str(manifest))
             self._client.log_artifacts(self.parent_id, str(budgets), budgets.name)
             self._log_new(manifest.parent / TEST_TILES)
         labels = {one["name"]: one["label"] for one in content.get("variants", ())}
         return TrialRuns(
-            self._client, self._experiment_id, self.parent_id, self._commit, names, labels
+            self._client,
+            self._experiment_id,
+            self.parent_id,
+            self._commit,
+            names,
+            labels,
+            ShownMetrics(classes, data_set.get("exclude_from_mean", ())),
+            trained_on,
         )
+
+    def _describe(self, content: Mapping[str, Any], report: Path) -> None:
+        """Say what the experiment is, unless a person has said so."""
+        known = self._client.get_experiment(self._experiment_id).tags
+        if may_be_written(known.get(MLFLOW_NOTE)):
+            text = experiment_text(self._name, content, report)
+            self._client.set_experiment_tag(self._experiment_id, MLFLOW_NOTE, text)
 
     def _log_params(self, config: Mapping[str, Any], known: Mapping[str, str]) -> None:
         """Record what is not on record yet, which MLflow never changes."""
@@ -224,20 +263,30 @@ def _params(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _artifact_location(tracking_uri: str, name: str) -> str | None:
-    """Where the artifacts of a new study go; None leaves it to MLflow.
+    """Where the artifacts of a new study go: beside an SQLite database; None leaves it to MLflow.
 
-    For a database MLflow takes `mlruns` of the working folder, by its path, which it later reads
-    as a URI: artifacts would go to another folder where the path holds `%20`, or be lost at a `?`.
+    For any database MLflow takes `mlruns` of the working folder: the artifacts of a study would
+    lie wherever somebody stood, and be lost when only the database is moved or archived. And it
+    takes a path, which it later reads as a URI: they would go to another folder where the path
+    holds `%20`, or be lost at a `?`.
     """
     is_database = urlsplit(tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
-    folder = Path.cwd()
-    if not is_database or quote(str(folder)) == str(folder):
+    file = sqlite_file(tracking_uri)
+    folder = Path.cwd() if file is None else file.absolute().parent
+    if not is_database or (file is None and quote(str(folder)) == str(folder)):
         return None
     return (folder / _ARTIFACTS / name).as_uri()
 
 
-def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
+def attach_report(tracking_uri: str, parent_run_id: str, folder: Path, summary: str = "") -> None:
     """Put the report with the study's parent run, in place of an earlier one.
+
+    Args:
+        tracking_uri: The store.
+        parent_run_id: The run.
+        folder: The report.
+        summary: What it says in short, in Markdown, for the run's description; a person's own
+            description stays.
 
     Raises:
         StudyHaltedError: If the store does not take it.
@@ -250,4 +299,7 @@ def attach_report(tracking_uri: str, parent_run_id: str, folder: Path) -> None:
 
     with store_failures(halted), artifact_errors():
         client = MlflowClient(tracking_uri=TrackingUri(tracking_uri).with_login)
-        client.log_artifacts(parent_run_id, str(folder), "report")
+        client.log_artifacts(parent_run_id, str(folder), REPORT)
+        if summary and may_be_written(client.get_run(parent_run_id).data.tags.get(MLFLOW_NOTE)):
+            text = tag_value(ended_text(summary, folder.resolve()))
+            client.set_tag(parent_run_id, MLFLOW_NOTE, text)

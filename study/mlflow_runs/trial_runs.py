@@ -7,22 +7,38 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_LOGGED_MODELS,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+)
 
 from contract.methods import serves
-from contract.names import CONFUSION, MAPS, PICTURE, RESULT, TRACEBACK, TRIAL_FOLDER_TAG
+from contract.mlflow_store.artifact_uri import local_folder
+from contract.names import (
+    CONFUSION,
+    MAPS,
+    MEASURES_TAG,
+    PICTURE,
+    RESULT,
+    TRACEBACK,
+    TRIAL_FOLDER_TAG,
+)
 from contract.parameters import PARAMETERS
 from study.design.arms import arm_of
 from study.mlflow_runs.client_calls import artifact_errors, search_runs
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.shown.metrics import ShownMetrics
+from study.mlflow_runs.shown.model import ARTIFACT, share_weights, written_model
+from study.mlflow_runs.shown.source import source_tags
 from trainables.settings.config import TrialConfig
 from trainables.training.trace import PROFILE
 from trainables.trial.folder.outcomes import Outcome, Rows
@@ -46,6 +62,8 @@ class TrialRuns:
         commit: str | None,
         names: MetricNames | None = None,
         labels: Mapping[str, str] | None = None,
+        shown: ShownMetrics | None = None,
+        data_set: DatasetInput | None = None,
     ) -> None:
         """Take up the runs there are; of several of one trial, the one that got furthest stays.
 
@@ -57,7 +75,11 @@ class TrialRuns:
             names: Of the study's metrics; None where no class needs another one.
             labels: What people call the study's variants, by name; their names where it says
                 nothing.
+            shown: Which numbers are metrics; None for a study whose classes are not known.
+            data_set: What the trials are trained on; None where it is not known.
         """
+        self._shown = shown or ShownMetrics()
+        self._data_set = data_set
         self._labels = labels or {}
         self._client = client
         self._experiment_id = experiment_id
@@ -108,8 +130,7 @@ class TrialRuns:
             "seed": str(trial.seed),
             "status": "running",
         }
-        if self._commit:
-            tags[MLFLOW_GIT_COMMIT] = self._commit
+        tags |= source_tags(self._commit)
         if key in self._ids:
             entries = [RunTag(name, value) for name, value in tags.items()]
             self._client.log_batch(self._ids[key], tags=entries)
@@ -120,6 +141,8 @@ class TrialRuns:
             self._untouched.add(key)
             self._last_step[key] = -1
         self._client.log_batch(self._ids[key], params=_params(trial))
+        if self._data_set is not None:
+            self._client.log_inputs(self._ids[key], [self._data_set])
 
     def _run_name(self, trial: TrialConfig) -> str:
         """What people see in the list of runs: `U-REC, 1 %, seed 2`; the key stands in a tag."""
@@ -147,7 +170,7 @@ class TrialRuns:
             points = [
                 Metric(self._names.of(name), value, time_ms, step)
                 for name, value in row.items()
-                if name != "step" and not math.isnan(value)
+                if name != "step" and self._shown.holds(name) and not math.isnan(value)
             ]
             if len(batch) + len(points) > _BATCH:
                 self._client.log_batch(self._ids[key], metrics=batch)
@@ -178,6 +201,7 @@ class TrialRuns:
         if outcome.state == "finished":
             tags["converged"] = json.dumps(record["converged"])
             tags[TRIAL_FOLDER_TAG] = str(folder.resolve())
+            tags[MEASURES_TAG] = self._shown.rest(record["metrics"])
             if record.get("damaged_checkpoints"):
                 tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
             known: Mapping[str, float] = {}
@@ -187,10 +211,12 @@ class TrialRuns:
             metrics = [
                 Metric(self._names.of(name), value, time_ms, _FINAL_STEP)
                 for name, value in record["metrics"].items()
-                if self._names.of(name) not in known and not math.isnan(value)
+                if self._shown.holds(name)
+                and self._names.of(name) not in known
+                and not math.isnan(value)
             ]
-        for first in range(0, len(metrics), _BATCH):  # those of many classes
-            self._client.log_batch(run_id, metrics=metrics[first : first + _BATCH])
+        if metrics:
+            self._client.log_batch(run_id, metrics=metrics)
         entries = [RunTag(name, tag_value(value)) for name, value in tags.items()]
         self._client.log_batch(run_id, tags=entries)
         status = "FAILED" if outcome.state == "failed" else "FINISHED"
@@ -202,6 +228,30 @@ class TrialRuns:
         if outcome.trial.key not in self._ended:
             self.begin(outcome.trial)
             self.end(folder, outcome, time_ms)
+
+    def log_model(self, file: Path, own_code: Sequence[str] = ()) -> None:
+        """Put the network of a confirmed arm with its trial's run, as a model of MLflow.
+
+        A network that an earlier session chose, of fewer seeds, stays with its own run: it may
+        have been registered.
+
+        Args:
+            file: The model file in the folder of the trial that is kept.
+            own_code: Files and folders of networks of a person's own.
+        """
+        key = file.parent.name
+        self._require(key)
+        run = self._client.get_run(self._ids[key])
+        if MLFLOW_LOGGED_MODELS in run.data.tags:
+            return
+        with written_model(file, own_code) as (folder, model), artifact_errors():
+            model.run_id, model.artifact_path = run.info.run_id, ARTIFACT
+            self._client.log_artifacts(run.info.run_id, str(folder), ARTIFACT)
+            text = json.dumps([model.get_tags_dict()])
+        stored = local_folder(run.info.artifact_uri)
+        if stored is not None:
+            share_weights(file, stored / ARTIFACT)
+        self._client.set_tag(run.info.run_id, MLFLOW_LOGGED_MODELS, text)
 
     def stop(self) -> None:
         """Mark the runs that have not ended: the study was stopped and can be continued."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from contract.names import search_number
 from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.search.choice import chosen_setting
-from study.search.optuna_database import OptunaDatabase
+from study.search.optuna_database import OptunaDatabase, ShownArm
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
 from study.settings.config import StudyConfig
 from study.trials.study_trials import StudyTrials
@@ -65,8 +66,16 @@ class ArmTrials:
         """How the trials of each suggestion ended, by its number and their seed."""
         self.notes: list[str] = []
         """What a person must know of trials whose records were lost, a line each."""
-        self._take_up(database.values(arm.name))
-        self._record = database.write(arm.name, self.all())
+        self._validated: dict[int, dict[int, float]] = {}
+        """Validations of each suggestion's first seed that Optuna's database is shown."""
+        shown = ShownArm(
+            title=self._title(),
+            arm=arm.name,
+            study=config.name,
+            metric=f"val/{config.training.select_by}",
+        )
+        self._take_up(database.values(arm.name, shown.title))
+        self._record = database.write(shown, [self._shown(one) for one in self.all()])
 
     def all(self) -> list[FrozenTrial]:
         """All suggestions, in the order of their numbers; not to be changed."""
@@ -76,7 +85,7 @@ class ArmTrials:
         """The trials of the next suggestion; it is on record, values and all, or not at all."""
         first = self._draw()
         self._trials.record(TrialPlan(trial=first))
-        self._record.add(self.all()[-1])
+        self._record.add(self._shown(self.all()[-1]))
         return self.unended(len(self.all()) - 1)
 
     def unended(self, number: int) -> list[TrialConfig]:
@@ -117,17 +126,21 @@ class ArmTrials:
     def end(self, number: int, outcome: Outcome) -> None:
         """Take note of the end of a trial of a suggestion."""
         self._note_end(number, outcome.trial.seed, outcome)
+        if self.is_judged(outcome.trial.key):
+            self._show_validations(number, outcome.history, outcome.trial)
         if self.all()[number].state.is_finished():
             self._record.end(self.all()[number])
 
     def should_prune(self, number: int, key: str, rows: Rows) -> bool:
         """Take note of the validations of a trial; returns whether it is to be stopped.
 
-        Without a pruner nobody asks for them, and they are on record elsewhere. Suggestions are
-        compared by their first seed alone, since all of them have it. A trial that was given up,
-        but whose driver was lost before it was stopped, is given up again.
+        Suggestions are compared by their first seed alone, since all of them have it. A trial that
+        was given up, but whose driver was lost before it was stopped, is given up again.
         """
-        if self._config.pruner == "none" or not self.is_judged(key):
+        if not self.is_judged(key):
+            return False
+        self._show_validations(number, rows, self._trial(number))
+        if self._config.pruner == "none":
             return False
         trial = self.all()[number]
         for validation, score in self._validations(rows, self._trial(number)):
@@ -142,7 +155,6 @@ class ArmTrials:
                     trial.intermediate_values,
                     self._stopped_at.get(number),
                 )
-                self._record.add_validation(number, validation, score)
             if self._stopped_at.get(number) == validation:
                 return True
         return False
@@ -223,12 +235,16 @@ class ArmTrials:
     def _take_validations(self, number: int, plan: TrialPlan, outcome: Outcome | None) -> None:
         """Tell Optuna the validations of a trial that an earlier session knew."""
         if self._config.pruner == "none":
+            if outcome is not None:
+                known = dict(self._validations(outcome.history, plan.trial))
+                self._validated[number] = known
             return
         if plan.stopped_at is not None:
             self._stopped_at[number] = plan.stopped_at
         known = dict(plan.validations)
         if outcome is not None:
             known |= dict(self._validations(outcome.history, plan.trial))
+        self._validated[number] = known
         for validation, score in sorted(known.items()):
             self._report(number, validation, score)
 
@@ -285,6 +301,29 @@ class ArmTrials:
         steps = trial.training.validation_steps()
         measure = f"val/{self._config.training.select_by}"
         return [(steps.index(int(row["step"])) + 1, row[measure]) for row in rows if measure in row]
+
+    def _show_validations(self, number: int, rows: Rows, trial: TrialConfig) -> None:
+        """Write the validations among rows of a trial to the database, unless they are there."""
+        shown = self._validated.setdefault(number, {})
+        for validation, score in self._validations(rows, trial):
+            if validation not in shown:
+                shown[validation] = score
+                self._record.add_validation(number, validation, score)
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        """A suggestion with what a person finds it by, and its validations."""
+        shown = copy.copy(trial)
+        keys = [self._arm.search_key(trial.number, seed) for seed in self._arm.search_seeds]
+        shown.user_attrs = {"trial_key": keys[0] if len(keys) == 1 else keys}
+        shown.intermediate_values = dict(self._validated.get(trial.number, {}))
+        return shown
+
+    def _title(self) -> str:
+        """The arm in a reader's words, and by its name where those are another arm's too."""
+        variants = [one.label for one in self._config.variants]
+        label, percent = self._arm.variant.label, f"{100 * self._arm.label_frac:.6g} %"
+        title = f"{label}, {percent}"
+        return title if variants.count(label) == 1 else f"{title} ({self._arm.name})"
 
     def _number(self, key: str) -> int:
         """Place of a trial in this arm's search; -1 for trials of others."""

@@ -7,16 +7,21 @@ trials that an earlier version began, which wrote them nowhere else.
 from __future__ import annotations
 
 import sqlite3
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from study.machines.databases import create_optuna_database, remove_journals
 from trainables.storage.folder_files import set_aside
+
+_METRIC_NAMES: Final = "study:metric_names"
+"""Where Optuna keeps what `set_metric_names` was told; studies of earlier versions have none."""
 
 
 class OptunaDatabase:
@@ -40,38 +45,75 @@ class OptunaDatabase:
             )
         self._storage = optuna.storages.RDBStorage(create_optuna_database(path.resolve()))
 
-    def values(self, arm: str) -> dict[int, Mapping[str, Any]]:
-        """Hyperparameters of the trials of an arm, by number."""
-        study_id = self._find_study(arm)
+    def values(self, arm: str, title: str) -> dict[int, Mapping[str, Any]]:
+        """Hyperparameters of the trials of an arm, by number.
+
+        Args:
+            arm: Name of the arm, as which earlier versions wrote it.
+            title: As which it is written now.
+        """
+        study_id = self._find_study(title)
+        if study_id is None:
+            study_id = self._find_study(arm)
         if study_id is None:
             return {}
         trials = self._storage.get_all_trials(study_id, deepcopy=False)
         return {one.number: one.params for one in trials}
 
-    def write(self, arm: str, trials: Sequence[FrozenTrial]) -> ArmRecord:
+    def write(self, shown: ShownArm, trials: Sequence[FrozenTrial]) -> ArmRecord:
         """Make the database agree with the trials of an arm, and keep its record open.
 
         Args:
-            arm: Name of the arm.
-            trials: All of its trials so far, in the order of their numbers.
+            shown: What a person reads of the arm.
+            trials: All of its trials so far, in the order of their numbers, with the attributes
+                and validations that are shown.
         """
-        study_id = self._find_study(arm)
+        if shown.arm != shown.title:
+            self._remove(shown.arm)
+        study_id = self._find_study(shown.title)
         if study_id is not None:
             known = self._storage.get_all_trials(study_id, deepcopy=False)
-            if list(map(_summary, known)) == list(map(_summary, trials)):
+            named = self._storage.get_study_system_attrs(study_id).get(_METRIC_NAMES)
+            if named and list(map(_summary, known)) == list(map(_summary, trials)):
                 return ArmRecord(self._storage, study_id, [one._trial_id for one in known])
             self._storage.delete_study(study_id)
-        study_id = self._storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], arm)
-        record = ArmRecord(self._storage, study_id, [])
+        made = optuna.create_study(
+            storage=self._storage, study_name=shown.title, direction="maximize"
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made.set_metric_names([shown.metric])
+        made.set_user_attr("study", shown.study)
+        made.set_user_attr("arm", shown.arm)
+        record = ArmRecord(self._storage, made._study_id, [])
         for trial in trials:
             record.add(trial)
         return record
+
+    def _remove(self, name: str) -> None:
+        study_id = self._find_study(name)
+        if study_id is not None:
+            self._storage.delete_study(study_id)
 
     def _find_study(self, arm: str) -> int | None:
         try:
             return self._storage.get_study_id_from_name(arm)
         except KeyError:
             return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownArm:
+    """What a tool that shows the database tells of an arm's search."""
+
+    title: str
+    """Name of Optuna's study: `U-REC, 1 %`."""
+    arm: str
+    """Name of the arm."""
+    study: str
+    """Name of the study."""
+    metric: str
+    """What the value of a trial is: `val/mean_f1`."""
 
 
 class ArmRecord:
@@ -102,8 +144,10 @@ class ArmRecord:
         self._storage.set_trial_state_values(self._ids[trial.number], trial.state, trial.values)
 
 
-def _summary(trial: FrozenTrial) -> tuple[TrialState, Sequence[float] | None, Mapping[str, Any]]:
-    return trial.state, trial.values, trial.params
+def _summary(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What must agree: validations only of trials that have ended, since the others go on."""
+    ended = trial.intermediate_values if trial.state.is_finished() else None
+    return trial.state, trial.values, trial.params, trial.user_attrs, ended
 
 
 def _is_whole(path: Path) -> bool:

@@ -15,6 +15,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WORKERS: Final = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+))?")
 
 
+_PRICES: Final = ("per_px", "per_object", "per_border_m", "per_tile")
 SEARCH_SEEDS_APART: Final = 1_000_000
 """Most confirmation seeds: the seeds of a search, but for its first, lie beyond them all."""
 _LOWEST: Final = {"trials": 1, "seeds": 1, "look": 1, "search_seeds": 1, "seed": 0,
@@ -53,6 +54,8 @@ def check_types(chosen: Mapping[str, Any]) -> None:
         "val_frac": (str, int, float),
         "budget_px": (int,),
         "budget_stratified": (bool,),
+        "budget_lists": (str, dict),
+        "cost": (dict,),
         "profile": (bool,),
         "models": (list, tuple),
     }
@@ -141,7 +144,12 @@ def parse_val_frac(text: str | float) -> str | float:
     except ValueError:
         fraction = math.nan
     if not 0 < fraction <= 1:
-        raise ConfigError(f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}")
+        percent = str(text).strip().removesuffix("%")
+        share = float(percent) / 100 if percent.replace(".", "", 1).isdecimal() else math.nan
+        advice = f", which is percent; write --val-frac {share:.12g}" * (0 < share <= 1)
+        raise ConfigError(
+            f"--val-frac must be all, same or a fraction in (0, 1], got {text!r}{advice}"
+        )
     return "all" if fraction == 1 else fraction
 
 
@@ -153,6 +161,45 @@ def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
         raise ConfigError(
             f"--gpus must be 0 or 1 for several workers (each has a card of its own), got {gpus:g}"
         )
+
+
+def check_lists(
+    lists: str | Mapping[float, str] | None, unit: str, stratified: bool, orders: Sequence[str]
+) -> None:
+    """Refuse lists of tiles beside what would choose the tiles otherwise."""
+    if lists is None:
+        return
+    if unit != "tile":
+        raise ConfigError(
+            f"--budget-unit must be tile with budget_lists, which name tiles, got {unit!r}"
+        )
+    if stratified or tuple(orders) != ("random",):
+        raise ConfigError(
+            "budget_stratified and budget_order must be left out with budget_lists, which say what "
+            "is annotated, got one of them"
+        )
+    if not isinstance(lists, str) and not all(isinstance(file, str) for file in lists.values()):
+        raise ConfigError(
+            f"budget_lists must be a CSV file, or `fraction: file` lines, got {dict(lists)!r}"
+        )
+
+
+def check_cost(cost: Mapping[str, float] | None) -> None:
+    """Refuse prices of what has none, and those that are no minutes."""
+    if cost is None:
+        return
+    unknown = [name for name in cost if name not in _PRICES]
+    if unknown or not cost:
+        raise ConfigError(
+            f"cost must have minutes for some of {', '.join(_PRICES)}, got "
+            f"{', '.join(map(str, unknown)) or 'none'}"
+        )
+    for name, minutes in cost.items():
+        is_number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+        if not is_number or not 0 <= minutes < math.inf:
+            raise ConfigError(f"{name} of cost must be minutes from 0, got {minutes!r}")
+    if not any(cost.values()):
+        raise ConfigError(f"cost must be above 0 for something, got {dict(cost)!r}; leave cost out")
 
 
 def check_cluster(address: str | None, storage: str | None) -> None:

@@ -18,6 +18,8 @@ from contract.variants import Variant, make_variants
 from study.settings.checks import (
     check_choice,
     check_cluster,
+    check_cost,
+    check_lists,
     check_name,
     check_numbers,
     check_types,
@@ -59,17 +61,23 @@ _ANSWER_CHANGING: Final = (
     "budget_unit",
     "budget_px",
     "budget_stratified",
+    "budget_lists",
+    "cost",
     "val_frac",
     "equal",
 )
 """Fields, besides those of training, that a continued study must not change; seeds may grow."""
-_ADDED: Final = {
+_ADDED: Final[Mapping[str, Any]] = {
     "compare": "",
+    "budget_lists": None,
+    "cost": None,
     "val_frac": "all",
     "search_seeds": 1,
     "equal": "steps",
     "weight_decay": 0.0,
     "method_parameters": {},
+    "budget_order": "random",
+    "label_noise_px": 0.0,
     "seg_loss": "ce",
     "class_weights": "none",
     "rec_loss": "l1",
@@ -87,6 +95,7 @@ _ADDED: Final = {
 }
 """Fields that a study of an earlier version does not name, and what it has for them."""
 _LABEL_FRAC: Final = PARAMETERS["label_frac"]
+_BUDGET_ORDER: Final = PARAMETERS["budget_order"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +151,18 @@ class StudyConfig:
     seed: int = 0
     """First seed of the search trials; confirmation takes the numbers after it."""
     budget_unit: Kind = "block"
-    """What is annotated at a time: `block`, `tile` or `point`."""
+    """What is annotated at a time: `block`, `tile`, `area` or `point`."""
     budget_px: int | None = None
-    """Side of a block (None: `patch_px`) or radius of a point's disc (None: 3), in pixels."""
+    """Side of a block or of the square that has a region's area (None: `patch_px`), or radius of a
+    point's disc (None: 3), in pixels."""
     budget_stratified: bool = False
     """Whether every class comes early in a budget, and then in proportion."""
+    budget_lists: str | Mapping[float, str] | None = None
+    """Published lists of the annotated training tiles, where budgets are not drawn: a CSV file with
+    the columns tile, fraction and perhaps seed, or for each fraction a file with a name a line."""
+    cost: Mapping[str, float] | None = None
+    """Minutes of annotation `per_px`, `per_object`, `per_border_m` and `per_tile`, of which those
+    left out cost nothing; None where nothing is said in minutes."""
     val_frac: str | float = "all"
     """Labels of the validation tiles that choose weights and settings: `all`, a fraction in
     (0, 1], or `same` as the arm's fraction of the training tiles."""
@@ -183,7 +199,10 @@ class StudyConfig:
             raise ConfigError(
                 f"budget_px must be left out for --budget-unit tile, got {self.budget_px!r}"
             )
-        _ = self.unit  # checks itself
+        check_cost(self.cost)
+        check_lists(self.budget_lists, self.budget_unit, self.budget_stratified, self.budget_orders)
+        for order in self.budget_orders:
+            self.unit_in(order)  # checks itself
         check_workers(self.worker_range, self.gpus)
         check_cluster(self.address, self.storage)
         check_varied(self.varied, self.compared, self.methods)
@@ -196,9 +215,21 @@ class StudyConfig:
     def unit(self) -> Unit:
         """What is annotated at a time."""
         check_choice("--budget-unit", self.budget_unit, get_args(Kind))
-        default = {"block": self.training.patch_px, "tile": 0, "point": _POINT_RADIUS_PX}
+        side_px = self.training.patch_px
+        default = {"block": side_px, "tile": 0, "area": side_px, "point": _POINT_RADIUS_PX}
         size_px = default[self.budget_unit] if self.budget_px is None else self.budget_px
         return Unit(kind=self.budget_unit, size_px=size_px, stratified=self.budget_stratified)
+
+    def unit_in(self, order: str) -> Unit:
+        """What is annotated at a time, in an order of `budget_orders`."""
+        return replace(self.unit, order=order)  # type: ignore[arg-type]  # it checks itself
+
+    @property
+    def budget_orders(self) -> tuple[str, ...]:
+        """Orders in which units of the training tiles are annotated, each with its own budgets."""
+        some = (*self.varied, *self.compared)
+        levels = [one.levels or () for one in some if one.parameter == _BUDGET_ORDER]
+        return tuple(map(str, levels[0])) if levels else (self.training.budget_order,)
 
     @property
     def planned_looks(self) -> tuple[int, ...]:

@@ -37,6 +37,20 @@ class KeptModels(TrialListener):
         """Do so for every arm: an earlier session may have been lost before it could."""
         self._keep_best(self._arms)
 
+    def kept(self) -> list[Path]:
+        """Model file of every arm whose confirmation has ended."""
+        files = (
+            self._config.trials_folder / confirm_trial(self._config, arm, seed, {}).key / MODEL_FILE
+            for arm in self._arms
+            if not self._is_open(arm)
+            for seed in confirm_seeds(self._config)
+        )
+        return [file for file in files if file.exists()]
+
+    def _is_open(self, arm: Arm) -> bool:
+        keys = [confirm_trial(self._config, arm, s, {}).key for s in confirm_seeds(self._config)]
+        return not all(has_ended(self._config.trials_folder / key) for key in keys)
+
     def _keep_best(self, arms: Sequence[Arm]) -> None:
         for arm in arms:
             for key in keep_best_model(self._config, arm, self._config.trials_folder):

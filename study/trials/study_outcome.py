@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from contract.mlflow_store.logins import TrackingUri
+from contract.names import REPORT
 
-_TABLE_OF_TIMES: Final = Path("report") / "tables" / "time_spent.md"
+_TABLE_OF_TIMES: Final = Path(REPORT) / "tables" / "time_spent.md"
 """Path below the study's folder to which the report writes the table."""
 
 

@@ -53,6 +53,7 @@ class TaskBuilder:
         self._store = study_store(config)
         self._tiles = {split: ray.put(self._shared(held)) for split, held in data.tiles.items()}
         self._budgets = {key: _put(drawn) for key, drawn in budgets.train.items()}
+        self._minutes = budgets.minutes
         self._val_budgets = {key: _put(drawn) for key, drawn in budgets.val.items()}
         names = {one.encoder for one in config.methods if one.encoder is not None}
         self._encoders = {name: ray.put(read_encoder(name)) for name in names}
@@ -73,7 +74,8 @@ class TaskBuilder:
         """What the process of a trial is given; a search trial cannot read the test tiles."""
         is_confirmed = trial.phase == "confirm"
         splits = ("train", "val", "test") if is_confirmed else ("train", "val")
-        budget, annotated = self._budgets[trial.seed, trial.label_frac]
+        drawn = trial.seed, trial.label_frac, trial.training.budget_order
+        budget, annotated = self._budgets[drawn]
         val_fraction = self._config.val_fraction(trial.label_frac)
         val_budget, val_annotated = (
             (None, None) if val_fraction is None else self._val_budgets[trial.seed, val_fraction]
@@ -85,6 +87,7 @@ class TaskBuilder:
             tiles={split: self._tiles[split] for split in splits},
             budget=budget,
             annotated=annotated,
+            annotation_minutes=self._minutes.get(drawn),
             val_budget=val_budget,
             val_annotated=val_annotated,
             encoder=None if trial.encoder is None else self._encoders[trial.encoder],

@@ -207,19 +207,23 @@ def fill_full_study(study: FakeStudy) -> None:
                 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Tracking URI of an MLflow database that holds every study of these tests."""
-    folder = tmp_path_factory.mktemp("mlflow")
+def new_store(mlflow_database: Path, folder: Path) -> MlflowClient:
+    """An empty store in a folder, artifacts beside its database."""
     shutil.copy(mlflow_database, folder)
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     original = client.create_experiment
 
     def create_beside_the_database(name: str) -> str:
         return original(name, artifact_location=(folder / "artifacts" / name).as_uri())
 
     client.create_experiment = create_beside_the_database  # type: ignore[method-assign]
+    return client
+
+
+@pytest.fixture(scope="session")
+def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Tracking URI of an MLflow database that holds every study of these tests."""
+    client = new_store(mlflow_database, tmp_path_factory.mktemp("mlflow"))
     fill_full_study(FakeStudy(client, "full"))
     fill_edge_studies(client)
     fill_variants_study(FakeStudy(client, "variants", select_by="miou", num_failed=7))
@@ -227,7 +231,7 @@ def store(mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> st
     fill_profiled_study(FakeStudy(client, "profiled"))
     fill_unknown_study(client)
     fill_validated_study(client)
-    return uri
+    return str(client.tracking_uri)
 
 
 REACHED = {0.01: (0.0053, 0.0070, 0.0100), 0.1: (0.10, 0.08, 0.09), 1.0: (1.0, 1.0, 1.0)}

@@ -42,3 +42,11 @@ def test_a_p_value_broke_after_its_letter() -> None:
         said = wording.p_text(value)
         assert " " not in said
         assert said.replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_labels_with_commas_ran_into_each_other() -> None:
+    plain = ["U-Net", "U-REC"]
+    levels = ["U-REC, loss l1, w1 0.1", "U-REC, loss l2, w1 0.1", "FixMatch"]
+    assert wording.named(plain) == "U-Net and U-REC"
+    assert wording.named(levels[:1]) == "U-REC, loss l1, w1 0.1"
+    assert wording.named(levels) == "U-REC, loss l1, w1 0.1; U-REC, loss l2, w1 0.1; and FixMatch"

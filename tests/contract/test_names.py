@@ -70,6 +70,7 @@ def test_other_keys_have_no_number():
 
 def test_a_budget_is_named_by_seed_and_fraction():
     assert budget_stem(3, 0.005) == "s3-f0.005"
+    assert budget_stem(3, 0.1, order="diverse") == "s3-f0.10-diverse"
 
 
 @pytest.mark.parametrize("arm", ["urec-f0.10", "mine-t003-s5-f0.10", "my-search-t1-f1.00"])

@@ -102,7 +102,7 @@ def test_a_repeated_name_is_refused(text):
         ("lr=1e-4..2", "lr", "2"),
         ("lr=inf", "lr", "inf"),
         ("label_frac=0", "label_frac", "0"),
-        ("label_frac=0.1/1.5", "label_frac", "1.5"),
+        ("label_frac=0.1/150", "label_frac", "150"),
         ("label_frac=-1", "label_frac", "-1"),
     ],
 )
@@ -111,7 +111,7 @@ def test_values_outside_the_domain_are_refused(text, name, value):
     assert message.startswith(f"{name} must be {PARAMETERS[name].rule}, got {value} ")
 
 
-@pytest.mark.parametrize("text", ["w1=a", "w1=", "w1=0.1/", "w1=0.1//0.2", "w1=0.1..", "w1=0,1"])
+@pytest.mark.parametrize("text", ["w1=a", "w1=", "w1=0.1/", "w1=0.1//0.2", "w1=0.1.."])
 def test_what_is_not_a_number_is_refused(text):
     assert "must be a number" in error_of(text) or "must name" in error_of(text)
 
@@ -199,3 +199,54 @@ def test_what_cannot_be_compared_is_refused(text, said):
     with pytest.raises(SpaceError) as caught:
         parse_compare(text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("label_frac=5/30/100", "label_frac=0.05/0.3/1"),
+        ("w1,label_frac=5/30/100,lr", "w1,label_frac=0.05/0.3/1,lr"),
+        ("label_frac=1%/10%/100%", "label_frac=0.01/0.1/1"),
+        ("label_frac=0.5/5 %", "label_frac=0.005/0.05"),
+        ("label_frac=1/5", "label_frac=0.01/0.05"),
+        ("label_frac=7", "label_frac=0.07"),
+    ],
+)
+def test_percent_was_out_of_a_range_without_a_word_of_what_to_write(text, meant):
+    message = error_of(text)
+    assert "label_frac must be in (0, 1], got " in message
+    assert message.endswith(f"which is percent; write --space {meant}")
+    assert parse_space(meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("label_frac=0.05,0.3,1", "label_frac=0.05/0.3/1"),
+        ("w1,label_frac=0.05, 0.3, 1", "w1,label_frac=0.05/0.3/1"),
+        ("label_frac=0.05,0.3,1,w1", "label_frac=0.05/0.3/1,w1"),
+        ("label_frac=5,30,100", "label_frac=0.05/0.3/1"),
+        ("label_frac=5%,30%,100%,lr=1e-3,1e-2", "label_frac=0.05/0.3/1,lr=1e-3/1e-2"),
+        ("label_frac=0,05/0,3/1", "label_frac=0.05/0.3/1"),
+        ("w1=0,1", "w1=0.1"),
+        ("w1=0,1..0,5", "w1=0.1..0.5"),
+        ("reconstruct_on=all,annotated,w1", "reconstruct_on=all/annotated,w1"),
+        ("patch_px=32,64", "patch_px=32/64"),
+    ],
+)
+def test_commas_between_levels_were_taken_for_names_of_parameters(text, meant):
+    """`--space must name parameters among …, got '0.3'`."""
+    message = error_of(text)
+    assert message.endswith(f"write --space {meant}")
+    assert "slashes" in message
+    assert parse_space(meant)
+
+
+def test_commas_of_compared_levels_are_told_too():
+    with pytest.raises(SpaceError, match=r"write --compare w1=0/0\.1,rec_loss=l1/l1_ssim$"):
+        parse_compare("w1=0,0.1,rec_loss=l1,l1_ssim")
+
+
+@pytest.mark.parametrize("text", ["label_frac=0.1/1.5/200", "label_frac=-5/30", "label_frac=0/5"])
+def test_what_is_no_percent_is_not_taken_for_it(text):
+    assert "percent" not in error_of(text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.wording import flop_text, listed
+from contract.wording import flop_text, listed, minutes_text
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_listed(parts, text):
 )  # fmt: skip
 def test_amounts_have_three_digits(flop, text):
     assert flop_text(flop) == text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0.25, "0.25"), (12.54, "12.5"), (99.97, "100"), (123.4, "123"), (12345.6, "12346")],
+)
+def test_minutes_have_no_exponent(minutes, text):
+    assert minutes_text(minutes) == text

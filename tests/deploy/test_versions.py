@@ -96,6 +96,13 @@ def test_stages_that_are_built_exist(deploy: Path) -> None:
     assert wanted <= stages
 
 
+def test_what_the_image_installs_the_project_has(deploy: Path) -> None:
+    installed = re.findall(r'--editable "\.\[([\w,]+)\]"', (deploy / "Dockerfile").read_text())
+    project = tomllib.loads((deploy.parent / "pyproject.toml").read_text())["project"]
+    assert installed == ["encoders"]  # so that `--models METHOD:ENCODER` runs on a cluster
+    assert set(installed) <= set(project["optional-dependencies"])
+
+
 def test_images_do_not_run_as_root(deploy: Path, pods: dict[str, dict[str, Any]]) -> None:
     dockerfile = (deploy / "Dockerfile").read_text()
     (uid,) = re.findall(r"useradd .*--uid (\d+)", dockerfile)

@@ -2,12 +2,15 @@
 
 import importlib
 import os
+import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 import torch
+from pyarrow import fs
 
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.tileset import Tile, TileSet, pack_tiles
@@ -97,3 +100,41 @@ def own_module(tmp_path, monkeypatch) -> Iterator[Callable[[str], str]]:
     yield write
     for name in names:
         sys.modules.pop(name, None)
+
+
+S3_SERVER = """
+import logging
+from moto.moto_server import werkzeug_app
+from werkzeug.serving import make_server
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+inner = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+handler = werkzeug_app.MotoRequestHandler
+server = make_server("127.0.0.1", 0, inner, threaded=True, request_handler=handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture(scope="session")
+def _s3_apart():
+    """An S3 server in a process of its own: GDAL lets no thread of this one run meanwhile."""
+    command = [sys.executable, "-c", S3_SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield f"127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
+
+
+@pytest.fixture
+def bucket_apart(_s3_apart, monkeypatch):
+    """A fresh bucket, `s3://NAME`, to which the environment leads, and what writes to it."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", f"http://{_s3_apart}"), ("AWS_REGION", "us-east-1"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    server = fs.S3FileSystem(
+        endpoint_override=_s3_apart, scheme="http", region="us-east-1", allow_bucket_creation=True
+    )
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    server.create_dir(bucket)
+    return f"s3://{bucket}", server

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import ConfigError
-from trainables.networks.blocks import crop_to, pad_to_stride
+from trainables.networks.layers.blocks import crop_to, pad_to_stride
 from trainables.networks.network import Network, NetworkConfig, Output, first_images
 
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainables.networks.blocks import (
+from trainables.networks.layers.blocks import (
     Encoder,
     SegmentationDecoder,
     crop_to,

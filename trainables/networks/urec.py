@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contract.parameters import PARAMETERS, Value
 from trainables.errors import ConfigError
-from trainables.networks.blocks import (
+from trainables.networks.layers.blocks import (
     Encoder,
     ReconstructionDecoder,
     SegmentationDecoder,
@@ -15,7 +15,7 @@ from trainables.networks.blocks import (
     pad_to_stride,
     stage_widths,
 )
-from trainables.networks.branch_norm import reconstruction_statistics, separate_norms
+from trainables.networks.layers.branch_norm import reconstruction_statistics, separate_norms
 from trainables.networks.network import Network, NetworkConfig, Output, first_images
 
 

@@ -29,7 +29,7 @@ from contract.mlflow_store.tracking_store import (
 )
 from contract.names import MODEL_FILE, TRIAL_FOLDER_TAG, TRIALS
 from trainables.data.layouts.file_names import check_names
-from trainables.errors import ConfigError, DataError
+from trainables.errors import ConfigError, DataError, problems_text
 from trainables.networks.model_file import TrainedModel
 from trainables.predict.raster_address import RasterAddress
 from trainables.predict.raster_input import open_raster
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _RUN_ID: Final = re.compile(r"(?:runs:/+)?([0-9a-f]{32})/?")
-_MAX_PROBLEMS_SHOWN: Final = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -237,9 +236,7 @@ def _check(
     if out.exists() and not out.is_dir():
         problems.append(f"--out must be a folder, got the file {out}; choose another")
     if problems:
-        more = len(problems) - _MAX_PROBLEMS_SHOWN
-        shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
-        raise DataError(f"{shown}; and {more} more" if more > 0 else shown)
+        raise DataError(problems_text(problems))
     return counts
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
+from trainables.data.access.remote_files import is_bucket, remote_path
+
 _REMOTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|/vsi[a-z0-9_]+[/?])")
 _DRIVER: Final = re.compile(r"[A-Z][A-Z0-9_]+:.")
 """GDAL's way to name a part of a file, such as NETCDF:"a.nc":band."""
@@ -39,6 +41,8 @@ class RasterAddress:
             return file.absolute() if ":" in self.written else file
         if match := _RELATIVE_ARCHIVE.fullmatch(self.written):
             return f"/vsi{match[1]}/{match[2]}/{match[3]}"
+        if is_bucket(self.written):  # rasterio's own way wants a library for the credentials
+            return str(remote_path(self.written))
         return self.written
 
     @property

@@ -49,6 +49,12 @@ class TrainingConfig:
     """Weight of the reconstruction term, equation 3; for methods that reconstruct."""
     reconstruct_on: Literal["all", "annotated"] = "all"
     """Pixels of the L1 term: every training pixel, or those of the annotation budget alone."""
+    budget_order: Literal["random", "diverse"] = "random"
+    """Which units of the training tiles are annotated first: random ones, or those whose imagery
+    differs most. The study draws its budgets by it."""
+    label_noise_px: float = 0.0
+    """Standard deviation of smooth offsets by which the borders of training labels are shifted, as
+    an annotator's are; 0 for labels as they are. Those of validation and test always are."""
     seg_loss: Literal["ce", "ce_dice", "focal"] = "ce"
     """Loss of the annotated pixels: cross-entropy, with soft Dice added, or focal."""
     class_weights: Literal["none", "sqrt_inverse"] = "none"

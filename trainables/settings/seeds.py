@@ -25,6 +25,7 @@ _PURPOSES: Final = {
     "hidden": 8,
     "strong_views": 9,
     "noise": 10,
+    "label_noise": 11,
     "splits": 20,
 }
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from contract.measures import summarise
-from trainables.data.budgets.pixel_set import PixelSet
+from trainables.data.budgets.label_noise import shift_labels
+from trainables.data.budgets.pixel_set import PixelSet, count_classes
 from trainables.data.patches.positions import GridPositions, Positions, RandomPositions
 from trainables.data.patches.sampler import PatchSampler
 from trainables.data.tilesets.scaling import BandScaling
@@ -248,16 +249,27 @@ def build_sampler(
 ) -> PatchSampler:
     """What draws the batches of a trial, each worker's share of them."""
     training = config.training
+    annotated, class_px = data.annotated, data.class_px
+    if training.label_noise_px > 0:
+        num_classes = len(data.class_names)
+        annotated = shift_labels(
+            data.train,
+            annotated,
+            std_px=training.label_noise_px,
+            seed=config.seed,
+            num_classes=num_classes,
+        )
+        class_px = tuple(count_classes(data.train, annotated, num_classes).tolist())
     where: dict[str, Any] = {"patch_px": training.patch_px, "seed": config.seed}
     positions: Positions
     if training.sampling == "grid":
         where["stride_px"] = training.stride_px
-        positions = GridPositions(data.train, data.annotated, **where)
+        positions = GridPositions(data.train, annotated, **where)
     else:
-        positions = RandomPositions(data.train, data.annotated, **where)
+        positions = RandomPositions(data.train, annotated, **where)
     return PatchSampler(
         data.train,
-        data.annotated,
+        annotated,
         positions,
         scaling=data.scaling,
         patch_px=training.patch_px,
@@ -269,7 +281,7 @@ def build_sampler(
         device=device,
         group=group,
         hidden_share=training.rec_mask,
-        class_weights=class_weights(training.class_weights, data.class_px),
+        class_weights=class_weights(training.class_weights, class_px),
     )
 
 

@@ -65,6 +65,8 @@ class TrialTask:
     """Reference of `Budget.to_plain`."""
     annotated: ObjectRef[Any]
     """Reference of the budget's `PixelSet`."""
+    annotation_minutes: float | None = None
+    """What annotating the budget takes; None for a study without prices."""
     val_budget: ObjectRef[Any] | None = None
     """As `budget`, of the validation tiles; None where all their labels count."""
     val_annotated: ObjectRef[Any] | None = None

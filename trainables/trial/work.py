@@ -121,6 +121,8 @@ def _work(
         )
     metrics = _measures(config, result, device, group)
     metrics |= _budget_measures(budget, val_budget, tiles["val"])
+    if task.annotation_minutes is not None:
+        metrics["budget/minutes"] = task.annotation_minutes
     if METHODS[config.unannotated].needs_reconstruction:
         with watch.part("validation"):
             errors = reconstruction_errors(

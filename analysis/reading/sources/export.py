@@ -15,7 +15,13 @@ from analysis.reading.schema import EXPORT_SUFFIX, StudyDataError
 from analysis.reading.study_times import times_json
 from analysis.reading.trials import TRIAL_COLUMNS, trial_columns
 from contract.mlflow_store.logins import without_login
-from contract.names import PSEUDO_SHARE, RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, TIME_PARTS
+from contract.names import (
+    ANNOTATION_MINUTES,
+    PSEUDO_SHARE,
+    RECONSTRUCTION_ERRORS,
+    RECONSTRUCTION_SHARE,
+    TIME_PARTS,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +36,12 @@ ADDED_COLUMNS = {
 }
 """By the version from which on a file has them; from 3 on, also each parameter that the study
 varies."""
-OPTIONAL_COLUMNS = (*RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE, PSEUDO_SHARE)
+OPTIONAL_COLUMNS = (
+    *RECONSTRUCTION_ERRORS,
+    RECONSTRUCTION_SHARE,
+    PSEUDO_SHARE,
+    ANNOTATION_MINUTES,
+)
 """Columns that a file of any version may lack: they came without a change of it."""
 METADATA_PREFIX = "urec_study."
 """Before the keys schema, name, status, num_failed, notes, study_yaml, times, store, run_id."""

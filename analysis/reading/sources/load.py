@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
@@ -64,7 +65,26 @@ def _load_tracked(name: str, tracking_uri: str | None) -> StudyRecord:
         return _read_tracked(client, uri, name)
 
 
-def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
+@dataclass(frozen=True, kw_only=True)
+class TrackedRuns:
+    """The runs of one study, without what they hold of the test tiles."""
+
+    parent: Run
+    """The study's own."""
+    info: StudyInfo
+    newest: dict[str, Run]
+    """By trial_key: the run that stands for the trial."""
+    notes: list[str]
+    """What was left out."""
+
+
+def tracked_runs(client: MlflowClient, uri: str, name: str) -> TrackedRuns:
+    """A single search for all runs of a study.
+
+    Raises:
+        UnknownStudyError: If there is no such study; it lists those there are.
+        StudyDataError: If its manifest does not keep the contract.
+    """
     experiment = client.get_experiment_by_name(name)
     # MySQL finds `Demo` where `demo` is asked for.
     if experiment is None or experiment.name != name or experiment.lifecycle_stage != "active":
@@ -85,7 +105,12 @@ def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
             if run.info.run_id not in others and run.data.tags.get(_PARENT_TAG) not in others
         ]
     info = _study_info(uri, parent, name, notes)
-    newest = _newest_attempts(runs, notes)
+    return TrackedRuns(parent=parent, info=info, newest=_newest_attempts(runs, notes), notes=notes)
+
+
+def _read_tracked(client: MlflowClient, uri: str, name: str) -> StudyRecord:
+    found = tracked_runs(client, uri, name)
+    parent, info, newest, notes = found.parent, found.info, found.newest, found.notes
     trials = trials_frame([trial_row(run, info) for run in newest.values()], info.parameters)
     notes += _attempt_notes(trials, info)
     notes += _damage_notes(newest)

@@ -11,7 +11,13 @@ from analysis.reading.schema import StudyDataError
 from contract.mlflow_store.logins import TrackingUri
 from contract.mlflow_store.pages import all_pages
 from contract.mlflow_store.sqlite_address import sqlite_file
-from contract.mlflow_store.tracking_store import first_call, limit_client, resolve, store_failures
+from contract.mlflow_store.tracking_store import (
+    first_call,
+    is_passing,
+    limit_client,
+    resolve,
+    store_failures,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -31,6 +37,10 @@ class UnknownStudyError(LookupError):
             f"studies: {listed}"
         )
         self.known = known
+
+
+class StoreAwayError(StudyDataError):
+    """The tracking store does not answer now, and may in a while."""
 
 
 def resolve_tracking_uri(tracking_uri: str | None) -> TrackingUri:
@@ -77,9 +87,10 @@ def open_store(tracking_uri: str) -> MlflowClient:
     limit_client()
 
     def refuse(reason: str, advice: str) -> StudyDataError:
+        error = StoreAwayError if is_passing(reason) else StudyDataError
         if uri.is_server:
-            return StudyDataError(f"tracking server must answer, got {reason} from {uri}; {advice}")
-        return StudyDataError(
+            return error(f"tracking server must answer, got {reason} from {uri}; {advice}")
+        return error(
             f"tracking URI must be one that MLflow can open, got {str(uri)!r} ({reason}); {advice}"
         )
 
@@ -116,7 +127,8 @@ def answering(uri: str) -> Iterator[None]:
     """
 
     def refuse(reason: str, advice: str) -> StudyDataError:
-        return StudyDataError(
+        error = StoreAwayError if is_passing(reason) else StudyDataError
+        return error(
             f"tracking store must be readable, got {reason!r} from {TrackingUri(uri)}; {advice}"
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.wording import percent
+from contract.names import ANNOTATION_MINUTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,9 @@ class Share:
     record."""
     with_val: float
     """The same of training and validation tiles together; NaN where it is not on record."""
+    minutes: float = math.nan
+    """Minutes that annotating the training tiles takes, mean over seeds; NaN for a study without
+    prices."""
 
     @property
     def differs(self) -> bool:
@@ -75,13 +79,17 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             `with_val_frac`.
 
     Returns:
-        Means over seeds, each of which counts once, whatever variants it has.
+        Means over seeds, each of which counts once, whatever variants it has, and so does each of
+        several budgets of a seed.
     """
-    recorded = [name for name in ("reached_frac", "with_val_frac") if name in scores.columns]
+    columns = ("reached_frac", "with_val_frac", ANNOTATION_MINUTES)
+    recorded = [name for name in columns if name in scores.columns]
     found = {}
     for frac, rows in scores.groupby("label_frac"):
         means: dict[Hashable, Any] = (
-            rows.groupby("seed")[recorded].first().mean().to_dict() if recorded else {}
+            rows.groupby("seed")[recorded].agg(_mean_of_budgets).mean().to_dict()
+            if recorded
+            else {}
         )
         asked = float(frac)  # type: ignore[arg-type]
         reached = float(means.get("reached_frac", math.nan))
@@ -89,8 +97,14 @@ def shares_of(scores: pd.DataFrame) -> Shares:
             label_frac=asked,
             reached=asked if math.isnan(reached) else reached,
             with_val=float(means.get("with_val_frac", math.nan)),
+            minutes=float(means.get(ANNOTATION_MINUTES, math.nan)),
         )
     return Shares(by_frac=found)
+
+
+def _mean_of_budgets(shares: pd.Series[float]) -> float:
+    """Mean of the different shares of a seed; one alone stays as it is, to the last bit."""
+    return float(shares.dropna().drop_duplicates().mean())
 
 
 def shares_on_record(record: StudyRecord) -> Shares:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.findings.needed_findings import bounds_text
+from analysis.findings.needed.needed_findings import bounds_text
 from analysis.reading.styles import own_effect
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.answer.answer_tables import (
@@ -128,8 +128,8 @@ def _needed(answer: Answer) -> TextTable:
         stem="annotation_needed",
         machine=machine_rows(needed_table(answer)),
         readable=readable,
-        caption=f"Annotations needed for {answer.baseline_label}'s test {label}, between measured "
-        "shares of all labelled training pixels (95 % intervals)",
+        caption=f"Labels needed for {answer.baseline_label}'s test {label}, between measured "
+        "shares of the labels of all training tiles (95 % intervals)",
         columns="lrrl" + "l" * several + "rrrr",
         bold=[(row, 5 + several) for row, one in enumerate(answer.needed, 1) if answer.claims(one)],
     )

@@ -112,7 +112,8 @@ def class_differences_finding(
     if not known:
         return "Too few seeds for intervals"
     if not clear:
-        return f"None of {len(known)} intervals leaves out 0"
+        whole = "The one interval holds" if len(known) == 1 else f"All {len(known)} intervals hold"
+        return f"{whole} 0: no class is told apart"
     largest = sorted(clear, key=lambda one: -abs(one.difference.mean))[:3]
     parts = [
         f"{one.class_name.replace('_', ' ')} {signed(one.difference.mean)} for "
@@ -125,7 +126,10 @@ def class_differences_finding(
         for one in largest
     ]
     most = " most, " if len(clear) > len(largest) else " "
-    return f"{len(clear)} of {len(known)} intervals leave out 0:{most}{listed(parts)}"
+    whole = f"{len(clear)} of {len(known)} intervals {'leaves' if len(clear) == 1 else 'leave'}"
+    if len(known) == 1:
+        whole = "The one interval leaves"
+    return f"{whole} out 0:{most}{listed(parts)}"
 
 
 def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference], shares: Shares) -> str:

@@ -53,9 +53,9 @@ def comparison_table(frame: pd.DataFrame, styles: Styles) -> TextTable:
         stem="comparison",
         machine=machine_rows(frame.drop(columns=list(FOR_READERS)), settings=settings),
         readable=readable,
-        caption="Test scores by annotation fraction, mean ± standard deviation over seeds; labels: "
-        "share of the training annotations asked for and reached, and share of all annotations "
-        "with validation included",
+        caption="Test scores by share of the labels, mean ± standard deviation over seeds; labels: "
+        "share of those of the training tiles asked for and reached, and share of all with "
+        "validation included",
         columns="l" + "r" * (len(header) - 1) + "l" * has_remarks,
     )
 
@@ -86,7 +86,7 @@ def per_class_table(frame: pd.DataFrame, styles: Styles, shares: Shares) -> Text
         stem="per_class",
         machine=machine_rows(frame),
         readable=readable,
-        caption="Test scores by class at each model's largest annotation fraction, pixels pooled "
+        caption="Test scores by class at each model's largest share of the labels, pixels pooled "
         "over seeds and test tiles",
         columns="ll" + "r" * (len(header) - 2),
         rule_before=starts[1:],
@@ -133,7 +133,7 @@ def costs_table(frame: pd.DataFrame, styles: Styles, shares: Shares) -> TextTabl
     shown: tuple[tuple[str, str, Callable[[float], str]], ...] = (
         ("steps", "Steps", _decimals(0)),
         ("patches", "Patches", _decimals(0)),
-        ("patches_unannotated", "Unannotated patches", _decimals(0)),
+        ("patches_unannotated", "Patches without labels", _decimals(0)),
         ("train_s", "Training s", _decimals(1)),
         ("eval_s", "Validation s", _decimals(1)),
         ("test_s", "Test tiles s", _decimals(1)),

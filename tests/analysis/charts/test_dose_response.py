@@ -164,5 +164,5 @@ def test_the_page_shows_the_curve_below_the_label_scarcity(tmp_path: Path) -> No
     charts = {chart.name: page_chart(chart, write_chart(chart, tmp_path))}
     template = environment(shown).from_string('{% include "sections/answer.html" %}')
     html = template.render(charts=charts, differences=(), answer=SimpleNamespace(measure="mean_f1"))
-    assert "<h2>Test mean F1 over w<sub>1</sub></h2>" in html
-    assert '<figure id="dose_response_w1">' in html
+    assert ">Test mean F1 over w<sub>1</sub></span></h2>" in html
+    assert '<figure id="dose_response_w1" class="chart">' in html

@@ -40,7 +40,7 @@ def test_the_heading_of_the_curves_is_the_difference_of_their_areas() -> None:
     alone = compute_answer(
         frame[frame["variant"] == "unet"], "mean_f1", STYLES, measures=("mean_f1",)
     )
-    assert curve_heading(alone) == "Score over annotation"
+    assert curve_heading(alone) == ""
 
 
 def test_a_p_that_is_above_the_level_of_its_look_does_not_stand_alone_in_a_heading() -> None:
@@ -69,20 +69,19 @@ def test_twice_the_annotations_is_told_with_what_it_supposes_or_refused() -> Non
     frame = pd.DataFrame(rows, columns=["variant", "label_frac", "seed", "mean_f1"])
     told = plain(doubling_note(compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))))
     assert told == (
-        "Twice the annotations would give a test mean F1 of 0.699 to 0.762 for U-Net (95 % "
+        "Twice the labels would give a test mean F1 of 0.699 to 0.762 for U-Net (95 % "
         "intervals over seeds), if a doubling brings no more than the ones before it did."
     )
     few = frame[frame["label_frac"] > 0.3]
     assert doubling_note(compute_answer(few, "mean_f1", STYLES, measures=("mean_f1",))) == (
-        "Nothing is said of more annotations than were measured: that needs 3 fractions, this "
-        "has 2."
+        "Nothing is said of more labels than were measured: that needs 3 fractions, this has 2."
     )
 
 
 def test_two_seeds_make_no_heading_of_a_difference() -> None:
     frame = study([0.1, 0.1])
     answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",))
-    assert curve_heading(answer) == "Score over annotation"
+    assert curve_heading(answer) == ""
 
 
 def test_what_the_study_could_have_shown_follows_from_the_spread_seen() -> None:

@@ -43,12 +43,12 @@ def say(frame: pd.DataFrame) -> list[str]:
 
 def test_no_difference_is_said_when_no_test_shows_one() -> None:
     assert say(study({0.1: MIXED, 1.0: MIXED[::-1]}, rising=0.2)) == [
-        "Whether U-REC needs fewer annotations than U-Net for the score that U-Net has with 100 % "
-        "of the annotations cannot be told from these data: no test shows U-REC to score higher "
+        "Whether U-REC needs fewer labels than U-Net for the score that U-Net has with 100 % "
+        "of the labels cannot be told from these data: no test shows U-REC to score higher "
         "there. Not excluded is anything above 10 %, also more than 100 %.",
         "No difference in test mean F1 can be shown over 10 % to 100 % of the labels, U-REC minus "
         "U-Net: 0.000 on average (95 % interval -0.013 to +0.013). No difference can be shown at "
-        "any annotation fraction in test mean F1, U-REC minus U-Net (mean differences from 0.000 "
+        "any share of the labels in test mean F1, U-REC minus U-Net (mean differences from 0.000 "
         "to 0.000).",
     ]
 
@@ -58,9 +58,9 @@ def test_saving_is_told_with_its_interval_where_the_test_shows_a_difference() ->
     frame = study({0.25: HIGHER, 0.5: HIGHER, 1.0: HIGHER}, rising=0.0530)
     first, second = say(frame)
     assert first == (
-        "U-REC needs fewer annotations than U-Net for the same test mean F1: more than 25 % but "
-        "less than 100 % where U-Net had 100 %; less than 50 % where U-Net had 50 % (of all "
-        "labelled training pixels; 95 % intervals over seeds, on these test tiles, bounded by "
+        "U-REC needs fewer labels than U-Net for the same test mean F1: more than 25 % but "
+        "less than 100 % where U-Net had 100 %; less than 50 % where U-Net had 50 % (of the "
+        "labels of all training tiles; 95 % intervals over seeds, on these test tiles, bounded by "
         "measured fractions). What validation costs is not on record, and comes on top."
     )
     assert second.startswith(
@@ -168,7 +168,7 @@ def test_a_collapse_is_named_and_holds_back_what_chance_left_without_one() -> No
 def test_a_score_out_of_reach_is_said_to_be_so() -> None:
     first, _ = say(study({0.02: LOWER, 0.1: LOWER, 1.0: LOWER}, rising=0.1))
     assert first == (
-        "U-REC does not reach the score that U-Net has with 100 % of the annotations: with as many "
+        "U-REC does not reach the score that U-Net has with 100 % of the labels: with as many "
         "it scores lower."
     )
 
@@ -176,8 +176,8 @@ def test_a_score_out_of_reach_is_said_to_be_so() -> None:
 def test_three_pairs_are_too_few_to_show_anything() -> None:
     first, second = say(study({0.1: [0.2, 0.2, 0.2], 1.0: [0.2, 0.2, 0.2]}, rising=0.1))
     assert first == (
-        "Whether U-REC needs fewer annotations than U-Net for the score that U-Net has with 100 % "
-        "of the annotations cannot be told from these data: 3 pairs of seeds are too few for the "
+        "Whether U-REC needs fewer labels than U-Net for the score that U-Net has with 100 % "
+        "of the labels cannot be told from these data: 3 pairs of seeds are too few for the "
         "test that a claim needs. Not excluded is anything up to 10 %."
     )
     assert second == (
@@ -189,8 +189,8 @@ def test_three_pairs_are_too_few_to_show_anything() -> None:
 def test_two_seeds_have_no_interval_of_what_is_saved() -> None:
     first, _ = say(study({0.1: [0.2, 0.2], 1.0: [0.2, 0.2]}, rising=0.1))
     assert first == (
-        "Whether U-REC needs fewer annotations than U-Net for the score that U-Net has with 100 % "
-        "of the annotations cannot be told from 2 pairs of seeds: an interval needs 3."
+        "Whether U-REC needs fewer labels than U-Net for the score that U-Net has with 100 % "
+        "of the labels cannot be told from 2 pairs of seeds: an interval needs 3."
     )
 
 
@@ -261,8 +261,8 @@ def test_variants_without_a_shared_seed_are_said_not_to_be_comparable() -> None:
     frame = variants(unet=[0.0, 0.0, 0.0], urec_all=[0.1], urec_annotated=[0.0, 0.1, 0.1])
     frame = frame[(frame["variant"] != "urec-annotated") | (frame["seed"] > 0)]
     assert say(frame)[2] == (
-        "U-REC (annotated pixels) and U-REC (all pixels) share no seed at any annotation "
-        "fraction: their differences cannot be paired, and nothing can be said about which is "
+        "U-REC (annotated pixels) and U-REC (all pixels) share no seed at any share of "
+        "the labels: their differences cannot be paired, and nothing can be said about which is "
         "better."
     )
 

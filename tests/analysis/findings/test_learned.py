@@ -112,14 +112,33 @@ def labelled(record, shares, weight=None):
     return found
 
 
+@pytest.mark.parametrize("kind", ["reconstructed", "labelled"])
+def test_a_warning_alike_stood_there_once_for_each_variant(store, kind):
+    record = load_study("variants", store)
+    trials = record.trials.copy()
+    chosen = trials["variant"].str.startswith("urec") & (trials["phase"] == "confirm")
+    if kind == "reconstructed":
+        shown = ["rec_l1", "rec_l1_constant", "rec_l1_blocks", "grad_share_rec"]
+        trials.loc[chosen, shown] = DEMO
+    else:
+        trials.loc[chosen, "pseudo_share"] = 0.001
+    (found,) = said(replace(record, trials=trials))
+    both = "U-REC (all pixels) and U-REC (annotated pixels)"
+    assert found.startswith(
+        f"Nothing was reconstructed by {both}: the L1 of what they reconstruct is 0.151 where"
+        if kind == "reconstructed"
+        else f"Hardly any pixel got a pseudo-label from the teachers of {both}: in the last steps"
+    )
+
+
 def test_a_teacher_that_was_never_sure_is_told_before_any_finding(full):
     """In a short study no probability reaches the threshold: FixMatch was U-Net, unsaid."""
     record = labelled(full, [0.0, 0.004, 0.012])
     (found,) = said(record)
     assert found.startswith(
-        "Hardly any pixel was labelled by the teacher of U-REC: in the last steps 0.0 % to 1.2 % "
-        "of the pixels that are not annotated reached pseudo_threshold. What pseudo-labels change "
-        "is not measured by such trials"
+        "Hardly any pixel got a pseudo-label from the teacher of U-REC: in the last steps 0.0 % to "
+        "1.2 % of the pixels that are not annotated reached pseudo_threshold. What pseudo-labels "
+        "change is not measured by such trials"
     )
     assert found in [plain(one) for one in warnings(record, score_trials(record))]
 

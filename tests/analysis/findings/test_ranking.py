@@ -45,7 +45,7 @@ MANY = {"unet": 0.0, "urec-w1-0": 0.0, "urec-w1-0.02": 0.002, "urec-w1-0.1": 0.0
 def test_the_headline_was_that_of_the_control() -> None:
     answer = answer_with("w1=0/0.1", CONTROL)
     said = [plain(text) for text in findings(answer)]
-    assert said[0].startswith("U-REC, w1 0.1 needs fewer annotations than U-Net")
+    assert said[0].startswith("U-REC, w1 0.1 needs fewer labels than U-Net")
     assert any(text.startswith("U-REC, w1 0.1 scores higher than U-Net") for text in said)
     first, second = plain(curve_heading(answer)).split("; ")
     assert first.startswith("Averaged from 10 % to 100 % of the labels, U-REC, w1 0.1 minus U-Net")
@@ -111,7 +111,7 @@ def test_several_variants_are_ranked_in_one_paragraph_instead_of_five_alike() ->
     assert shown[0] == "U-REC, w1 0.1"
     assert "Tests show that U-REC, w1 0.1 scores higher than U-Net (+0.0" in ranking
     assert "Of 3 other pairs no difference is shown: their order may be chance." in ranking
-    assert "Fewer annotations than U-Net for the same score are needed by U-REC, w1 0.1." in ranking
+    assert "Fewer labels than U-Net for the same score are needed by U-REC, w1 0.1." in ranking
     assert not any("w1 0.02" in text for text in said[:-1])
     told = [plain(text) for text in other_findings(answer)]
     assert any("U-REC, w1 0.02 beside its control" in text for text in told)

@@ -129,7 +129,7 @@ def told_of_validation(record: StudyRecord, *lacking: tuple[int, tuple[str, ...]
 
 def test_classes_that_validation_lacks_are_told(store: str) -> None:
     assert told_of_validation(load_study("full", store), (1, ("car",)), (2, ())) == [
-        "At 10 % of the validation tiles, draws of the annotations hold not one pixel of car (1 of "
+        "At 10 % of the validation tiles, budgets hold not one pixel of car (1 of "
         "2): weights were chosen without these classes."
     ]
 
@@ -140,7 +140,7 @@ def test_settings_are_chosen_by_the_draws_of_the_search(store: str) -> None:
     lacking = ((0, ("tree",)), (1, ()), (2, ()))
     assert record.searched
     assert told_of_validation(record, *lacking) == [
-        "At 10 % of the validation tiles, the search's draws of the annotations hold not one pixel "
+        "At 10 % of the validation tiles, the search's budgets hold not one pixel "
         "of tree (1 of 1): settings were chosen without these classes."
     ]
     unsearched = load_study("one-seed", store)

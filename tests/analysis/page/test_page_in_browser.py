@@ -18,6 +18,8 @@ import pytest
 from analysis.page.report import make_report
 from analysis.reading.sources.export import write_export
 from analysis.reading.sources.load import load_study
+from tests.analysis.conftest import new_store
+from tests.analysis.page.crowded import fill_crowded_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
@@ -31,7 +33,7 @@ ONTO_3_AND_4 = (
     "import fcntl, os, sys; r, w = (fcntl.fcntl(int(f), fcntl.F_DUPFD, 10) for f in sys.argv[1:3]);"
     "os.dup2(r, 3); os.dup2(w, 4); os.execvp(sys.argv[3], sys.argv[3:])"
 )
-WIDTHS_PX = {"desktop": 1280, "phone": 390}
+WIDTHS_PX = {"desktop": 1280, "phone": 390, "wide": 1920}
 LOOK = """new Promise(done => {
   for (const part of document.querySelectorAll('details')) part.open = true;
   for (const button of document.querySelectorAll('button')) button.click();
@@ -41,6 +43,103 @@ LOOK = """new Promise(done => {
     text: document.body.innerText.length});
   setTimeout(() => requestAnimationFrame(measure), 50);
 })"""
+
+FAULTS = """new Promise(done => {
+  for (const part of document.querySelectorAll('details')) part.open = true;
+  const faults = [];
+  const say = (what, element) => faults.push(`${what}: ${element.textContent.trim().slice(0, 60)}`);
+  for (const cell of document.querySelectorAll('td, th')) {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const box = cell.getBoundingClientRect();
+    for (const part of range.getClientRects())
+      if (part.width && (part.left < box.left - 1 || part.right > box.right + 1 ||
+                         part.top < box.top - 1 || part.bottom > box.bottom + 1)) {
+        say('leaves its cell', cell); break;
+      }
+  }
+  for (const chart of document.querySelectorAll('svg')) {
+    const texts = [...chart.querySelectorAll('text')].filter(one => one.textContent.trim());
+    const boxes = texts.map(one => one.getBoundingClientRect());
+    boxes.forEach((one, i) => boxes.slice(i + 1).forEach(other => {
+      if (Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1 &&
+          Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 1)
+        say('lies under another text', texts[i]);
+    }));
+    const frame = chart.getBoundingClientRect();
+    boxes.forEach((one, i) => {
+      if (one.left < Math.max(frame.left - 8, 0) || one.right > innerWidth)
+        say('is cut off', texts[i]);
+    });
+  }
+  for (const picture of document.querySelectorAll('img, svg, canvas')) {
+    const box = picture.getBoundingClientRect();
+    const text = picture.getAttribute('alt') || picture.getAttribute('aria-label');
+    if (!picture.closest('.scroll') && (box.left < -1 || box.right > innerWidth + 1))
+      faults.push(`is cut off: ${text}`);
+    if (!picture.closest('figure')?.querySelector('figcaption'))
+      faults.push(`has no caption: ${text}`);
+  }
+  done(faults);
+})"""
+CONTENTS = """new Promise(async done => {
+  const frame = () => new Promise(go => requestAnimationFrame(() => setTimeout(go, 0)));
+  const found = [];
+  for (const link of document.querySelectorAll('.contents a')) {
+    const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    link.click();
+    await frame();
+    const top = target ? target.getBoundingClientRect().top : NaN;
+    const seen = document.querySelector('.contents').getBoundingClientRect();
+    found.push({
+      title: link.textContent.trim(), is_hit: top >= -1 && top < innerHeight,
+      is_in_view: seen.top >= -1 && seen.top < innerHeight && seen.bottom > 0});
+  }
+  done(found);
+})"""
+PRINTED = """({
+  contents: document.querySelector('.contents').getBoundingClientRect().height,
+  closed: [...document.querySelectorAll('details')]
+    .filter(one => !one.lastElementChild.checkVisibility()).length,
+  details: document.querySelectorAll('details').length,
+  scheme: matchMedia('(prefers-color-scheme: dark)').matches,
+  heads: [...document.querySelectorAll('thead')]
+    .filter(one => getComputedStyle(one).display !== 'table-header-group').length,
+  split: [...document.querySelectorAll('table, figure, tr')]
+    .filter(one => getComputedStyle(one).breakInside !== 'avoid').length,
+  paper: getComputedStyle(document.body).backgroundColor})"""
+PALE = """(() => {
+  const parts = color => (color.match(/[\\d.]+/g) || []).map(Number);
+  const over = (top, below) => {
+    const alpha = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map(i => alpha * top[i] + (1 - alpha) * below[i]);
+  };
+  const behind = element => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement)
+      layers.unshift(parts(getComputedStyle(one).backgroundColor));
+    const white = [255, 255, 255];
+    return layers.reduce((below, layer) => layer.length ? over(layer, below) : below, white);
+  };
+  const light = rgb => {
+    const linear = one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb.map(one => linear(one / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const pale = new Set();
+  for (const element of document.querySelectorAll('main *, header *, .contents *, svg text')) {
+    const own = [...element.childNodes].some(one => one.nodeType === 3 && one.textContent.trim());
+    if (!own || !element.getClientRects().length) continue;
+    const style = getComputedStyle(element);
+    const ground = behind(element);
+    const ink = over(parts(element instanceof SVGElement ? style.fill : style.color), ground);
+    const [low, high] = [light(ink), light(ground)].sort((a, b) => a - b);
+    const name = element.getAttribute('class') || '';
+    if ((high + 0.05) / (low + 0.05) < 4.5)
+      pale.add(`${name}: ${element.textContent.trim().slice(0, 40)}`);
+  }
+  return [...pale];
+})()"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,23 +231,9 @@ class Browser:
         answer: dict[str, Any] = json.loads(first)
         return answer
 
-    def visit(self, page: Path, width_px: int, look: str = LOOK) -> Visit:
+    def visit(self, page: Path, width_px: int) -> Visit:
         """Opens a page in a tab of its own, unfolds and clicks everything, and looks."""
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable", session)
-        self.ask(
-            "Emulation.setDeviceMetricsOverride", session, width=width_px, height=900,
-            deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
-        self._events.clear()
-        self.ask("Page.navigate", session, url=page.as_uri())
-        self.wait_for("Page.loadEventFired")
-        found = self.ask(
-            "Runtime.evaluate", session, expression=look, awaitPromise=True, returnByValue=True
-        )["result"]["value"]
-        self.ask("Target.closeTarget", targetId=target)
+        found = self.evaluate(page, width_px, LOOK)
         asked = [
             str(event["params"]["request"]["url"])
             for event in self._events
@@ -160,6 +245,40 @@ class Browser:
             requests=tuple(url for url in asked[1:] if not url.startswith("data:")),
             inner_px=found["inner"], scroll_px=found["scroll"], text_length=found["text"],
         )  # fmt: skip
+
+    def evaluate(
+        self, page: Path, width_px: int, look: str, media: str = "", **features: str
+    ) -> Any:
+        """What an expression finds on a page that was opened in a tab of its own.
+
+        Args:
+            page: The page.
+            width_px: Of the window.
+            look: The expression, or a promise of it.
+            media: `print`, or "" for the screen.
+            features: Of the medium, `prefers_color_scheme="dark"` say.
+        """
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable", session)
+        self.ask(
+            "Emulation.setDeviceMetricsOverride", session, width=width_px, height=900,
+            deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        named = [
+            {"name": name.replace("_", "-"), "value": value} for name, value in features.items()
+        ]
+        self.ask("Emulation.setEmulatedMedia", session, media=media, features=named)
+        self._events.clear()
+        self.ask("Page.navigate", session, url=page.as_uri())
+        self.wait_for("Page.loadEventFired")
+        answer = self.ask(
+            "Runtime.evaluate", session, expression=look, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        self.ask("Target.closeTarget", targetId=target)
+        return answer["result"]["value"]
 
 
 def message_of(event: dict[str, Any]) -> str:
@@ -194,19 +313,26 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def pages(store: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(
+    store: str, mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
+    client = new_store(mlflow_database, tmp_path_factory.mktemp("crowded"))
+    fill_crowded_study(client)
     exported = write_export(load_study("full", store), folder / "exported.parquet")
     studies = {name: name for name in ("full", "variants", "empty")} | {"exported": str(exported)}
     indexes = {
         name: make_report(n, tracking_uri=store, out=folder / name).index
         for name, n in studies.items()
     }
+    both = make_report("full", "variants", tracking_uri=store, out=folder / "both")
+    crowded = make_report("crowded", tracking_uri=client.tracking_uri, out=folder / "crowded")
+    indexes |= {"both": both.index, "crowded": crowded.index}
     return {name: index for name, index in indexes.items() if index is not None}
 
 
 @pytest.mark.parametrize("width", list(WIDTHS_PX))
-@pytest.mark.parametrize("study", ["full", "variants", "empty", "exported"])
+@pytest.mark.parametrize("study", ["full", "variants", "empty", "exported", "crowded", "both"])
 def test_page_is_silent_asks_nothing_and_fits(
     browser: Browser, pages: dict[str, Path], study: str, width: str
 ) -> None:
@@ -216,6 +342,83 @@ def test_page_is_silent_asks_nothing_and_fits(
     assert visit.inner_px == WIDTHS_PX[width]
     assert visit.scroll_px <= visit.inner_px
     assert visit.text_length > 200
+
+
+@pytest.mark.parametrize("width_px", [400, 1280, 1920])
+@pytest.mark.parametrize("study", ["full", "variants", "crowded"])
+def test_no_text_lies_over_another_and_no_picture_is_cut_off(
+    browser: Browser, pages: dict[str, Path], study: str, width_px: int
+) -> None:
+    assert browser.evaluate(pages[study], width_px, FAULTS) == []
+
+
+@pytest.mark.parametrize("width_px", [400, 1280])
+@pytest.mark.parametrize("study", ["full", "crowded", "both"])
+def test_the_list_of_contents_leads_to_every_part_and_stays_in_view(
+    browser: Browser, pages: dict[str, Path], study: str, width_px: int
+) -> None:
+    found = browser.evaluate(pages[study], width_px, CONTENTS)
+    titles = [one["title"] for one in found]
+    if study == "both":
+        assert titles == ["full", "variants", "Curves", "Comparison", "Differences"]
+    else:
+        assert titles[-1] == "Provenance"
+        assert {"Findings", "Curves", "Comparison", "Confusion", "Cost"} <= set(titles)
+    assert [one["title"] for one in found if not one["is_hit"]] == []
+    if width_px == 1280:
+        assert [one["title"] for one in found if not one["is_in_view"]] == []
+
+
+@pytest.mark.parametrize("study", ["full", "crowded"])
+def test_on_paper_nothing_is_folded_and_no_table_is_split(
+    browser: Browser, pages: dict[str, Path], study: str
+) -> None:
+    """Whoever prints at night, on a dark screen, gets dark letters on white too."""
+    found = browser.evaluate(pages[study], 1000, PRINTED, "print", prefers_color_scheme="dark")
+    assert found.pop("details") >= 2
+    assert found == {
+        "contents": 0, "closed": 0, "scheme": True, "heads": 0, "split": 0,
+        "paper": "rgb(255, 255, 255)",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("study", ["full", "crowded"])
+def test_no_text_is_too_pale_to_read(
+    browser: Browser, pages: dict[str, Path], study: str, scheme: str
+) -> None:
+    """Contrast of 4.5 to 1 (WCAG 2.2, level AA)."""
+    assert browser.evaluate(pages[study], 1280, PALE, prefers_color_scheme=scheme) == []
+
+
+def test_each_kind_of_layout_fault_is_caught(tmp_path: Path) -> None:
+    """A measure that finds nothing on a page that is wrong holds nothing."""
+    page = tmp_path / "wrong.html"
+    page.write_text(
+        "<body style='margin:0;background:#fff;color:#000'><main><nav class=contents>"
+        "<a href='#gone'>nowhere</a></nav>"
+        "<table style='table-layout:fixed;width:90px'><tr><td>0.12345678<td>0.2</table>"
+        "<figure><svg width=90 height=40><text y=20>one</text><text y=22>two</text></svg>"
+        "<figcaption>c</figcaption></figure>"
+        "<figure><img style='width:2000px' alt='far too wide'><figcaption>c</figcaption></figure>"
+        "<img alt='without caption' width=9 height=9>"
+        "<p style='color:#ccc'>pale<details><summary>s</summary><p>folded</details></main>"
+    )
+    faulty = start(tmp_path / "profile")
+    try:
+        found = faulty.evaluate(page, 1280, FAULTS)
+        (link,) = faulty.evaluate(page, 1280, CONTENTS)
+        printed = faulty.evaluate(page, 1000, PRINTED, "print")
+        pale = faulty.evaluate(page, 1280, PALE)
+    finally:
+        faulty.close()
+    assert found == [
+        "leaves its cell: 0.12345678", "lies under another text: one", "is cut off: far too wide",
+        "has no caption: without caption",
+    ]  # fmt: skip
+    assert (link["title"], link["is_hit"]) == ("nowhere", False)
+    assert (printed["closed"], printed["split"]) == (1, 4)
+    assert pale == [": pale"]
 
 
 BAD = {

@@ -92,15 +92,16 @@ def test_page_is_well_formed_and_its_ids_are_unique(full_page: str) -> None:
 
 def test_page_holds_all_its_parts(full_page: str) -> None:
     for heading in (
-        "Averaged from 1.98", "Annotations needed", "paired by seed", "Comparison", "Classes",
-        "Confusion by class", "Cost", "What the maps look like", "Search: 1 trial", "Provenance",
+        "Averaged from 1.98", "How many labels the others need", "paired by seed",
+        "Scores of all models", "Scores of every class", "Which class is called what", "Cost",
+        "What the maps look like", "1 trial in each", "Provenance",
     ):  # fmt: skip
         assert heading in full_page
     assert full_page.count("data:image/png;base64,") == 4
     assert full_page.count("<svg") == 3
     assert "background:#00FFFF" in full_page
     assert "commit: 0123abc" in full_page
-    assert "Before the finding" not in full_page
+    assert "Before the findings" not in full_page
 
 
 def test_curves_follow_the_page_from_light_to_dark(full_page: str) -> None:
@@ -210,21 +211,21 @@ def variants_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def part(page: str, heading: str) -> str:
     """The page from a heading to the next."""
-    start = page.index(heading)
+    start = page.index(heading, page.index("<main>"))  # not its entry in the list of contents
     end = page.find("<h2", start)
     return page[start:end]
 
 
 def test_variants_have_their_names_marks_and_colours(variants_page: str) -> None:
     check(variants_page)
-    compared = re.sub("<.*?>", "", part(variants_page, ">Comparison<"))
+    compared = re.sub("<.*?>", "", part(variants_page, ">Scores of all models<"))
     for label in ("U-Net", "U-REC (all pixels)", "U-REC (annotated pixels)"):
         assert compared.count(f"&nbsp;{label}\n") == 2 * 3  # also counted otherwise
     svg = variants_page[variants_page.index("<svg") : variants_page.rindex("</svg>")]
     for index in range(3):
         assert f"var(--variant-{index})" in svg
     assert not re.search(r"#[0-9a-f]{6}", svg)
-    assert 'class="matrix tint-variant-2"' in variants_page
+    assert 'class="matrix many tint-variant-2"' in variants_page
 
 
 def test_differences_stand_below_the_pair_they_are_of(variants_page: str) -> None:
@@ -247,7 +248,7 @@ def test_failed_trials_are_listed_with_attempts_and_reason(variants_page: str) -
 
 
 def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: str) -> None:
-    search = part(variants_page, ">Search: ")
+    search = part(variants_page, ">Search of hyperparameters<")
     assert "<th>Pruned</th>" in search
     assert "Validation mean IoU" in search
     assert "by mean IoU on the validation tiles" in search
@@ -288,7 +289,7 @@ def test_the_page_of_an_exported_study_says_the_same(
     paths = make_report(str(exported), out=tmp_path / "again")
     assert paths.index is not None
     again = paths.index.read_text()
-    for part_of in ("Averaged from 1.98", ">Comparison<", "paired by seed"):
+    for part_of in ("Averaged from 1.98", ">Scores of all models<", "paired by seed"):
         assert part(again, part_of) == part(full_page, part_of)
     assert "pictures of maps and of budgets are not part of it" in again
 
@@ -329,3 +330,25 @@ def test_damaged_pictures_are_told_before_the_findings_and_cost_nothing_else(
     said = html.index("No pictures are shown: map must be a PNG, got damage.")
     assert said < html.index('class="finding first"')
     assert ">Comparison<" in html
+
+
+def test_amounts_of_labels_were_annotations_in_half_of_the_page(
+    full_page: str, variants_page: str
+) -> None:
+    """docs/protocol.md says which word means what; `annotated` is said of pixels alone."""
+    for page in (full_page, variants_page):
+        shown = re.sub(r"<(style|pre)\b.*?</\1>", "", page, flags=re.DOTALL)
+        described = re.findall(r'(?:alt|aria-label)="([^"]*)"', shown)
+        text = " ".join([re.sub(r"<[^>]*>", " ", shown), *described])
+        assert "needs fewer labels" in text
+        assert re.findall(r"(?i)\bannotations?\b", text) == []
+
+
+def test_links_say_of_which_table_they_are(full_page: str) -> None:
+    said = re.findall(r'<a href="data:[^"]*" download="([^"]*)"[^>]*>([^<]*)</a>', full_page)
+    named = dict(said)
+    assert named["comparison.csv"] == "comparison table as CSV"
+    assert named["per_class.csv"] == "classes table as CSV"
+    assert named["confusion_urec_f1.00.csv"] == "confusion table as CSV"
+    assert named["annotation_needed.svg"] == "labels needed figure as SVG"
+    assert {text for _, text in said} & {"CSV", "SVG", ""} == set()

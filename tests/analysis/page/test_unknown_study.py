@@ -77,7 +77,7 @@ def test_the_page_names_styles_and_searches_them(folder: Path) -> None:
         assert f".mark.variant-{index} {{" in shown
         assert f"var(--variant-{index})" in shown
     for text in (
-        "Annotations needed for Swin's score",
+        "How many labels the others need for Swin&#39;s score",
         "Relative<br>to Swin",
         "Swin has no mixer: where only mixer varies, it has nothing to search",
         "<h3>Best score by depth of the encoder</h3>",

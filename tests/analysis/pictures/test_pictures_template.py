@@ -57,7 +57,7 @@ def test_pictures_of_trials_stand_in_where_there_are_no_maps(make_section) -> No
 def test_budgets_are_shown_with_and_without_maps(make_section) -> None:
     for section in (None, make_section()):
         page = render(section=section, budgets=[BUDGET])
-        assert "What was annotated" in page
+        assert "Which pixels were annotated" in page
         assert "data:,b" in page
 
 
@@ -65,8 +65,8 @@ def test_budgets_are_shown_with_and_without_maps(make_section) -> None:
 def test_headings_state_findings_and_every_picture_has_a_text(variants, make_section) -> None:
     section = make_section(variants=variants)
     page = render(section=section)
-    (heading,) = re.findall("<h2>(.*?)</h2>", page)
-    assert heading == section.fractions[0].heading
+    (heading,) = re.findall('<h2[^>]*>.*?<span class="said">(.*?)</span></h2>', page)
+    assert re.sub("<[^>]*>", "", heading) == section.fractions[0].heading
     images = re.findall("<img[^>]*>", page)
     (fraction,) = section.fractions
     assert len(images) == 1 + len(section.panels(fraction.crops[0], fraction.styles))

@@ -50,6 +50,16 @@ def test_row_has_every_column_and_nan_where_nothing_was_recorded() -> None:
     assert frame["seed"].dtype == "int64"
 
 
+def test_numbers_that_are_no_metric_stand_in_a_tag() -> None:
+    held = '{"perf/eval_s": 9.0, "budget/annotated_px": 12, "val/rec_l1_constant": 0.5}'
+    row = trial_row(run(measures=held))
+    assert (row["annotated_px"], row["rec_l1_constant"]) == (12.0, 0.5)
+    assert row["eval_s"] == 2.0, "a metric of an older run counts"
+    for damaged in ("[1]", "{", '{"perf/test_s": "x"}'):
+        with pytest.raises(StudyDataError, match="measures must be a JSON object"):
+            trial_row(run(measures=damaged))
+
+
 def test_convergence_not_recorded_is_unknown_not_false() -> None:
     assert trials_frame([trial_row(run(drop="converged"))])["converged"].isna().all()
 

@@ -147,7 +147,7 @@ def test_no_seed_chooses_otherwise_where_all_settings_are_equal() -> None:
 
 def test_the_section_says_what_is_known_of_the_choice() -> None:
     section = search_section(record_of())
-    assert section.heading == "Search: 3 settings in one arm, 3 seeds each"
+    assert section.heading == "3 settings in one arm, 3 seeds each"
     assert "within one standard error" in section.choice_note
     assert "w1 0.1" in section.choice_note
     assert [file.file_name for file in section.choice_downloads] == ["choices.csv"]

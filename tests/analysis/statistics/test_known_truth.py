@@ -245,7 +245,7 @@ def test_a_large_true_difference_is_shown() -> None:
     truth = Truth(share=0.4, num_seeds=10)
     answer = truth.answer(np.random.default_rng(0))
     first, second = (text.replace("\N{NO-BREAK SPACE}", " ") for text in findings(answer))
-    assert first.startswith("U-REC needs fewer annotations than U-Net for the same test mean F1: ")
+    assert first.startswith("U-REC needs fewer labels than U-Net for the same test mean F1: ")
     assert "scores higher than U-Net in test mean F1 at 1 %" in second
 
 

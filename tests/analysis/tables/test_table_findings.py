@@ -82,11 +82,59 @@ def test_best_and_worst_class_of_each_variant() -> None:
     frame = pd.DataFrame(
         [("a_b", "unet", 0.9), ("a_b", "urec", 0.8), ("c", "unet", 0.2), ("c", "urec", NAN)],
         columns=["class", "model", "f1"],
-    )
+    ).assign(recall=0.5)
     assert per_class_finding(frame, STYLES) == (
-        "F1 from the best to the worst class: U-Net a b (0.900) to c (0.200); U-REC a b (0.800)"
+        "U-Net maps a b best (F1 0.900) and c worst (0.200); U-REC maps a b best (F1 0.800)"
     )
     assert per_class_finding(frame.iloc[:0], STYLES) == ""
+
+
+def test_a_class_without_reference_pixels_was_called_the_worst() -> None:
+    """Its F1 is 0 where it is predicted somewhere, and says nothing of the model."""
+    frame = pd.DataFrame(
+        [("road", "unet", 0.9, 0.9), ("tree", "unet", 0.3, 0.2), ("pool", "unet", 0.0, NAN)],
+        columns=["class", "model", "f1", "recall"],
+    )
+    assert per_class_finding(frame, STYLES) == (
+        "U-Net maps road best (F1 0.900) and tree worst (0.300)"
+    )
+    assert per_class_finding(frame.iloc[2:], STYLES) == ""
+
+
+MANY = styles_of(tried_variants([(f"unet-{place}", "unet") for place in range(5)]))
+
+
+def test_models_that_agree_are_one_part_of_the_sentence() -> None:
+    rows = [
+        (name, f"unet-{place}", f1 + place / 100, 0.5)
+        for place in range(5)
+        for name, f1 in (("road", 0.8), ("tree", 0.5), ("car", 0.3))
+    ]
+    frame = pd.DataFrame(rows, columns=["class", "model", "f1", "recall"])
+    assert per_class_finding(frame, MANY) == (
+        "All 5 models map road best (F1 0.800 to 0.840) and car worst (0.300 to 0.340)"
+    )
+    frame.loc[frame["model"].eq("unet-4") & frame["class"].eq("car"), "f1"] = 0.99
+    last = MANY["unet-4"].label
+    assert per_class_finding(frame, MANY) == (
+        "4 of 5 models map road best (F1 0.800 to 0.830) and car worst (0.300 to 0.330); "
+        f"{last} maps car best (F1 0.990) and tree worst (0.540)"
+    )
+
+
+def test_the_comparison_of_many_models_is_no_list_of_them() -> None:
+    arms = [(f"unet-{i}", frac, 0.5 + frac / 5 + i / 100) for i in range(5) for frac in (0.1, 1.0)]
+    assert comparison_finding(compared(*arms), MANY) == (
+        f"From 10{NBSP}% to 100{NBSP}% of the labels, mean F1 of 5 models goes from between 0.520 "
+        "and 0.560 to between 0.700 and 0.740"
+    )
+    assert comparison_finding(compared(*arms[:-1]), MANY) == (
+        "Mean F1 of 5 models lies between 0.520 and 0.730, whatever their share of the labels"
+    )
+    at_one = [arm for arm in arms if arm[1] == 1.0]
+    assert comparison_finding(compared(*at_one), MANY) == (
+        f"With 100{NBSP}% of the labels, mean F1 of 5 models lies between 0.700 and 0.740"
+    )
 
 
 def test_most_frequent_mistake_of_each_variant() -> None:
@@ -99,7 +147,15 @@ def test_most_frequent_mistake_of_each_variant() -> None:
     unet = table("unet", [[9, 1, 0], [4, 6, 0], [0, 0, 0]])
     perfect = table("urec", [[9, 0, 0], [0, 6, 0], [0, 0, 1]])
     assert confusion_finding([unet, perfect], STYLES) == (
-        "Taken most often: tree for low veg by U-Net (0.400)"
+        f"40{NBSP}% of tree pixels are called low veg by U-Net"
+    )
+    other = table("urec", [[9, 1, 0], [3, 7, 0], [0, 0, 0]])
+    assert confusion_finding([unet, other], STYLES) == (
+        f"40{NBSP}% of tree pixels are called low veg by U-Net, 30{NBSP}% by U-REC"
+    )
+    many = [table(f"unet-{i}", [[9, 1, 0], [2 + i, 8 - i, 0], [0, 0, 0]]) for i in range(5)]
+    assert confusion_finding(many, MANY) == (
+        f"20{NBSP}% to 60{NBSP}% of tree pixels are called low veg by all 5 models"
     )
     assert confusion_finding([perfect], STYLES) == ""
     assert confusion_finding([], STYLES) == ""
@@ -132,3 +188,16 @@ def test_difference_is_described_by_its_extremes(f1: list[float], said: str) -> 
         precision=nothing, recall=nothing, f1=np.array(f1),
     )  # fmt: skip
     assert difference_finding(table, STYLES) == said
+
+
+def test_a_class_without_reference_pixels_was_one_on_which_nothing_is_gained() -> None:
+    nothing = np.zeros(3)
+    table = ConfusionDifference(
+        variant="urec", reference="unet", label_frac=1.0, seeds=(0,), reference_seeds=(0,),
+        num_tiles=1, classes=("low_veg", "tree", "car"),
+        normalised=np.array([[0.0] * 3, [0.0] * 3, [NAN] * 3]),
+        precision=nothing, recall=nothing, f1=np.array([0.02, 0.01, 0.0]),
+    )  # fmt: skip
+    assert difference_finding(table, STYLES) == (
+        "U-REC gains on every class, most on low veg (+0.020 F1), least on tree (+0.010 F1)"
+    )

@@ -10,6 +10,7 @@ from contract.mlflow_store.tracking_store import (
     DEFAULT_TRACKING_URI,
     describe,
     first_call,
+    is_passing,
     limit_client,
     resolve,
     store_failures,
@@ -106,3 +107,22 @@ def test_the_first_call_is_short_unless_a_person_wants_it_longer(monkeypatch):
         assert os.environ[RETRIES] == "1"
     assert os.environ[RETRIES] == "2"
     monkeypatch.delenv(RETRIES)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_gone_in_a_while"),
+    [
+        ("Connection refused", True),
+        ("API request failed with timeout exception", True),
+        ("Connection aborted.", True),
+        ("too many 503 error responses", True),
+        ("database is locked", True),
+        ("error code 401", False),
+        ("CERTIFICATE_VERIFY_FAILED", False),
+        ("file is not a database", False),
+        ("odd", False),
+    ],
+)
+def test_a_store_that_is_away_is_told_from_a_wrong_address(text, is_gone_in_a_while):
+    reason, _ = describe(MlflowException(text))
+    assert is_passing(reason) == is_gone_in_a_while

@@ -3,8 +3,11 @@
 import dataclasses
 
 import pytest
+import ray
+import yaml
 
-from study.design.arms import plan_arms
+from contract.names import MANIFEST
+from study.design.arms import confirm_trial, plan_arms
 from study.design.budgets import (
     EqualFractions,
     distinct_arms,
@@ -13,6 +16,10 @@ from study.design.budgets import (
     share_lines,
 )
 from study.design.preflight import find_dataset, read_data
+from study.design.preparation import prepare
+from study.machines.slots import find_slots
+from study.trials.tasks import TaskBuilder
+from trainables.data.budgets.annotation import Budget, annotated_pixels
 from trainables.errors import ConfigError, DataError
 
 
@@ -61,7 +68,8 @@ def test_fractions_that_are_all_one_budget_are_refused_with_reason_and_cure(make
 @pytest.mark.parametrize(
     ("options", "cure"),
     [
-        ({"budget_unit": "block", "budget_px": 80}, "a smaller budget_px, or --budget-unit point"),
+        ({"budget_unit": "block", "budget_px": 80}, r"budget_px, or --budget-unit area or point\)"),
+        ({"budget_unit": "area", "budget_px": 80}, r"a cell of an area is .* smaller budget_px\)"),
         ({"budget_unit": "point"}, r"1 point, 0.0944 %.*\(a smaller budget_px\)"),
     ],
 )
@@ -134,11 +142,11 @@ def test_validation_is_drawn_like_training_nested_and_in_an_order_of_its_own(mak
     # The same tiles in both splits: what differs is the order of the blocks alone.
     data = dataclasses.replace(data, tiles={**data.tiles, "val": data.tiles["train"]})
     budgets = draw_budgets(config, data)
-    assert set(budgets.val) == set(budgets.train)
+    assert set(budgets.val) == {key[:2] for key in budgets.train}
     for seed in (0, 1, 2, 3):
         units = [budgets.val[seed, frac][0].units for frac in (0.25, 0.5)]
         assert units[1][: len(units[0])] == units[0]
-        assert units[0] != budgets.train[seed, 0.25][0].units
+        assert units[0] != budgets.train[seed, 0.25, "random"][0].units
     for (seed, fraction), (budget, _) in budgets.val.items():
         assert (budget.split, budget.seed, budget.fraction_asked) == ("val", seed, fraction)
         assert budget.unit == config.unit
@@ -156,6 +164,127 @@ def test_a_fraction_of_validation_is_one_budget_for_all_arms(make_config):
     lines = share_lines(config, budgets)
     assert "of the validation tiles' labels at every fraction (--val-frac 0.5)" in lines[0]
     assert "drawn in blocks like those of training; test tiles are never counted" in lines[0]
+
+
+def test_fractions_are_one_arm_where_their_budgets_are_the_same_in_every_order(make_config):
+    config = make_config(
+        space="label_frac=0.01/0.02/1", budget_unit="tile", compare="budget_order=random/diverse"
+    )
+    budgets = draw(config)
+    assert sorted(budgets.orders) == ["diverse", "random"]
+    assert [one.asked for one in budgets.equal] == [(0.01, 0.02)]
+    assert len(budgets.reached(1.0)) == 2 * len(budgets.confirm_seeds)
+    assert {arm.name for arm in distinct_arms(plan_arms(config), budgets)} == {
+        f"{model}-{order}-f{frac}"
+        for frac in ("0.02", "1.00")
+        for model in ("urec", "unet")
+        for order in ("random", "diverse")
+    }
+
+
+def test_an_order_of_a_configuration_is_that_of_its_budgets(make_config):
+    config = make_config(space="label_frac=0.25/1", budget_order="diverse", budget_px=16)
+    budgets = draw(config)
+    assert {key[2] for key in budgets.train} == {"diverse"}
+    assert {budget.unit.order for budget, _ in budgets.train.values()} == {"diverse"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"budget_unit": "point", "compare": "budget_order=random/diverse"},
+        {"budget_unit": "point", "budget_order": "diverse"},
+        {"budget_stratified": True, "space": "budget_order,label_frac"},
+    ],
+)
+def test_orders_that_a_unit_cannot_have_are_refused_before_anything(make_config, options):
+    with pytest.raises(ConfigError, match="budget_order must be random"):
+        make_config(**options)
+
+
+TABLE = "tile,fraction\na3,0.25\na1,0.5\na3,0.5\na2,0.5\n"
+
+
+@pytest.fixture
+def make_listed(make_config, tmp_path):
+    """Makes a study whose budgets are these lists."""
+
+    def make(text, **options):
+        (tmp_path / "lists.csv").write_text(text)
+        given = {"space": "label_frac=0.25/0.5/1", "budget_unit": "tile", "seeds": 2} | options
+        return make_config(budget_lists=str(tmp_path / "lists.csv"), **given)
+
+    return make
+
+
+def test_budgets_are_exactly_the_tiles_of_published_lists(make_listed):
+    config = make_listed(TABLE)
+    data = read(config)
+    budgets = draw_budgets(config, data)
+    for seed in (0, 1, 2):
+        budget, pixels = budgets.train[seed, 0.5, "random"]
+        assert [name for name, _, _ in budget.units] == ["a3", "a1", "a2"]
+        assert budget.listed
+        assert not budget.exceeds
+        again = Budget.from_plain(budget.to_plain())
+        assert again == budget
+        assert annotated_pixels(data.tiles["train"], again).checksum == pixels.checksum
+    # The list is named by what its author says; the axis is what its tiles hold.
+    assert budgets.reached(0.5) == (0.75, 0.75)
+    assert budgets.reached(1.0) == (1.0, 1.0)
+
+
+def test_a_study_goes_on_with_its_lists_and_with_no_others(make_listed):
+    config = make_listed(TABLE)
+    data = read(config)
+    prepare(config, data)
+    prepare(config, data)
+    with pytest.raises(DataError, match="must be the budget of these tiles, got another one"):
+        prepare(make_listed(TABLE.replace("a1", "a4")), data)
+    with pytest.raises(ConfigError, match=r"budget_lists: .* -> None"):
+        prepare(dataclasses.replace(config, budget_lists=None), data)
+
+
+def test_minutes_of_budgets_by_hand_and_with_every_trial(make_config, monkeypatch):
+    monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(
+        space="label_frac=0.25/1", budget_unit="tile", seeds=1, downsample=2, cpus=0.5,
+        cost={"per_px": 0.001, "per_object": 0.5, "per_border_m": 0.02, "per_tile": 3},
+    )  # fmt: skip
+    data = read(config)
+    data = dataclasses.replace(data, spec=dataclasses.replace(data.spec, gsd_m=0.1))
+    budgets = prepare(config, data)
+    # 40 x 48 px in 4 x 4 squares in each tile, none beside one of its class; pixels of 0.2 m.
+    tile = 1.920 + 0.5 * 16 + 0.02 * (3 * 40 + 3 * 48) * 0.2 + 3
+    assert budgets.minutes[1, 0.25, "random"] == pytest.approx(tile)
+    assert budgets.minutes[1, 1.0, "random"] == pytest.approx(4 * tile)
+    assert [line.rpartition(", ")[2] for line in share_lines(config, budgets)[1:]] == [
+        "14 minutes of annotation", "55.9 minutes of annotation",
+    ]  # fmt: skip
+    recorded = yaml.safe_load((config.folder / MANIFEST).read_text())["budgets"]
+    assert [one["minutes"] for one in recorded] == [*budgets.minutes.values()]
+    tasks = TaskBuilder(config, data, budgets, find_slots(config))
+    for arm in plan_arms(config):
+        task = tasks.build(confirm_trial(config, arm, 1, {}))
+        assert task.annotation_minutes == budgets.minutes[1, arm.label_frac, "random"]
+    dearer = dataclasses.replace(config, cost={"per_tile": 4})
+    with pytest.raises(ConfigError, match=r"cost: .* -> "):
+        prepare(dearer, data)
+
+
+def test_a_study_without_prices_says_nothing_of_minutes(make_config):
+    config = make_config(space="label_frac=0.25/1")
+    budgets = draw(config)
+    assert budgets.minutes == {}
+    assert not any("minutes" in line for line in share_lines(config, budgets))
+
+
+def test_borders_have_no_price_where_pixels_have_no_size(make_config):
+    config = make_config(space="label_frac=0.25/1", cost={"per_border_m": 0.1})
+    with pytest.raises(ConfigError, match=r"per_border_m of cost must be left out .* no gsd_m"):
+        draw(config)
+    free = make_config(space="label_frac=0.25/1", cost={"per_border_m": 0, "per_tile": 1})
+    assert draw(free).minutes
 
 
 def test_validation_without_a_class_that_counts_is_refused_before_any_trial(make_config):

@@ -2,7 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 import run_study
 from study.design.data_page import inspect_data
@@ -56,3 +59,35 @@ def test_the_command_prints_where_the_page_lies(tiny_folder, tmp_path, monkeypat
     printed = capsys.readouterr().out.split()
     assert printed == ["studies/smoke-data-data.html"]
     assert (tmp_path / printed[0]).stat().st_size > 10_000
+
+
+def test_tiles_that_are_joined_are_counted_as_images_and_shown_as_one(make_config, tmp_path):
+    """Two labelled chips and two without annotations beside them, and one for each other split."""
+    noise = np.random.default_rng(0)
+    for name, column, row in (
+        ("a1", 0, 0), ("a2", 1, 0), ("b", 0, 2), ("c", 0, 4), ("u1", 2, 0), ("u2", 3, 0),
+    ):  # fmt: skip
+        for kind, top in (("images", 255), ("masks", 2)):
+            (tmp_path / "chips" / kind).mkdir(parents=True, exist_ok=True)
+            place = Affine.translation(5e5 + 32 * column, 5.3e6 - 32 * row) @ Affine.scale(1, -1)
+            with rasterio.open(
+                tmp_path / "chips" / kind / f"{name}.tif", "w", driver="GTiff", width=32,
+                height=32, count=1, dtype="uint8", crs="EPSG:32632", transform=place,
+            ) as target:  # fmt: skip
+                target.write(noise.integers(0, top, (1, 32, 32)).astype(np.uint8))
+    (tmp_path / "chips" / "dataset.yaml").write_text(
+        "name: chips\nbands: [grey]\nimages: images/{tile}.tif\nmasks: masks/{tile}.tif\n"
+        "unlabelled: images/{tile}.tif\njoin: true\n"
+        "classes: [{name: land, value: 0}, {name: water, value: 1}]\n"
+        "splits: {train: [a1, a2], val: [b], test: [c]}\n"
+    )
+    config = make_config(data=str(tmp_path / "chips"), space="w1,label_frac=0.5/1", seeds=1)
+    page = inspect_data(config).read_text()
+    said = text_of(page)
+    assert "2 training, 1 validation and 1 test images" in said
+    assert "2 images without annotations" in said
+    assert "train 4 as 2, val 1 as 1, test 1 as 1" in said
+    assert "1 tile: training" in said
+    assert "a1-joined-2" in said
+    assert "u1-joined-2" in said
+    assert page.count("<polygon") == 6, "the map shows the images"

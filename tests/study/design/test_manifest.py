@@ -26,7 +26,7 @@ def manifest(make_config, monkeypatch):
     spec = find_dataset(config)
     data = read_data(config, spec)
     budgets = draw_budgets(config, data)
-    return study_manifest(config, data, budgets), config, data, budgets.train[3, 0.5][0]
+    return study_manifest(config, data, budgets), config, data, budgets.train[3, 0.5, "random"][0]
 
 
 def test_content(manifest):

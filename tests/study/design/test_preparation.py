@@ -11,7 +11,7 @@ import yaml
 from contract.names import MANIFEST
 from study.design.manifest import dataset_manifest
 from study.design.preflight import StudyData, find_dataset, read_data
-from study.design.preparation import prepare, resolve_steps
+from study.design.preparation import budget_warnings, prepare, resolve_steps
 from trainables.data.tilesets.tileset import pack_tiles
 from trainables.errors import ConfigError, DataError
 
@@ -61,12 +61,12 @@ def test_writes_budgets_and_manifest(make_config):
     config = make_config(space=SPACE, seeds=2, seed=5)
     data = read(config)
     budgets = prepare(config, data)
-    assert set(budgets.train) == {(s, f) for s in (5, 6, 7) for f in (0.25, 0.5)}
-    for (seed, fraction), (budget, _) in budgets.train.items():
+    assert set(budgets.train) == {(s, f, "random") for s in (5, 6, 7) for f in (0.25, 0.5)}
+    for (seed, fraction, _), (budget, _) in budgets.train.items():
         assert (budget.seed, budget.fraction_asked) == (seed, fraction)
         assert budget.unit == config.unit
     for seed in (5, 6, 7):
-        small, large = budgets.train[seed, 0.25][0], budgets.train[seed, 0.5][0]
+        small, large = (budgets.train[seed, fraction, "random"][0] for fraction in (0.25, 0.5))
         assert set(small.units) < set(large.units)
     written = files(config)
     assert sorted(written) == sorted(
@@ -143,7 +143,49 @@ def test_changed_tiles_are_refused(make_config, split):
     tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles[split]]
     tiles[0].image[0, 0, 0] ^= 1
     other = dataclasses.replace(data, tiles={**data.tiles, split: pack_tiles(tiles)})
-    with pytest.raises(ConfigError, match=f"{split} tiles: "):
+    with pytest.raises(ConfigError, match=f"{split} tiles: ") as caught:
+        prepare(config, other)
+    image = data.spec.splits[split][0].image
+    assert f"… ({image} changed)" in str(caught.value), "the file, and no other"
+
+
+def test_two_checksums_did_not_say_which_of_a_thousand_tiles_changed(make_config):
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, data)
+    tiles = [dataclasses.replace(tile, mask=np.array(tile.mask)) for tile in data.tiles["train"]]
+    tiles[1].mask[0, 0] ^= 1
+    gone, *kept = tiles
+    kept.append(dataclasses.replace(gone, name="z9"))
+    files = data.spec.splits["train"]
+    spec = dataclasses.replace(
+        data.spec,
+        splits={
+            **data.spec.splits,
+            "train": (*files[1:], dataclasses.replace(files[0], name="z9")),
+        },
+    )
+    other = dataclasses.replace(data, spec=spec, tiles={**data.tiles, "train": pack_tiles(kept)})
+    with pytest.raises(ConfigError) as caught:
+        prepare(config, other)
+    assert f"({gone.name} is no longer there, {files[1].mask} changed and z9 is new)" in str(
+        caught.value
+    )
+
+
+def test_a_study_of_an_earlier_version_names_the_tiles_it_knows(make_config):
+    """Its record holds no checksum of each tile, only their names."""
+    config = make_config(space=SPACE)
+    data = read(config)
+    prepare(config, data)
+    manifest = yaml.safe_load((config.folder / MANIFEST).read_text())
+    del manifest["tiles"]
+    (config.folder / MANIFEST).write_text(yaml.safe_dump(manifest))
+    prepare(config, data)
+    tiles = [dataclasses.replace(tile, image=np.array(tile.image)) for tile in data.tiles["val"]]
+    tiles[0].image[0, 0, 0] ^= 1
+    other = dataclasses.replace(data, tiles={**data.tiles, "val": pack_tiles(tiles)})
+    with pytest.raises(ConfigError, match=r"val tiles: \w+… -> \w+…\)"):
         prepare(config, other)
 
 
@@ -195,6 +237,48 @@ def test_a_study_of_points_whose_discs_showed_the_mask_is_refused(make_config):
         prepare(config, read(config))
 
 
+@pytest.mark.parametrize("val_frac", ["all", 0.5])
+def test_a_study_whose_blocks_at_edges_were_strips_is_refused(make_config, val_frac):
+    """It would go on with other blocks: 80 px hold two of 36 px and a strip of 8."""
+    config = make_config(space=SPACE, budget_px=36, val_frac=val_frac)
+    prepare(config, read(config))
+    path = config.folder / MANIFEST
+    content = yaml.safe_load(path.read_text())
+    for one in content["budgets"]:
+        assert one.pop("joined_blocks")  # as earlier versions wrote it
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match="less than half a block at the edges of tiles: blocks"):
+        prepare(config, read(config))
+
+
+def test_a_study_whose_blocks_fit_the_tiles_goes_on_with_those_it_had(make_config):
+    config = make_config(space=SPACE, budget_px=16)
+    prepare(config, read(config))
+    path = config.folder / MANIFEST
+    content = yaml.safe_load(path.read_text())
+    for one in content["budgets"]:
+        del one["joined_blocks"], one["order"]  # as earlier versions wrote it
+    path.write_text(yaml.safe_dump(content))
+    prepare(config, read(config))
+    more = make_config(space=SPACE, budget_px=16, seeds=config.seeds + 1)
+    prepare(more, read(more))
+    budgets = yaml.safe_load(path.read_text())["budgets"]
+    assert len(budgets) == len(content["budgets"]) + len(more.fractions)
+
+
+def test_budgets_of_every_order_have_files_and_records_of_their_own(make_config):
+    config = make_config(space=SPACE, compare="budget_order=random/diverse", budget_px=16)
+    budgets = prepare(config, read(config))
+    names = {path.stem for path in (config.folder / "budgets").glob("*.json")}
+    assert {"s1-f0.25", "s1-f0.25-diverse"} <= names
+    assert len(names) == len(budgets.train) == 2 * len(config.fractions) * (1 + config.seeds)
+    prepare(config, read(config))
+    recorded = yaml.safe_load((config.folder / MANIFEST).read_text())["budgets"]
+    assert len({one["checksum"] for one in recorded}) == len(budgets.train)
+    lines = budget_warnings(budgets, ["land", "water", "wood"])
+    assert len(set(lines)) == len(lines)
+
+
 def test_missing_budget_is_drawn_again_the_same(make_config):
     config = make_config(space=SPACE)
     prepare(config, read(config))
@@ -234,7 +318,7 @@ def test_more_seeds_continue_and_keep_the_budgets_on_record(make_config):
     before = files(config)
     more = make_config(space=SPACE, seeds=4)
     budgets = prepare(more, read(more))
-    assert {seed for seed, _ in budgets.train} == {0, 1, 2, 3, 4}
+    assert {seed for seed, _, _ in budgets.train} == {0, 1, 2, 3, 4}
     after = files(more)
     assert {name: after[name] for name in before if name != MANIFEST} == {
         name: content for name, content in before.items() if name != MANIFEST
@@ -248,7 +332,8 @@ def test_more_seeds_continue_and_keep_the_budgets_on_record(make_config):
         (3, 0.25), (3, 0.5), (4, 0.25), (4, 0.5),
     ]  # fmt: skip
     assert all(
-        one["checksum"] == budgets.train[one["seed"], one["fraction_asked"]][0].checksum
+        one["checksum"]
+        == budgets.train[one["seed"], one["fraction_asked"], one["order"]][0].checksum
         for one in new["budgets"]
     )
     assert [(one["seeds"], one["is_planned"]) for one in new["looks"]] == [(2, True), (4, False)]

@@ -1,10 +1,14 @@
 """`--dry-run`."""
 
+import json
+import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from study.design import preflight
+from study.design.arms import confirm_trial, plan_arms, search_trial
 from study.design.preparation import prepare
 from study.estimate import plan as plan_module
 from study.estimate.calibration import Calibration
@@ -12,6 +16,7 @@ from study.estimate.plan import about_text, plan_text
 from study.machines.slots import Node, find_slots
 from trainables.data.scenes.synthetic import write_scenes
 from trainables.errors import ConfigError, DataError
+from trainables.trial.folder.outcomes import write_failed
 from trainables.trial.microbenchmark import Timings
 
 AREAS = {"train": (1, 3, 5, 7), "val": (15,), "test": (2,)}
@@ -193,15 +198,27 @@ def test_durations_have_two_digits(seconds, text):
     assert about_text(seconds) == text
 
 
+def leave_result(folder, trial):
+    folder.mkdir(parents=True)
+    left = {"trial": trial.to_plain(), "score": 0.5, "history": []}
+    (folder / "result.json").write_text(json.dumps(left))
+
+
 def test_plan_of_a_study_that_has_begun(make_config):
     config = make_config(space="w1,label_frac=1")
     data = preflight.read_data(config, preflight.find_dataset(config))
     prepare(config, data)
     assert "are done" not in plan_text(config)
-    for key in ("a", "b"):
-        (config.folder / "trials" / key).mkdir(parents=True)
-        (config.folder / "trials" / key / "result.json").write_text("{}")
-    assert "; 2 trials of these are done" in line_with(plan_text(config), "estimated time")
+    (urec, _) = plan_arms(config)
+    whole = line_with(plan_text(config), "estimated time")
+    for number in (0, 1):
+        trial = search_trial(config, urec, number, {"w1": 0.1})
+        leave_result(config.trials_folder / trial.key, trial)
+    confirm = confirm_trial(config, urec, 2, {"w1": 0.1})
+    write_failed(config.trials_folder / confirm.key, confirm, [], "out of memory")
+    left = line_with(plan_text(config), "are done")
+    assert left.startswith("2 of 9 trials are done; what is left takes about ")
+    assert line_with(plan_text(config), "estimated time") == whole, "that of all trials"
     with pytest.raises(ConfigError, match="trials: 2 -> 3"):
         plan_text(make_config(space="w1,label_frac=1", trials=3))
     grown = plan_text(make_config(space="w1,label_frac=1", seeds=4))
@@ -260,3 +277,21 @@ def test_plan_names_one_arm_for_equal_budgets_and_both_shares(make_config):
         "label_frac 0.05: 25 % of the training annotations, 40 % of all with validation"
     )
     assert line_with("\n".join(lines), "--val-frac 0.5").startswith("annotations: weights and")
+
+
+def test_a_plan_was_made_for_a_disk_that_cannot_hold_the_study(make_config, monkeypatch):
+    """It said `at most 900 MiB, 12 free`, and exit status 0; the study was then refused."""
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20, total=2**40, used=0)
+    )
+    config = make_config(width=32, space="label_frac=1")
+    with pytest.raises(ConfigError, match=r"--output must have \d+ MiB free .* got 1 MiB"):
+        plan_text(config)
+
+
+def test_a_class_without_an_annotated_pixel_is_told_before_hours_of_training(make_config):
+    text = plan_text(make_config(space="label_frac=0.001/1", budget_unit="point", budget_px=1))
+    said = [line for line in text.splitlines() if "no annotated pixel of" in line]
+    assert len(said) == 1, "one line for each fraction, and none for the whole"
+    assert said[0].startswith("  label_frac 0.001 has no annotated pixel of ")
+    assert "with seed" in said[0] or "with any seed" in said[0]

@@ -2,11 +2,13 @@
 
 import pytest
 import yaml
+from mlflow.data import get_source
+from mlflow.data.dataset_source import DatasetSource
 from mlflow.tracking import MlflowClient
 
 from analysis.reading.sources.artifacts import read_artifact
 from contract.mlflow_store.sqlite_address import sqlite_url
-from study.mlflow_runs.study_run import StudyRun, check_store
+from study.mlflow_runs.study_run import StudyRun, attach_report, check_store
 
 
 @pytest.mark.parametrize("name", ["plain", "Urban%20Study", "what?x=1", "50% off #1 {a}", "grün é"])
@@ -74,3 +76,98 @@ def test_the_run_says_how_many_steps_equal_compute_is(record_study):
         "steps/urec-w1-0.1": "30", "flop_per_step/urec-w1-0.1": "10",
         "steps/unet": "60", "flop_per_step/unet": "5",
     }  # fmt: skip
+
+
+def test_artifacts_lay_in_mlruns_of_wherever_one_stood(tmp_path, monkeypatch):
+    """A database that was copied or archived with its folder had lost all pictures and reports."""
+    archive, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
+    (archive / "budgets").mkdir(parents=True)
+    elsewhere.mkdir()
+    (archive / "study.yaml").write_text(yaml.safe_dump({"study_id": "i", "config": {}}))
+    monkeypatch.chdir(elsewhere)
+    uri = f"sqlite:///{archive}/mlflow.db"
+    check_store(uri)
+    StudyRun(uri, "s").open(archive / "study.yaml", archive / "budgets")
+    assert list(elsewhere.iterdir()) == []
+    (file,) = (archive / "mlruns" / "s").rglob("study.yaml")
+    client = MlflowClient(tracking_uri=uri)
+    place = client.get_experiment_by_name("s").artifact_location
+    assert file.is_relative_to(place.removeprefix("file://"))
+
+
+def test_a_study_that_began_elsewhere_keeps_its_artifacts_where_they_are(tmp_path, monkeypatch):
+    """Its experiment holds the place; the same command from another folder goes on there."""
+    (tmp_path / "budgets").mkdir()
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"study_id": "i", "config": {}}))
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    check_store(uri)
+    old = tmp_path / "old place"
+    MlflowClient(tracking_uri=uri).create_experiment("s", artifact_location=old.as_uri())
+    StudyRun(uri, "s").open(tmp_path / "study.yaml", tmp_path / "budgets")
+    assert len(list(old.rglob("study.yaml"))) == 1
+
+
+DATA = {
+    "config": {"name": "seen", "data": "/data/town", "output": "studies"},
+    "variants": [{"name": "unet", "label": "U-Net"}, {"name": "urec", "label": "U-REC"}],
+    "budgets": [{"fraction_asked": 0.1}, {"fraction_asked": 1.0}],
+    "dataset": {"name": "Town", "checksums": {"train": "a", "test": "b"}},
+}
+
+
+def test_a_list_of_studies_said_nothing_of_what_they_are(store, record_study, tmp_path):
+    data = record_study("seen", DATA)
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("seen").tags
+    said = experiment["mlflow.note.content"]
+    assert "U-Net and U-REC at 10 % and 100 % of the annotations, on Town" in said
+    assert str(tmp_path / "report" / "index.html") in said
+    assert experiment["mlflow.experiment.primaryMetric.name"] == "test/mean_f1"
+    assert "Findings stand here when they are done" in data.tags["mlflow.note.content"]
+    assert data.tags["mlflow.source.name"] == "run_study.py"
+    assert data.tags["version"].startswith("urec-study ")
+
+
+def test_what_a_person_wrote_about_a_study_is_not_overwritten(store, record_study, tmp_path):
+    record_study("mine", {"config": {}})
+    client = MlflowClient(tracking_uri=store)
+    found = client.get_experiment_by_name("mine")
+    (run,) = client.search_runs([found.experiment_id])
+    client.set_experiment_tag(found.experiment_id, "mlflow.note.content", "For the paper")
+    client.set_tag(run.info.run_id, "mlflow.note.content", "Seed 3 looks odd")
+    (tmp_path / "report").mkdir()
+    attach_report(store, run.info.run_id, tmp_path / "report", "**Findings**")
+    data = record_study("mine", {"config": {}})
+    assert data.tags["mlflow.note.content"] == "Seed 3 looks odd"
+    again = client.get_experiment_by_name("mine").tags["mlflow.note.content"]
+    assert again == "For the paper"
+
+
+def test_the_run_of_a_study_tells_its_findings(store, record_study, tmp_path):
+    record_study("told", {"config": {}})
+    client = MlflowClient(tracking_uri=store)
+    (run,) = client.search_runs([client.get_experiment_by_name("told").experiment_id])
+    (tmp_path / "report").mkdir()
+    for findings in ("**Findings** none", "**Findings** " + "long " * 3000):
+        attach_report(store, run.info.run_id, tmp_path / "report", findings)
+        said = client.get_run(run.info.run_id).data.tags["mlflow.note.content"]
+        assert said.startswith(findings[:2000])
+        assert len(said) <= 8000
+        assert said.endswith("*Written by urec-study.*"), "else it is never written again"
+
+
+def test_the_data_set_of_a_run_was_not_shown(store, record_study):
+    record_study("seen", DATA)
+    client = MlflowClient(tracking_uri=store)
+    (run,) = client.search_runs([client.get_experiment_by_name("seen").experiment_id])
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.name == "Town"
+    assert len(used.dataset.digest) == 32
+    source = get_source(used.dataset)
+    assert isinstance(source, DatasetSource)
+    assert source.to_dict() == {"uri": "/data/town"}
+    other = {**DATA, "dataset": {"name": "Town", "checksums": {"train": "a", "test": "c"}}}
+    record_study("other", other)
+    (run,) = client.search_runs([client.get_experiment_by_name("other").experiment_id])
+    assert run.inputs.dataset_inputs[0].dataset.digest != used.dataset.digest

@@ -107,9 +107,14 @@ def by_w1(trial: TrialConfig) -> float:
     return 1 - abs(trial.training.w1 - 0.2)
 
 
+def title_of(config: StudyConfig, arm: int = 0) -> str:
+    chosen = plan_arms(config)[arm]
+    return f"{chosen.variant.label}, {100 * chosen.label_frac:g} %"
+
+
 def in_database(config: StudyConfig, folder: Path, arm: int = 0) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(
-        study_name=plan_arms(config)[arm].name, storage=f"sqlite:///{folder / 'optuna.db'}"
+        study_name=title_of(config, arm), storage=f"sqlite:///{folder / 'optuna.db'}"
     ).get_trials()
 
 
@@ -816,3 +821,93 @@ def test_values_outside_of_the_space_in_the_database_are_drawn_anew(folder):
     trial = search.next_trial()
     assert trial is not None
     assert trial.training.w1 == 0.1
+
+
+def as_an_earlier_version(folder: Path) -> str:
+    """Has the database name studies by arms, and hold no more than states, values and scores."""
+    url = f"sqlite:///{folder / 'optuna.db'}"
+    (now,) = optuna.get_all_study_summaries(url)
+    known = optuna.load_study(study_name=now.study_name, storage=url)
+    old = optuna.create_study(study_name="urec-f1.00", storage=url, direction="maximize")
+    for trial in known.trials:
+        trial.intermediate_values, trial.user_attrs = {}, {}
+        old.add_trial(trial)
+    optuna.delete_study(study_name=now.study_name, storage=url)
+    return url
+
+
+def shown_to_others(folder: Path) -> optuna.Study:
+    url = f"sqlite:///{folder / 'optuna.db'}"
+    (name,) = optuna.get_all_study_names(url)
+    return optuna.load_study(study_name=name, storage=url)
+
+
+def validated(trial: TrialConfig, *scores: float) -> list[dict[str, float]]:
+    steps = trial.training.validation_steps()
+    return [{"step": step, "val/mean_f1": score}
+            for step, score in zip(steps, scores, strict=False)]  # fmt: skip
+
+
+@pytest.mark.parametrize("pruner", ["none", "asha"])
+def test_a_dashboard_showed_numbers_without_names(folder, pruner):
+    """Value 0, no curve, arms as `urec-f1.00`, and nothing that led to the run in MLflow."""
+    config = study(trials=2, pruner=pruner)
+    search = Search(config, folder)
+    for scores in ((0.1, 0.3), (0.2,)):
+        trial = search.next_trial()
+        search.should_prune(trial.key, validated(trial, *scores))
+    seen = shown_to_others(folder)
+    assert seen.study_name == "U-REC, 100 %"
+    assert seen.metric_names == ["val/mean_f1"]
+    assert seen.user_attrs == {"study": "s", "arm": "urec-f1.00"}
+    assert [one.user_attrs["trial_key"] for one in seen.trials] == [
+        "search-urec-f1.00-t000", "search-urec-f1.00-t001",
+    ]  # fmt: skip
+    assert [one.intermediate_values for one in seen.trials] == [{1: 0.1, 2: 0.3}, {1: 0.2}]
+
+
+@pytest.mark.parametrize("pruner", ["none", "asha"])
+def test_a_database_with_the_names_of_an_earlier_version_goes_on(folder, pruner):
+    config = study(trials=3, pruner=pruner)
+    first = Search(config, folder)
+    for score in (0.2, 0.4):
+        first.end(first.next_trial(), score)
+    before = [(one.params, one.value) for one in shown_to_others(folder).trials]
+    as_an_earlier_version(folder)
+    again = Search(config, folder)
+    seen = shown_to_others(folder)
+    assert (seen.study_name, seen.metric_names) == ("U-REC, 100 %", ["val/mean_f1"])
+    assert [(one.params, one.value) for one in seen.trials] == before
+    assert seen.trials[1].user_attrs == {"trial_key": "search-urec-f1.00-t001"}
+    assert again.num_left == 1 + config.seeds
+
+
+def test_values_that_only_a_database_of_an_earlier_version_holds_are_read(folder):
+    config = study(trials=3)
+    first = Search(config, folder)
+    trial = first.next_trial()
+    as_an_earlier_version(folder)
+    shutil.rmtree(folder / "trials")
+    again = Search(config, folder)
+    assert again.next_trial().training.w1 == trial.training.w1
+    assert shown_to_others(folder).study_name == "U-REC, 100 %"
+
+
+def test_the_database_is_not_written_anew_where_it_agrees(folder):
+    config = study(trials=2)
+    first = Search(config, folder)
+    trial = first.next_trial()
+    first.should_prune(trial.key, validated(trial, 0.1))
+    first.end(first.next_trial(), 0.3)
+    number = shown_to_others(folder)._study_id
+    Search(config, folder)
+    assert shown_to_others(folder)._study_id == number
+
+
+def test_several_seeds_of_a_suggestion_are_named(folder):
+    search = Search(study(trials=1, search_seeds=2), folder)
+    search.next_trial()
+    (trial,) = shown_to_others(folder).trials
+    assert trial.user_attrs["trial_key"] == [
+        "search-urec-f1.00-t000-s0", "search-urec-f1.00-t000-s1000001",
+    ]  # fmt: skip

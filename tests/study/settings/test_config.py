@@ -492,3 +492,43 @@ def test_new_parameters_are_compared_and_searched_like_any_other():
         "urec-rec_loss-l1_ssim-seg_loss-ce", "urec-rec_loss-l1_ssim-seg_loss-focal",
     ]  # fmt: skip
     assert [one.domain for one in config.searched] == ["0/0.25/0.5/0.75"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "message"),
+    [
+        ({"per_hour": 1}, "cost must have minutes for some of per_px, .* got per_hour"),
+        ({}, "cost must have minutes for some of per_px, .* got none"),
+        ({"per_px": -1}, "per_px of cost must be minutes from 0, got -1"),
+        ({"per_px": float("nan")}, "per_px of cost must be minutes from 0, got nan"),
+        ({"per_px": True}, "per_px of cost must be minutes from 0, got True"),
+        ({"per_px": "1"}, "per_px of cost must be minutes from 0, got '1'"),
+        ({"per_px": 0}, "cost must be above 0 for something"),
+        ("per_px", "cost must be of type dict"),
+    ],
+)
+def test_prices_that_are_no_minutes_are_refused(make_config, cost, message):
+    with pytest.raises(ConfigError, match=message):
+        make_config(cost=cost)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget_unit": "block"}, "--budget-unit must be tile with budget_lists"),
+        ({"budget_stratified": True}, "must be left out with budget_lists"),
+        ({"budget_order": "diverse"}, "must be left out with budget_lists"),
+        ({"compare": "budget_order=random/diverse"}, "must be left out with budget_lists"),
+        ({"budget_lists": {0.1: 3}}, "must be a CSV file, or `fraction: file` lines"),
+        ({"budget_lists": 3}, "budget_lists must be of type str or dict"),
+    ],
+)
+def test_what_would_choose_tiles_beside_their_lists_is_refused(make_config, options, message):
+    with pytest.raises(ConfigError, match=message):
+        make_config(**{"budget_lists": "lists.csv", "budget_unit": "tile", **options})
+
+
+@pytest.mark.parametrize(("given", "meant"), [(10, "0.1"), ("25%", "0.25"), (2.5, "0.025")])
+def test_percent_of_the_validation_labels_is_told_with_what_to_write(make_config, given, meant):
+    with pytest.raises(ConfigError, match=rf"which is percent; write --val-frac {meant}$"):
+        make_config(val_frac=given)

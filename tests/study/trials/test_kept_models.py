@@ -6,7 +6,8 @@ import pytest
 
 from contract.names import MODEL_FILE, RESULT
 from study.design.arms import confirm_seeds, confirm_trial, plan_arms
-from study.trials.kept_models import keep_best_model
+from study.machines.storage_sync import StorageSync
+from study.trials.kept_models import KeptModels, keep_best_model
 from trainables.trial.folder.outcomes import write_failed
 
 
@@ -49,3 +50,20 @@ def confirm(make_config, tmp_path):
 )
 def test_the_best_of_an_arm_is_kept_once_all_have_ended(confirm, scores, kept):
     assert confirm(*scores) == kept
+
+
+def test_models_of_an_arm_that_is_not_confirmed_yet_are_not_published(make_config, tmp_path):
+    config = make_config(models=["unet"], space="label_frac=0.1/1", seeds=2)
+    done, begun = plan_arms(config)
+    for arm, seeds in ((done, confirm_seeds(config)), (begun, confirm_seeds(config)[:1])):
+        for seed in seeds:
+            trial = confirm_trial(config, arm, seed, {})
+            folder = config.trials_folder / trial.key
+            folder.mkdir(parents=True)
+            left = {"trial": trial.to_plain(), "history": [], "score": 0.1 * seed}
+            (folder / RESULT).write_text(json.dumps(left))
+            (folder / MODEL_FILE).write_bytes(b"weights")
+    models = KeptModels(config, (done, begun), StorageSync(tmp_path, None))
+    models.keep_best()
+    (file,) = models.kept()
+    assert file == config.trials_folder / "confirm-unet-f0.10-s2" / MODEL_FILE

@@ -74,6 +74,32 @@ def profiled(make_config, monkeypatch):
     return config, trials, lambda: TaskBuilder(config, data, budgets, find_slots(config))
 
 
+def test_the_budget_of_a_variant_is_in_its_order_and_the_same_for_all_models(
+    make_config, monkeypatch
+):
+    monkeypatch.setattr(ray, "put", lambda held: held)
+    config = make_config(
+        space="label_frac=0.25/1", compare="budget_order=random/diverse", seeds=1, cpus=0.5,
+        budget_px=16, val_frac="same",
+    )  # fmt: skip
+    data = read_data(config, find_dataset(config))
+    budgets = prepare(config, data)
+    tasks = TaskBuilder(config, data, budgets, find_slots(config))
+    found, val = {}, set()
+    for arm in plan_arms(config)[:4]:
+        task = tasks.build(confirm_trial(config, arm, 1, {}))
+        order = arm.variant.levels["budget_order"]
+        assert task.trial.training.budget_order == order
+        budget = Budget.from_plain(task.budget)
+        assert budget.unit.order == order
+        assert task.annotated.checksum == budget.pixels_checksum
+        found.setdefault(order, set()).add(budget.checksum)
+        val.add(task.val_budget["checksum"])
+    assert [len(one) for one in found.values()] == [1, 1]
+    assert found["random"] != found["diverse"]
+    assert len(val) == 1  # validation has labels in random order, whatever training has
+
+
 def test_without_a_profile_nothing_is_timed_or_traced(study):
     config, tasks = study
     task = tasks.build(search_trial(config, plan_arms(config)[0], 0, {}))

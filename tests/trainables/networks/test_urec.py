@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.networks.blocks import ConvBlock
 from trainables.networks.build import build_network
+from trainables.networks.layers.blocks import ConvBlock
 
 pytestmark = pytest.mark.numbers
 

@@ -555,7 +555,7 @@ class TestRefused:
             assert _run(model, out, *arguments) == 2
             captured = capsys.readouterr()
             assert captured.out == ""
-            assert captured.err.count("\n") == 1
+            assert captured.err.count("\n") == 1 + captured.err.count("\n  ")
             assert captured.err.startswith("trainables.predict: ")
             assert not list((tmp_path / "out").glob("*"))
             return captured.err
@@ -841,6 +841,65 @@ def test_urls_lost_a_slash(model, site, tmp_path, capfd):
         assert "SECRET" not in said
 
 
+def test_a_bucket_is_read_without_a_library_for_its_credentials(
+    model, tmp_path, bucket_apart, monkeypatch, capfd
+):
+    """rasterio's own way needs boto3, and does not know AWS_ENDPOINT_URL."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    root, server = bucket_apart
+    local = _write(tmp_path / "b c.tif", _pixels(40, 50), **PLACE)
+    with server.open_output_stream(f"{root[5:]}/in/b c.tif") as target:
+        target.write(local.read_bytes())
+    assert _run(model, tmp_path / "local", local) == 0
+    assert _run(model, tmp_path / "out", f"{root}/in/b c.tif") == 0, capfd.readouterr().err
+    expected = _read(tmp_path / "local" / "b c_classes.tif")
+    assert np.array_equal(_read(tmp_path / "out" / "b c_classes.tif"), expected)
+    capfd.readouterr()
+    assert _run(model, tmp_path / "no", f"{root}/none.tif") == 2
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert f"{root}/none.tif" in said
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_virtual_mosaic_is_one_raster_and_what_it_lacks_has_no_class(model, tmp_path, capfd):
+    pixels = _pixels(40, 90)
+    left = _write(tmp_path / "left.tif", pixels[:, :, :50], **PLACE)
+    _write(tmp_path / "right.tif", pixels[:, :, 50:], **PLACE)
+    whole = pixels.copy()
+    whole[:, 20:, 50:] = 0
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><NoDataValue>0</NoDataValue>'
+        + "".join(
+            f'<SimpleSource><SourceFilename relativeToVRT="1">{name}.tif</SourceFilename>'
+            f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" xSize="{width}" '
+            f'ySize="{height}"/><DstRect xOff="{first}" yOff="0" xSize="{width}" '
+            f'ySize="{height}"/></SimpleSource>'
+            for name, first, width, height in (("left", 0, 50, 40), ("right", 50, 40, 20))
+        )
+        + "</VRTRasterBand>"
+        for band in (1, 2, 3)
+    )
+    with rasterio.open(left) as source:
+        transform = ", ".join(map(str, source.transform.to_gdal()))
+    vrt = tmp_path / "all.vrt"
+    vrt.write_text(
+        f'<VRTDataset rasterXSize="90" rasterYSize="40"><SRS>EPSG:25832</SRS>'
+        f"<GeoTransform>{transform}</GeoTransform>{bands}</VRTDataset>"
+    )
+    _write(tmp_path / "one.tif", whole, nodata=0, **PLACE)
+    assert _run(model, tmp_path / "out", vrt, tmp_path / "one.tif", "--polygons") == 0
+    found = _read(tmp_path / "out" / "all_classes.tif")
+    assert np.array_equal(found, _read(tmp_path / "out" / "one_classes.tif"))
+    assert (found[0, 20:, 50:] == 255).all()
+    (tmp_path / "right.tif").unlink()
+    capfd.readouterr()
+    assert _run(model, tmp_path / "no", vrt) == 2
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "right.tif" in said
+
+
 def test_archives_are_read_as_they_are_written(model, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "b.tif", _pixels(40, 50), **PLACE)
@@ -868,7 +927,7 @@ def test_archives_are_read_as_they_are_written(model, tmp_path, capfd, monkeypat
     ):  # fmt: skip
         assert _run(model, tmp_path / "no", address) == 2, address
         said = capfd.readouterr().err
-        assert len(said.splitlines()) == 1, said
+        assert len(said.splitlines()) == 1 + said.count("\n  "), said
         assert address in said
 
 

@@ -45,7 +45,7 @@ def test_what_rasterio_is_given(tmp_path, monkeypatch):
     assert RasterAddress("a/b.tif").source == Path("a/b.tif")
     assert RasterAddress("zip:b.tif").source == tmp_path / "zip:b.tif"
     assert RasterAddress("zip://a.zip!/b.tif").source == "/vsizip/a.zip/b.tif"
-    for written in ("zip:///x/a.zip!/b.tif", "/vsizip//x/a.zip/b.tif", "s3://b/x.tif"):
+    for written in ("zip:///x/a.zip!/b.tif", "/vsizip//x/a.zip/b.tif", "/vsis3/b/x.tif"):
         assert RasterAddress(written).source == written
         assert RasterAddress(written).file is None
 
@@ -56,3 +56,5 @@ def test_nothing_secret_is_left_in_a_reason():
         assert written not in address.redacted(f"'{written}' was not found")
     assert address.redacted("HTTP error 401") == "HTTP error 401"
     assert RasterAddress("what?secret.tif").redacted("secret") == "secret"
+    assert RasterAddress("s3://b/in/x 1.tif").source == "/vsis3/b/in/x 1.tif"
+    assert RasterAddress("s3://b/in/x 1.tif").file is None

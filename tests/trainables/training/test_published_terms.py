@@ -14,7 +14,7 @@ from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.methods import METHODS
-from trainables.networks.blocks import crop_to, pad_to_stride
+from trainables.networks.layers.blocks import crop_to, pad_to_stride
 from trainables.networks.network import NetworkConfig, Output, first_images
 from trainables.networks.urec import UREC
 from trainables.settings.config import TrainingConfig, TrialConfig

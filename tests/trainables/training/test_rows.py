@@ -16,9 +16,12 @@ import torch
 from contract.methods import BUILT_FROM, METHODS
 from contract.parameters import PARAMETERS
 from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.label_noise import shift_labels
+from trainables.data.budgets.pixel_set import count_classes
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling
+from trainables.methods.segmentation import class_weights
 from trainables.networks.build import ENCODER_NETWORKS
 from trainables.networks.encoders.reading import read_encoder
 from trainables.networks.model_file import TrainedModel
@@ -50,6 +53,8 @@ _STEPS = {"teacher_decay": 12}
 """Where levels are the same in fewer: a teacher is an even average at first."""
 _SIZES = {"lr", "weight_decay", "batch_size", "width", "ema_decay", "patch_px", "warmup_steps"}
 """Tested in `test_loop.py`; their default levels are large."""
+_OF_BUDGETS = {"budget_order"}
+"""Decided before a trial by what it is given; tested in `test_budgets.py` and `test_tasks.py`."""
 
 
 def row_levels():
@@ -57,7 +62,7 @@ def row_levels():
     return [
         pytest.param(one.name, level, id=f"{one.name}-{level}")
         for one in PARAMETERS.values()
-        if one.name in training_fields() and one.name not in _SIZES
+        if one.name in training_fields() and one.name not in _SIZES | _OF_BUDGETS
         for level in (one.levels or (one.low, one.high))
     ]
 
@@ -224,6 +229,32 @@ def test_labels_outside_of_the_budget_change_nothing(data, tmp_path, method, tol
     other = np.where(inside, (original + 1) % 3, original).astype(original.dtype)
     three = _run(trial, replace(data, train=replace(data.train, masks=other)), tmp_path / "3.pt")
     assert not _same(one, three)
+
+
+@EVERY_METHOD
+def test_label_noise_shifts_training_labels_alone_and_none_where_it_is_0(
+    data, tmp_path, method, monkeypatch
+):
+    """One draw of a seed for all methods; class weights count the labels that are learned."""
+    shifted = []
+
+    def spy(tiles, annotated, **given):
+        shifted.append((tiles, shift_labels(tiles, annotated, **given)))
+        return shifted[-1][1]
+
+    monkeypatch.setattr(loop, "shift_labels", spy)
+    plain = _run(_of_method(method), data, tmp_path / "1.pt")
+    assert shifted == []
+    noisy = _of_method(method, label_noise_px=2.0, class_weights="sqrt_inverse")
+    batch = loop.build_sampler(noisy, data, CPU, ALONE).draw(0)
+    ((tiles, labels),) = shifted
+    assert tiles is data.train
+    assert batch.class_weights.tolist() == pytest.approx(
+        class_weights("sqrt_inverse", count_classes(tiles, labels, 3)).tolist()
+    )
+    expected = shift_labels(data.train, data.annotated, std_px=2.0, seed=3, num_classes=3)
+    assert labels.checksum == expected.checksum
+    assert not _same(plain, _run(_of_method(method, label_noise_px=2.0), data, tmp_path / "2.pt"))
 
 
 def test_with_neither_weight_nor_shared_statistics_the_reconstruction_changes_nothing(

@@ -167,6 +167,13 @@ def test_a_trial_is_scored_by_its_validation_budget_and_says_what_both_cost(
     assert metrics["budget/with_val_frac"] == (labelled[0] + val_px) / sum(labelled)
 
 
+@pytest.mark.parametrize("minutes", [None, 12.5])
+def test_what_annotating_takes_is_recorded_where_there_are_prices(run, minutes):
+    folder = run("search", annotation_minutes=lambda *_: minutes)
+    metrics = json.loads((folder / RESULT).read_text())["metrics"]
+    assert metrics.get("budget/minutes") == minutes
+
+
 def test_a_search_trial_never_sees_test_tiles(run, tmp_path):
     """Whoever gives them is stopped before a tile is read."""
     with pytest.raises(ValueError, match="must not be given test tiles"):

@@ -1,25 +1,29 @@
 """Annotation budgets: which pixels of the training or validation tiles count as annotated.
 
 Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
-seed fixes one order of all units (blocks, tiles or points), and a fraction takes units from the
-front of it. For one seed, smaller budgets are contained in larger ones.
+seed fixes one order of all units (blocks, tiles, cells of areas or points), and a fraction takes
+units from the front of it. For one seed, smaller budgets are contained in larger ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.budgets.areas import grow, windows_of
+from trainables.data.budgets.diversity import diverse_order, looks, square_moments
 from trainables.data.budgets.pixel_set import (
     PixelSet,
     clicked_pixels,
     count_classes,
+    has_joined_squares,
     pixels_in_squares,
 )
 from trainables.data.budgets.units import (
@@ -66,8 +70,9 @@ class Budget:
     class_px: tuple[int, ...]
     """Annotated pixels by the class that they are given (K,)."""
     num_units: int
+    """Blocks, tiles, points, or contiguous regions."""
     units: tuple[Place, ...]
-    """Tile name, block row, block column, in the order of the seed; none for points."""
+    """Tile name, block row, block column, in the order of the seed; none for areas and points."""
     pixels_checksum: str
     """`PixelSet.checksum` of the annotated pixels."""
     data_checksum: str
@@ -77,6 +82,12 @@ class Budget:
     out of what is written where it is the former, as in manifests of before there were others."""
     split: Split = "train"
     """Whose tiles: those that are trained on, or those that choose weights and settings."""
+    joined: bool = False
+    """Whether blocks at the edges of tiles hold what is less than half a block beyond them. Left
+    out of what is written where no tile has such edges, as in manifests of before they did."""
+    listed: bool = False
+    """Whether a published list says which tiles, and the fraction asked is its name; left out of
+    what is written where budgets are drawn."""
 
     @property
     def empty_classes(self) -> tuple[int, ...]:
@@ -85,8 +96,13 @@ class Budget:
 
     @property
     def exceeds(self) -> bool:
-        """Whether more is annotated than asked, because one unit alone exceeds the fraction."""
-        return self.annotated_px > _most_px(self.fraction_asked, self.labelled_px)
+        """Whether more is annotated than asked, because one unit alone exceeds the fraction.
+
+        A list is what was asked for, whatever share its tiles hold.
+        """
+        return not self.listed and self.annotated_px > _most_px(
+            self.fraction_asked, self.labelled_px
+        )
 
     @property
     def checksum(self) -> str:
@@ -133,6 +149,11 @@ class Budget:
             del content["labels"]
         if self.split == "train":
             del content["split"]
+        for name in ("joined", "listed"):
+            if not content[name]:
+                del content[name]
+        if self.unit.order == "random":
+            del content["unit"]["order"]
         return content
 
 
@@ -161,6 +182,7 @@ def draw_budget(
     num_classes: int,
     smallest: float | None = None,
     split: Split = "train",
+    moments: NDArray[np.float64] | None = None,
 ) -> tuple[Budget, PixelSet]:
     """Choose the annotated pixels of the training tiles, or of the validation tiles.
 
@@ -172,6 +194,7 @@ def draw_budget(
         num_classes: K.
         smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
         split: Whose tiles; validation tiles have an order of their own of the same seed.
+        moments: As from `unit_moments`, for a diverse order; None to compute them here.
 
     Returns:
         Manifest and pixels of the longest front of the seed's order within the fraction. The first
@@ -187,7 +210,10 @@ def draw_budget(
         raise DataError(f"{_TILES[split]} must hold labelled pixels, got none; check their masks")
     labelled_px = int(counts.sum())
     order = _order_seed(seed, split)
-    units, num_units, pixels = _take(tiles, unit, places, counts, order, (fraction, smallest))
+    if unit.order == "diverse" and moments is None:
+        moments = square_moments(tiles, unit.sides_px(tiles), places)
+    held = _Units(places=places, counts=counts, moments=moments)
+    units, num_units, pixels = _take(tiles, unit, held, order, (fraction, smallest))
     class_px = count_classes(tiles, pixels, num_classes)
     return Budget(
         unit=unit,
@@ -205,7 +231,72 @@ def draw_budget(
         data_checksum=tiles.checksum,
         labels=labels_given(unit, fraction, labelled_px),
         split=split,
+        joined=has_joined_blocks(tiles, unit),
     ), pixels
+
+
+def listed_budget(
+    tiles: TileSet,
+    names: Sequence[str],
+    *,
+    fraction: float,
+    seed: int,
+    num_classes: int,
+    smallest: float,
+) -> tuple[Budget, PixelSet]:
+    """The budget that consists of these training tiles.
+
+    Args:
+        tiles: The training tiles.
+        names: Of the annotated ones.
+        fraction: Name of the list, in (0, 1]; the tiles may hold another share.
+        seed: Whose list it is.
+        num_classes: K.
+        smallest: The study's lowest fraction.
+
+    Raises:
+        DataError: If a name is not that of a tile, or the tiles have no labelled pixel.
+    """
+    unit = Unit(kind="tile", size_px=0)
+    places = tuple((name, 0, 0) for name in names)
+    pixels = pixels_in_squares(tiles, unit.sides_px(tiles), places)
+    whole, _ = draw_budget(tiles, fraction=1.0, seed=seed, unit=unit, num_classes=num_classes)
+    class_px = tuple(count_classes(tiles, pixels, num_classes).tolist())
+    if not sum(class_px):
+        raise DataError(
+            f"tiles of budget_lists must hold labelled pixels, got none in {', '.join(names)}"
+        )
+    return replace(
+        whole,
+        fraction_asked=float(fraction),
+        fraction_reached=sum(class_px) / whole.labelled_px,
+        smallest=float(smallest),
+        annotated_px=sum(class_px),
+        class_px=class_px,
+        num_units=len(places),
+        units=places,
+        pixels_checksum=pixels.checksum,
+        listed=True,
+    ), pixels
+
+
+def unit_moments(tiles: TileSet, unit: Unit, num_classes: int) -> NDArray[np.float64] | None:
+    """What a diverse order looks at, the same for every seed and fraction; None for another order.
+
+    Args:
+        tiles: The tiles of the split.
+        unit: What is annotated at a time.
+        num_classes: K.
+    """
+    if unit.order != "diverse":
+        return None
+    places, _ = find_units(tiles, unit, num_classes)
+    return square_moments(tiles, unit.sides_px(tiles), places) if places else None
+
+
+def has_joined_blocks(tiles: TileSet, unit: Unit) -> bool:
+    """Whether blocks of this size hold more than a square at the edges of a tile."""
+    return unit.kind == "block" and has_joined_squares(tiles.shapes, unit.sides_px(tiles))
 
 
 def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
@@ -215,7 +306,7 @@ def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
         DataError: If the tiles are not those the budget was drawn on.
     """
     _verify_tiles(tiles, budget)
-    if budget.unit.kind == "point":
+    if budget.unit.kind in ("area", "point"):
         _, pixels = draw_budget(
             tiles,
             fraction=budget.fraction_asked,
@@ -268,29 +359,78 @@ def read_budget(path: Path) -> Budget:
         raise DataError(f"{path} must be a budget manifest, got {error}; {_ADVICE}") from error
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Units:
+    """Blocks, tiles or cells that hold labelled pixels."""
+
+    places: tuple[Place, ...]
+    """Of the units (U)."""
+    counts: NDArray[np.int64]
+    """Labelled pixels of each class (U, K)."""
+    moments: NDArray[np.float64] | None
+    """As from `square_moments`, for a diverse order."""
+
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Labelled pixels (U,)."""
+        totals: NDArray[np.int64] = self.counts.sum(axis=1)
+        return totals
+
+    def order(self, unit: Unit, seed: int) -> NDArray[np.int64]:
+        """Indices in the order in which units are annotated (U,)."""
+        if unit.order == "diverse":
+            assert self.moments is not None
+            return diverse_order(looks(self.moments), seed=seed)
+        return unit_order(self.counts, seed=seed, stratified=unit.stratified)
+
+    def summed(self, groups: NDArray[np.int64]) -> _Units:
+        """Units that are made of several of these, by the number of their group (U,)."""
+        num = int(groups.max()) + 1
+
+        def total(values: NDArray[Any]) -> NDArray[Any]:
+            sums = np.zeros((num, values.shape[1]), dtype=values.dtype)
+            np.add.at(sums, groups, values)
+            return sums
+
+        return _Units(
+            places=(),
+            counts=total(self.counts),
+            moments=None if self.moments is None else total(self.moments),
+        )
+
+
 def _take(
-    tiles: TileSet,
-    unit: Unit,
-    places: tuple[Place, ...],
-    counts: NDArray[np.int64],
-    seed: int,
-    fractions: tuple[float, float],
+    tiles: TileSet, unit: Unit, held: _Units, seed: int, fractions: tuple[float, float]
 ) -> tuple[tuple[Place, ...], int, PixelSet]:
     """Places, number and pixels of the units taken, at the fraction asked and the smallest."""
+    counts, sides_px = held.counts, unit.sides_px(tiles)
     asked_px, smallest_px = (_most_px(fraction, int(counts.sum())) for fraction in fractions)
+    limits = {"asked_px": asked_px, "smallest_px": smallest_px}
+    if unit.kind == "area":
+        cells, regions = _grown(unit, held, seed, limits)
+        taken = [held.places[cell] for cell in cells]
+        return (), int(regions[-1]) + 1, pixels_in_squares(tiles, sides_px, taken)
     if unit.kind != "point":
-        order = unit_order(counts, seed=seed, stratified=unit.stratified)
-        labelled = counts.sum(axis=1)
-        indices = take_units(order, labelled, asked_px=asked_px, smallest_px=smallest_px)
-        taken = tuple(places[index] for index in indices)
-        return taken, len(taken), pixels_in_squares(tiles, unit.sides_px(tiles), taken)
+        indices = take_units(held.order(unit, seed), held.labelled, **limits)
+        places = tuple(held.places[index] for index in indices)
+        return places, len(places), pixels_in_squares(tiles, sides_px, places)
     if labels_given(unit, fractions[0], int(counts.sum())) == _REFERENCE:
         every = tuple((name, 0, 0) for name in tiles.names)
-        return (), int(counts.sum()), pixels_in_squares(tiles, unit.sides_px(tiles), every)
-    points = take_discs(
-        tiles, unit, counts.sum(axis=0), seed=seed, asked_px=asked_px, smallest_px=smallest_px
-    )
+        return (), int(counts.sum()), pixels_in_squares(tiles, sides_px, every)
+    points = take_discs(tiles, unit, counts.sum(axis=0), seed=seed, **limits)
     return (), len(points), clicked_pixels(tiles, points, counts.shape[1])
+
+
+def _grown(
+    unit: Unit, held: _Units, seed: int, limits: dict[str, float]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cells taken in their order, and the region of each; as from `areas.grow`."""
+    number: dict[str, int] = {}
+    of_cell = np.array([number.setdefault(name, len(number)) for name, _, _ in held.places])
+    cells = np.array([place[1:] for place in held.places])
+    windows = windows_of(of_cell, cells)
+    ranks = np.argsort(held.summed(windows).order(unit, seed))
+    return grow(of_cell, cells, held.labelled, ranks[windows], seed=seed, **limits)
 
 
 def _checked(fraction: float, smallest: float | None) -> float:
@@ -312,6 +452,11 @@ def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
         raise DataError(
             f"{_TILES[budget.split]} must have the checksum {budget.data_checksum[:12]}… of the "
             f"budget, got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
+        )
+    if budget.joined != has_joined_blocks(tiles, budget.unit):
+        raise DrawingChangedError(
+            "blocks of a budget must hold what is less than half a block beyond them at the edges "
+            "of tiles, got blocks as earlier versions cut them; choose another --name"
         )
 
 

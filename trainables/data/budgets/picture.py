@@ -25,6 +25,10 @@ _COMPRESSION: Final = 3
 """Level of zlib that takes a twelfth of the time of its slowest and a twentieth more bytes."""
 
 
+_HIDDEN: Final = 240
+"""Grey, 0-255, of pixels that show nothing: lighter than what is paled."""
+
+
 def budget_picture(
     tiles: TileSet,
     annotated: PixelSet,
@@ -83,6 +87,8 @@ def _panel(
     image = torch.from_numpy(np.array(tile.image[:, ::reduced, ::reduced]))
     grey = scaling.to_unit(image)[:3].mean(dim=0).numpy()
     paled = (255 * (_GREY * 0.9 + (1 - _GREY) * grey)).astype(np.uint8)
+    if tile.shown is not None:
+        paled[~tile.shown[::reduced, ::reduced]] = _HIDDEN
     panel = np.repeat(paled[:, :, None], 3, axis=2)
     height, width = tile.mask.shape
     for row in range(panel.shape[0]):

@@ -220,20 +220,47 @@ class Discs:
         return inner[:, radius : radius + width]
 
 
+def num_squares(shapes: NDArray[np.int64], sides_px: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows and columns of the squares that tiles are cut into (T, 2).
+
+    What is left over at the lower and right edge is a row or column of its own from half a side on;
+    less belongs to its neighbour, or would be strips of a few pixels that nobody annotates alone.
+
+    Args:
+        shapes: Height and width of the tiles in pixels (T, 2).
+        sides_px: Side of the squares of each tile (T,).
+    """
+    sides = sides_px[:, None]
+    nums: NDArray[np.int64] = np.maximum(1, (2 * shapes + sides) // (2 * sides))
+    return nums
+
+
+def has_joined_squares(shapes: NDArray[np.int64], sides_px: NDArray[np.int64]) -> bool:
+    """Whether squares at an edge hold what is less than half a side beyond them."""
+    cut = -(-shapes // sides_px[:, None])
+    return bool((num_squares(shapes, sides_px) != cut).any())
+
+
+def square_of(pixels: NDArray[np.int64], side_px: int, num: int) -> NDArray[np.int64]:
+    """Row or column, of `num`, of the square that rows or columns of pixels belong to."""
+    return np.minimum(pixels // side_px, num - 1)
+
+
 def pixels_in_squares(
     tiles: TileSet, sides_px: NDArray[np.int64], places: Iterable[tuple[str, int, int]]
 ) -> PixelSet:
-    """The labelled pixels in some of the squares that tiles are cut into.
+    """The labelled pixels in some of the squares that tiles are cut into, as `num_squares` says.
 
     Args:
         tiles: T tiles.
-        sides_px: Side of the squares of each tile (T,); those at its edges are cut off.
+        sides_px: Side of the squares of each tile (T,).
         places: Tile name, row and column of each square, counted in squares.
 
     Raises:
         DataError: If a place names no tile of the set.
     """
-    chosen = [np.zeros(grid, dtype=np.bool_) for grid in -(-tiles.shapes // sides_px[:, None])]
+    grids = num_squares(tiles.shapes, sides_px)
+    chosen = [np.zeros(grid, dtype=np.bool_) for grid in grids]
     index_of = {name: index for index, name in enumerate(tiles.names)}
     for name, row, column in places:
         if name not in index_of:
@@ -242,8 +269,9 @@ def pixels_in_squares(
 
     def strips() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
         for index, first, mask in mask_strips(tiles):
-            rows = np.arange(first, first + mask.shape[0]) // sides_px[index]
-            columns = np.arange(mask.shape[1]) // sides_px[index]
+            side, (down, across) = int(sides_px[index]), grids[index].tolist()
+            rows = square_of(np.arange(first, first + mask.shape[0]), side, down)
+            columns = square_of(np.arange(mask.shape[1]), side, across)
             yield index, first, chosen[index][rows][:, columns] & (mask != IGNORE_INDEX)
 
     return pack_pixels(tiles.shapes, strips())
@@ -262,19 +290,40 @@ def clicked_pixels(tiles: TileSet, points: Discs, num_classes: int) -> PixelSet:
         num_classes: K.
     """
     clicked = tiles.masks[tiles.starts[points.tiles] + points.pixels]
-    outside = np.concatenate([clicked, [0]]).astype(np.uint8)
-    places = np.arange(max(1, (num_classes - 1).bit_length()), dtype=np.uint8)[:, None, None]
+    known = np.concatenate([clicked, [IGNORE_INDEX]]).astype(np.uint8)
 
-    def strips() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    def strips() -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
         walk = zip(points.nearest_cover(), mask_strips(tiles), strict=True)
         for (index, first, ranks), (_, _, mask) in walk:
-            held = (ranks < len(points)) & (mask != IGNORE_INDEX)
-            digits = (outside[ranks] >> places & 1).astype(np.bool_) & held
+            yield index, first, np.where(mask != IGNORE_INDEX, known[ranks], mask)
+
+    return pack_classes(tiles.shapes, num_classes, strips())
+
+
+def pack_classes(
+    shapes: NDArray[np.int64],
+    num_classes: int,
+    strips: Iterable[tuple[int, int, NDArray[np.uint8]]],
+) -> PixelSet:
+    """Build a set whose pixels are given these classes, strip by strip.
+
+    Args:
+        shapes: Height and width of the tiles (T, 2).
+        num_classes: K.
+        strips: Tile index, first row, and the class of each pixel of the rows from there on
+            (rows, W); `IGNORE_INDEX` for what does not belong to the set.
+    """
+    places = np.arange(max(1, (num_classes - 1).bit_length()), dtype=np.uint8)[:, None, None]
+
+    def planes_of() -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        for index, first, classes in strips:
+            held = classes != IGNORE_INDEX
+            digits = (classes >> places & 1).astype(np.bool_) & held
             yield index, first, np.concatenate([held[None], digits])
 
-    starts, planes = _pack(tiles.shapes, 1 + len(places), strips())
+    starts, planes = _pack(shapes, 1 + len(places), planes_of())
     return PixelSet(
-        shapes=np.array(tiles.shapes, dtype=np.int64),
+        shapes=np.array(shapes, dtype=np.int64),
         starts=starts,
         bits=planes[0],
         labels=planes[1:],

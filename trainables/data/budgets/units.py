@@ -1,4 +1,4 @@
-"""What is annotated at a time (blocks, whole tiles, points), and in which order."""
+"""What is annotated at a time (blocks, whole tiles, areas, points), and in which order."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.budgets.pixel_set import Discs, disc_stencil, hash_pixels, mask_strips
+from trainables.data.budgets.areas import cell_px
+from trainables.data.budgets.pixel_set import (
+    Discs,
+    disc_stencil,
+    hash_pixels,
+    mask_strips,
+    num_squares,
+    square_of,
+)
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import ConfigError, DataError
 from trainables.settings.seeds import numpy_generator
 
-Kind: TypeAlias = Literal["block", "tile", "point"]
+Kind: TypeAlias = Literal["block", "tile", "area", "point"]
+Order: TypeAlias = Literal["random", "diverse"]
 Place: TypeAlias = tuple[str, int, int]
-"""Tile name, block row, block column; a whole tile is its own block (0, 0)."""
+"""Tile name, row and column of a block or cell; a whole tile is its own block (0, 0)."""
 
-_LEAST_SIZE_PX: Final = {"block": 1, "tile": 0, "point": 0}
+_LEAST_SIZE_PX: Final = {"block": 1, "tile": 0, "area": 1, "point": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +35,15 @@ class Unit:
     """What is annotated at a time."""
 
     kind: Kind
-    """`block`: a square cut from a tile; `tile`: a whole tile; `point`: a disc around a pixel."""
+    """`block`: a square cut from a tile; `tile`: a whole tile; `area`: a contiguous region, see
+    `areas.grow`; `point`: a disc around a pixel."""
     size_px: int
-    """Side of a block, cut off at the edges of the tile; radius of a disc; 0 for a tile."""
+    """Side of a block (`pixel_set.num_squares` says what becomes of the edges of a tile), or of
+    the square that has the area of a region; radius of a disc; 0 for a tile."""
     stratified: bool = False
     """Whether every class comes early and in proportion, see `unit_order`, `take_discs`."""
+    order: Order = "random"
+    """Which units come first: random ones, or those whose imagery differs most (`diversity`)."""
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -46,20 +59,41 @@ class Unit:
         whole = isinstance(self.size_px, int) and not isinstance(self.size_px, bool)
         if not whole or self.size_px < least or (self.kind == "tile" and self.size_px != 0):
             rule = "0" if self.kind == "tile" else f"a whole number of at least {least}"
-            raise ConfigError(f"size_px must be {rule} for a {self.kind}, got {self.size_px!r}")
+            raise ConfigError(
+                f"size_px must be {rule} in a unit of kind {self.kind}, got {self.size_px!r}"
+            )
         if not isinstance(self.stratified, bool):
             raise ConfigError(f"stratified must be true or false, got {self.stratified!r}")
+        if self.order not in get_args(Order):
+            raise ConfigError(
+                f"order must be one of {', '.join(get_args(Order))}, got {self.order!r} in unit"
+            )
+        if self.order == "diverse" and self.kind == "point":
+            raise ConfigError(
+                "budget_order must be random for points, got 'diverse'; choose another "
+                "--budget-unit, or leave it out"
+            )
+        if self.order == "diverse" and self.stratified:
+            raise ConfigError(
+                "budget_order must be random where budget_stratified is true, got 'diverse', which "
+                "knows no labels; leave out one of the two"
+            )
 
     def sides_px(self, tiles: TileSet) -> NDArray[np.int64]:
-        """Side of the squares that each tile is cut into (T,); points are drawn from whole ones."""
-        whole = tiles.shapes.max(axis=1)
-        return np.full_like(whole, self.size_px) if self.kind == "block" else whole
+        """Side of the squares that each tile is cut into (T,).
+
+        Areas are made of cells; points are drawn from whole tiles.
+        """
+        whole: NDArray[np.int64] = tiles.shapes.max(axis=1)
+        if self.kind not in ("block", "area"):
+            return whole
+        return np.full_like(whole, self.size_px if self.kind == "block" else cell_px(self.size_px))
 
 
 def find_units(
     tiles: TileSet, unit: Unit, num_classes: int
 ) -> tuple[tuple[Place, ...], NDArray[np.int64]]:
-    """Places of the U blocks or tiles with labelled pixels, and their pixels per class (U, K).
+    """Blocks, tiles or cells with labelled pixels: their places (U), and pixels per class (U, K).
 
     They are sorted by tile name, row and column, whatever the order of the tiles.
 
@@ -67,8 +101,7 @@ def find_units(
         DataError: If a mask holds a class that is not below num_classes.
     """
     sides = unit.sides_px(tiles).tolist()
-    across = [-(-int(w) // side) for (_, w), side in zip(tiles.shapes, sides, strict=True)]
-    down = [-(-int(h) // side) for (h, _), side in zip(tiles.shapes, sides, strict=True)]
+    down, across = num_squares(tiles.shapes, unit.sides_px(tiles)).T.tolist()
     wide = num_classes + 1
     counts = [np.zeros(r * c * wide, dtype=np.int64) for r, c in zip(down, across, strict=True)]
     for index, first, mask in mask_strips(tiles):
@@ -77,11 +110,11 @@ def find_units(
                 f"classes of a mask must be below {num_classes} or {IGNORE_INDEX}, got "
                 f"{mask[mask != IGNORE_INDEX].max()} in tile {tiles.names[index]!r}"
             )
-        rows = np.arange(first, first + mask.shape[0]) // sides[index] - first // sides[index]
-        columns = np.arange(mask.shape[1]) // sides[index]
-        cells = (rows[:, None] * across[index] + columns) * wide
-        found = np.bincount((cells + np.minimum(mask, num_classes)).ravel())
-        begin = first // sides[index] * across[index] * wide
+        rows = square_of(np.arange(first, first + mask.shape[0]), sides[index], down[index])
+        columns = square_of(np.arange(mask.shape[1]), sides[index], across[index])
+        squares = ((rows - rows[0])[:, None] * across[index] + columns) * wide
+        found = np.bincount((squares + np.minimum(mask, num_classes)).ravel())
+        begin = int(rows[0]) * across[index] * wide
         counts[index][begin : begin + len(found)] += found
     places: list[Place] = []
     held = [np.zeros((0, num_classes), dtype=np.int64)]

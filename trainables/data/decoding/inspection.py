@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from rasterio.crs import CRS
 
+from trainables.data.access.remote_files import is_remote
 from trainables.data.decoding.raster import ImageReader, open_file, ungeoreferenced
 from trainables.data.decoding.vector_labels import LabelLayer, read_label_layer
 from trainables.data.layouts.spec import DatasetSpec, TileFiles
@@ -22,6 +23,8 @@ from trainables.errors import DataError
 _MAX_OFFSET_PX: Final = 0.51
 """Largest offset of a mask from its image, along rows or columns: some tools give the corner of a
 pixel, others its middle."""
+_REMOTE_THREADS: Final = 16
+"""Headers of files elsewhere that are asked for at a time: a server may take seconds for each."""
 _MAX_CRS_LENGTH: Final = 60
 """Most characters that a message shows of the text of a reference system."""
 
@@ -75,6 +78,8 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
     def look(tile: tuple[str, TileFiles]) -> _Tile:
         return _inspect_tile(*tile, spec, downsample)
 
+    if any(is_remote(file) for _, files in tiles for file in files.files):
+        num_threads = max(num_threads, _REMOTE_THREADS)
     with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
         found = list(pool.map(look, tiles))
     common, type_problems = _common_dtype(found)
@@ -98,7 +103,7 @@ def inspect_dataset(spec: DatasetSpec, *, downsample: int = 1, num_threads: int 
     return Inspection(
         headers=headers,
         problems=(*problems, *label_problems, *type_problems, *_shared_ground_problems(found)),
-        notes=(*_turned_notes(found), *(labels.notes if labels else ())),
+        notes=(*spec.notes, *_turned_notes(found), *(labels.notes if labels else ())),
         labels=labels,
     )
 
@@ -194,7 +199,7 @@ def _unplaced(image: Path, place: Footprint | None) -> Iterator[str]:
 
 def _header(tile: _Tile, name: str, file: Path, spec: DatasetSpec) -> _FileHeader | None:
     """The header of a file; None, and a problem of the tile, where there is none."""
-    if not file.is_file():
+    if not is_remote(file) and not file.is_file():
         partner = tile.files.mask if name == "image" else tile.files.image
         beside = "" if partner is None else f", beside {partner}"
         tile.problems.append(

@@ -20,13 +20,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from trainables.data.access.gdal_options import gdal_options
 from trainables.data.decoding.orientation import orientation_of
 from trainables.data.places.cuts import TileWindow
 from trainables.data.places.footprints import Footprint, footprint_of
 from trainables.errors import DataError
-
-CACHE_MIB: Final = 512
-"""GDAL's block cache; its own default is a share of the machine's memory."""
 
 _IS_REAL: Final = re.compile(r"u?int\d+|float\d+")
 """Types of bands that are read; NumPy does not know all others, such as complex_int16."""
@@ -34,14 +32,6 @@ _MAX_KEPT: Final = 2**28
 """Values of a turned picture that are held in memory."""
 _SAME_FLOAT: Final = 2 * float(np.finfo(np.float32).eps)
 """Relative difference below which a fraction is the nodata value, as in GDAL."""
-
-_GDAL_OPTIONS: Final = {
-    "GDAL_CACHEMAX": CACHE_MIB,
-    # Otherwise the rest of a JPEG that breaks off is grey, and nothing is said.
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
-    # The fast way (GDAL 3.10) returns whatever lay in memory for a PNG that breaks off.
-    "GDAL_PNG_WHOLE_IMAGE_OPTIM": False,
-}
 
 
 @contextmanager
@@ -174,7 +164,14 @@ def open_file(file: Path | str, window: TileWindow | None = None) -> Iterator[Ra
     Raises:
         DataError: If the file is no readable raster, or breaks off.
     """
-    with rasterio.Env(**_GDAL_OPTIONS), decoding(file), rasterio.open(file) as source:
+    with gdal_options(), open_part(file, window) as raster:
+        yield raster
+
+
+@contextmanager
+def open_part(file: Path | str, window: TileWindow | None = None) -> Iterator[Raster]:
+    """As `open_file`, inside of `gdal_options`: such files may be closed in any order."""
+    with decoding(file), rasterio.open(file) as source:
         yield Raster(source, window)
 
 

@@ -12,15 +12,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.decoding.inspection import TileHeader, inspect_dataset
+from trainables.data.access.remote_files import with_addresses
+from trainables.data.decoding.inspection import inspect_dataset
 from trainables.data.decoding.raster import ungeoreferenced
 from trainables.data.decoding.tile_decoder import STRIP_PX, TileDecoder, TileFindings, mask_problems
+from trainables.data.decoding.tile_layout import TileLayout, tile_layouts
 from trainables.data.decoding.vector_labels import LabelLayer
 from trainables.data.layouts.spec import IGNORE_INDEX, SPLITS, DatasetSpec
 from trainables.data.tilesets.tileset import TileSet, allocate_tiles, check_room, seal_tiles
-from trainables.errors import DataError
+from trainables.errors import DataError, problems_text
 
-_MAX_PROBLEMS_SHOWN: Final = 20
+_BLANK_SHARE: Final = 0.05
+"""Share of a tile in one extreme value of all bands from which a line says so: the edge of a flight
+looks so, and hardly any scene."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class DecodedDataset:
     """Source of the eroded reference: `files`, or `full reference`."""
     notes: tuple[str, ...] = ()
     """What a person should know although nothing is wrong, a line each."""
+    unlabelled: frozenset[str] = frozenset()
+    """Names of the training tiles that nobody annotated."""
 
 
 def read_dataset(
@@ -56,7 +62,7 @@ def read_dataset(
         folder: Where these files go; None for memory, whatever it takes.
 
     Raises:
-        DataError: If any file cannot be used; one line with the problems of all tiles. If the
+        DataError: If any file cannot be used, with the problems of all tiles, one a line. If the
             decoded tiles would not fit on the disk; nothing has been decoded then.
         ValueError: If downsample or num_threads is out of its range.
     """
@@ -66,18 +72,21 @@ def read_dataset(
     inspected = inspect_dataset(spec, downsample=downsample, num_threads=num_threads)
     problems, findings = list(inspected.problems), []
     if sum(map(len, inspected.headers.values())) == 0:
-        raise DataError(_joined(problems))
-    needed_mib = decoded_mib(spec, inspected.headers, downsample)
+        raise DataError(problems_text([*map(with_addresses, problems)]))
+    layouts = {
+        split: tile_layouts([*of_split.values()], join=spec.join)
+        for split, of_split in inspected.headers.items()
+    }
+    needed_mib = decoded_mib(spec, layouts, downsample)
     is_large = needed_mib > memory_mib
     if is_large and folder is not None:
         check_room(folder, needed_mib)
     tiles = {}
     for split in SPLITS:
-        headers = list(inspected.headers[split].values())
-        if not headers:
+        if not layouts[split]:
             continue
-        target = _allocate(spec, split, headers, downsample, folder if is_large else None)
-        findings += _decode(spec, headers, target, downsample, num_threads, inspected.labels)
+        target = _allocate(spec, split, layouts[split], downsample, folder if is_large else None)
+        findings += _decode(spec, layouts[split], target, downsample, num_threads, inspected.labels)
         tiles[split] = target
     problems += [problem for one in findings for problem in one.problems]
     # A tile whose image cannot be used may have a wrong mask besides.
@@ -88,25 +97,27 @@ def read_dataset(
     is_whole = not problems
     problems += _label_problems(spec, tiles, is_whole)
     if problems:
-        raise DataError(_joined(problems))
+        raise DataError(problems_text([*map(with_addresses, problems)]))
+    notes = [*inspected.notes, *_join_notes(spec, layouts), *_notes(spec, findings)]
     has_files = all(files.eroded_mask is not None for files in spec.splits["test"])
     return DecodedDataset(
         tiles={split: seal_tiles(target) for split, target in tiles.items()},
         eroded_from="files" if has_files else "full reference",
-        notes=(*inspected.notes, *_notes(spec, findings)),
+        notes=tuple(map(with_addresses, notes)),
+        unlabelled=frozenset(one.name for one in layouts["train"] if not one.is_labelled),
     )
 
 
 def decoded_mib(
-    spec: DatasetSpec, headers: Mapping[str, Mapping[str, TileHeader]], downsample: int
+    spec: DatasetSpec, layouts: Mapping[str, Sequence[TileLayout]], downsample: int
 ) -> float:
     """Size of the decoded tiles of all splits, MiB."""
     total = 0
-    for split, of_split in headers.items():
-        may_hide = any(header.may_hide for header in of_split.values())
-        for header in of_split.values():
-            pixels = (header.height_px // downsample) * (header.width_px // downsample)
-            planes = len(spec.bands) * np.dtype(header.dtype).itemsize + 1
+    for split, of_split in layouts.items():
+        may_hide = any(layout.may_hide for layout in of_split)
+        for layout in of_split:
+            pixels = (layout.height_px // downsample) * (layout.width_px // downsample)
+            planes = len(spec.bands) * np.dtype(layout.dtype).itemsize + 1
             total += pixels * (planes + (split == "test") + may_hide)
     return total / 2**20
 
@@ -114,41 +125,56 @@ def decoded_mib(
 def _allocate(
     spec: DatasetSpec,
     split: str,
-    headers: Sequence[TileHeader],
+    layouts: Sequence[TileLayout],
     downsample: int,
     folder: Path | None,
 ) -> TileSet:
     return allocate_tiles(
-        [header.files.name for header in headers],
-        [(one.height_px // downsample, one.width_px // downsample) for one in headers],
+        [layout.name for layout in layouts],
+        [(one.height_px // downsample, one.width_px // downsample) for one in layouts],
         num_bands=len(spec.bands),
-        dtype=np.dtype(headers[0].dtype),
+        dtype=np.dtype(layouts[0].dtype),
         has_eroded=split == "test",
-        has_hidden=any(header.may_hide for header in headers),
+        has_hidden=any(layout.may_hide for layout in layouts),
         folder=None if folder is None else folder / split,
     )
 
 
 def _decode(
     spec: DatasetSpec,
-    headers: Sequence[TileHeader],
+    layouts: Sequence[TileLayout],
     target: TileSet,
     downsample: int,
     num_threads: int,
     labels: LabelLayer | None,
 ) -> list[TileFindings]:
     """Fill the tiles of a split."""
-    if labels is None and any(h.files.is_labelled and h.files.mask is None for h in headers):
+    files = [part.header.files for layout in layouts for part in layout.parts]
+    if labels is None and any(one.is_labelled and one.mask is None for one in files):
         return []  # why there are no labels is among the problems of the inspection
     # A mixture of given and derived references could not be pooled.
-    derive = not all(header.files.eroded_mask is not None for header in headers)
+    derive = not all(one.eroded_mask is not None for one in files)
 
-    def decode(index: int) -> TileFindings:
+    def decode(index: int) -> list[TileFindings]:
         tile = target.tile(index)
-        return TileDecoder(spec, headers[index], tile, downsample, derive, labels).decode()
+        return TileDecoder(spec, layouts[index], tile, downsample, derive, labels).decode()
 
     with ungeoreferenced(), ThreadPoolExecutor(num_threads) as pool:
-        return list(pool.map(decode, range(len(headers))))
+        return [one for of_tile in pool.map(decode, range(len(layouts))) for one in of_tile]
+
+
+def _join_notes(spec: DatasetSpec, layouts: Mapping[str, Sequence[TileLayout]]) -> Iterator[str]:
+    """How many images were joined, if that was asked for."""
+    if not spec.join:
+        return
+    counts = ", ".join(
+        f"{split} {sum(len(one.parts) for one in of_split)} as {len(of_split)}"
+        for split, of_split in layouts.items()
+    )
+    yield (
+        "images that touch are read as one tile (join: true), which counts once wherever tiles are "
+        f"counted: {counts}"
+    )
 
 
 def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]:
@@ -172,6 +198,7 @@ def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]
             f"{sum(others.values())} pixels of {len(others)} masks are of no class and count as "
             f"unknown (other: ignore), first in {next(iter(others))}"
         )
+    yield from _blank_notes(findings)
     placeholders: Counter[tuple[int, float]] = Counter()
     for one in findings:
         placeholders.update(one.placeholders)
@@ -182,6 +209,21 @@ def _notes(spec: DatasetSpec, findings: Sequence[TileFindings]) -> Iterator[str]
             "the file does not call that nodata: they are learnt as values; if they mean no data, "
             f"add nodata: {value:.10g} to dataset.yaml"
         )
+
+
+def _blank_notes(findings: Sequence[TileFindings]) -> Iterator[str]:
+    """Tiles that are black or white in part, which nobody calls nodata."""
+    for value in sorted({value for one in findings for value in one.blank}):
+        found = [one for one in findings if one.blank[value] > _BLANK_SHARE * one.num_px]
+        if found:
+            most = max(found, key=lambda one: one.blank[value] / one.num_px)
+            yield (
+                f"{value} in all bands fills more than {_BLANK_SHARE:.0%} of {len(found)} of "
+                f"{len(findings)} images (most in {most.image}: "
+                f"{most.blank[value] / most.num_px:.0%}), and no file calls that nodata: it is "
+                f"learnt as imagery; if it means no data, add nodata: {value} to "
+                "dataset.yaml"
+            )
 
 
 def _label_problems(
@@ -207,9 +249,3 @@ def class_counts(masks: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64
     for first in range(0, masks.size, STRIP_PX):
         counts += np.bincount(masks[first : first + STRIP_PX], minlength=IGNORE_INDEX + 1)
     return counts[:num_classes]
-
-
-def _joined(problems: Sequence[str]) -> str:
-    more = len(problems) - _MAX_PROBLEMS_SHOWN
-    shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN])
-    return f"{shown}; and {more} more" if more > 0 else shown

@@ -13,19 +13,15 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec, VectorFile, VectorLabels
+from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec, VectorLabels
 from trainables.data.places.footprints import Footprint
+from trainables.data.places.vector_files import Geometries, areas_of, read_features, text_of
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
     import geopandas
 
-Geometries = NDArray[np.object_]
-"""Shapely polygons and multi-polygons (N,)."""
-
 _MAX_SHOWN: Final = 3
-_POLYGONS: Final = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
-_COLLECTION: Final = shapely.GeometryType.GEOMETRYCOLLECTION
 
 
 class LabelLayer:
@@ -46,16 +42,16 @@ class LabelLayer:
                 have no width.
         """
         self._labels = labels
-        frame = _read(labels.source, labels.class_field)
+        frame = read_features(labels.source, labels.class_field, "labels", "labels.class_field")
         codes, num_without = _codes(frame, labels)
         rank_of = {index: rank for rank, index in enumerate((*labels.order, IGNORE_INDEX))}
         order = np.argsort([rank_of[code] for code in codes.tolist()], kind="stable")
-        self._features = _Shapes(_areas(frame, labels.buffer_m)[order], codes[order], frame.crs)
+        self._features = _Shapes(areas_of(frame, labels.buffer_m)[order], codes[order], frame.crs)
         self._area = None
         if labels.area is not None:
-            area = _read(labels.area, None)
+            area = read_features(labels.area, None, "labels")
             inside = np.zeros(len(area), dtype=np.uint8)
-            self._area = _Shapes(_areas(area, None, "labels.area"), inside, area.crs)
+            self._area = _Shapes(areas_of(area, None, "labels.area"), inside, area.crs)
         self.notes: tuple[str, ...] = ()
         """What a person should know of the files although nothing is wrong, one line each."""
         if num_without:
@@ -191,52 +187,6 @@ def read_label_layer(spec: DatasetSpec) -> LabelLayer | None:
     return None if spec.labels is None else LabelLayer(spec.labels)
 
 
-def _read(source: VectorFile, class_field: str | None) -> geopandas.GeoDataFrame:
-    """The features of a layer that have a place, and the field of their class.
-
-    Raises:
-        DataError: If there is no such file, layer or field, or no reference system.
-    """
-    import geopandas
-    import pyogrio
-
-    file = source.file
-    if not file.exists():
-        raise DataError(f"labels must be an existing file, got none at {file}; mend the path")
-    try:
-        layers = pyogrio.list_layers(file)[:, 0].tolist()
-        layer = source.layer or (layers[0] if len(layers) == 1 else None)
-        if layer not in layers:
-            got = "none" if source.layer is None else repr(source.layer)
-            raise DataError(
-                f"layer of labels must be one of {', '.join(layers)}, got {got} for {file}"
-            )
-        fields = pyogrio.read_info(file, layer=layer)["fields"].tolist()
-        if class_field is not None and class_field not in fields:
-            raise DataError(
-                f"labels.class_field must be one of {', '.join(fields)}, got {class_field!r} for "
-                f"{file}"
-            )
-        wanted = [] if class_field is None else [class_field]
-        frame = geopandas.read_file(file, layer=layer, columns=wanted)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise DataError(
-            "labels must be a file of polygons that GDAL opens (GeoPackage, GeoJSON, Shapefile, "
-            f"FlatGeobuf), got: {' '.join(str(error).split())} for {file}"
-        ) from None
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise DataError(f"labels must be polygons, lines or points, got a table in {file}")
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    if frame.empty:
-        raise DataError(f"labels must hold polygons, lines or points, got none in {file}")
-    if frame.crs is None:
-        raise DataError(
-            f"labels must have a reference system, got none in {file}; set it in the program that "
-            "wrote the file (for a Shapefile, copy its .prj along)"
-        )
-    return frame
-
-
 def _codes(frame: geopandas.GeoDataFrame, labels: VectorLabels) -> tuple[NDArray[np.uint8], int]:
     """The class index or IGNORE_INDEX of every feature, and how many have no value at all."""
     if labels.class_field is None:
@@ -246,7 +196,7 @@ def _codes(frame: geopandas.GeoDataFrame, labels: VectorLabels) -> tuple[NDArray
     code_of |= dict.fromkeys(labels.ignored_values, IGNORE_INDEX)
     values = frame[labels.class_field]
     is_given = values.notna().to_numpy()
-    texts = [_text(value) for value in values[is_given]]
+    texts = [text_of(value) for value in values[is_given]]
     if unknown := Counter(text for text in texts if text not in code_of):
         most = unknown.most_common(_MAX_SHOWN)
         more = len(unknown) - len(most)
@@ -259,47 +209,3 @@ def _codes(frame: geopandas.GeoDataFrame, labels: VectorLabels) -> tuple[NDArray
     codes = np.full(len(frame), IGNORE_INDEX, dtype=np.uint8)
     codes[is_given] = [code_of[text] for text in texts]
     return codes, int((~is_given).sum())
-
-
-def _text(value: object) -> str:
-    """A value of a field as a person writes it: 1 also where the file holds 1.0."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _areas(
-    frame: geopandas.GeoDataFrame, buffer_m: float | None, name: str = "labels"
-) -> Geometries:
-    """Polygons of all features: lines and points become as wide as is asked for.
-
-    Raises:
-        DataError: If that is not said, though there are any.
-    """
-    geometries: Geometries = shapely.force_2d(frame.geometry.to_numpy())
-    kinds = shapely.get_type_id(geometries)
-    is_thin = ~np.isin(kinds, [*_POLYGONS, _COLLECTION])
-    if is_thin.any():
-        if buffer_m is None:
-            raise DataError(
-                f"{name} must be polygons, got {int(is_thin.sum())} lines and points without a "
-                "width; draw polygons, or give labels.buffer_m for lines and points of labels"
-            )
-        thin = frame.geometry[is_thin]
-        metric = thin.estimate_utm_crs()
-        geometries[is_thin] = thin.to_crs(metric).buffer(buffer_m).to_crs(frame.crs).to_numpy()
-    invalid = ~shapely.is_valid(geometries) | (shapely.get_type_id(geometries) == _COLLECTION)
-    geometries[invalid] = [_polygons_of(one) for one in shapely.make_valid(geometries[invalid])]
-    return geometries
-
-
-def _polygons_of(geometry: shapely.Geometry) -> shapely.Geometry:
-    """The polygons among the parts of a geometry: lines and points that mending left cover none."""
-    parts = [
-        one
-        for one in shapely.get_parts(geometry, return_index=False)
-        if shapely.get_type_id(one) in _POLYGONS
-    ]
-    return shapely.union_all(parts) if parts else shapely.Polygon()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trainables.data.places.cuts import TileWindow
+from trainables.data.places.vector_files import VectorFile
 from trainables.errors import DataError
 
 IGNORE_INDEX: Final = 255
@@ -49,15 +50,6 @@ class TileFiles:
         """All files of the tile."""
         beside = (self.mask, self.eroded_mask)
         return (self.image, *(one for one in beside if one is not None))
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorFile:
-    """One layer of a file of polygons, lines or points."""
-
-    file: Path
-    layer: str | None = None
-    """None for the only layer of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +98,10 @@ class DatasetSpec:
     splits: Mapping[str, tuple[TileFiles, ...]]
     labels: VectorLabels | None = None
     """What the classes of labelled tiles are burnt from; None where tiles have masks."""
+    join: bool = False
+    """Whether tiles of one split that touch on the ground are read as one."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was found although nothing is wrong, one line each."""
 
     def __post_init__(self) -> None:
         problems = [*_class_problems(self), *_split_problems(self)]

@@ -22,6 +22,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
 
+from trainables.data.access.gdal_options import gdal_options
 from trainables.data.places.cuts import TileWindow
 
 Corners = NDArray[np.float64]
@@ -72,6 +73,10 @@ class Footprint:
     def in_pixels(self, points: Corners) -> Corners:
         """Column, row in this image of points in its CRS."""
         return _mapped(~self.transform, points)
+
+    def on_ground(self, pixels: Corners) -> Corners:
+        """Points in its CRS of column, row in this image."""
+        return _mapped(self.transform, pixels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +131,7 @@ def _header(image: Path) -> Iterator[DatasetReader | None]:
     with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
+            stack.enter_context(gdal_options())
             source = stack.enter_context(rasterio.open(image))
         except (RasterioError, CPLE_BaseError):
             source = None
@@ -206,7 +212,7 @@ def find_overlaps(footprints: Sequence[Footprint], groups: Sequence[str]) -> Ite
         footprints: The images (N).
         groups: The group of each, such as its split (N).
     """
-    systems, system_of = _systems(footprints)
+    systems, system_of = distinct_systems(footprints)
     num_steps = 1 if len(systems) == 1 else _STEPS
     outlines_in = [
         _all_outlines(footprints, systems, system_of, target, num_steps) for target in systems
@@ -246,7 +252,7 @@ def _mapped(transform: Affine, points: Corners) -> Corners:
     )
 
 
-def _systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray[np.int64]]:
+def distinct_systems(footprints: Sequence[Footprint]) -> tuple[list[CRS | None], NDArray[np.int64]]:
     """The distinct reference systems, and which of them each image has (N,).
 
     If all that have one have the same, images without one are taken to be in it.

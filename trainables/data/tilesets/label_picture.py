@@ -18,6 +18,8 @@ from trainables.data.tilesets.tileset import Tile
 _ALPHA: Final = 0.55
 """Share of the colour of a class over the image."""
 _QUALITY: Final = 85
+_HIDDEN: Final = 240
+"""Grey, 0-255, of pixels that show nothing: black would look like water or shadow."""
 
 
 def label_picture(
@@ -36,12 +38,16 @@ def label_picture(
     bands = image if len(image) >= 3 else image[:1].expand(3, -1, -1)
     shown = (255 * bands[:3].permute(1, 2, 0).numpy()).round().astype(np.uint8)
     mask = tile.mask[::every, ::every]
+    if tile.shown is not None:
+        shown[~tile.shown[::every, ::every]] = _HIDDEN
     panels = [shown]
     if (mask != IGNORE_INDEX).any():
         palette = np.array(colors, dtype=np.float64)
         known = mask != IGNORE_INDEX
         drawn = shown.mean(axis=2, keepdims=True) * 0.4 + 150.0  # unknown: pale and grey
         drawn = np.broadcast_to(drawn, shown.shape).copy()
+        if tile.shown is not None:
+            drawn[~tile.shown[::every, ::every]] = _HIDDEN
         drawn[known] = _ALPHA * palette[mask[known]] + (1.0 - _ALPHA) * shown[known]
         panels += [np.full((len(shown), 2, 3), 255, dtype=np.uint8), drawn.astype(np.uint8)]
     buffer = io.BytesIO()

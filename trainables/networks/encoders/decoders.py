@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.networks.blocks import ConvBlock, chain
+from trainables.networks.layers.blocks import ConvBlock, chain
 
 _MOST: Final = 16
 """Channels of the widest block, in units of the width, as published."""
@@ -55,7 +55,8 @@ class SegmentationLevels(nn.Module):
 
     The last upsampling, to the image, is joined with none. A level is an entry block, which takes
     the concatenation, followed by refinement blocks, as in
-    `trainables.networks.blocks.SegmentationDecoder`. All attributes are ordered coarsest first.
+    `trainables.networks.layers.blocks.SegmentationDecoder`. All attributes are ordered coarsest
+    first.
 
     Args:
         bottom: Channels of the bottom.
@@ -93,7 +94,7 @@ class SegmentationLevels(nn.Module):
 class ReconstructionLevels(nn.Module):
     """U-REC's second decoder: no skips, and every block but the entries is borrowed.
 
-    See `trainables.networks.blocks.ReconstructionDecoder`.
+    See `trainables.networks.layers.blocks.ReconstructionDecoder`.
 
     Args:
         bottom: Channels of the bottom.

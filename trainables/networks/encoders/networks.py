@@ -8,7 +8,6 @@ from torch import Tensor
 
 from contract.parameters import PARAMETERS
 from trainables.errors import ConfigError
-from trainables.networks.blocks import ConvBlock, crop_to, pad_to_stride
 from trainables.networks.encoders.backbone import Backbone
 from trainables.networks.encoders.decoders import (
     ReconstructionLevels,
@@ -17,6 +16,7 @@ from trainables.networks.encoders.decoders import (
     level_widths,
     size_of,
 )
+from trainables.networks.layers.blocks import ConvBlock, crop_to, pad_to_stride
 from trainables.networks.network import Network, NetworkConfig, Output, first_images
 from trainables.settings.config import TrainingConfig
 

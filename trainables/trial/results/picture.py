@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from trainables.data.layouts.spec import IGNORE_INDEX
@@ -20,6 +20,11 @@ from trainables.settings.config import TrainingConfig
 
 _SIDE_PX = 512
 _GAP_PX = 8
+_NARROWEST_PX = 128
+"""Panels that are narrower are enlarged: their captions need the room."""
+_CAPTION_PX = 24
+_FONT_PX = 14
+_CAPTIONS = ("input", "reference", "prediction", "reconstruction")
 
 
 def trial_picture(
@@ -30,7 +35,7 @@ def trial_picture(
     scaling: BandScaling,
     device: torch.device,
 ) -> bytes:
-    """PNG with panels side by side, of the upper left corner of a tile.
+    """PNG with panels side by side, each below its caption, of the upper left corner of a tile.
 
     Args:
         model: The network, in evaluation mode.
@@ -42,7 +47,7 @@ def trial_picture(
 
     Returns:
         Image, reference, prediction and, where the network has one, reconstruction; black =
-        unknown class.
+        unknown class. Those of a small tile are enlarged by a whole factor.
     """
     crop = np.s_[..., :_SIDE_PX, :_SIDE_PX]
     image = np.ascontiguousarray(tile.image[crop])
@@ -60,7 +65,7 @@ def trial_picture(
         rebuilt = predict_reconstruction(model, image, target=training.rec_target, **window)  # type: ignore[arg-type]
         panels.append(_as_rgb(rebuilt))
     buffer = io.BytesIO()
-    Image.fromarray(_side_by_side(panels)).save(buffer, format="PNG", optimize=False)
+    _side_by_side(panels).save(buffer, format="PNG", optimize=False)
     return buffer.getvalue()
 
 
@@ -81,10 +86,15 @@ def _as_colors(
     return colored
 
 
-def _side_by_side(panels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    height, width, _ = panels[0].shape
-    sheet = np.full((height, len(panels) * (width + _GAP_PX) - _GAP_PX, 3), 255, dtype=np.uint8)
-    for index, panel in enumerate(panels):
+def _side_by_side(panels: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    factor = -(-_NARROWEST_PX // min(_NARROWEST_PX, panels[0].shape[1]))
+    height, width = (factor * length for length in panels[0].shape[:2])
+    size = (len(panels) * (width + _GAP_PX) - _GAP_PX, _CAPTION_PX + height)
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_PX)
+    for index, (panel, caption) in enumerate(zip(panels, _CAPTIONS, strict=False)):
         left = index * (width + _GAP_PX)
-        sheet[:, left : left + width] = panel
+        draw.text((left + 2, _CAPTION_PX // 2), caption, fill="black", font=font, anchor="lm")
+        enlarged = panel.repeat(factor, axis=0).repeat(factor, axis=1)
+        sheet.paste(Image.fromarray(enlarged), (left, _CAPTION_PX))
     return sheet

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from analysis.reading.schema import StudyDataError
 from analysis.reading.sources.load import load_study
 from analysis.reading.sources.store import (
+    StoreAwayError,
     UnknownStudyError,
     all_runs,
     answering,
@@ -102,6 +103,7 @@ def test_a_server_that_is_not_there_is_told_at_once_and_without_its_password() -
         with pytest.raises(StudyDataError, match="tracking server must answer") as caught:
             load_study("full", f"http://me:SECRET@127.0.0.1:{port}")
     assert "SECRET" not in str(caught.value)
+    assert type(caught.value) is StoreAwayError, "and may be there in a while"
 
 
 class _Pages(http.server.BaseHTTPRequestHandler):
@@ -152,6 +154,7 @@ def test_a_server_that_does_not_answer_as_mlflow_is_one_line(
     with pytest.raises(StudyDataError, match="tracking server must answer, got") as caught:
         load_study("full", f"{scheme}://me:SECRET@127.0.0.1:{pages}{path}")
     assert said in str(caught.value)
+    assert (type(caught.value) is StoreAwayError) == (path == "/503")
     assert "\n" not in str(caught.value)
     assert "SECRET" not in str(caught.value)
     assert len(str(caught.value)) < 400

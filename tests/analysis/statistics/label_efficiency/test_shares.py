@@ -39,6 +39,18 @@ def test_every_seed_counts_once_whatever_variants_it_has() -> None:
     assert shares.of(1.0).text == "100\N{NO-BREAK SPACE}%"
 
 
+def test_several_budgets_of_a_seed_count_once_each() -> None:
+    """Variants may have units in another order; the first variant's budget stood for both."""
+    shares = shares_of(
+        frame(
+            ("unet-random", 0.1, 1, 0.06, 0.3), ("unet-diverse", 0.1, 1, 0.08, 0.3),
+            ("urec-diverse", 0.1, 1, 0.08, 0.3), ("unet-random", 0.1, 2, 0.1, 0.3),
+        ).assign(annotation_minutes=[2.0, 4.0, 4.0, 5.0])
+    )  # fmt: skip
+    assert shares.reached(0.1) == pytest.approx(0.085)
+    assert shares.of(0.1).minutes == pytest.approx(4.0)
+
+
 def test_what_is_not_on_record_is_what_was_asked_for() -> None:
     asked = pd.DataFrame({"variant": ["unet"], "label_frac": [0.1], "seed": [1]})
     for scores in (asked, frame(("unet", 0.1, 1, math.nan, math.nan))):

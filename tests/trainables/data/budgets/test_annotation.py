@@ -10,9 +10,11 @@ import pytest
 
 from trainables.data.budgets.annotation import (
     Budget,
+    DrawingChangedError,
     annotated_pixels,
     draw_budget,
     read_budget,
+    unit_moments,
     verify_pixels,
     write_budget,
 )
@@ -25,8 +27,11 @@ from trainables.errors import DataError
 BLOCK = Unit(kind="block", size_px=8)
 UNITS = [
     Unit(kind=kind, size_px=size_px, stratified=stratified)
-    for kind, size_px in (("block", 8), ("tile", 0), ("point", 3))
+    for kind, size_px in (("block", 8), ("tile", 0), ("point", 3), ("area", 24))
     for stratified in (False, True)
+] + [
+    Unit(kind=kind, size_px=size_px, order="diverse")
+    for kind, size_px in (("block", 8), ("tile", 0), ("area", 24))
 ]
 
 
@@ -180,7 +185,7 @@ def test_another_process_draws_the_same_budgets():
         "draw = lambda kind, px, even: draw_budget(tiles, fraction=0.4, seed=5, num_classes=3,"
         " unit=Unit(kind=kind, size_px=px, stratified=even))[0].checksum\n"
         "found = ' '.join(draw(kind, px, even) for even in (False, True)"
-        " for kind, px in (('block', 8), ('tile', 0), ('point', 2)))\n"
+        " for kind, px in (('block', 8), ('tile', 0), ('point', 2), ('area', 24)))\n"
     )
     other = subprocess.run(
         [sys.executable, "-c", code + "print(found)\n"],
@@ -191,7 +196,7 @@ def test_another_process_draws_the_same_budgets():
     )
     here: dict = {}
     exec(code, here)
-    assert len(set(here["found"].split())) == 6
+    assert len(set(here["found"].split())) == 8
     assert other.stdout.strip() == here["found"]
 
 
@@ -243,19 +248,86 @@ def test_the_checksum_covers_every_field(random_tiles):
         "data_checksum": "0" * 64,
         "labels": "click",
         "split": "val",
+        "joined": False,
+        "listed": True,
     }
+    assert budget.joined  # 90 px and blocks of 8
     assert set(changed) == set(asdict(budget))
     for name, value in changed.items():
         assert replace(budget, **{name: value}).checksum != budget.checksum, name
 
 
-def test_blocks_and_tiles_are_those_of_before_clicks_gave_their_class(random_tiles):
-    checksums = {"block": "85827df1d672eb93", "tile": "84ab6ea72750421c"}
-    for unit in UNITS[:4:2]:
-        budget, pixels = _draw(random_tiles(), 0.3, seed=4, unit=unit, smallest=0.1)
-        assert budget.checksum.startswith(checksums[unit.kind])
-        assert "labels" not in budget.to_plain()
+def test_blocks_and_tiles_are_those_of_before_clicks_and_joined_edges(random_tiles):
+    """Where nothing less than half a block is left over, down to the bytes of the manifest."""
+    checksums = {
+        ("block", False): "b87e5eed640b91a8",
+        ("block", True): "28da4992870db22e",
+        ("tile", False): "3acf9f9cecb125a3",
+    }
+    tiles = random_tiles([(70, 44), (20, 93), (64, 64)])
+    for unit in UNITS[:3]:
+        budget, pixels = _draw(tiles, 0.3, seed=4, unit=unit, smallest=0.1)
+        assert budget.checksum.startswith(checksums[unit.kind, unit.stratified])
+        assert not {"labels", "joined", "split"} & budget.to_plain().keys()
+        assert "order" not in budget.to_plain()["unit"]
         assert pixels.labels is None
+
+
+def test_no_unit_is_a_strip_of_a_few_pixels_at_the_edge():
+    """Chips of 300 px with blocks of 59 px had 11 units of 5 px of 36 that counted as blocks."""
+    tiles = pack_tiles([_tile(np.zeros((300, 300), dtype=np.uint8))])
+    blocks = _blocks(tiles, 1.0, 59)
+    assert sorted(blocks) == [("a", row, column) for row in range(5) for column in range(5)]
+    smallest = min(_draw(tiles, 1e-6, s, Unit(kind="block", size_px=59))[0].annotated_px
+                   for s in range(40))  # fmt: skip
+    assert smallest == 59 * 59
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_manifest_of_blocks_as_earlier_versions_cut_them_is_refused(random_tiles, split):
+    """Their places now name other pixels: the study would go on with other annotations."""
+    tiles = random_tiles()
+    budget, pixels = draw_budget(
+        tiles, fraction=0.3, seed=0, unit=BLOCK, num_classes=3, split=split
+    )
+    old = replace(budget, joined=False)
+    for check in (lambda: annotated_pixels(tiles, old), lambda: verify_pixels(tiles, old, pixels)):
+        with pytest.raises(DrawingChangedError, match=r"got blocks as earlier .* another --name"):
+            check()
+
+
+def test_manifests_of_areas_hold_no_cells_and_give_their_pixels_again(random_tiles):
+    unit = Unit(kind="area", size_px=16, order="diverse")
+    budget, pixels = _draw(random_tiles(), 0.3, 2, unit)
+    assert budget.units == ()
+    assert 1 < budget.num_units < 60
+    assert budget.to_plain()["unit"]["order"] == "diverse"
+    again = Budget.from_plain(json.loads(json.dumps(budget.to_plain())))
+    assert again == budget
+    assert np.array_equal(annotated_pixels(random_tiles(), again).bits, pixels.bits)
+
+
+@pytest.mark.parametrize("unit", [one for one in UNITS if one.order == "diverse"], ids=str)
+def test_what_is_annotated_first_is_chosen_without_a_look_at_the_labels(random_tiles, unit):
+    """Other classes at the same pixels give the same budgets; random classes hide the labels."""
+    tiles = random_tiles([(30, 20)] * 12)
+    generator = np.random.default_rng(1)
+    masks = generator.integers(0, 3, len(tiles.masks), dtype=np.uint8)
+    hidden = replace(tiles, masks=np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, masks))
+    for seed in range(4):
+        budget, pixels = _draw(tiles, 0.3, seed, unit)
+        other, other_pixels = _draw(hidden, 0.3, seed, unit)
+        assert (other.units, other.num_units) == (budget.units, budget.num_units)
+        assert np.array_equal(other_pixels.bits, pixels.bits)
+        assert other.class_px != budget.class_px
+
+
+def test_moments_of_the_study_are_those_that_a_draw_computes_itself(random_tiles):
+    tiles, unit = random_tiles(), Unit(kind="area", size_px=16, order="diverse")
+    moments = unit_moments(tiles, unit, 3)
+    given = draw_budget(tiles, fraction=0.3, seed=1, unit=unit, num_classes=3, moments=moments)
+    assert given[0] == _draw(tiles, 0.3, 1, unit)[0]
+    assert unit_moments(tiles, BLOCK, 3) is None
 
 
 def test_a_disc_no_longer_shows_the_border_of_classes_that_no_click_gives():

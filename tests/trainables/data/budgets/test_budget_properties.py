@@ -36,6 +36,14 @@ def tile_sets(draw):
 UNITS = st.one_of(
     st.builds(Unit, kind=st.just("block"), size_px=st.integers(1, 8), stratified=st.booleans()),
     st.builds(Unit, kind=st.just("tile"), size_px=st.just(0), stratified=st.booleans()),
+    st.builds(Unit, kind=st.just("area"), size_px=st.integers(1, 40), stratified=st.booleans()),
+    st.builds(
+        Unit,
+        kind=st.sampled_from(["block", "area"]),
+        size_px=st.integers(1, 40),
+        order=st.just("diverse"),
+    ),
+    st.just(Unit(kind="tile", size_px=0, order="diverse")),
     st.builds(Unit, kind=st.just("point"), size_px=st.integers(0, 4), stratified=st.booleans()),
 )
 SEEDS = st.integers(0, 2**31 - 1)
@@ -58,14 +66,10 @@ def _largest_and_least_unit_px(tiles, unit):
     counts = []
     for tile in tiles:
         labelled = tile.mask != IGNORE_INDEX
-        height, width = labelled.shape
         if unit.kind == "tile":
             counts.append(labelled.sum())
-        elif unit.kind == "block":
-            for top in range(0, height, unit.size_px):
-                for left in range(0, width, unit.size_px):
-                    block = labelled[top : top + unit.size_px, left : left + unit.size_px]
-                    counts.append(block.sum())
+        elif unit.kind in ("block", "area"):
+            counts += [square.sum() for square in _squares(labelled, _side(unit))]
         else:
             y, x = np.indices(labelled.shape)
             for row, column in np.argwhere(labelled):
@@ -73,6 +77,27 @@ def _largest_and_least_unit_px(tiles, unit):
                 counts.append((inside & labelled).sum())
     held = [int(count) for count in counts if count]
     return max(held), min(held)
+
+
+def _side(unit):
+    """Of the squares that units are made of."""
+    return {"block": unit.size_px, "area": max(1, unit.size_px // 8)}.get(unit.kind, 1000)
+
+
+def _ends(length, side):
+    """Where squares end, by a plain loop: what is left over is one from half a side on."""
+    ends = [side * (i + 1) for i in range(length // side)]
+    if 2 * (length - (ends or [0])[-1]) >= side or not ends:
+        ends.append(length)
+    return [*ends[:-1], length]
+
+
+def _squares(plane, side):
+    height, width = plane.shape
+    rows, columns = ([0, *_ends(length, side)] for length in (height, width))
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            yield plane[top:bottom, left:right]
 
 
 @given(tile_sets(), UNITS, SEEDS, st.lists(FRACTIONS, min_size=2, max_size=3))
@@ -136,6 +161,9 @@ def test_exactly_the_pixels_of_the_units_are_counted_and_set(tiles, unit, seed, 
     assert budget.labelled_px == sum(everything)
     assert budget.fraction_reached == len(labels) / sum(everything)
     assert budget.empty_classes == tuple(k for k in range(NUM_CLASSES) if k not in labels)
+    if unit.kind == "area":
+        assert budget.units == ()
+        return
     if unit.kind == "point":
         assert budget.units == ()
         assert (budget.labels == "click") == (pixels.labels is not None)
@@ -145,9 +173,10 @@ def test_exactly_the_pixels_of_the_units_are_counted_and_set(tiles, unit, seed, 
     assert len(set(budget.units)) == len(budget.units) == budget.num_units
     assert {name for name, _, _ in budget.units} <= set(tiles.names)
     for index, tile in enumerate(tiles):
-        side = unit.size_px or 1000
+        rows, columns = (_ends(length, _side(unit)) for length in tile.mask.shape)
         for (y, x), label in np.ndenumerate(tile.mask):
-            in_unit = (tile.name, y // side, x // side) in budget.units
+            row, column = np.searchsorted(rows, y, "right"), np.searchsorted(columns, x, "right")
+            in_unit = (tile.name, row, column) in budget.units
             assert pixels.tile(index)[y, x] == (in_unit and label != IGNORE_INDEX)
 
 

@@ -26,3 +26,17 @@ def test_a_click_is_drawn_in_the_class_that_it_gives():
     assert (shown[pixels.tile(0)] == COLORS[0]).all()  # also where the mask has the other class
     grey = shown[~pixels.tile(0)]
     assert (grey[:, 0] == grey[:, 2]).all()
+
+
+def test_what_shows_nothing_is_lighter_than_all_that_is_paled():
+    shown = np.ones((9, 9), bool)
+    shown[:4] = False
+    mask = np.where(shown, 0, 255).astype(np.uint8)
+    image = np.where(shown, 255, 0).astype(np.uint8)[None].repeat(3, axis=0)
+    tiles = pack_tiles([Tile(name="a", image=image, mask=mask, shown=shown)])
+    points = Discs(radius_px=1, shapes=tiles.shapes, tiles=np.array([0]), pixels=np.array([60]))
+    pixels = clicked_pixels(tiles, points, 2)
+    png = budget_picture(tiles, pixels, COLORS, uint8_scaling(3))
+    drawn = np.array(Image.open(io.BytesIO(png))).astype(int)
+    assert drawn[:4].min() >= drawn[5, 0].max()
+    assert drawn[:4].min() >= 240

@@ -11,8 +11,10 @@ from trainables.data.budgets.pixel_set import (
     clicked_pixels,
     count_classes,
     disc_stencil,
+    has_joined_squares,
     hash_pixels,
     mask_strips,
+    num_squares,
     pack_pixels,
     pixels_in_squares,
     row_strips,
@@ -36,6 +38,22 @@ def _pack(planes):
 
 def _tile(mask, name="a"):
     return Tile(name=name, image=np.zeros((1, *mask.shape), np.uint8), mask=mask)
+
+
+def test_what_is_less_than_half_a_square_belongs_to_its_neighbour_by_hand():
+    shapes = np.array([[8, 12], [9, 10], [5, 1], [300, 300]])
+    sides_px = np.array([4, 4, 4, 128])
+    # 9 = 4 + 5; 10 = 4 + 4 + 2, half a side; 5 is one square, 1 too; 300 = 128 + 172.
+    assert num_squares(shapes, sides_px).tolist() == [[2, 3], [2, 3], [1, 1], [2, 2]]
+    assert not has_joined_squares(shapes[:1], sides_px[:1])
+    assert not has_joined_squares(np.array([[10, 2]]), sides_px[:1])
+    assert has_joined_squares(shapes[:2], sides_px[:2])
+    mask = np.zeros((9, 10), dtype=np.uint8)
+    tiles = pack_tiles([_tile(mask)])
+    corner = pixels_in_squares(tiles, np.array([4]), [("a", 1, 2)])
+    expected = np.zeros((9, 10), dtype=bool)
+    expected[4:9, 8:10] = True
+    assert np.array_equal(corner.tile(0), expected)
 
 
 def test_bits_by_hand():

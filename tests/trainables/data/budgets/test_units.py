@@ -23,12 +23,22 @@ def _tiles(masks):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "disc", "size_px": 3}, "kind must be one of block, tile, point, got 'disc'"),
+        ({"kind": "disc", "size_px": 3}, "kind must be one of block, tile, area, point, got"),
         ({"kind": "block", "size_px": 0}, "size_px must be a whole number of at least 1"),
         ({"kind": "block", "size_px": 1.5}, "size_px must be a whole number of at least 1"),
         ({"kind": "block", "size_px": True}, "size_px must be a whole number of at least 1"),
+        (
+            {"kind": "area", "size_px": 0},
+            "size_px must be a whole number of at least 1 in a unit of kind area",
+        ),
+        ({"kind": "tile", "size_px": 0, "order": "best"}, "order must be one of random, diverse"),
+        ({"kind": "point", "size_px": 3, "order": "diverse"}, "must be random for points"),
+        (
+            {"kind": "block", "size_px": 3, "order": "diverse", "stratified": True},
+            "must be random where budget_stratified is true",
+        ),
         ({"kind": "point", "size_px": -1}, "size_px must be a whole number of at least 0"),
-        ({"kind": "tile", "size_px": 5}, "size_px must be 0 for a tile, got 5"),
+        ({"kind": "tile", "size_px": 5}, "size_px must be 0 in a unit of kind tile, got 5"),
         ({"kind": "tile", "size_px": 0, "stratified": 1}, "stratified must be true or false"),
     ],
 )

@@ -104,7 +104,9 @@ def read_one(spec: DatasetSpec, **options) -> Tile:
 def error_of(spec: DatasetSpec, **options) -> str:
     with pytest.raises(DataError) as caught:
         read_dataset(spec, **options)
-    assert "\n" not in str(caught.value)
+    first, *others = str(caught.value).split("\n")
+    assert all(one.startswith("  ") for one in others), "one a line, below their number"
+    assert not others or first.endswith(" problems:")
     return str(caught.value)
 
 
@@ -405,7 +407,10 @@ def test_problems_of_all_tiles_and_files_come_together(tmp_path):
     message = error_of(spec_of(files))
     assert message.count("file must be a readable raster") == 12
     assert message.count("mask colours must be") == 8
-    assert message.endswith("; and 4 more")
+    first, *lines, last = message.split("\n")
+    assert (first, last) == ("24 problems:", "  and 4 more")
+    assert len(lines) == 20, "one a line: twenty in one line were read by nobody"
+    assert all(line.startswith(("  file must", "  mask colours")) for line in lines)
 
 
 def test_tile_smaller_than_a_block(tmp_path):
@@ -550,6 +555,29 @@ def test_placeholders_that_no_file_calls_nodata_are_told_of(tmp_path):
     tile = decoded.tiles["train"].tile(0)
     assert np.array_equal(~tile.shown, (image == -9999).any(axis=0) | (image < -1e38).any(axis=0))
     assert (tile.mask[~tile.shown] == IGNORE_INDEX).all()
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(255, np.uint8), (0, np.uint8), (65535, np.uint16)])
+def test_the_white_or_black_edge_of_a_flight_that_no_file_calls_nodata_is_told_of(
+    tmp_path, value, dtype
+):
+    """It would be learnt as imagery: a reconstruction of white paper is easy."""
+    image = np.full((3, 20, 20), 7, dtype)
+    image[:, :6] = value
+    image[:2, 6:] = value  # not in all bands, so a colour
+    mask = write_raster(tmp_path / "m.tif", color_bands(np.arange(400).reshape(20, 20) % 2))
+    files = tile_of(tmp_path, mask, image)
+    few = image_of(20, 20).astype(dtype) % 200 + 1
+    few[:, 0, :20] = value  # 5 % of a tile may be a roof in the sun
+    other = tile_of(tmp_path, mask, few, "few")
+    spec = spec_of([files, other])
+    for downsample in (1, 3):
+        (note,) = read_dataset(spec, downsample=downsample).notes
+        assert note.startswith(f"{value} in all bands fills more than 5% of 1 of 4 images (most")
+        assert f"in {files.image}: 30%)" in note
+    decoded = read_dataset(replace(spec, nodata=(float(value),) * 3))
+    assert decoded.notes == ()
+    assert not decoded.tiles["train"].tile(0).shown[:6].any()
 
 
 def test_a_class_that_masks_call_nodata_is_told_of_once(tmp_path):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from trainables.data.decoding.vector_labels import LabelLayer
-from trainables.data.layouts.spec import IGNORE_INDEX, VectorFile, VectorLabels
+from trainables.data.layouts.spec import IGNORE_INDEX, VectorLabels
 from trainables.data.places.footprints import Footprint
+from trainables.data.places.vector_files import VectorFile
 from trainables.errors import DataError
 
 HEIGHT, WIDTH = 24, 31

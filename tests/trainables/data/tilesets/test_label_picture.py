@@ -35,3 +35,16 @@ def test_a_tile_without_labels_is_shown_alone_and_large_ones_are_reduced():
     picture = drawn(np.full((1, 40, 80), 500, np.uint16), mask, scaling, side_px=20)
     assert picture.shape == (10, 20, 3)
     assert np.abs(picture - 128).max() < 4
+
+
+def test_what_shows_nothing_is_light_on_both_sides_and_not_black():
+    shown = np.ones((30, 30), bool)
+    shown[:15] = False
+    mask = np.zeros((30, 30), np.uint8)
+    mask[:15] = IGNORE_INDEX
+    image = np.where(shown, 100, 0).astype(np.uint8)[None].repeat(3, axis=0)
+    tile = Tile(name="a", image=image, mask=mask, shown=shown)
+    content = label_picture(tile, COLORS, uint8_scaling(3), 100)
+    picture = np.asarray(Image.open(io.BytesIO(content))).astype(int)
+    assert picture[3, [5, 50]].min() > 220
+    assert picture[25, 5].max() < 110

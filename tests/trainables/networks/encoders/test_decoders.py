@@ -1,12 +1,6 @@
 import pytest
 import torch
 
-from trainables.networks.blocks import (
-    ReconstructionDecoder,
-    SegmentationDecoder,
-    stage_widths,
-    upsample,
-)
 from trainables.networks.encoders.decoders import (
     ReconstructionLevels,
     SegmentationLevels,
@@ -14,6 +8,12 @@ from trainables.networks.encoders.decoders import (
     level_widths,
     resize,
     size_of,
+)
+from trainables.networks.layers.blocks import (
+    ReconstructionDecoder,
+    SegmentationDecoder,
+    stage_widths,
+    upsample,
 )
 
 pytestmark = pytest.mark.numbers

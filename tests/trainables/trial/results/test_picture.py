@@ -18,7 +18,7 @@ pytestmark = pytest.mark.numbers
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(infer_window_px=64, infer_step_px=64, batch_size=2)
 COLORS = np.array([(255, 255, 255), (0, 0, 255), (0, 255, 0)], dtype=np.uint8)
-GAP = 8
+GAP, CAPTION = 8, 24
 
 
 class FirstBandDecides(Network):
@@ -53,7 +53,13 @@ def _panels(model, tile, num):
     assert sheet.shape[1] == num * (width + GAP) - GAP
     for i in range(1, num):
         assert (sheet[:, i * (width + GAP) - GAP : i * (width + GAP)] == 255).all()
-    return [sheet[:, i * (width + GAP) : i * (width + GAP) + width] for i in range(num)]
+    factor = -(-128 // min(128, tile.image.shape[2]))
+    below = sheet[CAPTION:]
+    panels = [below[:, i * (width + GAP) : i * (width + GAP) + width] for i in range(num)]
+    for panel in panels:  # enlarged by a whole factor, nothing blurred
+        blocks = panel[::factor, ::factor]
+        assert np.array_equal(panel, blocks.repeat(factor, axis=0).repeat(factor, axis=1))
+    return [panel[::factor, ::factor] for panel in panels]
 
 
 def test_image_reference_and_prediction_side_by_side():
@@ -101,3 +107,21 @@ def test_a_large_tile_shows_its_upper_left_corner():
     assert image.shape == reference.shape == prediction.shape == (512, 512, 3)
     assert np.array_equal(image, np.moveaxis(tile.image[:, :512, :512], 0, -1))
     assert np.array_equal(reference[5:], COLORS[tile.mask[5:512, :512]])
+
+
+@pytest.mark.parametrize("size", [9, 128, 700])
+def test_nobody_knew_which_panel_was_the_prediction(size):
+    """Four panels had no words; those of a small tile were some pixels wide."""
+    tile = _tile(size, size)
+    model = build_network("urec", 3, 3, width=2, generator=torch.Generator().manual_seed(0))
+    png = trial_picture(model.eval(), tile, [(0, 0, 0)] * 3, TRAINING, uint8_scaling(3), CPU)
+    sheet = np.asarray(Image.open(io.BytesIO(png)))
+    width = (sheet.shape[1] + GAP) // 4 - GAP
+    assert width >= 128
+    captions = []
+    for i in range(4):
+        strip = sheet[:CAPTION, i * (width + GAP) : i * (width + GAP) + width + GAP]
+        assert (strip < 128).any(), "there are letters"
+        assert (strip[:, width:] == 255).all(), "that end before the next panel"
+        captions.append(int((strip < 128).sum()))
+    assert len(set(captions)) == 4, "each another word"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
+from trainables.data.access.remote_files import is_bucket, is_url, list_bucket, remote_path
 from trainables.data.layouts.file_names import shown
 from trainables.errors import DataError
 
@@ -23,17 +25,24 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def find_files(pattern: str, base: Path) -> dict[str, Path]:
+def find_files(pattern: str, base: Path, named: Sequence[str] = ()) -> dict[str, Path]:
     """Every file or folder of a pattern, by tile name in NFC, sorted by path.
+
+    What lies behind a URL cannot be listed: there, the tiles are those that are named.
 
     Args:
         pattern: With {tile}, which stands for the same text everywhere; relative to base, or
             absolute. Names that begin with a dot are found only where the pattern has the dot.
         base: Where a relative pattern begins.
+        named: Names of the tiles behind a URL.
 
     Raises:
-        DataError: If two files would be the same tile.
+        DataError: If two files would be the same tile, or a bucket cannot be listed.
     """
+    if is_url(pattern):
+        return {tile: path_of(pattern, base, tile) for tile in sorted(named)}
+    if is_bucket(pattern):
+        return _in_bucket(composed(pattern))
     parts = composed(pattern).split("/")
     found: dict[str, Path] = {}
     for tile, path in sorted(_walk(base, Path(), parts, None), key=lambda one: str(one[1])):
@@ -43,6 +52,32 @@ def find_files(pattern: str, base: Path) -> dict[str, Path]:
                 f"'{shown(str(base / path))}' for {tile!r}; remove or rename one"
             )
         found[tile] = base / path
+    return found
+
+
+def path_of(pattern: str, base: Path, tile: str) -> Path:
+    """The path that a pattern stands for, whether there is such a file or not."""
+    if is_url(pattern):
+        return remote_path(pattern.replace(_TILE, quote(tile)))
+    written = pattern.replace(_TILE, tile)
+    return remote_path(written) if is_bucket(pattern) else base / written
+
+
+def _in_bucket(pattern: str) -> dict[str, Path]:
+    folder = pattern.partition(_TILE)[0].rpartition("/")[0]
+    regex = _regex(pattern, is_last=True)
+    found: dict[str, Path] = {}
+    for address in list_bucket(folder):
+        match = regex.fullmatch(composed(address))
+        name = address.rpartition("/")[2]
+        if match is None or (name.startswith(".") and "/." not in pattern):
+            continue
+        if match["tile"] in found:
+            raise DataError(
+                f"files must be one for each tile, got {shown(address)!r} twice for "
+                f"{match['tile']!r}; remove or rename one"
+            )
+        found[match["tile"]] = remote_path(address)
     return found
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from trainables.data.layouts.dataset_yaml.document import is_nothing
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
-from trainables.data.layouts.spec import VectorFile, VectorLabels
+from trainables.data.layouts.spec import VectorLabels
+from trainables.data.places.vector_files import VectorFile
 
 _KEYS: Final = (
     "file", "layer", "class_field", "background", "area", "area_layer", "order", "buffer_m",

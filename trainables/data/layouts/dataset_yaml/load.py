@@ -17,6 +17,7 @@ _REQUIRED: Final = ("name", "bands", "images", "classes", "splits")
 _OPTIONAL: Final = (
     "masks",
     "cut",
+    "join",
     "labels",
     "unlabelled",
     "ignore_colors",
@@ -51,13 +52,18 @@ def load_yaml(file: Path) -> DatasetSpec:
             + ("both" if "masks" in fields.values else "none"),
             "masks is a pattern of rasters, labels a file of polygons",
         )
-    splits = find_tiles(fields)
+    splits, notes = find_tiles(fields)
     bands, (classes, class_values) = fields.texts("bands"), _classes(fields)
     names = [one.name for one in classes]
     labels = read_labels(fields, names, class_values) if "labels" in fields.values else None
     ignore_colors = tuple(fields.color("ignore_colors", c) for c in fields.items("ignore_colors"))
     ignore_values = tuple(fields.integer("ignore_values", v) for v in fields.items("ignore_values"))
     exclude_from_mean, gsd_m = fields.texts("exclude_from_mean"), fields.number("gsd_m")
+    join = fields.values.get("join", "false")
+    if join not in ("true", "false"):
+        raise fields.error(
+            f"join must be true or false, got {join!r}", "true reads tiles across their borders"
+        )
     name, other = fields.text("name"), fields.values.get("other", "refuse")
     if other not in ("ignore", "refuse"):
         raise fields.error(
@@ -76,6 +82,8 @@ def load_yaml(file: Path) -> DatasetSpec:
             nodata=fields.numbers("nodata", len(bands)),
             splits=splits,
             labels=labels,
+            join=join == "true",
+            notes=notes,
         )
     except DataError as error:
         raise DataError(f"{error} ({file})") from None

@@ -1,4 +1,4 @@
-"""Reads `splits` of a dataset.yaml: names, a table, polygons, or shares of contiguous blocks."""
+"""Reads `splits` of a dataset.yaml: names, a table, shares of contiguous blocks, or polygons."""
 
 from __future__ import annotations
 
@@ -9,21 +9,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+import shapely
+from rasterio.crs import CRS
+
+from trainables.data.layouts.dataset_yaml.document import is_nothing
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.file_names import shown
 from trainables.data.layouts.spec import SPLITS
 from trainables.data.places.blocks import contiguous_blocks
 from trainables.data.places.footprints import Footprint
+from trainables.data.places.held_tiles import held_tiles
+from trainables.data.places.vector_files import VectorFile, areas_of, read_features, text_of
 from trainables.errors import DataError
 
 _TABLE: Final = ("tile", "split")
+_AREA_KEYS: Final = ("file", "layer", "field")
 _WRITTEN: Final = (
     "name their tiles, e.g. {train: [a*], val: [b], test: [c]}, give a table, {file: splits.csv}, "
-    "or shares, {train: 0.6, val: 0.1, test: 0.3}"
+    "polygons, {file: areas.gpkg, field: split}, or shares, {train: 0.6, val: 0.1, test: 0.3}"
 )
 
 PlaceOf = Callable[[str], Footprint | None]
 """Where the tile of a name lies; None where nothing says it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitTiles:
+    """The tiles of each split."""
+
+    names: Mapping[str, Sequence[str]]
+    """Names of the tiles, sorted; tiles may be in no split."""
+    notes: tuple[str, ...] = ()
+    """What a person should know although nothing is wrong, a line each."""
 
 
 class SplitRule(Protocol):
@@ -35,19 +52,19 @@ class SplitRule(Protocol):
 
     def splits(
         self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
-    ) -> dict[str, list[str]]:
-        """The names of the tiles of each split, sorted; tiles may be in none."""
+    ) -> SplitTiles:
+        """The tiles of each split."""
 
 
 def read_rule(fields: YamlFields) -> SplitRule:
     """What `splits` says.
 
     Raises:
-        DataError: If it says none of the three.
+        DataError: If it says none of the four.
     """
     given = fields.values["splits"]
     if isinstance(given, dict) and "file" in given:
-        return _read_table(fields, given)
+        return _read_areas(fields, given) if "field" in given else _read_table(fields, given)
     has_seed = isinstance(given, dict) and "seed" in given
     if not isinstance(given, dict) or {*given} - {"seed"} != {*SPLITS}:
         got = ", ".join(map(str, given)) if isinstance(given, dict) else given
@@ -75,7 +92,7 @@ class _ByName:
 
     def splits(
         self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
-    ) -> dict[str, list[str]]:
+    ) -> SplitTiles:
         splits, unmatched = {}, []
         for split, patterns in self.patterns.items():
             names: set[str] = set()
@@ -88,7 +105,7 @@ class _ByName:
             splits[split] = sorted(names)
         if unmatched:
             raise _unmatched(fields, ", ".join(unmatched), tiles)
-        return splits
+        return SplitTiles(names=splits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +118,7 @@ class _ByShare:
 
     def splits(
         self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
-    ) -> dict[str, list[str]]:
+    ) -> SplitTiles:
         places = [place_of_tile(tile) for tile in tiles]
         found = contiguous_blocks(tiles, places, self.shares, seed=self.seed)
         if empty := [split for split, of_split in found.items() if not of_split]:
@@ -110,7 +127,7 @@ class _ByShare:
                 "tiles, of which those that share ground stay together",
                 "give more tiles, or name them",
             )
-        return found
+        return SplitTiles(names=found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +139,96 @@ class _ByTable:
 
     def splits(
         self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
-    ) -> dict[str, list[str]]:
+    ) -> SplitTiles:
         if missing := sorted({*self.split_of} - {*tiles}):
             raise _unmatched(fields, ", ".join(map(repr, missing[:5])), tiles)
-        return {
-            split: sorted(tile for tile, one in self.split_of.items() if one == split)
+        return SplitTiles(
+            names={
+                split: sorted(tile for tile, one in self.split_of.items() if one == split)
+                for split in SPLITS
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ByArea:
+    """Tiles that lie wholly in the polygons of one split, and in those of no other."""
+
+    source: VectorFile
+    field: str
+    wanted: Sequence[str] = ()
+
+    def splits(
+        self, fields: YamlFields, tiles: Sequence[str], place_of_tile: PlaceOf
+    ) -> SplitTiles:
+        areas, crs = self._areas(fields)
+        placed = [(tile, place) for tile in tiles if (place := place_of_tile(tile)) is not None]
+        unplaced = sorted({*tiles} - {tile for tile, place in placed if place.crs is not None})
+        if unplaced:
+            raise fields.error(
+                "tiles must say where they lie, since splits are polygons, got no place on the "
+                f"ground of {_some(unplaced)}",
+                "georeference the images, or name the tiles of each split",
+            )
+        found = held_tiles([place for _, place in placed], areas, crs)
+        notes = [
+            f"{len(indices)} of {len(tiles)} tiles are in no split, since they lie in {where} of "
+            f"{self.source.file}: {_some([tiles[index] for index in indices])}"
+            for indices, where in (
+                (found.shared, "the polygons of two splits"),
+                (found.outside, "no polygon, or only in part in one,"),
+            )
+            if indices
+        ]
+        if empty := [split for split in SPLITS if not found.held[split]]:
+            raise fields.error(
+                f"splits must each have a tile, got none for {', '.join(empty)}"
+                + "".join(f"; {note}" for note in notes),
+                "draw polygons that hold whole tiles, or cut the images into smaller ones",
+            )
+        names = {split: sorted(tiles[index] for index in found.held[split]) for split in SPLITS}
+        return SplitTiles(names=names, notes=tuple(notes))
+
+    def _areas(self, fields: YamlFields) -> tuple[dict[str, shapely.Geometry], CRS]:
+        """All polygons of each split, and their reference system."""
+        frame = read_features(self.source, self.field, "splits", "splits.field")
+        values = frame[self.field]
+        texts = [text_of(value) for value in values.where(values.notna(), "nothing")]
+        if unknown := sorted({*texts} - {*SPLITS}):
+            raise fields.error(
+                f"{self.field} of splits must be one of {', '.join(SPLITS)}, got "
+                f"{', '.join(map(repr, unknown[:5]))} in {self.source.file}",
+                "mend it, or remove those polygons",
+            )
+        geometries = areas_of(frame, None, "splits")
+        areas = {
+            split: shapely.union_all([
+                one for one, text in zip(geometries, texts, strict=True) if text == split
+            ])
             for split in SPLITS
-        }
+        }  # fmt: skip
+        return areas, CRS.from_user_input(frame.crs.to_wkt())
+
+
+def _read_areas(fields: YamlFields, given: Mapping[str, Any]) -> _ByArea:
+    if not {*given} <= {*_AREA_KEYS}:
+        others = ", ".join(sorted({*given} - {*_AREA_KEYS}))
+        raise fields.error(
+            f"splits by polygons must have {', '.join(_AREA_KEYS)} alone, got {others} besides",
+            _WRITTEN,
+        )
+    inner = YamlFields(
+        file=fields.file, values={f"splits.{key}": value for key, value in given.items()}
+    )
+    layer = None if is_nothing(given.get("layer")) else inner.text("splits.layer")
+    source = VectorFile(file=fields.file.parent / inner.text("splits.file"), layer=layer)
+    return _ByArea(source=source, field=inner.text("splits.field"))
+
+
+def _some(tiles: Sequence[str]) -> str:
+    """The first tiles by name, and how many more there are."""
+    more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
+    return f"{', '.join(map(shown, sorted(tiles)[:5]))}{more}"
 
 
 def _read_table(fields: YamlFields, given: Mapping[str, Any]) -> _ByTable:
@@ -146,7 +246,8 @@ def _read_table(fields: YamlFields, given: Mapping[str, Any]) -> _ByTable:
             listed = [(row.get("tile") or "", row.get("split") or "") for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise fields.error(
-            f"splits.file must be a CSV file in UTF-8, got: {error} for {file}", "mend it"
+            f"splits.file must be a CSV file in UTF-8, got: {error} for {file}",
+            "mend it; of polygons, give the field besides, field: split",
         ) from None
     if not {*_TABLE} <= {*names}:
         raise fields.error(
@@ -187,9 +288,7 @@ def _read_shares(inner: YamlFields) -> _ByShare:
 
 
 def _unmatched(fields: YamlFields, missing: str, tiles: Sequence[str]) -> DataError:
-    names_shown = ", ".join(map(shown, sorted(tiles)[:5]))
-    more = f" and {len(tiles) - 5} more" if len(tiles) > 5 else ""
     return fields.error(
         f"splits must match tiles, got no tile for {missing}",
-        f"looked among the {len(tiles)} tiles of {fields.values['images']!r}: {names_shown}{more}",
+        f"looked among the {len(tiles)} tiles of {fields.values['images']!r}: {_some(tiles)}",
     )

@@ -7,16 +7,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from trainables.data.access.remote_files import is_bucket, is_remote, is_url
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
-from trainables.data.layouts.dataset_yaml.found_files import find_files
+from trainables.data.layouts.dataset_yaml.found_files import find_files, path_of
 from trainables.data.layouts.dataset_yaml.splits import read_rule
 from trainables.data.layouts.spec import TileFiles
 from trainables.data.places.cuts import TileWindow, cut_windows
 from trainables.data.places.footprints import Footprint, place_of, size_of
 
 
-def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
-    """The tiles of each split, sorted by name.
+def find_tiles(fields: YamlFields) -> tuple[dict[str, tuple[TileFiles, ...]], tuple[str, ...]]:
+    """The tiles of each split, sorted by name, and what a person should know of the splits.
 
     A tile of which only the image or only the mask was found is among them, with the path at
     which its partner was looked for.
@@ -37,9 +38,8 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         if key in fields.values
     }
     rule = read_rule(fields)
-    base = fields.file.parent
-    found = {key: find_files(pattern, base) for key, pattern in patterns.items()}
-    wanted = rule.wanted
+    base, wanted = fields.file.parent, rule.wanted
+    found = _find_all(fields, patterns, wanted)
     images = _without_labels(found, wanted)
     if not images:
         raise _no_images(fields, patterns["images"])
@@ -52,7 +52,8 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         tile, window = parts[part]
         return place_of(images[tile], window) if tile in images else None
 
-    splits = rule.splits(fields, [*parts], place_of_part)
+    found_splits = rule.splits(fields, [*parts], place_of_part)
+    splits = found_splits.names
     used = [*dict.fromkeys(parts[part][0] for names in splits.values() for part in names)]
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
     for key in patterns.keys() - {"images"}:
@@ -71,7 +72,30 @@ def find_tiles(fields: YamlFields) -> dict[str, tuple[TileFiles, ...]]:
         )
         for split, names in splits.items()
     }
-    return labelled | {"train": (*labelled["train"], *_unlabelled(fields, labelled, cut))}
+    train = (*labelled["train"], *_unlabelled(fields, labelled, cut))
+    return labelled | {"train": train}, found_splits.notes
+
+
+def _find_all(
+    fields: YamlFields, patterns: Mapping[str, str], wanted: Sequence[str]
+) -> dict[str, dict[str, Path]]:
+    """Every file by pattern and tile; behind a URL, those of the tiles that there are."""
+    base, images = fields.file.parent, patterns["images"]
+    globs = [one for one in wanted if any(sign in one for sign in "*?[")]
+    if is_url(images) and (globs or not wanted):
+        raise fields.error(
+            "splits must name every tile of images at a URL, which cannot be listed, got "
+            + (repr(globs[0]) if globs else "no names"),
+            "name the tiles, also in a table, or give a folder or s3://",
+        )
+    if is_url(images) and "cut" in fields.values:
+        raise fields.error(
+            f"cut must be of images that can be listed, got a URL, {images!r}",
+            "download it, or give s3://",
+        )
+    found = {"images": find_files(images, base, wanted)}
+    others = {key: pattern for key, pattern in patterns.items() if key != "images"}
+    return found | {key: find_files(one, base, [*found["images"]]) for key, one in others.items()}
 
 
 def _cut(fields: YamlFields) -> int | None:
@@ -122,6 +146,11 @@ def _unlabelled(
     for index, pattern in enumerate(given if isinstance(given, list) else [given]):
         key = f"unlabelled[{index}]" if isinstance(given, list) else "unlabelled"
         of_pattern = YamlFields(file=fields.file, values={key: pattern}).pattern(key)
+        if is_url(of_pattern):
+            raise fields.error(
+                f"{key} must be files that can be listed, got a URL, {of_pattern!r}",
+                "give a folder or s3://",
+            )
         files = find_files(of_pattern, fields.file.parent)
         free = {tile: one for tile, one in files.items() if os.path.normpath(one) not in taken}
         if not free:
@@ -146,7 +175,7 @@ def _paths(
     tiles: Sequence[str] | Mapping[str, Path],
 ) -> dict[str, Path]:
     """The file of each tile; where there is none, the path at which it was looked for."""
-    return {tile: found.get(tile) or base / pattern.replace("{tile}", tile) for tile in tiles}
+    return {tile: found.get(tile) or path_of(pattern, base, tile) for tile in tiles}
 
 
 def _by_path(files: Mapping[str, Path]) -> dict[str, str]:
@@ -206,6 +235,11 @@ def _without_image(
 
 
 def _no_images(fields: YamlFields, pattern: str) -> Exception:
+    if is_bucket(pattern):
+        return fields.error(
+            f"images must match at least one file, got none for {pattern!r}",
+            "no file of that bucket has such a name; put the images there or change the pattern",
+        )
     folder = (fields.file.parent / f"{pattern.split('{tile}')[0]}*").parent
     state = "which has no such file" if folder.is_dir() else "a folder that does not exist"
     return fields.error(
@@ -216,7 +250,7 @@ def _no_images(fields: YamlFields, pattern: str) -> Exception:
 
 def _check_any(fields: YamlFields, key: str, files: Sequence[Path]) -> None:
     """Refuse a pattern without any file: the pattern is wrong then, and no file is missing."""
-    if files and not any(file.is_file() for file in files):
+    if files and not any(is_remote(file) or file.is_file() for file in files):
         raise fields.error(
             f"{key} must exist for every tile, got none for {fields.values[key]!r}",
             f"looked for {files[0]} and {len(files) - 1} more; put the masks there or "

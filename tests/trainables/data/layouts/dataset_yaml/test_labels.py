@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainables.data.layouts.dataset import load_dataset
-from trainables.data.layouts.spec import VectorFile
+from trainables.data.places.vector_files import VectorFile
 from trainables.errors import DataError
 
 YAML = """\

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from analysis.findings.validation_cost import savings_with_validation, validation_note
+from analysis.findings.needed.validation_cost import savings_with_validation, validation_note
 from analysis.reading.budgets import BudgetInfo
 from analysis.reading.sources.load import load_study
 from analysis.statistics.label_efficiency.shares import Share, Shares
@@ -31,17 +31,17 @@ def say(known: Shares, *savings: tuple[float, float, float]) -> str:
 
 def test_half_of_the_training_annotations_is_less_than_half_of_all() -> None:
     assert say(shares(), (0.5, 0.5, 1.0)) == (
-        "With the validation tiles, that is 62.5 % of all annotations instead of 100 %."
+        "With the validation tiles, that is 62.5 % of all labels instead of 100 %."
     )
     assert say(shares(), (0.1, 0.5, 1.0)) == (
-        "With the validation tiles, that is 32.5 % to 62.5 % of all annotations instead of 100 %."
+        "With the validation tiles, that is 32.5 % to 62.5 % of all labels instead of 100 %."
     )
 
 
 def test_several_savings_are_told_in_one_sentence_and_each_is_less_than_was_had() -> None:
     assert say(shares(), (0.5, 1.0, 1.0), (0.1, 0.1, 0.5), (NONE, 0.1, 0.1)) == (
         "With the validation tiles, that is more than 62.5 % but less than 100 % of all "
-        "annotations; 32.5 % instead of 62.5 %; less than 32.5 %."
+        "labels; 32.5 % instead of 62.5 %; less than 32.5 %."
     )
 
 
@@ -49,7 +49,7 @@ def test_without_a_lower_bound_of_training_annotations_there_is_none_with_valida
     """`at most 50 %` was told as `32.5 % to 62.5 %`, as if less than the smallest measured were
     excluded."""
     assert say(shares(), (NONE, 0.5, 1.0)) == (
-        "With the validation tiles, that is at most 62.5 % of all annotations instead of 100 %."
+        "With the validation tiles, that is at most 62.5 % of all labels instead of 100 %."
     )
 
 

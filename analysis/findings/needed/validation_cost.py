@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def validation_note(record: StudyRecord) -> str:
-    """Which labels chose weights and settings, and what part of all annotations they are."""
+    """Which labels chose weights and settings, and what part of all labels they are."""
     confirmed = record.trials[record.trials["phase"] == "confirm"]
     known = confirmed.dropna(subset=["with_val_frac", "val_annotated_px"])
     if known.empty:
         return (
-            "Labels are shares of the training annotations; what the validation tiles cost is not "
-            "on record, and comes on top."
+            "Labels are shares of those of the training tiles; what the validation tiles cost is "
+            "not on record, and comes on top."
         )
     all_px = (known["annotated_px"] + known["val_annotated_px"]) / known["with_val_frac"]
     part = (known["val_annotated_px"] / all_px).groupby(known["label_frac"]).mean()
@@ -53,7 +53,7 @@ def savings_with_validation(shares: Shares, savings: Sequence[tuple[float, float
         low, high, whole = (shares.of(one).with_val for one in (lowest, highest, own))
         if math.isnan(whole + high) or (math.isnan(low) and not math.isnan(lowest)):
             return "What validation costs is not on record, and comes on top."
-        of_all = "" if parts else " of all annotations"
+        of_all = "" if parts else " of all labels"
         if percent(high) == percent(whole):  # less, as a test shows
             more = "" if math.isnan(low) else f"more than {percent(low)} but "
             parts.append(f"{more}less than {percent(whole)}{of_all}")

@@ -1,4 +1,4 @@
-"""What may be said of the annotations that a variant saves, no stronger than its data."""
+"""What may be said of the labels that a variant saves, no stronger than its data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.findings.validation_cost import savings_with_validation
+from analysis.findings.needed.annotation_minutes import savings_in_minutes
+from analysis.findings.needed.validation_cost import savings_with_validation
 from analysis.reading.styles import against_baseline
 from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
 from analysis.statistics.scores import SCORE_LABELS
@@ -31,7 +32,7 @@ def annotation_finding(
     if not needed:
         if against_baseline(answer.styles, pair) and len(family) > 1:
             yield (
-                f"How much annotation {variant} saves cannot be told: the two models share no seed "
+                f"How many labels {variant} saves cannot be told: the two models share no seed "
                 "at two different fractions."
             )
         return
@@ -39,18 +40,16 @@ def annotation_finding(
     if saving:
         score = f"test {SCORE_LABELS[answer.measure]}"
         parts = [f"{_amount(one)} where {reference} had {percent(one.reached)}" for one in saving]
-        costs = savings_with_validation(
-            answer.shares,
-            [
-                (one.asked_of(one.bounds.low), one.asked_of(one.bounds.high), one.label_frac)
-                for one in saving
-            ],
-        )
+        savings = [
+            (one.asked_of(one.bounds.low), one.asked_of(one.bounds.high), one.label_frac)
+            for one in saving
+        ]
+        costs = savings_with_validation(answer.shares, savings)
         yield (
-            f"{variant} needs fewer annotations than {reference} for the same {score}: "
-            f"{'; '.join(parts)} (of all labelled training pixels; {percent(CONFIDENCE)} intervals "
-            f"over {_over(saving[0])}, bounded by measured fractions).{_coarse(saving[0])} "
-            f"{costs}"
+            f"{variant} needs fewer labels than {reference} for the same {score}: "
+            f"{'; '.join(parts)} (of the labels of all training tiles; {percent(CONFIDENCE)} "
+            f"intervals over {_over(saving[0])}, bounded by measured fractions)."
+            f"{_coarse(saving[0])} {costs}{savings_in_minutes(answer.shares, savings)}"
         )
     if needed[-1] not in saving:
         yield _nothing_saved(needed[-1], family, variant, reference)
@@ -99,10 +98,10 @@ def _nothing_saved(
     last: AnnotationNeeded, family: Sequence[PairedDifference], variant: str, reference: str
 ) -> str:
     """Says of the most annotations that more are needed, or that nothing can be told and why."""
-    score = f"the score that {reference} has with {percent(last.reached)} of the annotations"
+    score = f"the score that {reference} has with {percent(last.reached)} of the labels"
     if last.direction < 0:
         return f"{variant} does not reach {score}: with as many it scores lower."
-    asked = f"Whether {variant} needs fewer annotations than {reference} for {score}"
+    asked = f"Whether {variant} needs fewer labels than {reference} for {score}"
     if not last.bounds.is_known:
         pairs = counted(last.num, "pair")
         return f"{asked} cannot be told from {pairs} of seeds: an interval needs {MIN_SEEDS}."

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from trainables.errors import ConfigError
-from trainables.networks.branch_norm import BranchNorm, reconstruction_statistics
 from trainables.networks.build import build_network
+from trainables.networks.layers.branch_norm import BranchNorm, reconstruction_statistics
 
 pytestmark = pytest.mark.numbers
 

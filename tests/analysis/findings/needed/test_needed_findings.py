@@ -4,7 +4,7 @@ import re
 import pandas as pd
 import pytest
 
-from analysis.findings.needed_findings import annotation_finding, bounds_text
+from analysis.findings.needed.needed_findings import annotation_finding, bounds_text
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import Answer, compute_answer
@@ -44,7 +44,7 @@ def test_a_saving_between_measured_fractions_names_both() -> None:
     curves = {0.1: (0.4, 0.45), 0.2: (0.5, 0.55), 0.5: (0.55, 0.65), 1.0: (0.6, 0.7)}
     (text,) = say(answer_of(curves))
     assert text.startswith(
-        "U-REC needs fewer annotations than U-Net for the same test mean F1: between 20 % and "
+        "U-REC needs fewer labels than U-Net for the same test mean F1: between 20 % and "
         "50 % where U-Net had 100 %; more than 10 % but less than 50 % where U-Net had 50 %;"
     )
 
@@ -61,7 +61,7 @@ def test_a_saving_at_few_labels_alone_leaves_the_rest_open_and_not_lower() -> No
     saving, rest = say(answer_of(curves))
     assert "more than 10 % but less than 50 % where U-Net had 50 %" in saving
     assert "where U-Net had 100 %" not in saving
-    assert rest.startswith("Whether U-REC needs fewer annotations than U-Net for the score that")
+    assert rest.startswith("Whether U-REC needs fewer labels than U-Net for the score that")
     assert "cannot be told from these data: no test shows" in rest
     assert "needs more" not in rest
 
@@ -72,7 +72,7 @@ def test_a_score_reached_and_lost_again_saves_nothing_at_full_annotation() -> No
     assert "more than 25 % but less than 50 % where U-Net had 50 %" not in saving
     assert "less than 50 % where U-Net had 50 %" in saving
     assert rest == (
-        "U-REC does not reach the score that U-Net has with 100 % of the annotations: with as many "
+        "U-REC does not reach the score that U-Net has with 100 % of the labels: with as many "
         "it scores lower."
     )
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from trainables.networks.blocks import ConvBlock
+from trainables.networks.layers.blocks import ConvBlock
 
 
 class BranchNorm(nn.Module):

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainables.networks.layers.convolution import Convolution
+
 NUM_BLOCKS: Final = (2, 2, 3, 3, 3)
 """3x3 conv blocks in each of the five encoder stages."""
 
@@ -30,7 +32,7 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+            Convolution(in_channels, out_channels),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )

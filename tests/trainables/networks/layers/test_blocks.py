@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.networks.blocks import (
+from trainables.networks.layers.blocks import (
     ConvBlock,
     Encoder,
     ReconstructionDecoder,
@@ -12,6 +12,7 @@ from trainables.networks.blocks import (
     pad_to_stride,
     upsample,
 )
+from trainables.networks.layers.convolution import Convolution
 
 pytestmark = pytest.mark.numbers
 
@@ -30,7 +31,7 @@ def test_conv_block_keeps_the_size_and_has_a_bias():
     block = ConvBlock(3, 5)
     assert block(torch.rand(2, 3, 7, 9)).shape == (2, 5, 7, 9)
     assert block[0].bias is not None
-    assert [type(layer) for layer in block] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
+    assert [type(layer) for layer in block] == [Convolution, nn.BatchNorm2d, nn.ReLU]
 
 
 def test_chain_connects_neighbours():

@@ -1,0 +1,1 @@
+"""How many labels others need for the baseline's score, and what those labels cost."""

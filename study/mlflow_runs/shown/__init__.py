@@ -1,0 +1,1 @@
+"""What a person who browses a study in MLflow sees of it."""

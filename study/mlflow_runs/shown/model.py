@@ -1,0 +1,85 @@
+"""A confirmed network as a model of MLflow, for its registry and its servers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import mlflow.pyfunc
+import numpy as np
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+import contract
+import trainables
+from contract.names import MODEL_FILE
+from trainables.networks.model_file import TrainedModel
+from trainables.predict import mlflow_model
+
+ARTIFACT: Final = "model"
+"""Folder of the model among the artifacts of its trial's run."""
+_NEEDED: Final = ("torch", "numpy")
+"""Packages that a network is applied with; `trainables.predict.mlflow_model` imports no others."""
+_ENCODERS: Final = "transformers"
+_ROOMS: Final = (contract, trainables)
+"""This project's code that travels with a model: it is in no package registry."""
+
+
+@contextmanager
+def written_model(file: Path, own_code: Sequence[str] = ()) -> Iterator[tuple[Path, Model]]:
+    """A folder with the model as MLflow keeps it, until the end of the block.
+
+    Args:
+        file: A trained network, `model.pt`.
+        own_code: Files and folders of networks of a person's own.
+    """
+    trained = TrainedModel.load(file)
+    with tempfile.TemporaryDirectory(prefix="mlflow-model-") as name:
+        folder = Path(name) / ARTIFACT
+        mlflow.pyfunc.save_model(
+            str(folder),
+            loader_module=mlflow_model.__name__,
+            data_path=str(file),
+            code_paths=[*(str(Path(str(one.__file__)).parent) for one in _ROOMS), *own_code],
+            signature=signature_of(trained),
+            pip_requirements=requirements_of(trained),
+        )
+        yield folder, Model.load(str(folder))
+
+
+def signature_of(trained: TrainedModel) -> ModelSignature:
+    """Image (C, H, W) in the type of the training, to class indices (H, W)."""
+    shape = (len(trained.bands), -1, -1)
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(trained.scaling.dtype), shape)]),
+        outputs=Schema([TensorSpec(np.dtype("uint8"), (-1, -1))]),
+    )
+
+
+def requirements_of(trained: TrainedModel) -> list[str]:
+    """What `pip` installs to apply it; the release of torch without the name of its build."""
+    names = (*_NEEDED, _ENCODERS) if trained.encoder is not None else _NEEDED
+    return [f"{name}=={version(name).partition('+')[0]}" for name in names]
+
+
+def share_weights(file: Path, stored: Path) -> None:
+    """Let a copy of a model file be that file itself, where both lie on one disk.
+
+    Neither is ever changed in place: files are replaced as a whole.
+
+    Args:
+        file: The trial's.
+        stored: The folder of artifacts that holds the model's copy of it.
+    """
+    copy = next(iter(stored.rglob(MODEL_FILE)), None)
+    if copy is None:
+        return
+    linked = copy.with_name(f".{MODEL_FILE}.{os.getpid()}")
+    with suppress(OSError):  # two disks, or one that knows no links: then it stays a copy
+        os.link(file, linked)
+        linked.replace(copy)

@@ -1,0 +1,1 @@
+"""How rasters are reached, on this machine or elsewhere."""
