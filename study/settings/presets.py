@@ -42,13 +42,14 @@ _SMALL: Final = TrainingConfig(
 _DEMO: Final = replace(
     _SMALL,
     downsample=4,
-    patch_px=32,
-    steps=144,
+    patch_px=64,
+    batch_size=4,
+    steps=160,
     lr=1e-2,
     warmup_steps=10,
     ema_decay=0.9,
     class_weights="sqrt_inverse",
-    num_validations=9,
+    num_validations=8,
     infer_window_px=288,
     infer_step_px=288,
 )
