@@ -211,7 +211,10 @@ def run_command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--config", "key.yaml"], "lerning_rate"),
         (["--config", "broken.yaml"], "--config must be YAML"),
         (["--preset", "nope"], "--preset must be one of"),
-        (["--workers", "64"], f"at most the {this_machine().num_cpus:g} that fit this machine"),
+        (
+            ["--preset", "compact", "--workers", "64"],
+            f"at most the {this_machine().num_cpus:g} that fit this machine",
+        ),
         (["--workers", "8..2"], "--workers must be a number, or a range such as 2..8"),
         (["--address", "auto"], "--storage must be given with --address"),
         (["--storage", "ftp://x"], "--storage must be a folder or a URI"),

@@ -166,7 +166,12 @@ def test_wrong_types_are_refused(given, said):
             "warmup_steps=500; choose values that go together",
         ),
         (
-            {"space": "label_frac", "compare": "patch_px=32/64", "sampling": "grid"},
+            {
+                "space": "label_frac",
+                "compare": "patch_px=32/64",
+                "patch_px": 64,
+                "sampling": "grid",
+            },
             "stride_px must be at most patch_px (32), or pixels lie in no patch, got 64 in "
             "--compare patch_px=32;",
         ),
@@ -214,7 +219,7 @@ def test_workers_and_clusters_that_cannot_be_are_refused(given, said):
     [(0, (0, 0)), (3, (3, 3)), ("3", (3, 3)), ("2..8", (2, 8)), (" 2 .. 2 ", (2, 2))],
 )
 def test_workers_are_a_number_or_a_range(workers, found):
-    assert build_config({"workers": workers}).worker_range == found
+    assert build_config({"workers": workers, "patch_px": 64}).worker_range == found
 
 
 def test_plain_goes_through_yaml_and_back():
@@ -244,7 +249,7 @@ def test_same_study_has_no_changes():
 
 def test_a_study_of_an_earlier_version_goes_on():
     """Its configuration names no field that came later, and what no method of it has."""
-    config = build_config({"models": ["unet"]})
+    config = build_config({"preset": "compact", "models": ["unet"]})
     added = {
         "compare", "weight_decay", "method_parameters", "seg_loss", "class_weights", "rec_loss",
         "rec_target", "rec_mask", "rec_patches", "w1_schedule", "branch_norm", "rec_decoder",
@@ -253,7 +258,14 @@ def test_a_study_of_an_earlier_version_goes_on():
     earlier = {name: value for name, value in config.to_plain().items() if name not in added}
     assert config.changes(earlier) == []
     assert config.changes({**earlier, "space": f"w1=0.01..0.5,{earlier['space']}"}) == []
-    assert len(build_config({"models": ["unet"], "weight_decay": 0.1}).changes(earlier)) == 1
+    assert (
+        len(
+            build_config({"preset": "compact", "models": ["unet"], "weight_decay": 0.1}).changes(
+                earlier
+            )
+        )
+        == 1
+    )
 
 
 def test_without_a_space_what_no_method_has_does_not_vary():

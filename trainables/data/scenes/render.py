@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ from trainables.data.scenes.canvas.light import expose
 from trainables.data.scenes.canvas.noise import draw_noise_bank
 from trainables.data.scenes.objects.things import GARDEN_THINGS, YARD_THINGS, paint_car
 from trainables.data.scenes.objects.vegetation import SPECIES, paint_crown
+
+_YARD_M: Final = 9.0
+"""How far from a place for things further ones may stand, along and across it."""
+_ROUNDS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +129,16 @@ def _place_clutter(canvas: Canvas, spots: Spots, rng: np.random.Generator) -> No
     """Puts rare things on free spots until the tile's share of clutter is reached."""
     rows, columns = canvas.mask.shape
     wanted = canvas.conditions.clutter_share * canvas.mask.size
-    for index in rng.permutation(len(spots.things)):
-        pose = spots.things[index]
+    places = [spots.things[index] for index in rng.permutation(len(spots.things))]
+    # Where the first round is not enough, more things stand about the same places.
+    places += [
+        place.moved(*rng.uniform(-_YARD_M, _YARD_M, 2)) for _ in range(_ROUNDS) for place in places
+    ]
+    for pose in places:
         x, y = int(pose.x), int(pose.y)
         if not (0 <= x < columns and 0 <= y < rows) or canvas.height[y, x] > 0.3:
+            continue
+        if canvas.mask[y, x] == CLUTTER:
             continue
         on_grass = canvas.mask[y, x] == LOW_VEGETATION
         choice = GARDEN_THINGS if on_grass else YARD_THINGS

@@ -24,7 +24,7 @@ from trainables.settings.processes import end_with_parent
 
 _MAX_SOCKET_BYTES: Final = 103
 """Longest path of a Unix socket: 107 on Linux, 103 on macOS."""
-SCENES_VERSION: Final = 1
+SCENES_VERSION: Final = 2
 """Bump when pictures change: scenes of another version are not the same data."""
 
 BUILTIN_AREAS: Final[Mapping[str, tuple[int, ...]]] = {

@@ -1,4 +1,4 @@
-"""The built-in scenes: deterministic, in the ISPRS layout, with the shares of Vaihingen."""
+"""The built-in scenes: deterministic, in the ISPRS layout, with enough of the rare classes."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ def test_every_class_is_there_and_none_rules_a_tile():
     shares = np.mean([_shares(0, area) for area in (1, 6)], axis=0)
     assert np.all(shares[:4] > 8)
     assert np.all(shares[:4] < 50)
-    assert 0.3 < shares[4] < 3
+    assert np.all(shares[4:] > 0.5)
+    assert np.all(shares[4:] < 5)
 
 
 @pytest.fixture
@@ -207,12 +208,13 @@ def unexposed(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unexposed")
-def test_class_shares_are_those_of_vaihingen():
+def test_large_classes_have_vaihingens_shares_and_rare_ones_more():
+    """At Vaihingen's 1 % and less, no network of the demo ever predicted cars or clutter."""
     areas = [area for group in BUILTIN_AREAS.values() for area in group]
     shares = np.mean([_shares(0, area) for area in areas], axis=0)
-    np.testing.assert_allclose(shares[:4], (28, 26, 21, 23), atol=3)
-    assert 0.8 <= shares[4] <= 1.6
-    assert 0.4 <= shares[5] < 1.0
+    np.testing.assert_allclose(shares[:4], (28, 26, 21, 23), atol=4)
+    assert 3.0 <= shares[4] <= 4.5
+    assert 1.5 <= shares[5] <= 3.0
 
 
 def test_version_is_recorded(scenes):

@@ -53,7 +53,7 @@ def paint_field(canvas: Canvas, block: Rect, spots: Spots, rng: np.random.Genera
         if rng.random() < 0.55:
             surface = draw_lawn(canvas.conditions, rng)
         else:
-            crop = jittered((0.48, 0.14, 0.16), 0.15, rng)
+            crop = jittered((0.52, 0.25, 0.27), 0.12, rng)
             surface = Surface(
                 spectrum=jittered(SOIL, 0.12, rng),
                 other=crop,

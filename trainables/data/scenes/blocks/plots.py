@@ -182,7 +182,7 @@ def paint_garden(
         s, t = rng.uniform(0.5, width - 2.5), rng.uniform(start_t, depth - 1.5)
         bed = plot.part(s, t, s + rng.uniform(1.5, 4.0), t + rng.uniform(1.0, 2.5))
         soil = Surface(
-            spectrum=jittered(SOIL, 0.12, rng), other=(0.46, 0.13, 0.15), other_share=0.5
+            spectrum=jittered(SOIL, 0.12, rng), other=(0.50, 0.24, 0.26), other_share=0.5
         )
         paint_rect(canvas, bed, soil, LOW_VEGETATION, rng, corner_m=0.5, ragged_m=0.15)
     if rng.random() < 0.35:

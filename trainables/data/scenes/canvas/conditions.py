@@ -69,13 +69,13 @@ def draw_conditions(kind: str, rng: np.random.Generator) -> Conditions:
     """Conditions of one tile of the given kind."""
     azimuth = np.deg2rad(rng.uniform(115.0, 245.0))
     haze = float(rng.uniform(0.004, 0.022))
-    shade = float(rng.uniform(0.18, 0.31))
+    shade = float(rng.uniform(0.28, 0.40))
     gain = rng.uniform(0.92, 1.14) * rng.uniform(0.94, 1.06, 3)
     return Conditions(
         kind=kind,
         sun_east=float(np.sin(azimuth)),
         sun_south=float(-np.cos(azimuth)),
-        sun_elevation=float(np.deg2rad(rng.uniform(36.0, 56.0))),
+        sun_elevation=float(np.deg2rad(rng.uniform(48.0, 62.0))),
         ambient=(0.72 * shade, 0.95 * shade, 1.15 * shade),
         gain=(float(gain[0]), float(gain[1]), float(gain[2])),
         haze=haze,
@@ -85,6 +85,6 @@ def draw_conditions(kind: str, rng: np.random.Generator) -> Conditions:
         dryness=float(rng.beta(1.5, 2.5)),
         roof_weights=tuple(float(w) for w in rng.dirichlet(np.full(NUM_ROOF_FAMILIES, 0.9))),
         tree_share=float(np.clip(TREE_SHARES[kind] + rng.normal(0.0, 0.03), 0.05, 0.42)),
-        car_share=float(rng.uniform(0.008, 0.016)),
-        clutter_share=float(min(rng.gamma(4.0, 0.0024), 0.0105)),
+        car_share=float(rng.uniform(0.032, 0.044)),
+        clutter_share=float(rng.uniform(0.026, 0.038)),
     )

@@ -19,18 +19,18 @@ from trainables.data.scenes.canvas.layout import Pose
 from trainables.data.scenes.canvas.materials import Spectrum, jittered
 
 CAR_PAINTS: Final[tuple[Spectrum, ...]] = (
-    (0.62, 0.66, 0.65),
-    (0.42, 0.45, 0.45),
-    (0.26, 0.28, 0.28),
-    (0.07, 0.08, 0.08),
-    (0.12, 0.13, 0.135),
-    (0.50, 0.36, 0.06),
-    (0.34, 0.07, 0.13),
-    (0.22, 0.10, 0.16),
-    (0.45, 0.40, 0.26),
-    (0.16, 0.20, 0.14),
+    (0.74, 0.78, 0.77),
+    (0.62, 0.66, 0.66),
+    (0.56, 0.60, 0.62),
+    (0.50, 0.55, 0.58),
+    (0.06, 0.07, 0.08),
+    (0.66, 0.62, 0.10),
+    (0.58, 0.12, 0.40),
+    (0.16, 0.12, 0.46),
+    (0.62, 0.60, 0.42),
+    (0.24, 0.52, 0.30),
 )
-CAR_PAINT_SHARES: Final = (0.16, 0.22, 0.13, 0.15, 0.12, 0.07, 0.06, 0.05, 0.02, 0.02)
+CAR_PAINT_SHARES: Final = (0.26, 0.24, 0.14, 0.08, 0.06, 0.06, 0.05, 0.05, 0.03, 0.03)
 
 
 def paint_car(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> int:
@@ -76,17 +76,17 @@ def paint_pool(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     corner = float(rng.choice((0.1, width / 2 - 0.05)))
     rim = jittered((0.42, 0.43, 0.41), 0.1, rng)
     paint_box(canvas, pose, (length + 0.8, width + 0.8), rim, class_index=CLUTTER, corner_m=corner)
-    water = jittered((0.07, 0.22, 0.31), 0.3, rng)
+    water = jittered((0.06, 0.30, 0.46), 0.2, rng)
     paint_box(canvas, pose, (length, width), water, class_index=CLUTTER, corner_m=corner)
 
 
 def paint_container(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     """A shipping or waste container."""
     colours: tuple[Spectrum, ...] = (
-        (0.40, 0.22, 0.09),
-        (0.20, 0.10, 0.20),
-        (0.33, 0.34, 0.34),
-        (0.22, 0.28, 0.16),
+        (0.10, 0.30, 0.52),
+        (0.08, 0.22, 0.44),
+        (0.14, 0.44, 0.52),
+        (0.10, 0.40, 0.34),
     )
     length = float(rng.choice((3.2, 6.0, 6.0)))
     colour = jittered(colours[rng.integers(4)], 0.2, rng)
@@ -130,7 +130,7 @@ def paint_stack(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
 def paint_trampoline(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> None:
     """A round trampoline with a coloured rim."""
     size = float(rng.uniform(2.3, 3.4))
-    rim = jittered((0.30, 0.26, 0.34), 0.3, rng)
+    rim = jittered((0.12, 0.34, 0.52), 0.2, rng)
     paint_box(
         canvas, pose, (size, size), rim, class_index=CLUTTER, corner_m=size / 2 - 0.02, height_m=0.8
     )
@@ -173,15 +173,15 @@ PaintThing = Callable[[Canvas, Pose, np.random.Generator], None]
 
 GARDEN_THINGS: Final[tuple[PaintThing, ...]] = (
     paint_pool,
-    paint_trampoline,
+    paint_pool,
+    paint_pool,
     paint_trampoline,
     paint_stack,
-    paint_site,
 )
 YARD_THINGS: Final[tuple[PaintThing, ...]] = (
     paint_container,
-    paint_stack,
-    paint_bins,
+    paint_container,
+    paint_container,
     paint_bins,
     paint_site,
 )

@@ -46,7 +46,7 @@ SPECIES: Final[tuple[Species, ...]] = (
         outline=0.15,
     ),
     Species(
-        spectrum=(0.410, 0.130, 0.150),
+        spectrum=(0.360, 0.102, 0.125),
         lobe=1,
         height_ratio=2.0,
         dome=0.5,
@@ -70,7 +70,7 @@ SPECIES: Final[tuple[Species, ...]] = (
         outline=0.09,
     ),
     Species(
-        spectrum=(0.450, 0.190, 0.195),
+        spectrum=(0.390, 0.122, 0.135),
         lobe=1,
         height_ratio=1.7,
         dome=0.5,
@@ -78,7 +78,7 @@ SPECIES: Final[tuple[Species, ...]] = (
         outline=0.17,
     ),
     Species(
-        spectrum=(0.290, 0.145, 0.130),
+        spectrum=(0.290, 0.112, 0.112),
         lobe=1,
         height_ratio=1.9,
         dome=0.55,
