@@ -111,7 +111,7 @@ def test_training_and_prediction(mlflow_database, tmp_path, kind):
     assert (-4 < low < -2 and 3 < high < 5) if kind == "float32" else (3000 < low < high < 9000)
     assert dataset["eroded_reference"] == "full reference"
     assert not (study / "tiles").exists()
-    assert (study / "report" / "index.html").read_text().count("What was annotated") == 1
+    assert (study / "report" / "index.html").read_text().count("Which pixels were annotated") == 1
     model = study / "trials" / "confirm-urec-f0.10-s1"
     options = ["--model", str(model), "--probabilities", "--reconstruction", str(data / "d.tif")]
     _run(tmp_path, "-m", "trainables.predict", *options, "--out", str(tmp_path / "one"))
