@@ -20,7 +20,7 @@ from trainables.trial.folder.outcomes import write_failed
 from trainables.trial.microbenchmark import Timings
 
 AREAS = {"train": (1, 3, 5, 7), "val": (15,), "test": (2,)}
-SMALL_SCENES = partial(write_scenes, areas=AREAS, size_px=96, num_processes=1)
+SMALL_SCENES = partial(write_scenes, areas=AREAS, size_px=160, num_processes=1)
 
 
 class FakeCalibration:
@@ -205,7 +205,7 @@ def leave_result(folder, trial):
 
 
 def test_plan_of_a_study_that_has_begun(make_config):
-    config = make_config(space="w1,label_frac=1")
+    config = make_config(space="w1,label_frac=1", seeds=3)
     data = preflight.read_data(config, preflight.find_dataset(config))
     prepare(config, data)
     assert "are done" not in plan_text(config)
@@ -220,14 +220,14 @@ def test_plan_of_a_study_that_has_begun(make_config):
     assert left.startswith("2 of 9 trials are done; what is left takes about ")
     assert line_with(plan_text(config), "estimated time") == whole, "that of all trials"
     with pytest.raises(ConfigError, match="trials: 2 -> 3"):
-        plan_text(make_config(space="w1,label_frac=1", trials=3))
+        plan_text(make_config(space="w1,label_frac=1", seeds=3, trials=3))
     grown = plan_text(make_config(space="w1,label_frac=1", seeds=4))
     assert "2 search + 4 confirm" in grown
     assert "a look at 4 seeds was not planned but added after 3" in grown
 
 
 def test_confirmation_that_never_runs_was_said_to_take_time(make_config, calibrated):
-    config = make_config(space="w1,label_frac=1")
+    config = make_config(space="w1,label_frac=1", seeds=3)
     data = preflight.read_data(config, preflight.find_dataset(config))
     prepare(config, data)
     urec, unet = plan_arms(config)
