@@ -88,7 +88,7 @@ def test_trials_of_one_seed_draw_the_same_patches_whatever_their_model(study):
     for arm in plan_arms(config):
         for seed in confirm_seeds(config):
             trial = confirm_trial(config, arm, seed, {})
-            digest = patches_digest(trial, data, budgets[seed, arm.label_frac][1])
+            digest = patches_digest(trial, data, *budgets[seed, arm.label_frac])
             drawn.setdefault((arm.label_frac, seed), {})[arm.variant.name] = digest
     for digests in drawn.values():
         assert sorted(digests) == ["unet", "urec-all", "urec-annotated"]
@@ -106,11 +106,12 @@ def prepare_again(config, data):
     }  # fmt: skip
 
 
-def patches_digest(trial, data, annotated) -> str:
+def patches_digest(trial, data, budget, annotated) -> str:
     """Of the annotated patches of every step, with their masks, in order."""
     given = TrainingData(
-        train=data.tiles["train"], annotated=annotated, val=data.tiles["val"],
-        scaling=data.scaling, class_names=("land", "water", "wood"), exclude_from_mean=(),
+        train=data.tiles["train"], annotated=annotated, class_px=budget.class_px,
+        val=data.tiles["val"], scaling=data.scaling, class_names=("land", "water", "wood"),
+        exclude_from_mean=(),
     )  # fmt: skip
     sampler = loop.build_sampler(trial, given, torch.device("cpu"), ALONE)
     digest = hashlib.sha256()
