@@ -186,11 +186,9 @@ def _without_commas(group: Sequence[str], parameters: Mapping[str, Parameter]) -
     """A parameter and its levels with slashes between them; commas of numbers become points."""
     slashed = _with_fractions("/".join(group), parameters)
     pointed = ".".join(group)
-    return (
-        pointed
-        if not _is_sound(slashed, parameters) and _is_sound(pointed, parameters)
-        else (slashed)
-    )
+    if _is_sound(pointed, parameters) and not _is_sound(slashed, parameters):
+        return pointed
+    return slashed
 
 
 def _is_sound(part: str, parameters: Mapping[str, Parameter]) -> bool:

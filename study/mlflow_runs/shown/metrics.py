@@ -13,7 +13,7 @@ _SCORES: Final = ("oa", "mean_f1", "miou")
 _SPLITS: Final = ("val", "test", "test_eroded")
 _MOST_CLASSES: Final = 10
 """Classes whose IoU is a metric; MLflow draws the first thirty metrics of a study by itself."""
-_REST_OF: Final = ("budget", "perf", "select", "time", "train", "val")
+_REST_OF: Final = ("budget", "perf", "time", "val")
 """Splits of numbers that no other artifact holds than `result.json`: those of test tiles follow
 from `confusion.json` too."""
 _ALWAYS: Final = frozenset(
