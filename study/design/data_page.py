@@ -118,7 +118,7 @@ def _facts(config: StudyConfig, data: StudyData) -> list[str]:
     if config.training.downsample > 1:
         facts.append(f"reduced {config.training.downsample} times")
     if spec.labels is not None:
-        facts.append(f"labels from {spec.labels.source.file.name}")
+        facts.append(f"labels from {spec.labels.source.name}")
     return facts
 
 

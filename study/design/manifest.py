@@ -175,7 +175,7 @@ def dataset_manifest(data: StudyData) -> dict[str, Any]:
         "scaling": data.scaling.to_plain(),
         "eroded_reference": data.eroded_from,
         "unlabelled_tiles": len(data.unlabelled),
-        "labels": "masks" if spec.labels is None else spec.labels.source.file.name,
+        "labels": "masks" if spec.labels is None else spec.labels.source.name,
         "notes": list(data.notes),
     }
 

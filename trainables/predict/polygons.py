@@ -16,7 +16,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from trainables.data.decoding.raster import decoding, ungeoreferenced
+from trainables.data.access.decoding_errors import decoding
+from trainables.data.decoding.raster import ungeoreferenced
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.places.footprints import Footprint, footprint_of
 from trainables.errors import DataError

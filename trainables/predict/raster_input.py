@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.access.decoding_errors import decoding
 from trainables.data.decoding.raster import (
     ImageReader,
     Raster,
-    decoding,
     open_file,
     ungeoreferenced,
 )

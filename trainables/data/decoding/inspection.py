@@ -18,6 +18,7 @@ from trainables.data.decoding.vector_labels import LabelLayer, read_label_layer
 from trainables.data.layouts.spec import DatasetSpec, TileFiles
 from trainables.data.places.cuts import TileWindow
 from trainables.data.places.footprints import Footprint, find_overlaps, offset_px
+from trainables.data.places.vector_files import VectorFileError
 from trainables.errors import DataError
 
 _MAX_OFFSET_PX: Final = 0.51
@@ -127,6 +128,8 @@ def _read_labels(
                 f"labels must lie on the tiles, got none of {labels.num_features} features on "
                 f"{len(placed)} tiles; check the reference systems of both"
             ]
+    except VectorFileError as error:
+        return None, [*error.problems]
     except DataError as error:
         return None, [str(error)]
     return labels, []

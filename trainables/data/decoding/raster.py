@@ -14,12 +14,12 @@ from typing import Any, Final
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from trainables.data.access.decoding_errors import decoding
 from trainables.data.access.gdal_options import gdal_options
 from trainables.data.decoding.orientation import orientation_of
 from trainables.data.places.cuts import TileWindow
@@ -173,18 +173,6 @@ def open_part(file: Path | str, window: TileWindow | None = None) -> Iterator[Ra
     """As `open_file`, inside of `gdal_options`: such files may be closed in any order."""
     with decoding(file), rasterio.open(file) as source:
         yield Raster(source, window)
-
-
-@contextmanager
-def decoding(file: Path | str) -> Iterator[None]:
-    """Turns errors of opening and of decoding a raster into a DataError that names the file."""
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise DataError(
-            f"file must be a readable raster, got: {reason} in {file}; copy or export it again"
-        ) from None
 
 
 def stored_type(dtypes: Sequence[str]) -> str | None:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.access.decoding_errors import decoding
 from trainables.data.access.gdal_options import gdal_options
 from trainables.data.decoding.erosion import EROSION_RADIUS_PX, erode_borders
 from trainables.data.decoding.masks import MaskReader
 from trainables.data.decoding.raster import (
     ImageReader,
-    decoding,
     open_file,
     open_part,
     ungeoreferenced,

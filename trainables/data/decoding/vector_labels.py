@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainables.data.layouts.spec import IGNORE_INDEX, DatasetSpec, VectorLabels
 from trainables.data.places.footprints import Footprint
-from trainables.data.places.vector_files import Geometries, areas_of, read_features, text_of
+from trainables.data.places.vector_files import Geometries, areas_of, read_label_files, text_of
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,14 +42,13 @@ class LabelLayer:
                 have no width.
         """
         self._labels = labels
-        frame = read_features(labels.source, labels.class_field, "labels", "labels.class_field")
+        frame, area = read_label_files(labels.source, labels.class_field, labels.area)
         codes, num_without = _codes(frame, labels)
         rank_of = {index: rank for rank, index in enumerate((*labels.order, IGNORE_INDEX))}
         order = np.argsort([rank_of[code] for code in codes.tolist()], kind="stable")
         self._features = _Shapes(areas_of(frame, labels.buffer_m)[order], codes[order], frame.crs)
         self._area = None
-        if labels.area is not None:
-            area = read_features(labels.area, None, "labels")
+        if area is not None:
             inside = np.zeros(len(area), dtype=np.uint8)
             self._area = _Shapes(areas_of(area, None, "labels.area"), inside, area.crs)
         self.notes: tuple[str, ...] = ()

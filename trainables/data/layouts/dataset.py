@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from trainables.data.access.remote_files import with_addresses
 from trainables.data.layouts.dataset_yaml.load import load_yaml
 from trainables.data.layouts.file_names import check_names
 from trainables.data.layouts.isprs import load_isprs
 from trainables.data.layouts.spec import DatasetSpec
 from trainables.errors import DataError
+
+_ADDRESS: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def load_dataset(path: Path) -> DatasetSpec:
@@ -27,12 +33,25 @@ def load_dataset(path: Path) -> DatasetSpec:
         DataError: If there is no such data set, it is incomplete or contradicts itself, or one
             of its files has a name that cannot be told.
     """
-    path = Path(path).expanduser().absolute()
-    check_names([path], "data")
-    spec = _load(path)
-    tiles = [tile for of_split in spec.splits.values() for tile in of_split]
-    check_names((file for tile in tiles for file in tile.files), "file")
-    return spec
+    try:
+        path = _on_this_machine(Path(path))
+        check_names([path], "data")
+        spec = _load(path)
+        tiles = [tile for of_split in spec.splits.values() for tile in of_split]
+        check_names((file for tile in tiles for file in tile.files), "file")
+    except DataError as error:
+        raise DataError(with_addresses(str(error))) from None
+    return replace(spec, notes=tuple(map(with_addresses, spec.notes)))
+
+
+def _on_this_machine(path: Path) -> Path:
+    """The path, absolute; a path has lost one slash of an address."""
+    if _ADDRESS.match(str(path)):
+        raise DataError(
+            "data must be a folder or a YAML file of this machine, got an address; write a "
+            "dataset.yaml whose images, masks and labels are addresses (docs/data.md)"
+        )
+    return path.expanduser().absolute()
 
 
 def _load(path: Path) -> DatasetSpec:

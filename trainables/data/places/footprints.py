@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,10 @@ from rasterio.io import DatasetReader
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as transform_points
 
+from trainables.data.access.decoding_errors import decoding
 from trainables.data.access.gdal_options import gdal_options
 from trainables.data.places.cuts import TileWindow
+from trainables.errors import DataError
 
 Corners = NDArray[np.float64]
 """x, y of points of an image, such as its corners in their order (N, 2); NaN where unknown."""
@@ -115,27 +117,30 @@ def place_of(image: Path, window: TileWindow | None = None) -> Footprint | None:
 
     None where nothing says it, or the image cannot be opened.
     """
-    with _header(image) as source:
-        place = None if source is None else footprint_of(source)
+    try:
+        with _opened(image) as source:
+            place = footprint_of(source)
+    except DataError:  # why is for the inspection to say
+        return None
     return None if place is None else place.of_window(window)
 
 
-def size_of(image: Path) -> tuple[int, int] | None:
-    """Height and width of an image in pixels, as it is stored; None if it cannot be opened."""
-    with _header(image) as source:
-        return None if source is None else (source.height, source.width)
+def size_of(image: Path) -> tuple[int, int]:
+    """Height and width of an image in pixels, as it is stored.
+
+    Raises:
+        DataError: If it cannot be opened.
+    """
+    with _opened(image) as source:
+        return source.height, source.width
 
 
 @contextmanager
-def _header(image: Path) -> Iterator[DatasetReader | None]:
-    with warnings.catch_warnings(), ExitStack() as stack:
+def _opened(image: Path) -> Iterator[DatasetReader]:
+    with warnings.catch_warnings(), gdal_options(), decoding(image):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            stack.enter_context(gdal_options())
-            source = stack.enter_context(rasterio.open(image))
-        except (RasterioError, CPLE_BaseError):
-            source = None
-        yield source
+        with rasterio.open(image) as source:
+            yield source
 
 
 def in_one_system(places: Sequence[Footprint], num_steps: int = 1) -> list[Corners]:

@@ -10,7 +10,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from trainables.errors import DataError
+from trainables.data.access.fetched_files import on_this_machine
+from trainables.data.access.remote_files import name_of
+from trainables.errors import DataError, problems_text
 
 if TYPE_CHECKING:
     import geopandas
@@ -22,13 +24,28 @@ _POLYGONS: Final = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLY
 _COLLECTION: Final = shapely.GeometryType.GEOMETRYCOLLECTION
 
 
+class VectorFileError(DataError):
+    """Files of polygons, lines or points that cannot be read, or do not hold what is asked for."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(problems_text(problems))
+        self.problems = problems
+        """One line for each file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VectorFile:
     """One layer of a file of polygons, lines or points."""
 
     file: Path
+    """On this machine, or a path as from `remote_files.remote_path`."""
     layer: str | None = None
     """None for the only layer of the file."""
+
+    @property
+    def name(self) -> str:
+        """Name of the file, without the folder or the server that has it."""
+        return name_of(self.file)
 
 
 def read_features(
@@ -43,33 +60,72 @@ def read_features(
         field_name: What the field is called where a person wrote it.
 
     Raises:
-        DataError: If there is no such file, layer or field, or no reference system.
+        VectorFileError: If there is no such file, layer or field, or no reference system.
     """
+    try:
+        with on_this_machine(source.file, name) as copy:
+            return _read(copy, source, field, name, field_name)
+    except DataError as error:
+        raise VectorFileError(str(error)) from None
+
+
+def read_label_files(
+    source: VectorFile, class_field: str | None, area: VectorFile | None
+) -> tuple[geopandas.GeoDataFrame, geopandas.GeoDataFrame | None]:
+    """The features that are labels, and the polygons outside of which nothing is known.
+
+    Args:
+        source: The labels.
+        class_field: Their field that is wanted; None for none.
+        area: The polygons; None for none.
+
+    Raises:
+        VectorFileError: As of `read_features`, with the problems of both.
+    """
+    wanted: list[tuple[VectorFile, str | None, str, str]] = []
+    wanted.append((source, class_field, "labels", "labels.class_field"))
+    wanted += [] if area is None else [(area, None, "labels.area", "field")]
+    frames: list[geopandas.GeoDataFrame] = []
+    problems: list[str] = []
+    for one in wanted:
+        try:
+            frames.append(read_features(*one))
+        except VectorFileError as error:
+            problems += error.problems
+    if problems:
+        raise VectorFileError(*problems)
+    return frames[0], None if area is None else frames[1]
+
+
+def _read(
+    copy: Path, source: VectorFile, field: str | None, name: str, field_name: str
+) -> geopandas.GeoDataFrame:
+    """What `read_features` gives, of a file that lies on this machine."""
     import geopandas
     import pyogrio
 
     file = source.file
-    if not file.exists():
+    if not copy.exists():
         raise DataError(f"{name} must be an existing file, got none at {file}; mend the path")
     try:
-        layers = pyogrio.list_layers(file)[:, 0].tolist()
+        layers = pyogrio.list_layers(copy)[:, 0].tolist()
         layer = source.layer or (layers[0] if len(layers) == 1 else None)
         if layer not in layers:
             got = "none" if source.layer is None else repr(source.layer)
             raise DataError(
                 f"layer of {name} must be one of {', '.join(layers)}, got {got} for {file}"
             )
-        fields = pyogrio.read_info(file, layer=layer)["fields"].tolist()
+        fields = pyogrio.read_info(copy, layer=layer)["fields"].tolist()
         if field is not None and field not in fields:
             raise DataError(
                 f"{field_name} must be one of {', '.join(fields)}, got {field!r} for {file}"
             )
         wanted = [] if field is None else [field]
-        frame = geopandas.read_file(file, layer=layer, columns=wanted)
+        frame = geopandas.read_file(copy, layer=layer, columns=wanted)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise DataError(
             f"{name} must be a file of polygons that GDAL opens (GeoPackage, GeoJSON, Shapefile, "
-            f"FlatGeobuf), got: {' '.join(str(error).split())} for {file}"
+            f"FlatGeobuf), got: {_reason(error, copy, file)} for {file}"
         ) from None
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise DataError(f"{name} must be polygons, lines or points, got a table in {file}")
@@ -82,6 +138,11 @@ def read_features(
             "wrote the file (for a Shapefile, copy its .prj along)"
         )
     return frame
+
+
+def _reason(error: Exception, copy: Path, file: Path) -> str:
+    """What a library says, of the file and not of its copy."""
+    return " ".join(str(error).replace(str(copy), str(file)).split())
 
 
 def text_of(value: object) -> str:

@@ -1,10 +1,5 @@
 """Images and masks in a bucket and behind a URL, from dataset.yaml to tiles."""
 
-import socket
-import subprocess
-import sys
-import uuid
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +9,6 @@ from affine import Affine
 from pyarrow import fs
 
 import run_study
-from trainables.data.access import gdal_options
 from trainables.data.access.remote_files import (
     is_bucket,
     is_remote,
@@ -26,7 +20,6 @@ from trainables.data.access.remote_files import (
 from trainables.data.decoding.tiles import read_dataset
 from trainables.data.layouts.dataset import load_dataset
 from trainables.errors import DataError
-from trainables.storage import store_address
 
 TILES = ("a 1", "a2", "b1", "c1")
 YAML = """\
@@ -86,72 +79,10 @@ def bucket(local, bucket_apart):
     return f"{root}/far", server
 
 
-@contextmanager
-def started(program, *words):
-    """Runs a server that prints its port, and ends it."""
-    command = [sys.executable, "-c", program, *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield f"127.0.0.1:{server.stdout.readline().strip()}"
-        finally:
-            server.kill()
-
-
-WEB_SERVER = """
-import http.server, pathlib, sys, urllib.parse
-folder, answer, asked = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        path, _, query = self.path.partition("?")
-        with asked.open("a") as file:
-            print(self.headers.get("Range", "all"), query, file=file)
-        file = pathlib.Path(folder + urllib.parse.unquote(path))
-        if answer != 200 or not file.is_file():
-            return self.send_error(answer if answer != 200 else 404)
-        content = file.read_bytes()
-        first, last = 0, len(content) - 1
-        wanted = self.headers.get("Range")
-        if wanted:
-            begin, _, end = wanted.removeprefix("bytes=").partition("-")
-            first, last = int(begin), min(int(end or last), last)
-        self.send_response(206 if wanted else 200)
-        if wanted:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(last - first + 1))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content[first : last + 1])
-    do_HEAD = do_GET
-    def log_message(self, *_):
-        pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
 @pytest.fixture
-def serve(local, tmp_path):
+def serve(local, serve_folder):
     """Starts servers of the folder, and gives their address and what they were asked for."""
-    with ExitStack() as servers:
-
-        def start(answer=200):
-            asked = tmp_path / f"asked-{uuid.uuid4().hex}"
-            asked.touch()
-            address = servers.enter_context(started(WEB_SERVER, local[0], answer, asked))
-            return f"http://{address}", asked
-
-        yield start
-
-
-@pytest.fixture
-def silent(monkeypatch):
-    """The address of a server that takes connections and says nothing; patience is short."""
-    monkeypatch.setattr(gdal_options, "SILENCE_S", 1)
-    monkeypatch.setattr(store_address, "_REQUEST_TIMEOUT_S", 1)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    return lambda answer=200: serve_folder(local[0], answer)
 
 
 def assert_equal_tiles(found, expected):
@@ -262,7 +193,7 @@ def test_a_server_that_says_nothing_is_one_line(kind, silent, tmp_path, monkeypa
         ("[a 1, a2]", "['a*']", "splits must name every tile of images at a URL.*got 'a.'"),
         ("{train: [a 1, a2], val: [b1], test: [c1]}", "{train: 0.5, val: 0.25, test: 0.25}",
          "splits must name every tile of images at a URL.*got no names"),
-        ("name: far", "name: far\ncut: {tile_px: 20}", "cut must be of images that can be listed"),
+        ("name: far", "name: far\ncut: {tile_px: 20}", "images that are cut must be named one by"),
         ("name: far", "name: far\nunlabelled: ROOT/m/{tile}.tif", "unlabelled must be files that"),
     ],
 )  # fmt: skip

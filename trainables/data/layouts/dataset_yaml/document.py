@@ -83,9 +83,19 @@ def parse_document(content: bytes) -> Any:
             if has_tab
             else "put text with { }, # or : in quotes"
         )
-        raise YamlError(" ".join(str(error).split()), advice) from None
+        raise YamlError(_reason(error), advice) from None
     except RecursionError:
         raise YamlError("lists in lists without end", "write fewer brackets") from None
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the text around it: an address there may hold a login."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    said = ", ".join(filter(None, (error.context, error.problem)))
+    mark = error.problem_mark or error.context_mark
+    where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+    return f"{' '.join(said.split())}{where}"
 
 
 def _decoded(content: bytes) -> str:

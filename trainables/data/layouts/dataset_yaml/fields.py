@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.data.access.remote_files import address_problem, path_at
 from trainables.data.layouts.dataset_yaml.document import (
     Unquoted,
     YamlError,
@@ -96,9 +97,24 @@ class YamlFields:
         except ValueError as error:
             raise self.error(f"{name}: {error}", "mend it") from None
 
+    def path(self, key: str) -> Path:
+        """The file under a key: relative to the YAML file, or at an address."""
+        return path_at(self.address(key), self.file.parent)
+
+    def address(self, key: str) -> str:
+        """The path or address of a file, or of several, under a key."""
+        written = self.text(key)
+        if problem := address_problem(written):
+            raise self.error(
+                f"{key} must be a path, or an address that begins with s3://, https:// or http:// "
+                f"and has its signs percent-encoded, got {problem}",
+                "mend it",
+            )
+        return written
+
     def pattern(self, key: str) -> str:
         """The pattern of file names under a key, with {tile} in it."""
-        pattern = self.text(key)
+        pattern = self.address(key)
         if "{tile}" not in pattern:
             raise self.error(
                 f"{key} must contain {{tile}}, got {pattern!r}", "e.g. 'images/{tile}.tif'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from trainables.data.layouts.dataset_yaml.document import is_nothing
@@ -113,8 +112,9 @@ def _ignored(
 
 
 def _vector_file(inner: YamlFields, key: str, layer_key: str) -> VectorFile:
-    file = inner.file.parent / Path(inner.text(f"labels.{key}"))
-    return VectorFile(file=file, layer=_optional(inner, f"labels.{layer_key}"))
+    return VectorFile(
+        file=inner.path(f"labels.{key}"), layer=_optional(inner, f"labels.{layer_key}")
+    )
 
 
 def _optional(inner: YamlFields, key: str) -> str | None:

@@ -52,10 +52,10 @@ def load_yaml(file: Path) -> DatasetSpec:
             + ("both" if "masks" in fields.values else "none"),
             "masks is a pattern of rasters, labels a file of polygons",
         )
-    splits, notes = find_tiles(fields)
     bands, (classes, class_values) = fields.texts("bands"), _classes(fields)
     names = [one.name for one in classes]
     labels = read_labels(fields, names, class_values) if "labels" in fields.values else None
+    splits, notes = find_tiles(fields, labels)
     ignore_colors = tuple(fields.color("ignore_colors", c) for c in fields.items("ignore_colors"))
     ignore_values = tuple(fields.integer("ignore_values", v) for v in fields.items("ignore_values"))
     exclude_from_mean, gsd_m = fields.texts("exclude_from_mean"), fields.number("gsd_m")

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import shapely
 from rasterio.crs import CRS
 
+from trainables.data.access.fetched_files import on_this_machine
 from trainables.data.layouts.dataset_yaml.document import is_nothing
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
 from trainables.data.layouts.file_names import shown
@@ -221,7 +222,7 @@ def _read_areas(fields: YamlFields, given: Mapping[str, Any]) -> _ByArea:
         file=fields.file, values={f"splits.{key}": value for key, value in given.items()}
     )
     layer = None if is_nothing(given.get("layer")) else inner.text("splits.layer")
-    source = VectorFile(file=fields.file.parent / inner.text("splits.file"), layer=layer)
+    source = VectorFile(file=inner.path("splits.file"), layer=layer)
     return _ByArea(source=source, field=inner.text("splits.field"))
 
 
@@ -238,9 +239,12 @@ def _read_table(fields: YamlFields, given: Mapping[str, Any]) -> _ByTable:
     if {*given} != {"file"}:
         others = ", ".join(sorted({*given} - {"file"}))
         raise fields.error(f"splits must have a file alone, got {others} besides", _WRITTEN)
-    file = fields.file.parent / inner.text("splits.file")
+    file = inner.path("splits.file")
     try:
-        with file.open(newline="", encoding="utf-8-sig") as source:
+        with (
+            on_this_machine(file, "splits.file") as copy,
+            copy.open(newline="", encoding="utf-8-sig") as source,
+        ):
             rows = csv.DictReader(source)
             names = rows.fieldnames or []
             listed = [(row.get("tile") or "", row.get("split") or "") for row in rows]

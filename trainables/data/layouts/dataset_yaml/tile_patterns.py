@@ -5,18 +5,28 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Final
 
-from trainables.data.access.remote_files import is_bucket, is_remote, is_url
+from trainables.data.access.remote_files import is_bucket, is_remote, is_url, name_of
 from trainables.data.layouts.dataset_yaml.fields import YamlFields
-from trainables.data.layouts.dataset_yaml.found_files import find_files, path_of
+from trainables.data.layouts.dataset_yaml.found_files import composed, find_files, path_of
 from trainables.data.layouts.dataset_yaml.splits import read_rule
-from trainables.data.layouts.spec import TileFiles
+from trainables.data.layouts.file_names import is_tellable
+from trainables.data.layouts.spec import TileFiles, VectorLabels
 from trainables.data.places.cuts import TileWindow, cut_windows
 from trainables.data.places.footprints import Footprint, place_of, size_of
+from trainables.data.places.vector_files import VectorFileError, read_label_files
+from trainables.errors import DataError, problems_text
+
+_TILE: Final = "{tile}"
+_GLOBS: Final = "*?["
 
 
-def find_tiles(fields: YamlFields) -> tuple[dict[str, tuple[TileFiles, ...]], tuple[str, ...]]:
+def find_tiles(
+    fields: YamlFields, labels: VectorLabels | None = None
+) -> tuple[dict[str, tuple[TileFiles, ...]], tuple[str, ...]]:
     """The tiles of each split, sorted by name, and what a person should know of the splits.
 
     A tile of which only the image or only the mask was found is among them, with the path at
@@ -28,34 +38,46 @@ def find_tiles(fields: YamlFields) -> tuple[dict[str, tuple[TileFiles, ...]], tu
     Args:
         fields: With `images`, `splits` and perhaps `masks`, `eroded_masks` and `unlabelled`;
             patterns are relative to the file.
+        labels: Polygons that the tiles have in place of masks; where the splits cannot be told
+            since files cannot be read, those of the polygons are named with them.
 
     Raises:
-        DataError: If a pattern finds nothing at all, or a field is malformed.
+        DataError: If a pattern finds nothing at all, a field is malformed, or the splits cannot be
+            told; with all files that are to blame, one a line.
     """
-    patterns: dict[str, str] = {
-        key: fields.pattern(key)
-        for key in ("images", "masks", "eroded_masks")
-        if key in fields.values
-    }
+    named = _named_images(fields)
+    patterns: dict[str, str] = {}
+    for key in ("images", "masks", "eroded_masks"):
+        if key in fields.values and not (key == "images" and named):
+            patterns[key] = fields.pattern(key)
     rule = read_rule(fields)
     base, wanted = fields.file.parent, rule.wanted
-    found = _find_all(fields, patterns, wanted)
+    cut = _cut(fields)
+    found = _find_all(fields, patterns, wanted, named)
     images = _without_labels(found, wanted)
     if not images:
         raise _no_images(fields, patterns["images"])
     files = {key: _paths(pattern, base, found[key], images) for key, pattern in patterns.items()}
-    tiles = {*images, *_without_image(found, files, images, wanted)}
-    cut = _cut(fields)
-    parts = _parts({tile: images.get(tile) for tile in sorted(tiles)}, cut)
+    tiles = {*images, *([] if named else _without_image(found, files, images, wanted))}
+    parts, unread = _parts({tile: images.get(tile) for tile in sorted(tiles)}, cut)
+
+    @cache
+    def place_of_image(tile: str) -> Footprint | None:
+        return place_of(images[tile]) if tile in images and tile not in unread else None
 
     def place_of_part(part: str) -> Footprint | None:
         tile, window = parts[part]
-        return place_of(images[tile], window) if tile in images else None
+        place = place_of_image(tile)
+        return None if place is None else place.of_window(window)
 
-    found_splits = rule.splits(fields, [*parts], place_of_part)
+    try:
+        found_splits = rule.splits(fields, [*parts], place_of_part)
+    except DataError as error:
+        raise _with_causes(error, unread, labels) from None
     splits = found_splits.names
     used = [*dict.fromkeys(parts[part][0] for names in splits.values() for part in names)]
     files = {key: _paths(pattern, base, found[key], used) for key, pattern in patterns.items()}
+    files.setdefault("images", images)
     for key in patterns.keys() - {"images"}:
         _check_any(fields, key, [files[key][tile] for tile in sorted({*used} & {*images})])
     masks, eroded_masks = files.get("masks", {}), files.get("eroded_masks", {})
@@ -76,24 +98,64 @@ def find_tiles(fields: YamlFields) -> tuple[dict[str, tuple[TileFiles, ...]], tu
     return labelled | {"train": train}, found_splits.notes
 
 
+def _named_images(fields: YamlFields) -> dict[str, Path]:
+    """Images that are named one by one, by the names of their tiles; none for a pattern."""
+    given = fields.values["images"]
+    if isinstance(given, list):
+        keys = {f"images[{index}]": one for index, one in enumerate(given)}
+        inner = YamlFields(file=fields.file, values=keys)
+        return _named_files(fields, "images", [inner.path(key) for key in keys])
+    if "cut" in fields.values and _is_one_file(fields.text("images")):
+        return _named_files(fields, "images", [fields.path("images")])
+    return {}
+
+
+def _is_one_file(written: str) -> bool:
+    """Whether a file is named, rather than a pattern, a folder or a glob."""
+    if is_url(written):
+        return _TILE not in written
+    return not any(sign in written for sign in (_TILE, *_GLOBS)) and Path(written).suffix != ""
+
+
+def _named_files(fields: YamlFields, key: str, files: Sequence[Path]) -> dict[str, Path]:
+    """Files by the names of their tiles, which are theirs without the ending."""
+    found: dict[str, Path] = {}
+    for file in files:
+        tile = composed(Path(name_of(file)).stem)
+        if not tile or not is_tellable(tile) or _TILE in tile or tile in found:
+            rule = "be files of different names" if tile in found else "be files that have a name"
+            raise fields.error(
+                f"{key} must {rule}, or one pattern with {_TILE}, got {file}",
+                f"name one by one: {key}: [https://host/a.tif, https://host/b.tif]",
+            )
+        found[tile] = file
+    if not found:
+        raise fields.error(f"{key} must not be an empty list", "name files")
+    return found
+
+
 def _find_all(
-    fields: YamlFields, patterns: Mapping[str, str], wanted: Sequence[str]
+    fields: YamlFields,
+    patterns: Mapping[str, str],
+    wanted: Sequence[str],
+    named: Mapping[str, Path],
 ) -> dict[str, dict[str, Path]]:
     """Every file by pattern and tile; behind a URL, those of the tiles that there are."""
-    base, images = fields.file.parent, patterns["images"]
-    globs = [one for one in wanted if any(sign in one for sign in "*?[")]
+    base, images = fields.file.parent, patterns.get("images", "")
+    globs = [one for one in wanted if any(sign in one for sign in _GLOBS)]
+    if is_url(images) and "cut" in fields.values:
+        raise fields.error(
+            "images that are cut must be named one by one at a URL, which cannot be listed, got "
+            f"{images!r}",
+            "e.g. images: https://host/ortho.tif, or a list of such files, or give s3://",
+        )
     if is_url(images) and (globs or not wanted):
         raise fields.error(
             "splits must name every tile of images at a URL, which cannot be listed, got "
             + (repr(globs[0]) if globs else "no names"),
             "name the tiles, also in a table, or give a folder or s3://",
         )
-    if is_url(images) and "cut" in fields.values:
-        raise fields.error(
-            f"cut must be of images that can be listed, got a URL, {images!r}",
-            "download it, or give s3://",
-        )
-    found = {"images": find_files(images, base, wanted)}
+    found = {"images": dict(named) or find_files(images, base, wanted)}
     others = {key: pattern for key, pattern in patterns.items() if key != "images"}
     return found | {key: find_files(one, base, [*found["images"]]) for key, one in others.items()}
 
@@ -115,20 +177,43 @@ def _cut(fields: YamlFields) -> int | None:
 
 def _parts(
     images: Mapping[str, Path | None], cut: int | None
-) -> dict[str, tuple[str, TileWindow | None]]:
+) -> tuple[dict[str, tuple[str, TileWindow | None]], dict[str, str]]:
     """The tiles that images are cut into: the image and the window of each, by its name.
 
-    An image that cannot be opened stays whole, for its inspection to say why.
+    Returns:
+        The tiles, and by image why it cannot be opened: it stays whole.
     """
     parts: dict[str, tuple[str, TileWindow | None]] = {}
+    unread: dict[str, str] = {}
     for tile, image in images.items():
-        size = None if cut is None or image is None else size_of(image)
-        if cut is None or size is None:
-            parts[tile] = tile, None
+        parts[tile] = tile, None
+        if cut is None or image is None:
             continue
+        try:
+            size = size_of(image)
+        except DataError as error:
+            unread[tile] = str(error)
+            continue
+        del parts[tile]
         for place, window in cut_windows(*size, tile_px=cut):
             parts[f"{tile}-{place}"] = tile, window
-    return parts
+    return parts, unread
+
+
+def _with_causes(
+    error: DataError, unread: Mapping[str, str], labels: VectorLabels | None
+) -> DataError:
+    """Why splits cannot be told: files that cannot be read, where there are any."""
+    of_splits = error.problems if isinstance(error, VectorFileError) else ()
+    problems = [*unread.values(), *of_splits]
+    if not problems:
+        return error
+    if labels is not None:
+        try:
+            read_label_files(labels.source, labels.class_field, labels.area)
+        except VectorFileError as other:
+            problems += other.problems
+    return DataError(problems_text(problems))
 
 
 def _unlabelled(
@@ -145,17 +230,22 @@ def _unlabelled(
     found: dict[str, Path] = {}
     for index, pattern in enumerate(given if isinstance(given, list) else [given]):
         key = f"unlabelled[{index}]" if isinstance(given, list) else "unlabelled"
-        of_pattern = YamlFields(file=fields.file, values={key: pattern}).pattern(key)
-        if is_url(of_pattern):
+        inner = YamlFields(file=fields.file, values={key: pattern})
+        written = inner.address(key)
+        if _is_one_file(written):
+            files = _named_files(fields, key, [inner.path(key)])
+        elif is_url(written):
             raise fields.error(
-                f"{key} must be files that can be listed, got a URL, {of_pattern!r}",
-                "give a folder or s3://",
+                f"{key} must be files that can be listed, got a pattern at a URL, {written!r}",
+                "name them one by one, [https://host/a.tif, https://host/b.tif], or give a folder "
+                "or s3://",
             )
-        files = find_files(of_pattern, fields.file.parent)
+        else:
+            files = find_files(inner.pattern(key), fields.file.parent)
         free = {tile: one for tile, one in files.items() if os.path.normpath(one) not in taken}
         if not free:
             raise fields.error(
-                f"{key} must match an image that is in no split, got none for {of_pattern!r}",
+                f"{key} must match an image that is in no split, got none for {written!r}",
                 "change the pattern, or leave it out",
             )
         if repeated := sorted({*free} & {*found}):
@@ -164,7 +254,8 @@ def _unlabelled(
                 "tiles need names of their own: begin {tile} at the folder",
             )
         found |= free
-    for part, (tile, window) in _parts(dict(sorted(found.items())), cut).items():
+    parts, _ = _parts(dict(sorted(found.items())), cut)
+    for part, (tile, window) in parts.items():
         yield TileFiles(name=part, image=found[tile], mask=None, is_labelled=False, window=window)
 
 
