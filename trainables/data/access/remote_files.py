@@ -19,14 +19,18 @@ _BUCKET: Final = "s3://"
 _URLS: Final = ("http://", "https://")
 _OF_BUCKET: Final = "/vsis3/"
 _OF_URL: Final = "/vsicurl?url="
+_OF_QUERY: Final = "/vsicurl?empty_dir=yes&url="
+"""For a URL with a query, to which GDAL would append the endings of what may lie beside a file: the
+server may take that for the file itself, which is then read whole, as its own mask, say."""
 _HIDDEN: Final = "..."
 _ADDRESS: Final = re.compile(
-    re.escape(_OF_URL) + r"(?P<quoted>[A-Za-z0-9%._~-]+)"
+    rf"(?:{re.escape(_OF_URL)}|{re.escape(_OF_QUERY)})(?P<quoted>[A-Za-z0-9%._~-]+)"
     r"|(?P<written>[A-Za-z][A-Za-z0-9+.-]*://[^\s?#]*"
     r"(?:[?#]\.\.\.(?![^\s'\"<>;,.:)\]}])|[?#]\S*[^\s'\"<>;,.:)\]}]|[?#])?)"
 )
 """An address in a text, as GDAL opens it or as a person wrote it; the signs of a sentence that
 follow its query are not part of it."""
+_SIGNS: Final = "'\"<>;,.:)]}"
 _UNWRITTEN: Final = re.compile(r"[\s'\"<>\\^`|]")
 """What no address holds unless it is percent-encoded."""
 
@@ -65,7 +69,7 @@ def remote_path(written: str) -> Path:
     """The path by which GDAL opens an address of either kind."""
     if is_bucket(written):
         return Path(_OF_BUCKET + written[len(_BUCKET) :])
-    return Path(_OF_URL + quote(written, safe=""))
+    return Path((_OF_QUERY if "?" in written else _OF_URL) + quote(written, safe=""))
 
 
 def address_of(path: Path) -> str:
@@ -73,17 +77,17 @@ def address_of(path: Path) -> str:
     text = str(path)
     if text.startswith(_OF_BUCKET):
         return _BUCKET + text.removeprefix(_OF_BUCKET)
-    return unquote(text.removeprefix(_OF_URL))
+    return unquote(text.removeprefix(_OF_URL).removeprefix(_OF_QUERY))
 
 
 def is_remote(path: Path) -> bool:
     """Whether a path is one of these, of which no system call knows whether it exists."""
-    return str(path).startswith((_OF_BUCKET, _OF_URL))
+    return str(path).startswith((_OF_BUCKET, _OF_URL, _OF_QUERY))
 
 
 def name_of(path: Path) -> str:
     """The name of a file, wherever it lies; of an address without its query."""
-    if not str(path).startswith(_OF_URL):
+    if not str(path).startswith((_OF_URL, _OF_QUERY)):
         return path.name
     return unquote(re.split("[?#]", address_of(path))[0]).rpartition("/")[2]
 
@@ -98,7 +102,8 @@ def _shown(match: re.Match[str]) -> str:
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
     if "@" in beyond and ("@" in authority or ":" in authority):
-        return f"{scheme}://{_HIDDEN}"  # a login whose "/" is not encoded, or a path: nobody knows
+        # A login whose "/" is not encoded, or a path: nobody knows.
+        return f"{scheme}://{_HIDDEN}{rest[len(rest.rstrip(_SIGNS)) :]}"
     path, *query = re.split("[?#]", beyond, maxsplit=1)
     return f"{scheme}://{authority.rpartition('@')[2]}{path}" + (f"?{_HIDDEN}" if query else "")
 

@@ -230,3 +230,29 @@ def test_a_bucket_lists_what_lies_below_a_folder(bucket):
     root, _ = bucket
     assert list_bucket(f"{root}/images") == [f"{root}/images/{tile}.tif" for tile in TILES]
     assert list_bucket(f"{root}/none") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://me:word@h/a.tif", "https://h/a.tif"),
+        ("https://me:wo@rd@h:8080/a.tif?k=word#word", "https://h:8080/a.tif?..."),
+        ("https://me:wo/rd@h/a.tif", "https://..."),
+        ("https://me:wo?rd@h/a.tif", "https://..."),
+        ("https://me:12/rd@h/a.tif", "https://..."),
+        ("HTTPS://word@h/{tile}.tif?sig=word%3D&x='word'", "HTTPS://h/{tile}.tif?..."),
+        ("s3://KEY:wo/rd@bucket/a.tif", "s3://..."),
+        ("s3://KEY:word@bucket/a@2.tif", "s3://..."),
+        ("s3://bucket/a@2.tif", "s3://bucket/a@2.tif"),
+        ("https://h/a@2.tif", "https://h/a@2.tif"),
+        ("gs://me:word@bucket/a.tif", "gs://bucket/a.tif"),
+    ],
+)
+def test_no_login_and_no_query_is_shown_however_it_is_written(written, shown):
+    for text in (written, str(remote_path(written))) if is_url(written) else (written,):
+        for sentence in (f"got {text!r} in x; mend it", f"got {text}; mend it", f"({text}, b)"):
+            once = with_addresses(sentence)
+            assert shown in once
+            assert "rd" not in once
+            assert once.endswith(("; mend it", ", b)"))
+            assert with_addresses(once) == once

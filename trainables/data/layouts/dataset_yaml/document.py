@@ -81,7 +81,7 @@ def parse_document(content: bytes) -> Any:
         advice = (
             "indent with spaces, not with tabs"
             if has_tab
-            else "put text with { }, # or : in quotes"
+            else "put text with { }, #, : or ? in quotes"
         )
         raise YamlError(_reason(error), advice) from None
     except RecursionError:
