@@ -34,7 +34,7 @@ from study.design.arms import Arm, confirm_trial, plan_arms
 from study.design.preflight import StudyData, find_dataset, read_data
 from study.settings.config import StudyConfig, build_config
 from study.settings.presets import PRESETS
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.training.loop import TrainingData
 
 _PRECISIONS = ("fp32", "bf16")

@@ -19,7 +19,7 @@ from blob_trials import (
 )
 from growth_chart import Expected
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.patches.positions import GridPositions, RandomPositions
 from trainables.data.tilesets.scaling import uint8_scaling

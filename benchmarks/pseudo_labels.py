@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from timing import markdown, surroundings, surroundings_line
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -16,7 +16,9 @@ from ray import tune
 from contract.mlflow_store.logins import hide_logins
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import Arm, longest_first, num_trials, plan_arms
-from study.design.budgets import Budgets, distinct_arms, share_lines
+from study.design.budgets.drawing import distinct_arms
+from study.design.budgets.notes import share_lines
+from study.design.budgets.study_budgets import Budgets
 from study.design.detectable import detectable_text
 from study.design.growth import last_tested, look_seeds, looks_note, looks_of
 from study.design.manifest import ADVICE

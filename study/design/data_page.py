@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from study.design.budgets import Budgets, draw_budgets
+from study.design.budgets.drawing import draw_budgets
+from study.design.budgets.study_budgets import Budgets
 from study.design.preflight import StudyData, find_dataset, read_data
 from study.design.preparation import budget_warnings
 from study.settings.config import StudyConfig

@@ -21,7 +21,7 @@ from contract.protocol.choice import RULES, rule_of
 from contract.protocol.looks import plan_looks
 from contract.space import Varied
 from study.design.arms import confirm_trial, plan_arms, search_seeds, simplest_setting
-from study.design.budgets import Budgets, Drawn
+from study.design.budgets.study_budgets import Budgets, Drawn
 from study.design.compute import flop_of_step
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig

@@ -14,7 +14,9 @@ from contract.names import BUDGETS, MANIFEST, TEST_TILES, budget_stem
 from contract.parameters import Value, value_text
 from contract.wording import flop_text, listed
 from study.design.arms import Arm, confirm_trial, plan_arms, search_trial
-from study.design.budgets import Budgets, draw_budgets, equal_notes, missing_class_lines
+from study.design.budgets.drawing import draw_budgets
+from study.design.budgets.notes import equal_notes, missing_class_lines
+from study.design.budgets.study_budgets import Budgets
 from study.design.compute import flop_of_step
 from study.design.growth import asked_looks, grown, recorded_checksum
 from study.design.manifest import (
@@ -30,12 +32,7 @@ from study.design.manifest import (
 from study.design.preflight import StudyData
 from study.settings.config import StudyConfig
 from study.settings.equal import ComputeBudget
-from trainables.data.budgets.annotation import (
-    Budget,
-    has_joined_blocks,
-    read_budget,
-    write_budget,
-)
+from trainables.data.budgets.annotation import Budget, has_joined_blocks, read_budget, write_budget
 from trainables.data.budgets.picture import budget_picture
 from trainables.data.budgets.pixel_set import PixelSet
 from trainables.data.patches.positions import patch_grid

@@ -22,14 +22,9 @@ from study.design.arms import (
     num_trials,
     plan_arms,
 )
-from study.design.budgets import (
-    Budgets,
-    distinct_arms,
-    draw_budgets,
-    equal_notes,
-    missing_class_lines,
-    share_lines,
-)
+from study.design.budgets.drawing import distinct_arms, draw_budgets
+from study.design.budgets.notes import equal_notes, missing_class_lines, share_lines
+from study.design.budgets.study_budgets import Budgets
 from study.design.detectable import detectable_text
 from study.design.growth import asked_looks, last_tested, looks_note
 from study.design.manifest import read_manifest

@@ -9,7 +9,7 @@ import ray
 
 from contract.names import TRIALS
 from study.design.arms import confirm_seeds
-from study.design.budgets import Budgets, Drawn
+from study.design.budgets.study_budgets import Budgets, Drawn
 from study.design.preflight import StudyData
 from study.machines.slots import Slots
 from study.settings.config import StudyConfig

@@ -26,7 +26,8 @@ from study.machines import machines
 from study.machines.session_file import TIMES
 from study.machines.slots import find_slots
 from study.trials.tasks import TaskBuilder
-from trainables.data.budgets.annotation import Budget, draw_budget
+from trainables.data.budgets.annotation import Budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.settings.process_group import ALONE
 from trainables.training.loop import TrainingData
 

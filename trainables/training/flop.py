@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles

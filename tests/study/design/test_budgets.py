@@ -9,18 +9,15 @@ import yaml
 
 from contract.names import BUDGETS, MANIFEST
 from study.design.arms import confirm_trial, plan_arms
-from study.design.budgets import (
-    EqualFractions,
-    distinct_arms,
-    draw_budgets,
-    equal_notes,
-    share_lines,
-)
+from study.design.budgets.drawing import distinct_arms, draw_budgets
+from study.design.budgets.notes import equal_notes, share_lines
+from study.design.budgets.study_budgets import EqualFractions
 from study.design.preflight import find_dataset, read_data
 from study.design.preparation import prepare
 from study.machines.slots import find_slots
 from study.trials.tasks import TaskBuilder
-from trainables.data.budgets.annotation import Budget, annotated_pixels
+from trainables.data.budgets.annotation import Budget
+from trainables.data.budgets.drawing import annotated_pixels
 from trainables.errors import ConfigError, DataError
 
 

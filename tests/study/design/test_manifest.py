@@ -13,7 +13,7 @@ from contract.parameters import PARAMETERS
 from contract.protocol.choice import RULES
 from contract.variants import Variant
 from study.design import manifest as provenance
-from study.design.budgets import draw_budgets
+from study.design.budgets.drawing import draw_budgets
 from study.design.manifest import read_manifest, search_manifest, study_manifest, write_manifest
 from study.design.preflight import find_dataset, read_data
 from study.settings.config import build_config

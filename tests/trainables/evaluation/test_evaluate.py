@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -11,7 +11,7 @@ import rasterio
 import torch
 
 from contract.space import parse_space
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -16,7 +16,7 @@ from torch import nn
 import trainables.training.loop as loop
 from contract.methods import METHODS
 from contract.parameters import PARAMETERS
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.evaluation.evaluate import evaluate_tiles

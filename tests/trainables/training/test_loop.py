@@ -16,7 +16,7 @@ import trainables.methods.reconstruction as reconstruction_module
 import trainables.methods.segmentation as segmentation_module
 import trainables.training.loop as loop
 import trainables.training.step as step_module
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.pixel_set import mask_strips, pack_pixels
 from trainables.data.budgets.units import Unit, take_discs
 from trainables.data.layouts.spec import IGNORE_INDEX
@@ -206,7 +206,7 @@ class TestClicks:
         budget, pixels = draw_budget(tiles, fraction=0.3, seed=0, unit=unit, num_classes=3)
         class_px = np.array(budget.labelled_class_px)
         limits = dict.fromkeys(("asked_px", "smallest_px"), 0.3 * class_px.sum())
-        points = take_discs(tiles, unit, class_px, seed=0, **limits)
+        points, _ = take_discs(tiles, unit, class_px, seed=0, **limits)
         clicked = tiles.starts[points.tiles] + points.pixels
         masks = np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, (tiles.masks + 1) % 3)
         masks = masks.astype(np.uint8)

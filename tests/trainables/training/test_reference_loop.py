@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.patches.positions import GridPositions
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -15,7 +15,7 @@ import torch
 
 from contract.methods import BUILT_FROM, METHODS
 from contract.parameters import PARAMETERS
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.label_noise import shift_labels
 from trainables.data.budgets.pixel_set import count_classes
 from trainables.data.budgets.units import Unit

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from contract.names import CONFUSION, MAPS, MODEL_FILE, PICTURE, RESULT, TIME_PARTS
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX, ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling

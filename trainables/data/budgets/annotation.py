@@ -1,49 +1,30 @@
-"""Annotation budgets: which pixels of the training or validation tiles count as annotated.
+"""The manifest of an annotation budget: what it holds, its file, and what verifies it.
 
-Patches overlap, so "10 % of the patches" would reveal most pixels. A budget is a set of pixels: a
-seed fixes one order of all units (blocks, tiles, cells of areas or points), and a fraction takes
-units from the front of it. For one seed, smaller budgets are contained in larger ones.
+A budget says which pixels of the training or validation tiles count as annotated; `drawing` chooses
+them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trainables.data.budgets.areas import cells_of, grow, windows_of
-from trainables.data.budgets.diversity import diverse_order, looks, square_moments
-from trainables.data.budgets.pixel_set import (
-    PixelSet,
-    clicked_pixels,
-    count_classes,
-    has_joined_squares,
-    pixels_in_squares,
-)
-from trainables.data.budgets.units import (
-    Place,
-    Unit,
-    find_units,
-    take_discs,
-    take_units,
-    unit_order,
-)
+from trainables.data.budgets.pixel_set import PixelSet, has_joined_squares
+from trainables.data.budgets.units import Place, Unit
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import DataError
-from trainables.settings.seeds import numpy_generator
 from trainables.storage.atomic_files import write_atomically
 
 Split: TypeAlias = Literal["train", "val"]
 
 _ADVICE: Final = "remove it, and it is written again from the same seed"
-_REFERENCE: Final = "reference"
-_TILES: Final = {"train": "training tiles", "val": "validation tiles"}
+REFERENCE: Final = "reference"
+TILES: Final = {"train": "training tiles", "val": "validation tiles"}
 _ROUNDING_PX: Final = 1e-6
 """Slack for fractions such as 0.1 that binary floating point cannot hold."""
 
@@ -100,7 +81,7 @@ class Budget:
 
         A list is what was asked for, whatever share its tiles hold.
         """
-        return not self.listed and self.annotated_px > _most_px(
+        return not self.listed and self.annotated_px > most_px(
             self.fraction_asked, self.labelled_px
         )
 
@@ -145,7 +126,7 @@ class Budget:
     def _written(self) -> dict[str, Any]:
         """The fields that a manifest holds; what none of old could be is not named."""
         content = asdict(self)
-        if self.labels == _REFERENCE:
+        if self.labels == REFERENCE:
             del content["labels"]
         if self.split == "train":
             del content["split"]
@@ -168,158 +149,14 @@ def labels_given(unit: Unit, fraction: float, labelled_px: int) -> Literal["refe
     """
     return (
         "click"
-        if unit.kind == "point" and _most_px(fraction, labelled_px) < labelled_px
+        if unit.kind == "point" and most_px(fraction, labelled_px) < labelled_px
         else "reference"
     )
-
-
-def draw_budget(
-    tiles: TileSet,
-    *,
-    fraction: float,
-    seed: int,
-    unit: Unit,
-    num_classes: int,
-    smallest: float | None = None,
-    split: Split = "train",
-    moments: NDArray[np.float64] | None = None,
-) -> tuple[Budget, PixelSet]:
-    """Choose the annotated pixels of the training tiles, or of the validation tiles.
-
-    Args:
-        tiles: The tiles of the split.
-        fraction: Annotated / labelled pixels asked for, in (0, 1].
-        seed: Fixes the order of units, the same for every fraction.
-        unit: What is annotated at a time.
-        num_classes: K.
-        smallest: The study's lowest fraction, None for `fraction`; with the same, budgets nest.
-        split: Whose tiles; validation tiles have an order of their own of the same seed.
-        moments: As from `unit_moments`, for a diverse order; None to compute them here.
-
-    Returns:
-        Manifest and pixels of the longest front of the seed's order within the fraction. The first
-        unit that fits `smallest` leads the order; where none does, one is taken all the same.
-
-    Raises:
-        ValueError: If fraction is not in (0, 1] or smallest not in (0, fraction].
-        DataError: If no pixel is labelled, or a class is not below num_classes.
-    """
-    smallest = _checked(fraction, smallest)
-    places, counts = find_units(tiles, unit, num_classes)
-    if not places:
-        raise DataError(f"{_TILES[split]} must hold labelled pixels, got none; check their masks")
-    labelled_px = int(counts.sum())
-    order = _order_seed(seed, split)
-    if unit.order == "diverse" and moments is None:
-        moments = square_moments(tiles, unit.sides_px(tiles), places)
-    held = _Units(places=places, counts=counts, moments=moments)
-    units, num_units, pixels = _take(tiles, unit, held, order, (fraction, smallest))
-    class_px = count_classes(tiles, pixels, num_classes)
-    return Budget(
-        unit=unit,
-        seed=seed,
-        fraction_asked=float(fraction),
-        fraction_reached=int(class_px.sum()) / labelled_px,
-        smallest=float(smallest),
-        labelled_px=labelled_px,
-        annotated_px=int(class_px.sum()),
-        labelled_class_px=tuple(counts.sum(axis=0).tolist()),
-        class_px=tuple(class_px.tolist()),
-        num_units=num_units,
-        units=units,
-        pixels_checksum=pixels.checksum,
-        data_checksum=tiles.checksum,
-        labels=labels_given(unit, fraction, labelled_px),
-        split=split,
-        joined=has_joined_blocks(tiles, unit),
-    ), pixels
-
-
-def listed_budget(
-    tiles: TileSet,
-    names: Sequence[str],
-    *,
-    fraction: float,
-    seed: int,
-    num_classes: int,
-    smallest: float,
-) -> tuple[Budget, PixelSet]:
-    """The budget that consists of these training tiles.
-
-    Args:
-        tiles: The training tiles.
-        names: Of the annotated ones.
-        fraction: Name of the list, in (0, 1]; the tiles may hold another share.
-        seed: Whose list it is.
-        num_classes: K.
-        smallest: The study's lowest fraction.
-
-    Raises:
-        DataError: If a name is not that of a tile, or the tiles have no labelled pixel.
-    """
-    unit = Unit(kind="tile", size_px=0)
-    places = tuple((name, 0, 0) for name in names)
-    pixels = pixels_in_squares(tiles, unit.sides_px(tiles), places)
-    whole, _ = draw_budget(tiles, fraction=1.0, seed=seed, unit=unit, num_classes=num_classes)
-    class_px = tuple(count_classes(tiles, pixels, num_classes).tolist())
-    if not sum(class_px):
-        raise DataError(
-            f"tiles of budget_lists must hold labelled pixels, got none in {', '.join(names)}"
-        )
-    return replace(
-        whole,
-        fraction_asked=float(fraction),
-        fraction_reached=sum(class_px) / whole.labelled_px,
-        smallest=float(smallest),
-        annotated_px=sum(class_px),
-        class_px=class_px,
-        num_units=len(places),
-        units=places,
-        pixels_checksum=pixels.checksum,
-        listed=True,
-    ), pixels
-
-
-def unit_moments(tiles: TileSet, unit: Unit, num_classes: int) -> NDArray[np.float64] | None:
-    """What a diverse order looks at, the same for every seed and fraction; None for another order.
-
-    Args:
-        tiles: The tiles of the split.
-        unit: What is annotated at a time.
-        num_classes: K.
-    """
-    if unit.order != "diverse":
-        return None
-    places, _ = find_units(tiles, unit, num_classes)
-    return square_moments(tiles, unit.sides_px(tiles), places) if places else None
 
 
 def has_joined_blocks(tiles: TileSet, unit: Unit) -> bool:
     """Whether blocks of this size hold more than a square at the edges of a tile."""
     return unit.kind == "block" and has_joined_squares(tiles.shapes, unit.sides_px(tiles))
-
-
-def annotated_pixels(tiles: TileSet, budget: Budget) -> PixelSet:
-    """Draw the annotated pixels again, from the manifest.
-
-    Raises:
-        DataError: If the tiles are not those the budget was drawn on.
-    """
-    _verify_tiles(tiles, budget)
-    if budget.unit.kind in ("area", "point"):
-        _, pixels = draw_budget(
-            tiles,
-            fraction=budget.fraction_asked,
-            seed=budget.seed,
-            unit=budget.unit,
-            num_classes=len(budget.class_px),
-            smallest=budget.smallest,
-            split=budget.split,
-        )
-    else:
-        pixels = pixels_in_squares(tiles, budget.unit.sides_px(tiles), budget.units)
-    verify_pixels(tiles, budget, pixels)
-    return pixels
 
 
 def verify_pixels(tiles: TileSet, budget: Budget, pixels: PixelSet) -> None:
@@ -328,7 +165,7 @@ def verify_pixels(tiles: TileSet, budget: Budget, pixels: PixelSet) -> None:
     Raises:
         DataError: If the tiles or the pixels are not those of the budget.
     """
-    _verify_tiles(tiles, budget)
+    verify_tiles(tiles, budget)
     same_shapes = np.array_equal(pixels.shapes, tiles.shapes)
     if not same_shapes or pixels.checksum != budget.pixels_checksum:
         raise DataError(
@@ -359,106 +196,16 @@ def read_budget(path: Path) -> Budget:
         raise DataError(f"{path} must be a budget manifest, got {error}; {_ADVICE}") from error
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Units:
-    """Blocks, tiles or cells that hold labelled pixels."""
+def verify_tiles(tiles: TileSet, budget: Budget) -> None:
+    """Check that tiles are those of a budget.
 
-    places: tuple[Place, ...]
-    """Of the units (U)."""
-    counts: NDArray[np.int64]
-    """Labelled pixels of each class (U, K)."""
-    moments: NDArray[np.float64] | None
-    """As from `square_moments`, for a diverse order."""
-
-    @property
-    def labelled(self) -> NDArray[np.int64]:
-        """Labelled pixels (U,)."""
-        totals: NDArray[np.int64] = self.counts.sum(axis=1)
-        return totals
-
-    def order(self, unit: Unit, seed: int) -> NDArray[np.int64]:
-        """Indices in the order in which units are annotated (U,)."""
-        if unit.order == "diverse":
-            assert self.moments is not None
-            return diverse_order(looks(self.moments), seed=seed)
-        return unit_order(self.counts, seed=seed, stratified=unit.stratified)
-
-    def summed(self, groups: NDArray[np.int64]) -> _Units:
-        """Units that are made of several of these, by the number of their group (U,)."""
-        num = int(groups.max()) + 1
-
-        def total(values: NDArray[Any]) -> NDArray[Any]:
-            sums = np.zeros((num, values.shape[1]), dtype=values.dtype)
-            np.add.at(sums, groups, values)
-            return sums
-
-        return _Units(
-            places=(),
-            counts=total(self.counts),
-            moments=None if self.moments is None else total(self.moments),
-        )
-
-
-def _take(
-    tiles: TileSet, unit: Unit, held: _Units, seed: int, fractions: tuple[float, float]
-) -> tuple[tuple[Place, ...], int, PixelSet]:
-    """Places, number and pixels of the units taken, at the fraction asked and the smallest."""
-    counts, sides_px = held.counts, unit.sides_px(tiles)
-    asked_px, smallest_px = (_most_px(fraction, int(counts.sum())) for fraction in fractions)
-    limits = {"asked_px": asked_px, "smallest_px": smallest_px}
-    if unit.kind == "area":
-        cells, regions = _grown(unit, held, seed, limits)
-        taken = [held.places[cell] for cell in cells]
-        return (), int(regions[-1]) + 1, pixels_in_squares(tiles, sides_px, taken)
-    if unit.kind != "point":
-        indices = take_units(held.order(unit, seed), held.labelled, **limits)
-        places = tuple(held.places[index] for index in indices)
-        return places, len(places), pixels_in_squares(tiles, sides_px, places)
-    if labels_given(unit, fractions[0], int(counts.sum())) == _REFERENCE:
-        every = tuple((name, 0, 0) for name in tiles.names)
-        return (), int(counts.sum()), pixels_in_squares(tiles, sides_px, every)
-    points = take_discs(tiles, unit, counts.sum(axis=0), seed=seed, **limits)
-    return (), len(points), clicked_pixels(tiles, points, counts.shape[1])
-
-
-def _grown(
-    unit: Unit, held: _Units, seed: int, limits: dict[str, float]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cells taken in their order, and the region of each; as from `areas.grow`."""
-    number: dict[str, int] = {}
-    of_cell = np.array([number.setdefault(name, len(number)) for name, _, _ in held.places])
-    cells = np.array([place[1:] for place in held.places])
-    windows = windows_of(of_cell, cells)
-    ranks = np.argsort(held.summed(windows).order(unit, seed))
-    return grow(
-        of_cell,
-        cells,
-        held.labelled,
-        ranks[windows],
-        most_cells=cells_of(unit.size_px),
-        seed=seed,
-        **limits,
-    )
-
-
-def _checked(fraction: float, smallest: float | None) -> float:
-    smallest = fraction if smallest is None else smallest
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be in (0, 1], got {fraction!r}")
-    if not 0 < smallest <= fraction:
-        raise ValueError(f"smallest must be in (0, fraction = {fraction!r}], got {smallest!r}")
-    return smallest
-
-
-def _order_seed(seed: int, split: Split) -> int:
-    """The seed of the order of units: the trial's own, for validation one drawn from it."""
-    return seed if split == "train" else int(numpy_generator(seed, "val_budget").integers(2**63))
-
-
-def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
+    Raises:
+        DataError: If they are not.
+        DrawingChangedError: If its blocks are cut by rules that no longer hold.
+    """
     if tiles.checksum != budget.data_checksum:
         raise DataError(
-            f"{_TILES[budget.split]} must have the checksum {budget.data_checksum[:12]}… of the "
+            f"{TILES[budget.split]} must have the checksum {budget.data_checksum[:12]}… of the "
             f"budget, got {tiles.checksum[:12]}…; the data changed after the budget was drawn"
         )
     if budget.joined != has_joined_blocks(tiles, budget.unit):
@@ -468,5 +215,6 @@ def _verify_tiles(tiles: TileSet, budget: Budget) -> None:
         )
 
 
-def _most_px(fraction: float, labelled_px: int) -> float:
+def most_px(fraction: float, labelled_px: int) -> float:
+    """Pixels that a fraction of so many may hold."""
     return fraction * labelled_px + _ROUNDING_PX

@@ -161,7 +161,7 @@ def take_units(
     if fits.any():
         first = int(np.argmax(fits))
         order = np.concatenate([order[first : first + 1], np.delete(order, first)])
-    return order[: _num_within(labelled[order], asked_px)]
+    return order[: num_within(labelled[order], asked_px)]
 
 
 def take_discs(
@@ -172,7 +172,7 @@ def take_discs(
     seed: int,
     asked_px: float,
     smallest_px: float,
-) -> Discs:
+) -> tuple[Discs, NDArray[np.int64]]:
     """The longest front of the seed's order of points whose discs do not exceed `asked_px`.
 
     Every labelled pixel is a point of the order, by a hash of seed, tile name and position.
@@ -188,6 +188,9 @@ def take_discs(
         seed: Fixes the order.
         asked_px: Labelled pixels that the discs may cover together.
         smallest_px: The same for the lowest fraction of the study.
+
+    Returns:
+        The points (N), and the labelled pixels that each adds to those before it (N,).
     """
     labelled_px = int(class_px.sum())
     missed = max(1 - asked_px / labelled_px, 0.0)
@@ -206,7 +209,8 @@ def take_discs(
         new_px = new_px[:-1]
         enough = first is not None and new_px.sum() > asked_px
         if enough or len(points) == labelled_px:
-            return points.taken(np.s_[: _num_within(new_px, asked_px)])
+            num = num_within(new_px, asked_px)
+            return points.taken(np.s_[:num]), new_px[:num]
         share = 1.5 * share + 1 / labelled_px
 
 
@@ -274,7 +278,8 @@ def _first_within(tiles: TileSet, points: Discs, most_px: float) -> int | None:
     return None
 
 
-def _num_within(new_px: NDArray[np.int64], most_px: float) -> int:
+def num_within(new_px: NDArray[np.int64], most_px: float) -> int:
+    """How many units of an order with so many new pixels each (U,) a limit holds; one at least."""
     return max(1, int(np.searchsorted(np.cumsum(new_px), most_px, side="right")))
 
 

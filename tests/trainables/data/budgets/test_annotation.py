@@ -8,15 +8,20 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from trainables.data.budgets import drawing
 from trainables.data.budgets.annotation import (
     Budget,
     DrawingChangedError,
-    annotated_pixels,
-    draw_budget,
     read_budget,
-    unit_moments,
     verify_pixels,
     write_budget,
+)
+from trainables.data.budgets.diversity import diverse_order
+from trainables.data.budgets.drawing import (
+    HeldUnits,
+    annotated_pixels,
+    draw_budget,
+    draw_budgets,
 )
 from trainables.data.budgets.pixel_set import pack_pixels
 from trainables.data.budgets.units import Unit, take_discs
@@ -176,7 +181,7 @@ def test_every_block_is_equally_likely_to_be_the_first(random_tiles):
 def test_another_process_draws_the_same_budgets():
     code = (
         "import numpy as np\n"
-        "from trainables.data.budgets.annotation import draw_budget\n"
+        "from trainables.data.budgets.drawing import draw_budget\n"
         "from trainables.data.budgets.units import Unit\n"
         "from trainables.data.tilesets.tileset import Tile, pack_tiles\n"
         "tile = lambda n: Tile(name=n, image=np.zeros((3, 50, 70), np.uint8),"
@@ -324,10 +329,39 @@ def test_what_is_annotated_first_is_chosen_without_a_look_at_the_labels(random_t
 
 def test_moments_of_the_study_are_those_that_a_draw_computes_itself(random_tiles):
     tiles, unit = random_tiles(), Unit(kind="area", size_px=16, order="diverse")
-    moments = unit_moments(tiles, unit, 3)
-    given = draw_budget(tiles, fraction=0.3, seed=1, unit=unit, num_classes=3, moments=moments)
+    held = HeldUnits.find(tiles, unit, 3)
+    given = draw_budget(tiles, fraction=0.3, seed=1, unit=unit, num_classes=3, held=held)
     assert given[0] == _draw(tiles, 0.3, 1, unit)[0]
-    assert unit_moments(tiles, BLOCK, 3) is None
+    assert HeldUnits.find(tiles, BLOCK, 3).moments is None
+
+
+@pytest.mark.parametrize("order", ["random", "diverse"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_one_order_gives_the_budgets_of_all_fractions(random_tiles, order, split):
+    """It was drawn again for each of them."""
+    tiles = random_tiles([(70, 44), (20, 93), (64, 64)])
+    fractions = (0.5, 0.02, 1.0, 0.1)
+    units = [one for one in UNITS if order == "random" or (
+        one.kind != "point" and not one.stratified)]  # fmt: skip
+    assert {one.kind for one in units} >= {"block", "tile", "area"}
+    for unit in units:
+        given = {"seed": 3, "unit": replace(unit, order=order), "num_classes": 3, "split": split}
+        together = draw_budgets(tiles, fractions=fractions, **given)
+        for fraction, (budget, pixels) in zip(fractions, together, strict=True):
+            alone = draw_budget(tiles, fraction=fraction, smallest=0.02, **given)
+            assert budget == alone[0]
+            assert np.array_equal(pixels.bits, alone[1].bits)
+            assert np.array_equal(pixels.labels, alone[1].labels)
+
+
+def test_an_order_is_drawn_once_for_all_fractions(random_tiles, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        drawing, "diverse_order", lambda *a, **b: drawn.append(1) or diverse_order(*a, **b)
+    )
+    unit = replace(BLOCK, order="diverse")
+    draw_budgets(random_tiles(), fractions=(0.1, 0.5, 1), seed=1, unit=unit, num_classes=3)
+    assert len(drawn) == 1
 
 
 def test_a_disc_no_longer_shows_the_border_of_classes_that_no_click_gives():
@@ -353,7 +387,7 @@ def test_a_budget_of_points_tells_of_the_reference_at_its_points_alone(random_ti
     budget, pixels = _draw(tiles, 0.4, 3, unit, smallest=0.1)
     class_px = np.array(budget.labelled_class_px)
     limits = {"asked_px": 0.4 * class_px.sum(), "smallest_px": 0.1 * class_px.sum()}
-    points = take_discs(tiles, unit, class_px, seed=3, **limits)
+    points, _ = take_discs(tiles, unit, class_px, seed=3, **limits)
     clicked = tiles.starts[points.tiles] + points.pixels
     masks = np.where(tiles.masks == IGNORE_INDEX, IGNORE_INDEX, (tiles.masks + 1) % 3)
     masks = masks.astype(np.uint8)

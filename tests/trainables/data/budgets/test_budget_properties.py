@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trainables.data.budgets.annotation import Budget, annotated_pixels, draw_budget, verify_pixels
+from trainables.data.budgets.annotation import Budget, verify_pixels
+from trainables.data.budgets.drawing import annotated_pixels, draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX
 from trainables.data.tilesets.tileset import Tile, pack_tiles

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from trainables.data.budgets import pixel_set
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.effort import effort_of
 from trainables.data.budgets.pixel_set import num_squares
 from trainables.data.budgets.units import Unit

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainables.data.budgets import pixel_set
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.label_noise import _sources, shift_labels
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX

@@ -154,7 +154,7 @@ def test_points_equal_a_plain_search_over_all_pixels(random_tiles, stratified, r
             "asked_px": fraction * class_px.sum(),
             "smallest_px": smallest * class_px.sum(),
         }
-        points = take_discs(tiles, unit, class_px, seed=5, **limits)
+        points, _ = take_discs(tiles, unit, class_px, seed=5, **limits)
         expected = _plain_points(tiles, unit, class_px, 5, **limits)
         assert list(zip(points.tiles, points.pixels, strict=True)) == expected
 
@@ -168,7 +168,7 @@ def test_points_do_not_depend_on_how_many_candidates_were_looked_at(monkeypatch,
     class_px = np.bincount(tiles.masks, minlength=256)[:2]
     unit = Unit(kind="point", size_px=2, stratified=stratified)
     limits = {"asked_px": 0.2 * class_px.sum(), "smallest_px": 0.01 * class_px.sum()}
-    few = take_discs(tiles, unit, class_px, seed=1, **limits)
+    few, _ = take_discs(tiles, unit, class_px, seed=1, **limits)
     plain, shares = units._points, []
 
     def more(tiles, unit, class_px, seed, share):
@@ -176,7 +176,7 @@ def test_points_do_not_depend_on_how_many_candidates_were_looked_at(monkeypatch,
         return plain(tiles, unit, class_px, seed, 1.0)
 
     monkeypatch.setattr(units, "_points", more)
-    many = take_discs(tiles, unit, class_px, seed=1, **limits)
+    many, _ = take_discs(tiles, unit, class_px, seed=1, **limits)
     assert shares[0] < 0.05
     assert few.pixels.tolist() == many.pixels.tolist()
 
@@ -188,7 +188,7 @@ def test_stratified_points_show_every_class_at_once():
     tiles = _tiles({"a": mask})
     class_px = np.bincount(tiles.masks, minlength=256)[:3]
     unit = Unit(kind="point", size_px=0, stratified=True)
-    points = take_discs(tiles, unit, class_px, seed=0, asked_px=60, smallest_px=60)
+    points, _ = take_discs(tiles, unit, class_px, seed=0, asked_px=60, smallest_px=60)
     labels = mask.ravel()[points.pixels]
     assert labels[:3].tolist() == [2, 1, 0]
     assert abs((labels == 1).sum() - 10) <= 1

@@ -10,7 +10,7 @@ import rasterio
 import shapely
 from affine import Affine
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.decoding import tile_decoder
 from trainables.data.decoding.tiles import read_dataset

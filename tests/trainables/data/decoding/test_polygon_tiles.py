@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from affine import Affine
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.decoding.erosion import erode_borders
 from trainables.data.decoding.tiles import class_counts, read_dataset

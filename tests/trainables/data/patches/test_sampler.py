@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.pixel_set import mask_strips, pack_pixels
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import IGNORE_INDEX

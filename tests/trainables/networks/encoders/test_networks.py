@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import uint8_scaling

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from contract.names import CONFUSION
-from trainables.data.budgets.annotation import draw_budget
+from trainables.data.budgets.drawing import draw_budget
 from trainables.data.budgets.units import Unit
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.networks.build import build_network

@@ -1,0 +1,1 @@
+"""The annotation budgets of a study: drawn once, named, and told."""
