@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,7 +131,9 @@ def _map(data: StudyData) -> str | None:
         for split, of_split in data.spec.splits.items()
         for one in of_split
     ]
-    places = [place_of(one.image, one.window) for one, _ in files]
+    place_of_image = cache(place_of)  # tiles may be windows of one image, which may lie elsewhere
+    whole = [(place_of_image(one.image), one.window) for one, _ in files]
+    places = [None if place is None else place.of_window(window) for place, window in whole]
     known = [place for place in places if place is not None]
     if len(known) < len(places):
         return None

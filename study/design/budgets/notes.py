@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from contract.wording import listed, minutes_text
+from study.design.arms import num_trials, plan_arms
 from study.design.budgets.shares import percents, why_alike, why_equal
 from study.design.budgets.study_budgets import Budgets
 from study.settings.config import StudyConfig
@@ -84,7 +85,31 @@ def share_lines(config: StudyConfig, budgets: Budgets) -> list[str]:
             f"  label_frac {fraction:g}: {alone} of the training annotations, {together} of all "
             "with validation" + _minutes_text(budgets, fraction)
         )
+        lines += _repeated(config, budgets, fraction)
     return lines
+
+
+def _repeated(config: StudyConfig, budgets: Budgets, fraction: float) -> list[str]:
+    """That orders of units take the same pixels, as they must where they take all; and its cost."""
+    first, *others = budgets.orders
+    seeds = {seed for seed, _, _ in budgets.train}
+    pixels = {
+        order: [budgets.train[seed, fraction, order][0].pixels_checksum for seed in seeds]
+        for order in budgets.orders
+    }
+    same = [order for order in others if pixels[order] == pixels[first]]
+    if not same:
+        return []
+    arms = tuple(
+        arm
+        for arm in plan_arms(config)
+        if arm.label_frac == fraction and arm.variant.levels["budget_order"] in same
+    )
+    return [
+        f"  label_frac {fraction:g}: {listed([first, *same])} order take the same pixels with "
+        f"every seed, so {num_trials(config, arms)} of the trials repeat others, and the orders "
+        "differ by chance alone there"
+    ]
 
 
 def _minutes_text(budgets: Budgets, fraction: float) -> str:

@@ -180,6 +180,27 @@ def test_fractions_are_one_arm_where_their_budgets_are_the_same_in_every_order(m
     }
 
 
+def test_the_plan_says_that_orders_take_the_same_pixels_at_100_percent_and_what_it_costs(
+    make_config,
+):
+    """Both were trained there, and nothing said that they are one and the same."""
+    config = make_config(
+        space="w1,label_frac=0.25/1", budget_unit="tile", compare="budget_order=random/diverse",
+        trials=3, seeds=2, search_seeds=1,
+    )  # fmt: skip
+    lines = [line for line in share_lines(config, draw(config)) if "same pixels" in line]
+    arms = [arm for arm in plan_arms(config)
+            if arm.label_frac == 1 and arm.variant.levels["budget_order"] == "random"]  # fmt: skip
+    assert len(arms) == 2
+    repeated = sum(arm.num_search_trials + 2 for arm in arms)
+    assert lines == [
+        "  label_frac 1: diverse and random order take the same pixels with every seed, so "
+        f"{repeated} of the trials repeat others, and the orders differ by chance alone there"
+    ]
+    alone = make_config(space="w1,label_frac=0.25/1", budget_unit="tile")
+    assert not any("same pixels" in line for line in share_lines(alone, draw(alone)))
+
+
 def test_an_order_of_a_configuration_is_that_of_its_budgets(make_config):
     config = make_config(space="label_frac=0.25/1", budget_order="diverse", budget_px=16)
     budgets = draw(config)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from trainables.data.access.remote_files import with_addresses
 from trainables.data.tilesets.tileset import TileSet
 from trainables.errors import ConfigError
 
@@ -92,15 +93,15 @@ def _nested(
 def _read(given: str | Mapping[float, str]) -> tuple[_Rows, str]:
     """The rows of one table, or of a file of names for each fraction; and where they stand."""
     if isinstance(given, str):
-        return _read_table(Path(given)), given
+        return _read_table(given), given
     rows: _Rows = []
     for fraction, file in given.items():
-        names = [line.strip() for line in _text(Path(file)).splitlines()]
+        names = [line.strip() for line in _text(file).splitlines()]
         rows += [(name, _fraction(fraction, file), None) for name in names if name]
     return rows, ", ".join(given.values())
 
 
-def _read_table(path: Path) -> _Rows:
+def _read_table(path: str) -> _Rows:
     lines = csv.DictReader(_text(path).splitlines())
     columns = {name.strip() for name in lines.fieldnames or ()}
     if not {"tile", "fraction"} <= columns <= {"tile", "fraction", "seed"}:
@@ -135,11 +136,12 @@ def _fraction(given: object, where: str) -> float:
     return fraction
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8"
         raise ConfigError(
-            f"budget_lists must be files that can be read, got {str(path)!r} ({reason})"
+            f"budget_lists must be files of this machine that can be read, got "
+            f"{with_addresses(path)!r} ({reason})"
         ) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -59,13 +60,16 @@ class TileLayout:
         return self.parts[0].header.files.is_labelled
 
 
-def tile_layouts(headers: Sequence[TileHeader], *, join: bool) -> list[TileLayout]:
+def tile_layouts(
+    headers: Sequence[TileHeader], *, join: bool, taken: Container[str] = ()
+) -> list[TileLayout]:
     """The tiles of one split.
 
     Args:
         headers: Its images.
         join: Whether images that touch are one tile: those with labels, and those without. Such a
             tile is called after the first and the number of its images.
+        taken: Names of the images of all splits, of which no such tile may have one.
     """
     if not join:
         return [_layout([TilePart(header=one)]) for one in headers]
@@ -81,7 +85,7 @@ def tile_layouts(headers: Sequence[TileHeader], *, join: bool) -> list[TileLayou
         ]
         layouts.append(
             replace(
-                _layout(parts, mosaic.height_px, mosaic.width_px, mosaic.is_full),
+                _layout(parts, mosaic.height_px, mosaic.width_px, mosaic.is_full, taken),
                 overlaps=mosaic.has_overlaps,
             )
         )
@@ -106,17 +110,24 @@ def _layout(
     height_px: int | None = None,
     width_px: int | None = None,
     is_full: bool = True,
+    taken: Container[str] = (),
 ) -> TileLayout:
     first = parts[0].header
-    name = first.files.name
     return TileLayout(
-        name=name if len(parts) == 1 else f"{name}-joined-{len(parts)}",
+        name=first.files.name if len(parts) == 1 else _joined_name(parts, taken),
         height_px=height_px or first.height_px,
         width_px=width_px or first.width_px,
         dtype=first.dtype,
         may_hide=not is_full or any(part.header.may_hide for part in parts),
         parts=tuple(parts),
     )
+
+
+def _joined_name(parts: Sequence[TilePart], taken: Container[str]) -> str:
+    """A name that no image has, nor another joined tile: its first image is its own."""
+    name = f"{parts[0].header.files.name}-joined-{len(parts)}"
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 class OpenParts(Generic[Reader]):

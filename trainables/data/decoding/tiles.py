@@ -73,8 +73,9 @@ def read_dataset(
     problems, findings = list(inspected.problems), []
     if sum(map(len, inspected.headers.values())) == 0:
         raise DataError(problems_text([*map(with_addresses, problems)]))
+    taken = {files.name for of_split in spec.splits.values() for files in of_split}
     layouts = {
-        split: tile_layouts([*of_split.values()], join=spec.join)
+        split: tile_layouts([*of_split.values()], join=spec.join, taken=taken)
         for split, of_split in inspected.headers.items()
     }
     needed_mib = decoded_mib(spec, layouts, downsample)

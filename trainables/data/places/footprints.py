@@ -112,17 +112,13 @@ def footprint_of(source: DatasetReader) -> Footprint | None:
     return None if crs is None and _begins_at_zero(place) else place
 
 
-def place_of(image: Path, window: TileWindow | None = None) -> Footprint | None:
-    """The place of an image, or of a part of it.
-
-    None where nothing says it, or the image cannot be opened.
-    """
+def place_of(image: Path) -> Footprint | None:
+    """The place of an image; None where nothing says it, or the image cannot be opened."""
     try:
         with _opened(image) as source:
-            place = footprint_of(source)
+            return footprint_of(source)
     except DataError:  # why is for the inspection to say
         return None
-    return None if place is None else place.of_window(window)
 
 
 def size_of(image: Path) -> tuple[int, int]:

@@ -104,6 +104,14 @@ def test_a_file_that_is_not_there_is_one_line(read, given, monkeypatch, tmp_path
         read_lists(given, None, unlabelled=(), seeds=(0,), fractions=(0.25,))
 
 
+def test_lists_at_an_address_are_one_line_without_its_login():
+    """The path had lost a slash of it, so that nothing took the login out."""
+    with pytest.raises(ConfigError, match=r"of this machine .* got 'https://h/l\.csv\?\.\.\.'"):
+        read_lists(
+            "https://me:word@h/l.csv?sig=word", None, unlabelled=(), seeds=(0,), fractions=(1.0,)
+        )
+
+
 def test_a_file_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "image.tif").write_bytes(b"II*\x00\xff\xfe")
     with pytest.raises(ConfigError, match=r"image\.tif' \(no UTF-8\)"):

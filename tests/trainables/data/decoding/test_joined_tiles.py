@@ -245,6 +245,17 @@ def test_problems_of_all_parts_are_said_at_once_with_their_own_rows(folder, scen
     assert "r3c2.tif" in of_image
 
 
+def test_no_joined_tile_has_the_name_of_another_tile(folder):
+    """Lists, budgets and files of tiles go by their names."""
+    for kind in ("chips", "masks"):
+        (folder / kind / "r3c5.tif").rename(folder / kind / "r0c0-joined-12.tif")
+    text = YAML.replace("[r0*, r1*]", "['r0c?', r1*]")
+    (folder / "dataset.yaml").write_text(text.replace("[r3*]", "[r3*, r0c0-joined-12]"))
+    tiles = read_dataset(load_dataset(folder)).tiles
+    assert tiles["train"].names == ("r0c0-joined-12-2",)
+    assert "r0c0-joined-12-2" not in (*tiles["val"].names, *tiles["test"].names)
+
+
 def test_join_is_true_or_false(folder):
     with pytest.raises(DataError, match="join must be true or false, got 'yes' in"):
         read(folder, YAML.replace("join: true", "join: yes"))
