@@ -86,7 +86,11 @@ def write_data_page(config: StudyConfig, data: StudyData) -> Path:
         facts=_facts(config, data),
         odd=[*data.notes, *budget_warnings(budgets, [one.name for one in spec.classes])],
         map=_map(data),
-        groups=_GROUPS,
+        groups={
+            group: words
+            for group, words in _GROUPS.items()
+            if group != "unlabelled" or spec.unlabelled
+        },
         classes=[(one.name, color_text(one.color)) for one in spec.classes],
         shares=_shares(data),
         budgets=[

@@ -48,7 +48,8 @@ def budget_picture(
     Returns:
         At most about 1,400 pixels wide. What is not annotated is the image, paled and grey. A
         pixel of the picture has the colour of an annotated pixel of the part of the tile it
-        stands for, if there is one: single points are seen.
+        stands for, if there is one: single points are seen. Where no tile lies it is transparent,
+        for pages light and dark.
     """
     num_columns = math.ceil(math.sqrt(len(tiles)))
     side = max(1, (_SHEET_PX - (num_columns - 1) * _GAP_PX) // num_columns)
@@ -60,15 +61,15 @@ def budget_picture(
     height = max(len(panel) for panel in panels)
     width = max(panel.shape[1] for panel in panels)
     num_rows = math.ceil(len(panels) / num_columns)
-    sheet = np.full(
-        (num_rows * (height + _GAP_PX) - _GAP_PX, num_columns * (width + _GAP_PX) - _GAP_PX, 3),
-        255,
+    sheet = np.zeros(
+        (num_rows * (height + _GAP_PX) - _GAP_PX, num_columns * (width + _GAP_PX) - _GAP_PX, 4),
         dtype=np.uint8,
     )
     for index, panel in enumerate(panels):
         row, column = divmod(index, num_columns)
         top, left = row * (height + _GAP_PX), column * (width + _GAP_PX)
-        sheet[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+        place = sheet[top : top + panel.shape[0], left : left + panel.shape[1]]
+        place[..., :3], place[..., 3] = panel, 255
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, format="PNG", compress_level=_COMPRESSION)
     return buffer.getvalue()

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from trainables.data.budgets.picture import budget_picture
-from trainables.data.budgets.pixel_set import Discs, clicked_pixels
+from trainables.data.budgets.pixel_set import Discs, clicked_pixels, pixels_in_squares
 from trainables.data.tilesets.scaling import uint8_scaling
 from trainables.data.tilesets.tileset import Tile, pack_tiles
 
@@ -22,7 +22,9 @@ def test_a_click_is_drawn_in_the_class_that_it_gives():
     pixels = clicked_pixels(tiles, points, 2)
     png = budget_picture(tiles, pixels, COLORS, uint8_scaling(3))
     shown = np.array(Image.open(io.BytesIO(png)))
-    assert shown.shape == (9, 9, 3)
+    assert shown.shape == (9, 9, 4)
+    assert (shown[..., 3] == 255).all()
+    shown = shown[..., :3]
     assert (shown[pixels.tile(0)] == COLORS[0]).all()  # also where the mask has the other class
     grey = shown[~pixels.tile(0)]
     assert (grey[:, 0] == grey[:, 2]).all()
@@ -37,6 +39,21 @@ def test_what_shows_nothing_is_lighter_than_all_that_is_paled():
     points = Discs(radius_px=1, shapes=tiles.shapes, tiles=np.array([0]), pixels=np.array([60]))
     pixels = clicked_pixels(tiles, points, 2)
     png = budget_picture(tiles, pixels, COLORS, uint8_scaling(3))
-    drawn = np.array(Image.open(io.BytesIO(png))).astype(int)
+    drawn = np.array(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
     assert drawn[:4].min() >= drawn[5, 0].max()
     assert drawn[:4].min() >= 240
+
+
+def test_where_no_tile_lies_the_picture_is_transparent():
+    """It was white, a block of light on a dark page."""
+    tiles = pack_tiles(
+        [Tile(name=name, image=np.zeros((3, 9, 9), np.uint8), mask=np.zeros((9, 9), np.uint8))
+         for name in "abc"]
+    )  # fmt: skip
+    pixels = pixels_in_squares(tiles, np.full(3, 9), [("a", 0, 0)])
+    png = budget_picture(tiles, pixels, COLORS, uint8_scaling(3))
+    alpha = np.array(Image.open(io.BytesIO(png)))[..., 3]
+    assert alpha[:9, :9].all()
+    assert alpha[-9:, :9].all()
+    assert not alpha[-9:, -9:].any()
+    assert not alpha[9:-9].any()
