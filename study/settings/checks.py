@@ -166,12 +166,12 @@ def check_workers(workers: tuple[int, int], gpus: float | None) -> None:
 def check_lists(
     lists: str | Mapping[float, str] | None, unit: str, stratified: bool, orders: Sequence[str]
 ) -> None:
-    """Refuse lists of tiles beside what would choose the tiles otherwise."""
+    """Refuse lists of tiles or blocks beside what would choose them otherwise."""
     if lists is None:
         return
-    if unit != "tile":
+    if unit not in ("tile", "block"):
         raise ConfigError(
-            f"--budget-unit must be tile with budget_lists, which name tiles, got {unit!r}"
+            f"--budget-unit must be tile or block with budget_lists, which name them, got {unit!r}"
         )
     if stratified or tuple(orders) != ("random",):
         raise ConfigError(
@@ -181,6 +181,11 @@ def check_lists(
     if not isinstance(lists, str) and not all(isinstance(file, str) for file in lists.values()):
         raise ConfigError(
             f"budget_lists must be a CSV file, or `fraction: file` lines, got {dict(lists)!r}"
+        )
+    if unit == "block" and not isinstance(lists, str):
+        raise ConfigError(
+            "budget_lists of blocks must be one CSV file with the columns tile, row, column and "
+            f"fraction, got {dict(lists)!r}"
         )
 
 

@@ -15,7 +15,7 @@ from trainables.data.budgets.annotation import Budget, Split
 from trainables.data.budgets.drawing import HeldUnits, listed_budget
 from trainables.data.budgets.drawing import draw_budgets as draw_split
 from trainables.data.budgets.effort import effort_of, minutes_of
-from trainables.data.budgets.lists import TileLists, read_lists
+from trainables.data.budgets.lists import read_lists
 from trainables.data.budgets.pixel_set import count_labelled
 from trainables.errors import ConfigError, DataError
 
@@ -37,22 +37,13 @@ def draw_budgets(
         DataError: If a validation budget defines no score.
     """
     seeds, asked = (*search_seeds(config), *confirm_seeds(config)), config.fractions
-    lists = None
-    if config.budget_lists is not None:
-        lists = read_lists(
-            config.budget_lists,
-            data.tiles["train"],
-            unlabelled=tuple(data.unlabelled),
-            seeds=seeds,
-            fractions=asked,
-        )
     train = {
         (seed, fraction, order): drawn
         for order in config.budget_orders
         for (seed, fraction), drawn in (
             _draw_all(config, data, "train", seeds, asked, order)
-            if lists is None
-            else _listed(config, data, lists)
+            if config.budget_lists is None
+            else _listed(config, data, config.budget_lists, seeds)
         ).items()
     }
     if earlier is None:
@@ -122,19 +113,36 @@ def _draw_all(
 
 
 def _listed(
-    config: StudyConfig, data: StudyData, lists: TileLists
+    config: StudyConfig,
+    data: StudyData,
+    given: str | Mapping[float, str],
+    seeds: Sequence[int],
 ) -> dict[tuple[int, float], Drawn]:
     """The budgets of published lists, by seed and fraction."""
+    tiles, unit, num_classes = data.tiles["train"], config.unit, len(data.spec.classes)
+    held = HeldUnits.find(tiles, unit, num_classes)
+    known = held.places
+    if unit.kind == "tile":  # one without a labelled pixel may stand in a list
+        known = tuple((name, 0, 0) for name in tiles.names if name not in data.unlabelled)
+    lists = read_lists(
+        given,
+        known,
+        kind="tile" if unit.kind == "tile" else "block",
+        seeds=seeds,
+        fractions=config.fractions,
+    )
     return {
         (seed, fraction): listed_budget(
-            data.tiles["train"],
-            names,
+            tiles,
+            places,
+            unit=unit,
             fraction=fraction,
             seed=seed,
-            num_classes=len(data.spec.classes),
+            num_classes=num_classes,
             smallest=config.fractions[0],
+            held=held,
         )
-        for (seed, fraction), names in lists.items()
+        for (seed, fraction), places in lists.items()
     }
 
 
@@ -202,7 +210,7 @@ def _require_two(
 def _how_to_differ(config: StudyConfig) -> str:
     """What makes the budgets of two fractions different."""
     if config.budget_lists is not None:
-        return "list more tiles for the larger one, or leave one out of --space"
+        return f"list more {config.budget_unit}s for the larger one, or leave one out of --space"
     match config.budget_unit:
         case "tile":
             option = "--budget-unit block"

@@ -31,7 +31,7 @@ def why_equal(budgets: Sequence[Budget]) -> str:
 def why_alike(budget: Budget) -> str:
     """Why a budget serves several fractions: its list does, or what it takes cannot be finer."""
     if budget.listed:
-        return "budget_lists have the same tiles for them"
+        return f"budget_lists have the same {budget.unit.kind}s for them"
     kind = budget.unit.kind  # an area grows by cells
     unit = "a cell of an area" if kind == "area" else f"a {kind}"
     return f"{unit} is too large to tell them apart"

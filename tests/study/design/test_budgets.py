@@ -269,6 +269,25 @@ def test_budgets_are_exactly_the_tiles_of_published_lists(make_listed):
     assert budgets.reached(1.0) == (1.0, 1.0)
 
 
+def test_budgets_are_exactly_the_blocks_of_published_lists(make_listed):
+    text = "tile,row,column,fraction\na3,0,2,0.25\na3,0,2,0.5\na1,1,0,0.5\n"
+    config = make_listed(text, budget_unit="block", budget_px=32)
+    data = read(config)
+    budgets = draw_budgets(config, data)
+    budget, pixels = budgets.train[1, 0.5, "random"]
+    assert budget.units == (("a3", 0, 2), ("a1", 1, 0))
+    assert budget.listed
+    assert budget.annotated_px == 2 * 32 * 32
+    assert pixels.tile(data.tiles["train"].names.index("a3"))[:32, 64:96].all()
+    again = Budget.from_plain(budget.to_plain())
+    assert annotated_pixels(data.tiles["train"], again).checksum == pixels.checksum
+    assert budgets.reached(1.0) == (1.0, 1.0)
+    (note,) = equal_notes(draw(make_listed(
+        "tile,row,column,fraction\na3,0,2,0.25\na3,0,2,0.5\n", budget_unit="block", budget_px=32
+    )))  # fmt: skip
+    assert note.endswith("since budget_lists have the same blocks for them")
+
+
 def test_a_study_goes_on_with_its_lists_and_with_no_others(make_listed):
     config = make_listed(TABLE)
     data = read(config)

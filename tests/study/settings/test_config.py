@@ -515,7 +515,8 @@ def test_prices_that_are_no_minutes_are_refused(make_config, cost, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget_unit": "block"}, "--budget-unit must be tile with budget_lists"),
+        ({"budget_unit": "point"}, "--budget-unit must be tile or block with budget_lists"),
+        ({"budget_unit": "block", "budget_lists": {0.1: "a"}}, "of blocks must be one CSV file"),
         ({"budget_stratified": True}, "must be left out with budget_lists"),
         ({"budget_order": "diverse"}, "must be left out with budget_lists"),
         ({"compare": "budget_order=random/diverse"}, "must be left out with budget_lists"),

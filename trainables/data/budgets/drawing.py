@@ -214,34 +214,39 @@ def draw_budgets(
 
 def listed_budget(
     tiles: TileSet,
-    names: Sequence[str],
+    places: Sequence[Place],
     *,
+    unit: Unit,
     fraction: float,
     seed: int,
     num_classes: int,
     smallest: float,
+    held: HeldUnits | None = None,
 ) -> tuple[Budget, PixelSet]:
-    """The budget that consists of these training tiles.
+    """The budget that consists of these training tiles, or blocks of them.
 
     Args:
         tiles: The training tiles.
-        names: Of the annotated ones.
-        fraction: Name of the list, in (0, 1]; the tiles may hold another share.
+        places: The annotated ones.
+        unit: What is listed: tiles or blocks.
+        fraction: Name of the list, in (0, 1]; what it names may hold another share.
         seed: Whose list it is.
         num_classes: K.
         smallest: The study's lowest fraction.
+        held: The units of the tiles; None to find them here.
 
     Raises:
-        DataError: If a name is not that of a tile, or the tiles have no labelled pixel.
+        DataError: If a place is not on a tile, or the tiles have no labelled pixel.
     """
-    unit = Unit(kind="tile", size_px=0)
-    places = tuple((name, 0, 0) for name in names)
     pixels = pixels_in_squares(tiles, unit.sides_px(tiles), places)
-    whole, _ = draw_budget(tiles, fraction=1.0, seed=seed, unit=unit, num_classes=num_classes)
+    whole, _ = draw_budget(
+        tiles, fraction=1.0, seed=seed, unit=unit, num_classes=num_classes, held=held
+    )
     class_px = tuple(count_classes(tiles, pixels, num_classes).tolist())
     if not sum(class_px):
         raise DataError(
-            f"tiles of budget_lists must hold labelled pixels, got none in {', '.join(names)}"
+            f"{unit.kind}s of budget_lists must hold labelled pixels, got none in "
+            f"{', '.join(name for name, _, _ in places)}"
         )
     return replace(
         whole,
@@ -251,7 +256,7 @@ def listed_budget(
         annotated_px=sum(class_px),
         class_px=class_px,
         num_units=len(places),
-        units=places,
+        units=tuple(places),
         pixels_checksum=pixels.checksum,
         listed=True,
     ), pixels

@@ -1,127 +1,159 @@
-"""Published lists of labelled tiles: which tiles each budget holds, where nobody draws them."""
+"""Published lists of labelled tiles or blocks: what each budget holds, where nobody draws it."""
 
 from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from trainables.data.access.remote_files import with_addresses
-from trainables.data.tilesets.tileset import TileSet
+from trainables.data.budgets.units import Place
 from trainables.errors import ConfigError
 
-TileLists: TypeAlias = Mapping[tuple[int, float], tuple[str, ...]]
-"""Names of the annotated tiles by seed and fraction; those of a smaller fraction come first."""
-_Rows: TypeAlias = list[tuple[str, float, int | None]]
-"""Tile, fraction and seed, None where the lists serve every seed."""
+_MOST_SHOWN: Final = 20
+
+UnitLists: TypeAlias = Mapping[tuple[int, float], tuple[Place, ...]]
+"""The annotated tiles or blocks by seed and fraction; those of a smaller fraction come first."""
+_Rows: TypeAlias = list[tuple[Place, float, int | None]]
+"""Tile or block, fraction and seed, None where the lists serve every seed."""
 
 
 def read_lists(
     given: str | Mapping[float, str],
-    tiles: TileSet,
+    known: Sequence[Place],
     *,
-    unlabelled: Sequence[str],
+    kind: Literal["tile", "block"] = "tile",
     seeds: Sequence[int],
     fractions: Sequence[float],
-) -> TileLists:
+) -> UnitLists:
     """The lists of a study, for each of its seeds and fractions.
 
-    A fraction of 1 needs no list: it is every labelled tile.
+    A fraction of 1 needs no list: it is every labelled tile, or block.
 
     Args:
-        given: A CSV file with the columns tile, fraction and perhaps seed, or by fraction a file
-            with a name a line.
-        tiles: The training tiles.
-        unlabelled: Names of those that nobody annotated.
+        given: A CSV file with the columns tile, fraction and perhaps seed, and of blocks row and
+            column; or, of tiles, by fraction a file with a name a line.
+        known: Training tiles, or their blocks, that have labels.
+        kind: What is listed.
         seeds: All that need budgets.
         fractions: Of the study, ascending.
 
     Raises:
-        ConfigError: For a file that is no list, unknown tiles, a seed or fraction without a list,
-            and lists that do not contain those of smaller fractions.
+        ConfigError: For a file that is no list, unknown tiles or blocks, a seed or fraction without
+            a list, and lists that do not contain those of smaller fractions.
     """
-    rows, where = _read(given)
-    known = [name for name in tiles.names if name not in unlabelled]
-    unknown = sorted({name for name, _, _ in rows} - set(known))
+    rows, where = _read(given, kind)
+    unknown = sorted({place for place, _, _ in rows} - set(known))
     if unknown:
+        has = ", ".join(_text_of(place, kind) for place in known[:_MOST_SHOWN])
+        more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
         raise ConfigError(
-            f"tiles of budget_lists must be training tiles with labels, got "
-            f"{', '.join(map(repr, unknown))} in {where}; the data set has {', '.join(known)}"
+            f"{kind}s of budget_lists must be training {kind}s with labels, got "
+            f"{_shown(unknown, kind)} in {where}; the data set has {has}{more}"
         )
-    found: dict[tuple[int, float], tuple[str, ...]] = {}
+    found: dict[tuple[int, float], tuple[Place, ...]] = {}
     for seed in seeds:
-        names: tuple[str, ...] = ()
+        places: tuple[Place, ...] = ()
         for fraction in fractions:
-            listed = [name for name, asked, of_seed in rows
+            listed = [place for place, asked, of_seed in rows
                       if asked == fraction and of_seed in (None, seed)]  # fmt: skip
             if fraction == 1 and not listed:
-                listed = known
-            names = _nested(names, listed, fraction, seed, where)
-            found[seed, fraction] = names
+                listed = [*known]
+            places = _nested(places, listed, fraction, seed, where, kind)
+            found[seed, fraction] = places
     return found
 
 
+def _text_of(place: Place, kind: str) -> str:
+    name, row, column = place
+    return name if kind == "tile" else f"{name} ({row}, {column})"
+
+
+def _shown(places: Sequence[Place], kind: str) -> str:
+    shown = [repr(name) + ("" if kind == "tile" else f" ({row}, {column})")
+             for name, row, column in places[:_MOST_SHOWN]]  # fmt: skip
+    more = f" and {len(places) - _MOST_SHOWN} more" if len(places) > _MOST_SHOWN else ""
+    return ", ".join(shown) + more
+
+
 def _nested(
-    smaller: tuple[str, ...], listed: Sequence[str], fraction: float, seed: int, where: str
-) -> tuple[str, ...]:
-    """The list of a fraction, the tiles of the fraction before it in front."""
+    smaller: tuple[Place, ...],
+    listed: Sequence[Place],
+    fraction: float,
+    seed: int,
+    where: str,
+    kind: str,
+) -> tuple[Place, ...]:
+    """The list of a fraction, that of the fraction before it in front."""
     if not listed:
         raise ConfigError(
-            f"budget_lists must have tiles for every fraction and seed of the study, got none for "
-            f"label_frac {fraction:g} with seed {seed} in {where}; add them, or leave the fraction "
+            f"budget_lists must have {kind}s for every fraction and seed of the study, got none "
+            f"for label_frac {fraction:g} with seed {seed} in {where}; add them, or leave the fraction "
             "out of --space (seeds are --seed, for the search, and the numbers after it; "
             "--search-seeds above 1 adds some from a million after it on)"
         )
-    twice = sorted({name for name in listed if listed.count(name) > 1})
+    twice = sorted(place for place, count in Counter(listed).items() if count > 1)
     if twice:
         raise ConfigError(
-            f"tiles of budget_lists must be named once, got {', '.join(map(repr, twice))} twice "
+            f"{kind}s of budget_lists must be named once, got {_shown(twice, kind)} twice "
             f"for label_frac {fraction:g} with seed {seed} in {where}; remove one"
         )
-    missing = [name for name in smaller if name not in listed]
+    now, before = {*listed}, {*smaller}
+    missing = [place for place in smaller if place not in now]
     if missing:
         raise ConfigError(
-            f"budget_lists must be nested, got {', '.join(map(repr, missing))} of a smaller "
+            f"budget_lists must be nested, got {_shown(missing, kind)} of a smaller "
             f"fraction missing for label_frac {fraction:g} with seed {seed} in {where}; a larger "
             "budget of a seed contains the smaller ones"
         )
-    return (*smaller, *(name for name in listed if name not in smaller))
+    return (*smaller, *(place for place in listed if place not in before))
 
 
-def _read(given: str | Mapping[float, str]) -> tuple[_Rows, str]:
+def _read(given: str | Mapping[float, str], kind: str) -> tuple[_Rows, str]:
     """The rows of one table, or of a file of names for each fraction; and where they stand."""
     if isinstance(given, str):
-        return _read_table(given), given
+        return _read_table(given, kind), given
     rows: _Rows = []
     for fraction, file in given.items():
         names = [line.strip() for line in _text(file).splitlines()]
-        rows += [(name, _fraction(fraction, file), None) for name in names if name]
+        rows += [((name, 0, 0), _fraction(fraction, file), None) for name in names if name]
     return rows, ", ".join(given.values())
 
 
-def _read_table(path: str) -> _Rows:
+def _read_table(path: str, kind: str) -> _Rows:
     lines = csv.DictReader(_text(path).splitlines())
     columns = {name.strip() for name in lines.fieldnames or ()}
-    if not {"tile", "fraction"} <= columns <= {"tile", "fraction", "seed"}:
+    needed = ("tile", "fraction") if kind == "tile" else ("tile", "row", "column", "fraction")
+    if not {*needed} <= columns <= {*needed, "seed"}:
         raise ConfigError(
-            f"budget_lists must have the columns tile, fraction and, if wanted, seed, got "
-            f"{', '.join(sorted(columns)) or 'none'} in {path}"
+            f"budget_lists of {kind}s must have the columns {', '.join(needed)} and, if wanted, "
+            f"seed, got {', '.join(sorted(columns)) or 'none'} in {path}"
         )
     rows: _Rows = []
     for line in lines:
         cells = {str(name).strip(): (cell or "").strip() for name, cell in line.items()
                  if isinstance(cell, str | None)}  # fmt: skip
-        seed = cells.get("seed", "")
-        if "seed" in columns and not seed.isdecimal():
-            raise ConfigError(
-                f"seed of budget_lists must be a whole number from 0, got {seed!r} in {path}, "
-                f"line {lines.line_num}"
-            )
-        fraction = _fraction(cells.get("fraction", ""), f"{path}, line {lines.line_num}")
-        rows.append((cells.get("tile", ""), fraction, int(seed) if seed else None))
+        where = f"{path}, line {lines.line_num}"
+        whole = {
+            name: _whole(name, cells.get(name, ""), where)
+            for name in ("row", "column", "seed")
+            if name in columns
+        }
+        fraction = _fraction(cells.get("fraction", ""), where)
+        place = (cells.get("tile", ""), whole.get("row", 0), whole.get("column", 0))
+        rows.append((place, fraction, whole.get("seed")))
     return rows
+
+
+def _whole(name: str, given: str, where: str) -> int:
+    if not (given.isascii() and given.isdecimal()):
+        raise ConfigError(
+            f"{name} of budget_lists must be a whole number from 0, got {given!r} in {where}"
+        )
+    return int(given)
 
 
 def _fraction(given: object, where: str) -> float:

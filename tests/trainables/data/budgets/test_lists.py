@@ -2,11 +2,9 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from trainables.data.budgets.lists import read_lists
-from trainables.data.tilesets.tileset import Tile, pack_tiles
 from trainables.errors import ConfigError
 
 TABLE = "tile,fraction\na3,0.25\na1,0.5\na3,0.5\n"
@@ -15,13 +13,6 @@ TABLE = "tile,fraction\na3,0.25\na1,0.5\na3,0.5\n"
 @pytest.fixture
 def read(tmp_path):
     """Reads lists of this text, or of a mapping of texts, a file for each fraction."""
-    mask = np.zeros((2, 2), dtype=np.uint8)
-    tiles = pack_tiles(
-        [
-            Tile(name=name, image=np.zeros((1, 2, 2), np.uint8), mask=mask)
-            for name in ("a1", "a2", "a3", "a4", "x")
-        ]
-    )
 
     def make(text):
         if isinstance(text, dict):
@@ -32,9 +23,9 @@ def read(tmp_path):
         else:
             given = str(tmp_path / "lists.csv")
             (tmp_path / "lists.csv").write_text(text, encoding="utf-8")
-        return read_lists(
-            given, tiles, unlabelled=["x"], seeds=(0, 1, 2), fractions=(0.25, 0.5, 1.0)
-        )
+        known = [(name, 0, 0) for name in ("a1", "a2", "a3", "a4")]
+        found = read_lists(given, known, seeds=(0, 1, 2), fractions=(0.25, 0.5, 1.0))
+        return {key: tuple(name for name, _, _ in places) for key, places in found.items()}
 
     return make
 
@@ -101,18 +92,49 @@ def test_what_is_wrong_with_lists_is_one_line(read, text, message):
 def test_a_file_that_is_not_there_is_one_line(read, given, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=re.escape("'no.csv' (No such file or directory)")):
-        read_lists(given, None, unlabelled=(), seeds=(0,), fractions=(0.25,))
+        read_lists(given, (), seeds=(0,), fractions=(0.25,))
+
+
+BLOCKS = "tile,row,column,fraction\na1,0,1,0.25\na1,0,1,0.5\na2,3,0,0.5\n"
+
+
+def read_blocks(tmp_path, text):
+    (tmp_path / "blocks.csv").write_text(text)
+    known = [("a1", 0, 0), ("a1", 0, 1), ("a2", 3, 0)]
+    given = str(tmp_path / "blocks.csv")
+    return read_lists(given, known, kind="block", seeds=(0,), fractions=(0.25, 0.5, 1.0))
+
+
+def test_blocks_are_listed_by_tile_row_and_column(tmp_path):
+    assert read_blocks(tmp_path, BLOCKS) == {
+        (0, 0.25): (("a1", 0, 1),),
+        (0, 0.5): (("a1", 0, 1), ("a2", 3, 0)),
+        (0, 1.0): (("a1", 0, 1), ("a2", 3, 0), ("a1", 0, 0)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TABLE, r"of blocks must have the columns tile, row, column, fraction .* got fraction, t"),
+        (BLOCKS + "a2,9,0,0.5\n", r"training blocks with labels, got 'a2' \(9, 0\) .* a1 \(0, 0\)"),
+        (BLOCKS.replace("3,0", "3,x"), r"column of budget_lists must be a whole .* 'x' .*line 4"),
+        (BLOCKS + "a2,3,0,0.5\n", r"blocks of budget_lists must be named once, got 'a2' \(3, 0\)"),
+    ],
+)
+def test_what_is_wrong_with_lists_of_blocks_is_one_line(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_blocks(tmp_path, text)
+    assert "\n" not in str(caught.value)
 
 
 def test_lists_at_an_address_are_one_line_without_its_login():
     """The path had lost a slash of it, so that nothing took the login out."""
     with pytest.raises(ConfigError, match=r"of this machine .* got 'https://h/l\.csv\?\.\.\.'"):
-        read_lists(
-            "https://me:word@h/l.csv?sig=word", None, unlabelled=(), seeds=(0,), fractions=(1.0,)
-        )
+        read_lists("https://me:word@h/l.csv?sig=word", (), seeds=(0,), fractions=(1.0,))
 
 
 def test_a_file_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "image.tif").write_bytes(b"II*\x00\xff\xfe")
     with pytest.raises(ConfigError, match=r"image\.tif' \(no UTF-8\)"):
-        read_lists(str(tmp_path / "image.tif"), None, unlabelled=(), seeds=(0,), fractions=(1.0,))
+        read_lists(str(tmp_path / "image.tif"), (), seeds=(0,), fractions=(1.0,))
