@@ -91,8 +91,8 @@ def _nested(
     if not listed:
         raise ConfigError(
             f"budget_lists must have {kind}s for every fraction and seed of the study, got none "
-            f"for label_frac {fraction:g} with seed {seed} in {where}; add them, or leave the fraction "
-            "out of --space (seeds are --seed, for the search, and the numbers after it; "
+            f"for label_frac {fraction:g} with seed {seed} in {where}; add them, or leave the "
+            "fraction out of --space (seeds are --seed, for the search, and the numbers after it; "
             "--search-seeds above 1 adds some from a million after it on)"
         )
     twice = sorted(place for place, count in Counter(listed).items() if count > 1)
