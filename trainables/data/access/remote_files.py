@@ -24,12 +24,13 @@ _OF_QUERY: Final = "/vsicurl?empty_dir=yes&url="
 server may take that for the file itself, which is then read whole, as its own mask, say."""
 _HIDDEN: Final = "..."
 _ADDRESS: Final = re.compile(
-    rf"(?:{re.escape(_OF_URL)}|{re.escape(_OF_QUERY)})(?P<quoted>[A-Za-z0-9%._~-]+)"
+    r"(?:/?vsicurl\?(?:empty_dir=yes&)?url=)?"
+    r"(?P<quoted>[A-Za-z][A-Za-z0-9+.-]*%3A%2F%2F[A-Za-z0-9%._~-]+)"
     r"|(?P<written>[A-Za-z][A-Za-z0-9+.-]*://[^\s?#]*"
     r"(?:[?#]\.\.\.(?![^\s'\"<>;,.:)\]}])|[?#]\S*[^\s'\"<>;,.:)\]}]|[?#])?)"
 )
-"""An address in a text, as GDAL opens it or as a person wrote it; the signs of a sentence that
-follow its query are not part of it."""
+"""An address in a text, as GDAL opens it, or calls it without its folder, or as a person wrote it;
+the signs of a sentence that follow its query are not part of it."""
 _SIGNS: Final = "'\"<>;,.:)]}"
 _UNWRITTEN: Final = re.compile(r"[\s'\"<>\\^`|]")
 """What no address holds unless it is percent-encoded."""

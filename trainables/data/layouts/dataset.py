@@ -46,7 +46,7 @@ def load_dataset(path: Path) -> DatasetSpec:
 
 def _on_this_machine(path: Path) -> Path:
     """The path, absolute; a path has lost one slash of an address."""
-    if _ADDRESS.match(str(path)):
+    if _ADDRESS.match(str(path)) and not path.exists():
         raise DataError(
             "data must be a folder or a YAML file of this machine, got an address; write a "
             "dataset.yaml whose images, masks and labels are addresses (docs/data.md)"

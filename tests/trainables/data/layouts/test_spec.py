@@ -203,7 +203,7 @@ def test_index_classes_get_a_fixed_palette_where_color_is_absent(tmp_path):
         ("val: [b_1], ", "", r"splits must be train, val, test, got 'train, test' in"),
         ("val: [b_1]", "dev: [b_1]", r"splits must be train, val, test, got 'train, dev, test'"),
         ("val: [b_1]", "val: [[b_1]]", r"splits.val must be text, got \['b_1'\] in"),
-        ("images/{tile}.tif", "{tile}.tif", r"valid YAML, got: .*; put text with \{ \}, # or :"),
+        ("images/{tile}.tif", "{tile}.tif", r"valid YAML, got: .*; put text with \{ \}, #, : or"),
         ("name: tiny", "name: {", r"dataset must be valid YAML, got: .*line .* in .*dataset.yaml"),
     ],
 )
