@@ -26,8 +26,13 @@ def started(program, *words):
 WEB_SERVER = """
 import http.server, pathlib, sys, urllib.parse
 folder, answer, asked = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+num_left = int(sys.argv[4])
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        global num_left
+        num_left -= 1
+        if num_left < 0:
+            return self.send_error(403)
         path, _, query = self.path.partition("?")
         with asked.open("a") as file:
             print(self.command, path, self.headers.get("Range", "all"), query,
@@ -63,10 +68,11 @@ def serve_folder(tmp_path):
     """Starts a server of a folder, and gives its address and the file of what it was asked for."""
     with ExitStack() as servers:
 
-        def start(folder, answer=200):
+        def start(folder, answer=200, num_answered=10**9):
             asked = tmp_path / f"asked-{uuid.uuid4().hex}"
             asked.touch()
-            address = servers.enter_context(started(WEB_SERVER, folder, answer, asked))
+            words = folder, answer, asked, num_answered
+            address = servers.enter_context(started(WEB_SERVER, *words))
             return f"http://{address}", asked
 
         yield start

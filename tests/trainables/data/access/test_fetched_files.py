@@ -203,6 +203,27 @@ def test_a_login_that_is_refused_and_polygons_that_are_none(town, serve_folder, 
     assert "fetched-" not in said
 
 
+def test_a_server_that_refuses_in_the_middle_of_an_image_shows_no_login(
+    town, serve_folder, tmp_path
+):
+    """GDAL called the file by the end of its path, with the login percent-encoded in it."""
+    text = YAML[: YAML.index("labels:")] + "masks: MASKS/{tile}.tif\n" + (
+        "classes: [{name: ground, value: 0}, {name: house, value: 1}]\n"
+        "splits: {train: 0.5, val: 0.25, test: 0.25}\n"
+    )  # fmt: skip
+    (tmp_path / "masks").mkdir()
+    with rasterio.open(
+        tmp_path / "masks" / "ortho.tif", "w", driver="GTiff", width=SIDE, height=SIDE, count=1,
+        dtype="uint8", crs="EPSG:32632", transform=Affine(0.5, 0, 5e5, 0, -0.5, 5_300_000),
+    ) as target:  # fmt: skip
+        target.write(np.random.default_rng(0).integers(0, 2, (1, SIDE, SIDE)).astype(np.uint8))
+    text = text.replace("MASKS", str(tmp_path / "masks"))
+    url, _ = serve_folder(town, num_answered=5)
+    said = refusal(tmp_path / "far", with_login(url), text, "?sig=SIGNATURE")
+    assert "IReadBlock failed" in said
+    assert f"in {url}/ortho.tif?...; copy" in said
+
+
 @pytest.mark.parametrize("kind", ["url", "bucket"])
 def test_a_server_of_polygons_that_says_nothing_is_one_line(
     town, silent, tmp_path, kind, monkeypatch
