@@ -159,6 +159,8 @@ class StudySession(TrialListener):
         self._times = times
         self._num_trials = num_trials(config, arms)
         self._models = KeptModels(config, arms, sync)
+        self._runs: TrialRuns | None = None
+        """In MLflow; None until `run` opens them."""
         searches = self._open_searches(longest_first(self._config, arms))
         self._search = StudySearch(searches, look_seeds(config, looks_of(config)))
 
@@ -174,6 +176,7 @@ class StudySession(TrialListener):
             KeyboardInterrupt: If it was stopped before its end.
         """
         record, runs = open_records(self._config)
+        self._runs = runs
         _note(*record.notes)
         with (
             uploading(record, runs, self._times.total) as queue,
@@ -208,8 +211,11 @@ class StudySession(TrialListener):
         """Tell the cluster what is left."""
         self._machines.expect(self._search.num_left)
 
+    def _find_run(self, key: str) -> str | None:
+        return None if self._runs is None else self._runs.find_id(key)
+
     def _open_searches(self, arms: tuple[Arm, ...]) -> list[ArmSearch]:
-        database = OptunaDatabase(self._config.folder / OPTUNA_DATABASE)
+        database = OptunaDatabase(self._config.folder / OPTUNA_DATABASE, self._find_run)
         _note(*database.notes)
         searches = [ArmSearch(self._config, arm, database, self._trials) for arm in arms]
         self._sync.remove_database()

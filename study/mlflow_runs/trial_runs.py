@@ -103,6 +103,10 @@ class TrialRuns:
     def _is_child(self) -> str:
         return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent_id}'"
 
+    def find_id(self, key: str) -> str | None:
+        """Id of a trial's run; None where none has begun, as with a server that is away."""
+        return self._ids.get(key)
+
     def begin(self, trial: TrialConfig) -> None:
         """Go on with the run of an interrupted trial, or start one.
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from contract.names import search_number
 from study.design.arms import Arm, confirm_seeds, confirm_trial, search_trial
 from study.search.choice import chosen_setting
-from study.search.optuna_database import OptunaDatabase, ShownArm
+from study.search.optuna_database import TRIAL_KEY, OptunaDatabase, ShownArm
 from study.search.samplers import ArmSampler, Values, distributions, tried_first
 from study.settings.config import StudyConfig
 from study.trials.study_trials import StudyTrials
@@ -129,7 +129,7 @@ class ArmTrials:
         if self.is_judged(outcome.trial.key):
             self._show_validations(number, outcome.history, outcome.trial)
         if self.all()[number].state.is_finished():
-            self._record.end(self.all()[number])
+            self._record.end(self._shown(self.all()[number]))
 
     def should_prune(self, number: int, key: str, rows: Rows) -> bool:
         """Take note of the validations of a trial; returns whether it is to be stopped.
@@ -314,7 +314,7 @@ class ArmTrials:
         """A suggestion with what a person finds it by, and its validations."""
         shown = copy.copy(trial)
         keys = [self._arm.search_key(trial.number, seed) for seed in self._arm.search_seeds]
-        shown.user_attrs = {"trial_key": keys[0] if len(keys) == 1 else keys}
+        shown.user_attrs = {TRIAL_KEY: keys[0] if len(keys) == 1 else keys}
         shown.intermediate_values = dict(self._validated.get(trial.number, {}))
         return shown
 

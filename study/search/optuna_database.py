@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +22,26 @@ from trainables.storage.folder_files import set_aside
 
 _METRIC_NAMES: Final = "study:metric_names"
 """Where Optuna keeps what `set_metric_names` was told; studies of earlier versions have none."""
+TRIAL_KEY: Final = "trial_key"
+"""Attribute of a suggestion: the key of its trial; a list of several, one for each search seed."""
+_RUN: Final = "mlflow_run"
+"""Attribute with the ids of their runs in MLflow, in the same order."""
 
 
 class OptunaDatabase:
     """The database of a study; a damaged one makes way for a new one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, find_run: Callable[[str], str | None] = lambda key: None
+    ) -> None:
         """Open the database, or create it.
 
         Args:
             path: The file.
+            find_run: Returns the id of a trial's run in MLflow, by the trial's key; None where it
+                is not known.
         """
+        self._find_run = find_run
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.notes: list[str] = []
         """What a person must know of the file, a line each."""
@@ -75,7 +84,7 @@ class OptunaDatabase:
             known = self._storage.get_all_trials(study_id, deepcopy=False)
             named = self._storage.get_study_system_attrs(study_id).get(_METRIC_NAMES)
             if named and list(map(_summary, known)) == list(map(_summary, trials)):
-                return ArmRecord(self._storage, study_id, [one._trial_id for one in known])
+                return self._record(study_id, [one._trial_id for one in known])
             self._storage.delete_study(study_id)
         made = optuna.create_study(
             storage=self._storage, study_name=shown.title, direction="maximize"
@@ -85,10 +94,13 @@ class OptunaDatabase:
             made.set_metric_names([shown.metric])
         made.set_user_attr("study", shown.study)
         made.set_user_attr("arm", shown.arm)
-        record = ArmRecord(self._storage, made._study_id, [])
+        record = self._record(made._study_id, [])
         for trial in trials:
             record.add(trial)
         return record
+
+    def _record(self, study_id: int, ids: list[int]) -> ArmRecord:
+        return ArmRecord(self._storage, study_id, ids, self._find_run)
 
     def _remove(self, name: str) -> None:
         study_id = self._find_study(name)
@@ -119,14 +131,22 @@ class ShownArm:
 class ArmRecord:
     """The trials of one arm in the database."""
 
-    def __init__(self, storage: optuna.storages.RDBStorage, study_id: int, ids: list[int]) -> None:
+    def __init__(
+        self,
+        storage: optuna.storages.RDBStorage,
+        study_id: int,
+        ids: list[int],
+        find_run: Callable[[str], str | None],
+    ) -> None:
         """Write to a study of Optuna's.
 
         Args:
             storage: The database.
             study_id: Optuna's number of the study.
             ids: Optuna's numbers of its trials, in their order.
+            find_run: As in `OptunaDatabase`.
         """
+        self._find_run = find_run
         self._storage = storage
         self._study_id = study_id
         self._ids = ids
@@ -140,14 +160,19 @@ class ArmRecord:
         self._storage.set_trial_intermediate_value(self._ids[number], validation, score)
 
     def end(self, trial: FrozenTrial) -> None:
-        """Write how a trial ended."""
+        """Write how a trial ended, and its runs in MLflow, which began with it."""
+        keys = trial.user_attrs[TRIAL_KEY]
+        runs = [self._find_run(key) for key in ([keys] if isinstance(keys, str) else keys)]
+        if None not in runs:
+            found = runs if len(runs) > 1 else runs[0]
+            self._storage.set_trial_user_attr(self._ids[trial.number], _RUN, found)
         self._storage.set_trial_state_values(self._ids[trial.number], trial.state, trial.values)
 
 
 def _summary(trial: FrozenTrial) -> tuple[Any, ...]:
     """What must agree: validations only of trials that have ended, since the others go on."""
     ended = trial.intermediate_values if trial.state.is_finished() else None
-    return trial.state, trial.values, trial.params, trial.user_attrs, ended
+    return trial.state, trial.values, trial.params, trial.user_attrs.get(TRIAL_KEY), ended
 
 
 def _is_whole(path: Path) -> bool:

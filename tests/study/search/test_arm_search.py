@@ -3,7 +3,7 @@
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,9 +68,11 @@ def study(**given: object) -> StudyConfig:
 class Search(ArmSearch):
     """The search of one arm, whose trials end on disk first, as in a study."""
 
-    def __init__(self, config: StudyConfig, folder: Path, arm: int = 0) -> None:
+    def __init__(
+        self, config: StudyConfig, folder: Path, arm: int = 0, runs: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder / "trials"
-        database = OptunaDatabase(folder / "optuna.db")
+        database = OptunaDatabase(folder / "optuna.db", dict(runs or {}).get)
         trials = StudyTrials(self.folder, StorageSync(folder, None))
         super().__init__(config, plan_arms(config)[arm], database, trials)
 
@@ -911,3 +913,16 @@ def test_several_seeds_of_a_suggestion_are_named(folder):
     assert trial.user_attrs["trial_key"] == [
         "search-urec-f1.00-t000-s0", "search-urec-f1.00-t000-s1000001",
     ]  # fmt: skip
+
+
+def test_a_suggestion_names_its_runs_in_mlflow(folder):
+    config = study(trials=2, search_seeds=2)
+    first, second = (f"search-urec-f1.00-t000-s{seed}" for seed in (0, 1_000_001))
+    search = Search(config, folder, runs={first: "a1", second: "b2"})
+    for score in (0.2, 0.4, 0.3, 0.3):
+        search.end(search.next_trial(), score)
+    with_runs, without = shown_to_others(folder).trials
+    assert with_runs.user_attrs["mlflow_run"] == ["a1", "b2"]
+    assert "mlflow_run" not in without.user_attrs  # a server that was away
+    Search(config, folder)  # which knows no run yet
+    assert shown_to_others(folder).trials[0].user_attrs == with_runs.user_attrs

@@ -90,6 +90,7 @@ def test_optuna_leads_to_the_runs(place, runs):
     assert searched.metric_names == ["val/mean_f1"]
     for trial in searched.trials:
         run = runs[trial.user_attrs["trial_key"]]
+        assert trial.user_attrs["mlflow_run"] == run.info.run_id
         assert run.data.metrics["select/mean_f1"] == pytest.approx(trial.value)
         assert len(trial.intermediate_values) == 2
         assert trial.intermediate_values[2] == pytest.approx(run.data.metrics["val/mean_f1"])
