@@ -195,9 +195,7 @@ _TOGETHER = {
 @pytest.mark.numbers
 @pytest.mark.parametrize("training", [{}, _TOGETHER], ids=["defaults", "together"])
 @EVERY_METHOD
-def test_every_method_repeats_continues_and_predicts(
-    data, undisturbed, tmp_path, method, training
-):
+def test_every_method_repeats_continues_and_predicts(data, undisturbed, tmp_path, method, training):
     """With its teacher, which a checkpoint keeps; alone, and with much else that is trained."""
     trial = _of_method(method, **training)
     result, teacher = undisturbed(trial)
