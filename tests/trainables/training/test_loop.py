@@ -179,7 +179,7 @@ class TestLearning:
             class_names=("dark", "bright"),
             exclude_from_mean=(),
         )
-        config = _trial("urec", width=2, steps=60, lr=2e-2, num_validations=1, w1=0.9)
+        config = _trial("urec", width=2, steps=30, lr=2e-2, num_validations=1, w1=0.9)
         history = run(config, data).history
         assert history[-1]["train/loss_rec"] < 0.5 * history[0]["train/loss_rec"]
 
