@@ -35,8 +35,10 @@ class Wall(importlib.abc.MetaPathFinder):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Wall())
-from analysis.__main__ import main
-code = main(arguments)
+from analysis import __main__ as command
+from analysis.findings.workers import InThisProcess
+command.worker_processes = InThisProcess  # charts are drawn behind the wall, too
+code = command.main(arguments)
 loaded = {name.partition(".")[0] for name in sys.modules}
 print(json.dumps({"code": code, "loaded": sorted(loaded), "barred": sorted(barred)}))
 """
