@@ -12,7 +12,7 @@ check:
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 test:
-	$(PYTHON) -m pytest -n auto
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 test-slow:
 	$(PYTHON) -m pytest -n auto --dist worksteal -m 'not gpu'

@@ -107,3 +107,9 @@ def test_a_mark_that_its_file_does_not_name_would_be_left_out_by_the_gate(
         order_of_tests.pytest_collection_modifyitems([item])
     file.write_text(f"pytestmark = pytest.mark.{mark}")
     order_of_tests.pytest_collection_modifyitems([item])
+
+
+def test_the_short_gate_has_slow_tests_of_pretrained_encoders():
+    (name,) = re.findall(r"^slow_files=(tests/\S+)$", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert "encoders" in name
+    assert "mark.slow" in (ROOT / name).read_text(encoding="utf-8")

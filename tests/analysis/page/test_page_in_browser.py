@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from analysis.page.report import make_report
-from analysis.reading.sources.export import write_export
-from analysis.reading.sources.load import load_study
 from tests.analysis.conftest import new_store
+from tests.analysis.page.conftest import SEVERAL
 from tests.analysis.page.crowded import fill_crowded_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -314,25 +313,25 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(
-    store: str, mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
+    of_several: tuple[Path, str],
+    page_of: Callable[[str], Path],
+    page_of_exported: Path,
+    mlflow_database: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("pages")
-    client = new_store(mlflow_database, tmp_path_factory.mktemp("crowded"))
+    folder = tmp_path_factory.mktemp("crowded")
+    client = new_store(mlflow_database, folder)
     fill_crowded_study(client)
-    exported = write_export(load_study("full", store), folder / "exported.parquet")
-    studies = {name: name for name in ("full", "variants", "empty")} | {"exported": str(exported)}
-    indexes = {
-        name: make_report(n, tracking_uri=store, out=folder / name).index
-        for name, n in studies.items()
-    }
-    both = make_report("full", "variants", tracking_uri=store, out=folder / "both")
-    crowded = make_report("crowded", tracking_uri=client.tracking_uri, out=folder / "crowded")
-    indexes |= {"both": both.index, "crowded": crowded.index}
-    return {name: index for name, index in indexes.items() if index is not None}
+    uri = str(client.tracking_uri)
+    crowded = make_report("crowded", tracking_uri=uri, out=folder / "report").index
+    assert crowded is not None
+    alone = {name: page_of(name) for name in SEVERAL}
+    several = of_several[0] / "index.html"
+    return alone | {"exported": page_of_exported, "crowded": crowded, "several": several}
 
 
 @pytest.mark.parametrize("width", list(WIDTHS_PX))
-@pytest.mark.parametrize("study", ["full", "variants", "empty", "exported", "crowded", "both"])
+@pytest.mark.parametrize("study", ["full", "variants", "empty", "exported", "crowded", "several"])
 def test_page_is_silent_asks_nothing_and_fits(
     browser: Browser, pages: dict[str, Path], study: str, width: str
 ) -> None:
@@ -353,14 +352,14 @@ def test_no_text_lies_over_another_and_no_picture_is_cut_off(
 
 
 @pytest.mark.parametrize("width_px", [400, 1280])
-@pytest.mark.parametrize("study", ["full", "crowded", "both"])
+@pytest.mark.parametrize("study", ["full", "crowded", "several"])
 def test_the_list_of_contents_leads_to_every_part_and_stays_in_view(
     browser: Browser, pages: dict[str, Path], study: str, width_px: int
 ) -> None:
     found = browser.evaluate(pages[study], width_px, CONTENTS)
     titles = [one["title"] for one in found]
-    if study == "both":
-        assert titles == ["full", "variants", "Curves", "Comparison", "Differences"]
+    if study == "several":
+        assert titles == [*SEVERAL, "Curves", "Comparison", "Differences"]
     else:
         assert titles[-1] == "Provenance"
         assert {"Findings", "Curves", "Comparison", "Confusion", "Cost"} <= set(titles)

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,10 +10,11 @@ from analysis.__main__ import main
 from analysis.charts.inline import PageChart
 from analysis.findings.workers import InThisProcess
 from analysis.page.html_page import environment
-from analysis.page.report import make_curves, make_export, make_report, make_tables
+from analysis.page.report import ReportPaths, make_curves, make_report, make_tables
 from analysis.page.study_report import StudyReport
 from analysis.reading.schema import StudyDataError
 from analysis.reading.sources.load import load_study
+from tests.analysis.page.conftest import SEVERAL
 
 VOID = {"meta", "link", "img", "br", "use"}
 
@@ -48,10 +50,13 @@ def check(html: str) -> PageCheck:
 
 
 @pytest.fixture(scope="module")
-def full_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    paths = make_report("full", tracking_uri=store, out=tmp_path_factory.mktemp("report"))
-    assert paths.index is not None
-    return paths.index.read_text()
+def full_report(store: str, tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
+    return make_report("full", tracking_uri=store, out=tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def full_page(page_of: Callable[[str], Path]) -> str:
+    return page_of("full").read_text()
 
 
 @pytest.fixture
@@ -60,9 +65,9 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.__main__.worker_processes", InThisProcess)
 
 
-def test_report_writes_every_file(store: str, tmp_path: Path) -> None:
-    paths = make_report("full", tracking_uri=store, out=tmp_path)
-    names = {str(path.relative_to(tmp_path)) for path in paths.files}
+def test_report_writes_every_file(full_report: ReportPaths) -> None:
+    paths = full_report
+    names = {str(path.relative_to(paths.folder)) for path in paths.files}
     pairs = ("unet", "urec", "urec_minus_unet")
     tables = ["comparison", "per_class", "class_differences", "costs"]
     tables += ["differences", "intervals", "curves"]
@@ -126,10 +131,10 @@ def test_curves_follow_the_page_from_light_to_dark(full_page: str) -> None:
     assert not re.search(r"#[0-9a-f]{6}", svg)
 
 
-def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_page: str) -> None:
-    paths = make_report("full", tracking_uri=store, out=tmp_path)
-    assert paths.index is not None
-    assert paths.index.read_text() == full_page
+def test_report_is_the_same_bytes_every_time(full_report: ReportPaths, full_page: str) -> None:
+    """Also where it is made with those of other studies."""
+    assert full_report.index is not None
+    assert full_report.index.read_text() == full_page
 
 
 @pytest.mark.parametrize(
@@ -145,19 +150,15 @@ def test_report_is_the_same_bytes_every_time(store: str, tmp_path: Path, full_pa
         ("absent-class", "No test tile has reference pixels of car"),
     ],
 )
-def test_page_says_what_is_missing(store: str, tmp_path: Path, study: str, said: str) -> None:
-    paths = make_report(study, tracking_uri=store, out=tmp_path)
-    assert paths.index is not None
-    html = paths.index.read_text()
+def test_page_says_what_is_missing(page_of: Callable[[str], Path], study: str, said: str) -> None:
+    html = page_of(study).read_text()
     check(html)
     assert said in html
     assert ">nan" not in html
 
 
-def test_warning_stands_before_the_finding(store: str, tmp_path: Path) -> None:
-    paths = make_report("broken", tracking_uri=store, out=tmp_path)
-    assert paths.index is not None
-    html = paths.index.read_text()
+def test_warning_stands_before_the_finding(page_of: Callable[[str], Path]) -> None:
+    html = page_of("broken").read_text()
     assert html.index("not converged") < html.index('class="finding first"')
 
 
@@ -218,10 +219,8 @@ def test_nothing_to_draw_is_said(
 
 
 @pytest.fixture(scope="module")
-def variants_page(store: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    paths = make_report("variants", tracking_uri=store, out=tmp_path_factory.mktemp("variants"))
-    assert paths.index is not None
-    return paths.index.read_text()
+def variants_page(page_of: Callable[[str], Path]) -> str:
+    return page_of("variants").read_text()
 
 
 def part(page: str, heading: str) -> str:
@@ -271,25 +270,22 @@ def test_pruned_trials_are_counted_in_the_search(variants_page: str, full_page: 
     assert "Failed trials" not in full_page
 
 
-@pytest.mark.usefixtures("drawn_here")
 def test_of_several_studies_each_has_its_folder_and_one_page_shows_all(
-    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    of_several: tuple[Path, str],
 ) -> None:
-    names = ["full", "variants", "empty"]
-    assert main(["report", *names, "--tracking-uri", store, "--out", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
-    assert out.endswith(f"{tmp_path / 'index.html'}\n")
-    assert all(f"\n{name}\n" in f"\n{out}" for name in names)
-    html = (tmp_path / "index.html").read_text()
+    folder, out = of_several
+    assert out.endswith(f"{folder / 'index.html'}\n")
+    assert all(f"\n{name}\n" in f"\n{out}" for name in SEVERAL)
+    html = (folder / "index.html").read_text()
     page = check(html)
     links = [url for url in page.asked if not url.startswith(("data:", "#"))]
-    assert links == [f"{name}/index.html" for name in names]
-    assert all((tmp_path / link).is_file() for link in links)
+    assert links == [f"{name}/index.html" for name in SEVERAL]
+    assert all((folder / link).is_file() for link in links)
     assert "U-REC (all pixels)" in re.sub("<.*?>", "", html)
-    rows = (tmp_path / "tables" / "comparison.csv").read_text().splitlines()
+    rows = (folder / "tables" / "comparison.csv").read_text().splitlines()
     assert rows[0].startswith("study,model,label_frac,")
     assert {row.partition(",")[0] for row in rows[1:]} == {"full", "variants"}
-    assert (tmp_path / "figures" / "label_scarcity.svg").is_file()
+    assert (folder / "figures" / "label_scarcity.svg").is_file()
 
 
 def test_a_study_named_twice_is_refused(store: str, tmp_path: Path) -> None:
@@ -298,12 +294,9 @@ def test_a_study_named_twice_is_refused(store: str, tmp_path: Path) -> None:
 
 
 def test_the_page_of_an_exported_study_says_the_same(
-    store: str, tmp_path: Path, full_page: str
+    page_of_exported: Path, full_page: str
 ) -> None:
-    (exported,) = make_export("full", tracking_uri=store, out=tmp_path).files
-    paths = make_report(str(exported), out=tmp_path / "again")
-    assert paths.index is not None
-    again = paths.index.read_text()
+    again = page_of_exported.read_text()
     for part_of in ("Averaged from 1.98", ">Scores of all models<", "paired by seed"):
         assert part(again, part_of) == part(full_page, part_of)
     assert "pictures of maps and of budgets are not part of it" in again
@@ -339,7 +332,7 @@ def test_damaged_pictures_are_told_before_the_findings_and_cost_nothing_else(
         raise StudyDataError("map must be a PNG, got damage")
 
     monkeypatch.setattr("analysis.page.study_report.picture_section", refuse)
-    paths = make_report("full", tracking_uri=store, out=tmp_path)
+    paths = make_report("one-seed", tracking_uri=store, out=tmp_path)
     assert paths.index is not None
     html = paths.index.read_text()
     said = html.index("No pictures are shown: map must be a PNG, got damage.")

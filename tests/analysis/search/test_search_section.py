@@ -64,6 +64,13 @@ def rendered(record: StudyRecord, folder: Path) -> str:
     return page.render(search=search_section(record), charts=charts, info=record.info)
 
 
+@pytest.fixture
+def _without_importances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of the time, and say nothing in the heading."""
+    monkeypatch.setattr("analysis.search.search_section.arm_importances", lambda record: ())
+
+
+@pytest.mark.usefixtures("_without_importances")
 def test_heading_states_a_trend_that_the_trials_bear_out() -> None:
     heading = search_section(record_of({0.01: 0.3, 0.1: 0.1, 1.0: 0.03})).heading
     assert heading.startswith("The best w1 falls from 0.")
@@ -83,6 +90,7 @@ def test_heading_states_a_trend_that_the_trials_bear_out() -> None:
         record_of({0.01: 0.3, 0.1: 0.1, 1.0: 0.03}, noise=1.0),  # noise
     ],
 )
+@pytest.mark.usefixtures("_without_importances")
 def test_heading_without_a_trend_counts_the_trials(record: StudyRecord) -> None:
     num = record.trials["number"].max() + 1
     arms = 2 * record.trials["label_frac"].nunique()

@@ -1,9 +1,8 @@
 """Checks before any trial: data, resources, disk, and that nobody else runs the study."""
 
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from study.design.preflight import (
 )
 from trainables.errors import ConfigError, DataError
 from trainables.networks.encoders.reading import read_encoder
-
-HERE = Path(__file__).parents[3]
 
 
 def test_disk_grows_with_width_trials_and_seeds(make_config):
@@ -82,19 +79,23 @@ def test_output_without_permission_is_refused(make_config, monkeypatch):
         check_output(make_config(), 1, 1)
 
 
+def _try_to_lock(folder, answers):
+    try:
+        with lock_study(folder):
+            answers.put("got it")
+    except ConfigError as error:
+        answers.put(str(error))
+
+
 def test_lock_refuses_a_second_process(tmp_path):
     folder = tmp_path / "studies" / "x"
-    attempt = (
-        "import sys, pathlib\n"
-        "from study.design.preflight import lock_study\n"
-        "from trainables.errors import ConfigError\n"
-        "try:\n"
-        "    with lock_study(pathlib.Path(sys.argv[1])): print('got it')\n"
-        "except ConfigError as error: print(error)\n"
-    )
-    command = [sys.executable, "-c", attempt, str(folder)]
+    fork = multiprocessing.get_context("fork")  # a new interpreter would import for seconds
+    answers = fork.Queue()
     with lock_study(folder):
-        said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE).stdout
+        second = fork.Process(target=_try_to_lock, args=(folder, answers))
+        second.start()
+        said = answers.get(timeout=60)
+        second.join()
     assert "--name must be of a study that is not running, got 'x'" in said
     with lock_study(folder):
         pass

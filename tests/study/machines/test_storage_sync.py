@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,9 +317,8 @@ def test_a_trial_that_failed_with_a_store_and_finished_without_has_finished(
 
 _DRIVER = """
 import sys
+import time
 from pathlib import Path
-from study.design.arms import confirm_trial, plan_arms, search_trial
-from study.settings.config import StudyConfig
 from study.machines.storage_sync import StorageSync
 from trainables.storage.store import Store
 sync = StorageSync(Path(sys.argv[1]), Store(sys.argv[2]))
@@ -342,7 +342,7 @@ def test_a_killed_restore_is_completed_by_the_next(
     assert process.stdout
     process.stdout.readline()
     while process.poll() is None and not list(folder.glob("trials/*/model.pt")):
-        pass
+        time.sleep(0.002)
     process.kill()
     process.wait()
     for ended in folder.glob(f"trials/*/{END}"):

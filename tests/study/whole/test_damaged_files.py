@@ -40,8 +40,8 @@ def finished(patched, tiny_folder, mlflow_database, tmp_path_factory):
         "output": str(place / "studies"), "tracking_uri": f"sqlite:///{place / 'mlflow.db'}",
     }  # fmt: skip
     training = {
-        "width": 4, "downsample": 1, "patch_px": 32, "sampling": "random", "batch_size": 2,
-        "steps": 4, "warmup_steps": 1, "ema_decay": 0.0, "num_validations": 2,
+        "width": 2, "downsample": 1, "patch_px": 32, "sampling": "random", "batch_size": 2,
+        "steps": 2, "warmup_steps": 1, "ema_decay": 0.0, "num_validations": 1,
         "infer_window_px": 64, "infer_step_px": 64,
     }  # fmt: skip
     (place / "config.yaml").write_text(yaml.safe_dump(options | training))

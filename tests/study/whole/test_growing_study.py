@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 COMMAND = HERE.parents[2] / "run_study.py"
 ARMS = ("urec-f1.00", "unet-f1.00")
 TRAINING = {
-    "width": 4, "downsample": 1, "patch_px": 32, "sampling": "random", "batch_size": 2,
-    "steps": 4, "warmup_steps": 1, "ema_decay": 0.0, "num_validations": 2, "infer_window_px": 64,
+    "width": 2, "downsample": 1, "patch_px": 32, "sampling": "random", "batch_size": 2,
+    "steps": 2, "warmup_steps": 1, "ema_decay": 0.0, "num_validations": 1, "infer_window_px": 64,
     "infer_step_px": 64,
 }  # fmt: skip
 

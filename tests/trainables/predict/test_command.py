@@ -36,10 +36,7 @@ CLASSES = tuple(
 )
 PLACE = {"crs": "EPSG:25832", "transform": from_origin(500_000, 5_400_000, 0.09, 0.09)}
 
-pytestmark = [
-    pytest.mark.numbers,
-    pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +137,7 @@ def _assert_classes(classes, logits):
     assert np.array_equal(classes[clear], logits.argmax(0).numpy()[clear])
 
 
+@pytest.mark.numbers
 def test_a_window_over_the_whole_image_is_the_network_itself(model, tmp_path):
     pixels = _pixels()
     image = _write(tmp_path / "a.tif", pixels, **PLACE)
@@ -159,6 +157,7 @@ def test_a_window_over_the_whole_image_is_the_network_itself(model, tmp_path):
     assert (found == in_units).mean() > 0.99
 
 
+@pytest.mark.numbers
 def test_small_windows_are_blended_by_a_raised_cosine(model, tmp_path):
     pixels = _pixels(70, 90)
     image = _write(tmp_path / "a.tif", pixels, **PLACE)
@@ -186,6 +185,7 @@ def test_small_windows_are_blended_by_a_raised_cosine(model, tmp_path):
     assert np.array_equal(classes[clear], expected.argmax(0)[clear])
 
 
+@pytest.mark.numbers
 def test_the_result_lies_over_its_input_and_says_what_it_is(model, tmp_path):
     image = _write(tmp_path / "a.tif", _pixels(600, 700), **PLACE)
     options = ("--window", 512, "--overlap", 0, "--probabilities", "--reconstruction")
@@ -238,6 +238,7 @@ def test_polygons_are_the_class_map_with_its_confidence_and_styles(model, tmp_pa
     assert (frame["confidence"] * weights).sum() == pytest.approx(highest.mean(), abs=1e-5)
 
 
+@pytest.mark.numbers
 def test_tta_is_the_mean_over_turns_and_flips_of_the_image(model, tmp_path):
     image = _write(tmp_path / "a.tif", _pixels(80, 80), **PLACE)
     assert _run(model, tmp_path / "out", image, "--window", 80, "--overlap", 0, "--tta") == 0
@@ -291,6 +292,7 @@ def test_the_last_of_four_trained_bands_hides_nothing(tmp_path):
     assert (_read(tmp_path / "out" / "a_classes.tif") < 3).all()
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize(("height", "width"), [(141, 183), (140, 182), (3, 5)])
 def test_a_model_of_reduced_tiles_fills_the_whole_input(tmp_path, height, width):
     pixels = _pixels(height, width)
@@ -372,6 +374,7 @@ def _float32_tiff(folder):
     return _write(folder / "a.tif", pixels, nodata=-9999, **PLACE), pixels, hidden
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize(
     ("make", "scaling", "nodata"), [(_uint16_cog, UINT16, 0), (_float32_tiff, FLOAT32, -9999)]
 )
@@ -452,6 +455,7 @@ def test_nodata_of_a_reconstruction_is_one_that_its_type_can_hold(scaling, nodat
     np.testing.assert_equal(layer.fill, fill)
 
 
+@pytest.mark.numbers
 def test_a_raster_smaller_than_a_window(model, tmp_path):
     pixels = _pixels(20, 11)
     image = _write(tmp_path / "a.tif", pixels, **PLACE)

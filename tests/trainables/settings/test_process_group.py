@@ -7,6 +7,7 @@ import queue
 import socket
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ TRAINING = TrainingConfig(
     sampling="random",
     augment=True,
     batch_size=5,
-    steps=20,
+    steps=8,
     epochs=None,
     lr=1e-3,
     ema_decay=0.8,
@@ -162,6 +163,7 @@ def _by_running_statistics(self, x):
 
 
 def _train(group, trial, data, checkpoint, build, stop_at=None):
+    """Weights, history and reported steps; states are saved where a file for them is named."""
     reports = []
 
     def report(step, rows):
@@ -172,7 +174,15 @@ def _train(group, trial, data, checkpoint, build, stop_at=None):
     original = loop.build_network
     loop.build_network = build
     try:
-        result = train(trial, data, device=CPU, checkpoint=checkpoint, report=report, group=group)
+        result = train(
+            trial,
+            data,
+            device=CPU,
+            checkpoint=checkpoint or Path("none.pt"),
+            report=report,
+            checkpoint_every_s=0.0 if checkpoint else math.inf,
+            group=group,
+        )
     finally:
         loop.build_network = original
     numbers = {name: value.numpy() for name, value in result.model.state_dict().items()}
@@ -187,16 +197,18 @@ def _assert_close(one, other, tolerance):
         assert error <= tolerance, f"{name}: {error:.2e}"
 
 
-@pytest.mark.parametrize("build", [_group_norms, _frozen_norms])
 @pytest.mark.parametrize(
-    "trial",
-    [_trial(), _trial("unet"), _trial(reconstruct_on="annotated", w1=0.4)],
-    ids=["urec", "unet", "annotated"],
+    ("trial", "build"),
+    [(_trial(), _group_norms), (_trial(), _frozen_norms), (_trial("unet"), _frozen_norms)],
+    ids=["urec-group", "urec-frozen", "unet-frozen"],
 )
-def test_two_workers_train_to_the_weights_of_one(data, tmp_path, trial, build):
-    """Five patches a step, so that their shares differ; 20 steps; within 1e-5."""
-    alone, history, reports = _train(ALONE, trial, data, tmp_path / "1.pt", build)
-    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", build)
+def test_two_workers_train_to_the_weights_of_one(data, trial, build):
+    """Five patches a step, so that their shares differ; 8 steps; within 1e-5.
+
+    Below, every method and every level is trained as well, for fewer steps.
+    """
+    alone, history, reports = _train(ALONE, trial, data, None, build)
+    first, second = _together(2, _train, trial, data, None, build)
     _assert_close(alone, first[0], 1e-5)
     assert all((first[0][name] == second[0][name]).all() for name in first[0])
     assert (first[2], second[2]) == (reports, [])
@@ -225,11 +237,11 @@ def _levels_besides_the_default():
 
 
 @pytest.mark.parametrize(("name", "level"), _levels_besides_the_default())
-def test_two_workers_train_every_level_to_the_weights_of_one(data, tmp_path, name, level):
+def test_two_workers_train_every_level_to_the_weights_of_one(data, name, level):
     """Shares of 2 and 3 of five patches, with unequal numbers of pixels that count."""
-    trial = _trial(steps=4, num_validations=1, **{name: level})
-    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
-    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
+    trial = _trial(steps=3, num_validations=1, ema_decay=0.0, **{name: level})
+    alone, history, _ = _train(ALONE, trial, data, None, _group_norms)
+    first, second = _together(2, _train, trial, data, None, _group_norms)
     _assert_close(alone, first[0], 1e-5)
     assert all((first[0][key] == second[0][key]).all() for key in first[0])
     for one, other in zip(history, first[1], strict=True):
@@ -241,7 +253,7 @@ def test_two_workers_train_every_level_to_the_weights_of_one(data, tmp_path, nam
 @pytest.mark.parametrize("method", METHODS)
 def test_two_workers_train_every_method_to_the_weights_of_one(data, tmp_path, method):
     """A new row is tested too; the teacher, where there is one, is that of one worker as well."""
-    trial = _trial(method, steps=4, num_validations=1, pseudo_threshold=0.4)
+    trial = _trial(method, steps=3, num_validations=1, pseudo_threshold=0.4)
     alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
     first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
     _assert_close(alone, first[0], 1e-5)
@@ -315,16 +327,16 @@ def _own_in_double(*arguments, **named):
     ],
 )
 def test_two_workers_train_any_network_to_the_weights_of_one(
-    data, tmp_path, own_module, network, unannotated, build
+    data, own_module, network, unannotated, build
 ):
     """A branch that is not trained keeps its weights, also from their decay."""
     trial = replace(
-        _trial(weight_decay=0.1),
+        _trial(weight_decay=0.1, steps=4, num_validations=1),
         network="urec" if network == "urec" else f"{own_module(OWN)}:{network}",
         unannotated=unannotated,
     )
-    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", build)
-    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", build)
+    alone, history, _ = _train(ALONE, trial, data, None, build)
+    first, second = _together(2, _train, trial, data, None, build)
     _assert_close(alone, first[0], 1e-5)
     assert all((first[0][name] == second[0][name]).all() for name in first[0])
     started = build(
@@ -340,25 +352,25 @@ def test_two_workers_train_any_network_to_the_weights_of_one(
     ("kind", "weights"),
     [("resnet", "pretrained"), ("convnextv2", "pretrained"), ("convnextv2", "random")],
 )
-def test_two_workers_train_an_encoder_to_the_weights_of_one(
-    data, tmp_path, write_encoder, kind, weights
-):
+def test_two_workers_train_an_encoder_to_the_weights_of_one(data, write_encoder, kind, weights):
     """Without drop path, whose draws are of the worker: without it nothing is drawn."""
     folder = write_encoder(kind, **({} if kind == "resnet" else {"drop_path_rate": 0.0}))
     data = replace(data, encoder=read_encoder(str(folder)))
-    training = {"steps": 6, "num_validations": 2, "encoder_weights": weights, "encoder_lr": 0.5}
+    training = {"steps": 3, "num_validations": 1, "encoder_weights": weights, "encoder_lr": 0.5}
     trial = replace(_trial(**training), network="encoder-urec")
-    alone, history, _ = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)
-    first, second = _together(2, _train, trial, data, tmp_path / "2.pt", _group_norms)
+    alone, history, _ = _train(ALONE, trial, data, None, _group_norms)
+    first, second = _together(2, _train, trial, data, None, _group_norms)
     _assert_close(alone, first[0], 1e-5)
     assert all((first[0][key] == second[0][key]).all() for key in first[0])
     assert math.isclose(history[-1]["train/loss"], first[1][-1]["train/loss"], rel_tol=1e-4)
 
 
-def test_workers_train_differently_where_batches_differ(data, tmp_path):
-    """The comparison above can fail: another batch size is seen."""
-    alone = _train(ALONE, _trial(), data, tmp_path / "1.pt", _group_norms)[0]
-    other = _train(ALONE, _trial(batch_size=6), data, tmp_path / "2.pt", _group_norms)[0]
+@pytest.mark.parametrize("steps", [3, 8])
+def test_workers_train_differently_where_batches_differ(data, steps):
+    """The comparisons above can fail: another batch size is seen."""
+    alone = _train(ALONE, _trial(steps=steps, num_validations=1), data, None, _group_norms)[0]
+    six = _trial(steps=steps, num_validations=1, batch_size=6)
+    other = _train(ALONE, six, data, None, _group_norms)[0]
     with pytest.raises(AssertionError):
         _assert_close(alone, other, 1e-5)
 
@@ -366,8 +378,8 @@ def test_workers_train_differently_where_batches_differ(data, tmp_path):
 def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
     """Of batch normalisation too, whose running statistics are those of the first worker."""
     trial = _trial()
-    undisturbed = _together(2, _train, trial, data, tmp_path / "1.pt", build_network)
-    for stopped in _together(2, _stopped, trial, data, tmp_path / "2.pt"):
+    undisturbed = _together(2, _train, trial, data, None, build_network)
+    for stopped in _together(2, _stopped, trial, data, tmp_path / "2.pt", build_network):
         assert stopped
     resumed = _together(2, _train, trial, data, tmp_path / "2.pt", build_network)
     for name, value in undisturbed[0][0].items():
@@ -375,10 +387,10 @@ def test_an_interrupted_group_goes_on_to_the_undisturbed_result(data, tmp_path):
     assert [row["step"] for row in resumed[0][1]] == [row["step"] for row in undisturbed[0][1]]
 
 
-def _stopped(group, trial, data, checkpoint):
+def _stopped(group, trial, data, checkpoint, build):
     """Train until the second report, as if the worker was lost then."""
     try:
-        _train(group, trial, data, checkpoint, build_network, stop_at=10)
+        _train(group, trial, data, checkpoint, build, stop_at=4)
     except KeyboardInterrupt:
         return True
     except RuntimeError:  # the other worker, whose peer is gone
@@ -390,13 +402,14 @@ def _stopped(group, trial, data, checkpoint):
 def test_another_number_of_workers_goes_on_with_the_same_patches(data, tmp_path):
     """Three workers after two after one: the weights of one worker throughout."""
     trial = _trial()
-    alone = _train(ALONE, trial, data, tmp_path / "1.pt", _group_norms)[0]
-    checkpoint = tmp_path / "2.pt"
+    alone = _train(ALONE, trial, data, None, _group_norms)[0]
+    checkpoint = tmp_path / "state.pt"
     with pytest.raises(KeyboardInterrupt):
-        _train(ALONE, trial, data, checkpoint, _group_norms, stop_at=5)
-    for size in (2, 3):
-        found = _together(size, _train, trial, data, checkpoint, _group_norms)
-        _assert_close(alone, found[0][0], 1e-5)
+        _train(ALONE, trial, data, checkpoint, _group_norms, stop_at=2)
+    for stopped in _together(2, _stopped, trial, data, checkpoint, _group_norms):
+        assert stopped
+    found = _together(3, _train, trial, data, checkpoint, _group_norms)
+    _assert_close(alone, found[0][0], 1e-5)
 
 
 @pytest.mark.numbers

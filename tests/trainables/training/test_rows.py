@@ -5,6 +5,7 @@ A new row of either table is tested too.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import replace
@@ -32,8 +33,6 @@ from trainables.training.checkpoint import read_state
 from trainables.training.loop import TrainingData, train
 from trainables.training.step import Step
 
-pytestmark = pytest.mark.numbers
-
 CPU = torch.device("cpu")
 SMALL = TrainingConfig(
     width=1,
@@ -58,13 +57,23 @@ _OF_BUDGETS = {"budget_order"}
 
 
 def row_levels():
-    """(parameter, level) of every row but those of sizes and rates."""
-    return [
-        pytest.param(one.name, level, id=f"{one.name}-{level}")
-        for one in PARAMETERS.values()
-        if one.name in training_fields() and one.name not in _SIZES | _OF_BUDGETS
-        for level in (one.levels or (one.low, one.high))
-    ]
+    """(parameter, level) of every row but those of sizes and rates; of equal trials the first."""
+    levels, trials = [], []
+    for name in row_names():
+        for level in _levels(name):
+            if _trial(name, level) not in trials:  # as those of all default levels of a method are
+                levels.append(pytest.param(name, level, id=f"{name}-{level}"))
+                trials.append(_trial(name, level))
+    return levels
+
+
+def row_names():
+    names = set(training_fields()) - _SIZES - _OF_BUDGETS
+    return [name for name in PARAMETERS if name in names]
+
+
+def _levels(name):
+    return PARAMETERS[name].levels or (PARAMETERS[name].low, PARAMETERS[name].high)
 
 
 def _trial(name, level, seed=3):
@@ -113,8 +122,29 @@ def data(random_tiles, write_encoder):
     )
 
 
-def _run(trial, data, checkpoint, report=lambda step, rows: None):
-    return train(trial, data, device=CPU, checkpoint=checkpoint, report=report)
+def _run(trial, data, checkpoint, report=lambda step, rows: None, every_s=0.0):
+    return train(
+        trial, data, device=CPU, checkpoint=checkpoint, report=report, checkpoint_every_s=every_s
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    """Trains a trial once: its result, and the last state of its teacher; both to be read only."""
+    known = []
+
+    def undisturbed(trial):
+        for one, found in known:
+            if one == trial:
+                return found
+        checkpoint = tmp_path_factory.mktemp("undisturbed") / "state.pt"
+        labels = METHODS[trial.model].labels
+        result = _run(trial, data, checkpoint, every_s=0.0 if labels else math.inf)
+        teacher = read_state(checkpoint, CPU)["teacher"] if labels else None
+        known.append((trial, (result, teacher)))
+        return result, teacher
+
+    return undisturbed
 
 
 def _same(one, other):
@@ -127,6 +157,7 @@ def test_every_parameter_gets_a_gradient(data, name, level):
     _assert_gradients(_trial(name, level), data)
 
 
+@pytest.mark.numbers
 @EVERY_METHOD
 def test_every_parameter_of_every_method_gets_a_gradient_and_none_of_its_teacher(data, method):
     state = _assert_gradients(_of_method(method), data)
@@ -149,9 +180,10 @@ def _assert_gradients(trial, data):
 
 @pytest.mark.parametrize(("name", "level"), row_levels())
 def test_repeated_and_continued_runs_are_the_same_and_what_they_leave_predicts(
-    data, tmp_path, name, level
+    data, undisturbed, tmp_path, name, level
 ):
-    _assert_repeated_continued_kept(_trial(name, level), data, tmp_path)
+    trial = _trial(name, level)
+    _assert_repeated_continued_kept(trial, data, *undisturbed(trial), tmp_path)
 
 
 _TOGETHER = {
@@ -160,35 +192,38 @@ _TOGETHER = {
 }  # fmt: skip
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("training", [{}, _TOGETHER], ids=["defaults", "together"])
 @EVERY_METHOD
-def test_every_method_repeats_continues_and_predicts(data, tmp_path, method, training):
+def test_every_method_repeats_continues_and_predicts(data, undisturbed, tmp_path, method, training):
     """With its teacher, which a checkpoint keeps; alone, and with much else that is trained."""
-    result = _assert_repeated_continued_kept(_of_method(method, **training), data, tmp_path)
+    trial = _of_method(method, **training)
+    result, teacher = undisturbed(trial)
+    _assert_repeated_continued_kept(trial, data, result, teacher, tmp_path)
     shares = [row["train/pseudo_share"] for row in result.history if "train/pseudo_share" in row]
     assert bool(shares) == METHODS[method].labels
     assert not shares or 0 < max(shares) <= 1
 
 
-def _assert_repeated_continued_kept(trial, data, tmp_path):
+def _assert_repeated_continued_kept(trial, data, first, teacher, tmp_path):
     """The same weights again and after an interruption, and a model file that predicts."""
-    first = _run(trial, data, tmp_path / "1.pt")
     stop_at = trial.training.validation_steps()[0]
 
     def stop(step, rows):
         if step == stop_at:
             raise KeyboardInterrupt
 
+    checkpoint = tmp_path / "state.pt"
     with pytest.raises(KeyboardInterrupt):
-        _run(trial, data, tmp_path / "2.pt", stop)
+        _run(trial, data, checkpoint, stop)
     torch.rand(5)  # as another trial of this process may draw
-    continued = _run(trial, data, tmp_path / "2.pt")
+    continued = _run(trial, data, checkpoint)
     assert _same(first, continued)
     assert json.dumps(first.history) == json.dumps(continued.history)
-    teachers = [read_state(tmp_path / name, CPU)["teacher"] for name in ("1.pt", "2.pt")]
-    assert (teachers[0] is None) == (not METHODS[trial.model].labels)
-    if teachers[0] is not None:
-        assert all(torch.equal(one, teachers[1][name]) for name, one in teachers[0].items())
+    assert (teacher is None) == (not METHODS[trial.model].labels)
+    if teacher is not None:
+        saved = read_state(checkpoint, CPU)["teacher"]
+        assert all(torch.equal(one, saved[name]) for name, one in teacher.items())
 
     classes = [ClassSpec(name=one, color=(index, 0, 0)) for index, one in enumerate("abc")]
     kept = TrainedModel.from_trial(
@@ -203,14 +238,14 @@ def _assert_repeated_continued_kept(trial, data, tmp_path):
     images = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0)).double()
     built = TrainedModel.load(tmp_path / "model.pt").build()
     with torch.no_grad():
-        expected = first.model.double().segment(images)
+        expected = copy.deepcopy(first.model).double().segment(images)
         torch.testing.assert_close(built.double().segment(images), expected)
-    return first
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("told", ["another class", "no class"])
 @EVERY_METHOD
-def test_labels_outside_of_the_budget_change_nothing(data, tmp_path, method, told):
+def test_labels_outside_of_the_budget_change_nothing(data, undisturbed, tmp_path, method, told):
     """What is not annotated is not known: neither to losses nor to patches, weights or teachers."""
     trial = _of_method(
         method, steps=2, num_validations=1, seg_loss="ce_dice", class_weights="sqrt_inverse"
@@ -222,18 +257,18 @@ def test_labels_outside_of_the_budget_change_nothing(data, tmp_path, method, tol
     assert (original[~inside] != other[~inside]).mean() > 0.7
     assert (original[inside] == other[inside]).all()
     changed = replace(data, train=replace(data.train, masks=other))
-    one, two = (_run(trial, x, tmp_path / f"{n}.pt") for n, x in enumerate((data, changed)))
+    one, two = undisturbed(trial)[0], _run(trial, changed, tmp_path / "2.pt", every_s=math.inf)
     assert _same(one, two)
     assert json.dumps(one.history) == json.dumps(two.history)
     # It can fail: labels inside of the budget do change the weights.
     other = np.where(inside, (original + 1) % 3, original).astype(original.dtype)
-    three = _run(trial, replace(data, train=replace(data.train, masks=other)), tmp_path / "3.pt")
-    assert not _same(one, three)
+    changed = replace(data, train=replace(data.train, masks=other))
+    assert not _same(one, _run(trial, changed, tmp_path / "3.pt", every_s=math.inf))
 
 
 @EVERY_METHOD
 def test_label_noise_shifts_training_labels_alone_and_none_where_it_is_0(
-    data, tmp_path, method, monkeypatch
+    data, undisturbed, tmp_path, method, monkeypatch
 ):
     """One draw of a seed for all methods; class weights count the labels that are learned."""
     shifted = []
@@ -243,7 +278,7 @@ def test_label_noise_shifts_training_labels_alone_and_none_where_it_is_0(
         return shifted[-1][1]
 
     monkeypatch.setattr(loop, "shift_labels", spy)
-    plain = _run(_of_method(method), data, tmp_path / "1.pt")
+    loop.build_sampler(_of_method(method), data, CPU, ALONE).draw(0)
     assert shifted == []
     noisy = _of_method(method, label_noise_px=2.0, class_weights="sqrt_inverse")
     batch = loop.build_sampler(noisy, data, CPU, ALONE).draw(0)
@@ -254,16 +289,16 @@ def test_label_noise_shifts_training_labels_alone_and_none_where_it_is_0(
     )
     expected = shift_labels(data.train, data.annotated, std_px=2.0, seed=3, num_classes=3)
     assert labels.checksum == expected.checksum
-    assert not _same(plain, _run(_of_method(method, label_noise_px=2.0), data, tmp_path / "2.pt"))
+    noisy = _of_method(method, label_noise_px=2.0)
+    result = _run(noisy, data, tmp_path / "2.pt", every_s=math.inf)
+    assert not _same(undisturbed(_of_method(method))[0], result)
 
 
-def test_with_neither_weight_nor_shared_statistics_the_reconstruction_changes_nothing(
-    data, tmp_path
-):
+@pytest.mark.numbers
+def test_with_neither_weight_nor_shared_statistics_the_reconstruction_changes_nothing(undisturbed):
     """As U-REC is U-Net then, both together are FixMatch: logits of the student and the teacher."""
-    alone = _run(_of_method("fixmatch"), data, tmp_path / "1.pt")
-    controlled = {"w1": 0.0, "branch_norm": "separate"}
-    both = _run(_of_method("fixmatch-urec", **controlled), data, tmp_path / "2.pt")
+    alone, _ = undisturbed(_of_method("fixmatch"))
+    both, _ = undisturbed(_of_method("fixmatch-urec", w1=0.0, branch_norm="separate"))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(alone.model.segment(images), both.model.segment(images))
     for name in ("train/loss_seg", "train/loss_pseudo", "train/pseudo_share"):
@@ -272,17 +307,17 @@ def test_with_neither_weight_nor_shared_statistics_the_reconstruction_changes_no
 
 @EVERY_METHOD
 def test_shares_in_the_gradient_are_measured_and_change_nothing(
-    data, tmp_path, method, monkeypatch
+    data, undisturbed, tmp_path, method, monkeypatch
 ):
     trial = _of_method(method)
-    probed = _run(trial, data, tmp_path / "1.pt")
+    probed, _ = undisturbed(trial)
     found = {name for name in probed.history[-1] if name.startswith("train/grad_share_")}
     has = METHODS[method]
     expected = {"rec": has.reconstructs, "pseudo": has.labels}
     assert found == {f"train/grad_share_{name}" for name, there in expected.items() if there}
     assert all(0 <= probed.history[-1][name] < 1 for name in found)
     monkeypatch.setattr(loop, "probed_steps", lambda validations: frozenset())
-    assert _same(probed, _run(trial, data, tmp_path / "2.pt"))
+    assert _same(probed, _run(trial, data, tmp_path / "2.pt", every_s=math.inf))
 
 
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.labels])
@@ -312,21 +347,14 @@ def test_the_teacher_sees_patches_as_they_are_and_the_student_learns_from_views(
             assert images.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(
-    "name", dict.fromkeys(one.values[0] for one in row_levels()), ids=lambda name: name
-)
-def test_levels_train_to_different_weights(data, tmp_path, name):
+@pytest.mark.parametrize("name", row_names())
+def test_levels_train_to_different_weights(undisturbed, name):
     """Of the network or its teacher: a level that nothing reads would be compared with itself."""
-    levels = PARAMETERS[name].levels or (PARAMETERS[name].low, PARAMETERS[name].high)
-    results = []
-    for number, level in enumerate(levels):
-        trial = _trial(name, level)
-        trial = replace(trial, training=replace(trial.training, num_validations=1))
-        results.append(_run(trial, data, tmp_path / f"{number}.pt").model)
-        results[-1] = [one.detach().flatten() for one in results[-1].parameters()]
-        teacher = read_state(tmp_path / f"{number}.pt", CPU)["teacher"] or {}
-        results[-1] += [one.flatten() for one in teacher.values()]
-    weights = [torch.cat(one) for one in results]
+    weights = []
+    for level in _levels(name):
+        result, teacher = undisturbed(_trial(name, level))
+        learned = [*result.model.parameters(), *(teacher or {}).values()]
+        weights.append(torch.cat([one.detach().flatten() for one in learned]))
     for number, one in enumerate(weights):
         for other in weights[:number]:
             assert one.shape != other.shape or not torch.equal(one, other)

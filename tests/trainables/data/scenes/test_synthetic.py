@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -170,13 +171,14 @@ def test_interrupted_writing_leaves_no_half_folder(tmp_path, monkeypatch):
 
 def test_two_processes_at_once_both_succeed(tmp_path):
     folder = tmp_path / "scenes"
-    code = (
-        "import sys, pathlib; from trainables.data.scenes.synthetic import write_scenes;"
-        "write_scenes(pathlib.Path(sys.argv[1]), areas={'train': (1, 3)}, size_px=64,"
-        " num_processes=1)"
-    )
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(folder)]) for _ in range(2)]
-    assert [run.wait() for run in runs] == [0, 0]
+    fork = multiprocessing.get_context("fork")  # new interpreters would import for seconds
+    options = {"areas": {"train": (1, 3)}, "size_px": 64, "num_processes": 1}
+    runs = [fork.Process(target=write_scenes, args=(folder,), kwargs=options) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
     assert len(list(folder.rglob("*.tif"))) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
 

@@ -1,7 +1,7 @@
-import os
-import subprocess
-import sys
+import multiprocessing
 import tempfile
+import time
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
@@ -164,25 +164,26 @@ def test_a_damaged_state_does_not_take_the_place_of_a_whole_one(store: Store):
         assert _states(store) == (b"after", b"next")
 
 
+def _hold_scratch(root: str, folders: "SimpleQueue[str]") -> None:
+    files = TrialFiles("", Store(root))
+    (files.folder / "large").write_text("x")
+    folders.put(str(files.folder))
+    time.sleep(60)
+
+
 def test_scratch_of_killed_processes_goes_and_that_of_running_ones_stays(
     tmp_path: Path, temp: Path
 ):
-    code = (
-        "from trainables.storage.store import Store;"
-        "from trainables.trial.folder.trial_files import TrialFiles;"
-        "import sys, time; files = TrialFiles('', Store(sys.argv[1]));"
-        "(files.folder / 'large').write_text('x'); print(files.folder, flush=True); time.sleep(60)"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    fork = multiprocessing.get_context("fork")  # new interpreters would import for seconds
+    running, folders = [], []
     try:
-        folders = [
-            Path(os.fsdecode(one.stdout.readline().strip())) for one in running if one.stdout
-        ]
+        for _ in range(2):
+            told = fork.SimpleQueue()
+            running.append(fork.Process(target=_hold_scratch, args=(str(tmp_path), told)))
+            running[-1].start()
+            folders.append(Path(told.get()))
         running[0].kill()
-        running[0].wait()
+        running[0].join()
         (temp / "urec-study-trial-no-folder").write_text("of someone else")
         with TrialFiles("ignored", Store(str(tmp_path / "store"))) as files:
             assert not folders[0].exists()
@@ -191,7 +192,7 @@ def test_scratch_of_killed_processes_goes_and_that_of_running_ones_stays(
     finally:
         for one in running:
             one.kill()
-            one.wait()
+            one.join()
 
 
 def test_an_error_inside_leaves_no_scratch_folder(store: Store, temp: Path):
