@@ -47,7 +47,6 @@ _DEMO: Final = replace(
     lr=1e-2,
     warmup_steps=10,
     ema_decay=0.9,
-    w1=0.5,
     class_weights="sqrt_inverse",
     branch_norm="separate",
     num_validations=8,
