@@ -42,8 +42,8 @@ _SMALL: Final = TrainingConfig(
 _DEMO: Final = replace(
     _SMALL,
     patch_px=32,
-    batch_size=16,
-    steps=160,
+    batch_size=12,
+    steps=140,
     lr=1e-2,
     warmup_steps=10,
     ema_decay=0.9,
