@@ -1,15 +1,16 @@
 """3x3 convolutions that take the gradient of their weights in the way that is fast for it.
 
-oneDNN's AVX2 kernel for that gradient passes over the images once for every eight by eight channels.
-In channels-last it then reads eight of the many channels that lie side by side, and is up to four
-times as slow as in torch's default layout where an image does not fit into the cache. Where images
-are small it is slow because weights are many: it brings them into a layout of its own, and torch
-brings them back.
+oneDNN's AVX2 kernel for that gradient passes over the images once for every eight by eight
+channels. In channels-last it then reads eight of the many channels that lie side by side, and is up
+to four times as slow as in torch's default layout where an image does not fit into the cache. It is
+slow as well where images are small and weights many, which it writes in a layout of its own; torch
+then brings them into its default one, and again into that of the weights.
 
 With many channels the gradient is therefore a product of matrices: the channels of all outputs by
-the 3 x 3 inputs around each. Its result lies as the weights do. With some channels and large images
-the same kernel of oneDNN runs in the default layout, and gives the same to the last bit. The other
-two passes are as fast or faster in channels-last. docs/performance.md has the figures.
+the 3 x 3 inputs around each. Its result lies in memory as the weights do, and is at least as exact.
+With fewer channels and large images the same kernel of oneDNN runs in the default layout, and gives
+the same to the last bit. The other two passes are as fast or faster in channels-last.
+docs/performance.md has the figures.
 """
 
 from __future__ import annotations
@@ -85,9 +86,7 @@ class _Convolved(torch.autograd.Function):
     """What `Convolution` computes, and its gradients."""
 
     @staticmethod
-    def forward(
-        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, way: Way
-    ) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, way: Way) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.way = way
         return F.conv2d(images, weight, bias, padding=1)
@@ -137,7 +136,7 @@ def _product(gradient: Tensor, images: Tensor, needs_bias: bool) -> tuple[Tensor
 
 
 def _pieces(images: Tensor) -> Iterator[Tensor]:
-    """Images (N, H, W, ...) in pieces of about `_PRODUCT_PX` pixels: whole images, or rows of one."""
+    """Images (N, H, W, ...) in pieces of up to about `_PRODUCT_PX` pixels: images, or rows of one."""
     height, width = images.shape[1:3]
     if height * width <= _PRODUCT_PX:
         yield from images.split(_PRODUCT_PX // (height * width))
