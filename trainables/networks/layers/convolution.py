@@ -136,7 +136,7 @@ def _product(gradient: Tensor, images: Tensor, needs_bias: bool) -> tuple[Tensor
 
 
 def _pieces(images: Tensor) -> Iterator[Tensor]:
-    """Images (N, H, W, ...) in pieces of up to about `_PRODUCT_PX` pixels: images, or rows of one."""
+    """Images (N, H, W, ...) in pieces of about `_PRODUCT_PX` pixels: images, or rows of one."""
     height, width = images.shape[1:3]
     if height * width <= _PRODUCT_PX:
         yield from images.split(_PRODUCT_PX // (height * width))
