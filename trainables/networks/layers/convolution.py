@@ -96,7 +96,8 @@ class _Convolved(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         needs_images, _, needs_bias, _ = ctx.needs_input_grad
-        of_images = None
+        of_images: Tensor | None = None
+        of_weight: Tensor | None
         if needs_images:
             of_images, _, _ = _backward(gradient, images, weight, (True, False, False))
         if ctx.way == "product":
@@ -139,10 +140,10 @@ def _pieces(images: Tensor) -> Iterator[Tensor]:
     """Images (N, H, W, ...) in pieces of about `_PRODUCT_PX` pixels: images, or rows of one."""
     height, width = images.shape[1:3]
     if height * width <= _PRODUCT_PX:
-        yield from images.split(_PRODUCT_PX // (height * width))
+        yield from torch.split(images, _PRODUCT_PX // (height * width))
         return
     for image in images:
-        yield from image.split(max(1, _PRODUCT_PX // width))
+        yield from torch.split(image, max(1, _PRODUCT_PX // width))
 
 
 def _backward(
