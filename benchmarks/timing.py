@@ -113,6 +113,7 @@ def surroundings() -> dict[str, Any]:
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "cpu": _cpu_line("model name") or platform.machine(),
+        "instructions": instruction_set(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(pages * page_bytes / 2**30, 1),
         "load": round(os.getloadavg()[0], 2),
@@ -127,7 +128,8 @@ def surroundings() -> dict[str, Any]:
 def surroundings_line(found: Mapping[str, Any]) -> str:
     """The same in one line, to be printed above the figures."""
     return (
-        f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, load {found['load']}; "
+        f"{found['cpu']} ({found['instructions']}), {found['cores']} cores, "
+        f"{found['memory_gib']} GiB, load {found['load']}; "
         f"Python {found['python']}, torch {found['versions']['torch']}; "
         f"commit {(found['commit'] or 'unknown')[:12]}"
     )
@@ -155,8 +157,19 @@ def write_json(path: Path | None, before: Mapping[str, Any], figures: Figures, *
 
 def cpu_has_bf16() -> bool:
     """Whether the CPU computes in bf16; others emulate it, slower than float32."""
-    flags = (_cpu_line("flags") or "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return not _cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def instruction_set() -> str:
+    """The widest vector instructions of the CPU that rates depend on, such as "AVX2, no bf16"."""
+    names = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    flags = _cpu_flags()
+    widest = next((name for flag, name in names.items() if flag in flags), "no AVX2")
+    return f"{widest}, {'bf16' if cpu_has_bf16() else 'no bf16'}"
+
+
+def _cpu_flags() -> set[str]:
+    return set((_cpu_line("flags") or "").split())
 
 
 def _cpu_line(name: str) -> str | None:

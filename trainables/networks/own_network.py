@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import ConfigError
-from trainables.networks.layers.blocks import crop_to, pad_to_stride
+from trainables.networks.layers.blocks import crop_to, first_of, pad_to_stride
 from trainables.networks.network import Network, NetworkConfig, Output, first_images
 
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -125,7 +125,7 @@ class OwnReconstructingNetwork(OwnNetwork):
         num_segment = len(first_images(images, num_segment))
         padded = pad_to_stride(images)
         logits, reconstruction = self.own(padded)
-        logits = _cropped(logits[:num_segment], padded, images)
+        logits = _cropped(first_of(logits, num_segment), padded, images)
         return Output(logits, _cropped(reconstruction, padded, images))
 
     def reconstruct(self, images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from trainables.networks.layers.blocks import (
     ReconstructionDecoder,
     SegmentationDecoder,
     crop_to,
+    first_of,
     pad_to_stride,
     stage_widths,
 )
@@ -63,7 +64,9 @@ class UREC(Network):
         """Both branches; see `Network.forward`."""
         num_segment = len(first_images(images, num_segment))
         features, bottom = self._encode(pad_to_stride(images), num_segment)
-        logits = self.segmentation([f[:num_segment] for f in features], bottom[:num_segment])
+        logits = self.segmentation(
+            [first_of(f, num_segment) for f in features], first_of(bottom, num_segment)
+        )
         return Output(crop_to(logits, images), crop_to(self._rebuild(bottom), images))
 
     def segment(self, images: Tensor) -> Tensor:

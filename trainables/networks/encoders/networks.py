@@ -16,7 +16,7 @@ from trainables.networks.encoders.decoders import (
     level_widths,
     size_of,
 )
-from trainables.networks.layers.blocks import ConvBlock, crop_to, pad_to_stride
+from trainables.networks.layers.blocks import ConvBlock, crop_to, first_of, pad_to_stride
 from trainables.networks.network import Network, NetworkConfig, Output, first_images
 from trainables.settings.config import TrainingConfig
 
@@ -101,8 +101,8 @@ class EncoderUREC(EncoderUNet):
         num_segment = len(first_images(images, num_segment))
         padded = pad_to_stride(images, self.encoder.stride_px)
         features, bottom = self._encode(padded)
-        skips = [one[:num_segment] for one in features[:-1]]
-        logits = self.segmentation(bottom[:num_segment], skips, size_of(padded))
+        skips = [first_of(one, num_segment) for one in features[:-1]]
+        logits = self.segmentation(first_of(bottom, num_segment), skips, size_of(padded))
         return Output(crop_to(logits, images), self._rebuild(features, bottom, padded, images))
 
     def reconstruct(self, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from trainables.networks.layers.blocks import (
     SegmentationDecoder,
     chain,
     crop_to,
+    first_of,
     pad_to_stride,
     upsample,
 )
@@ -112,3 +113,24 @@ def test_pad_reaches_the_next_multiple(size, padded):
 def test_pad_leaves_multiples_alone():
     images = torch.rand(1, 3, 64, 32)
     assert pad_to_stride(images) is images
+
+
+LAST = torch.channels_last
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+def test_gradients_of_the_first_images_stay_in_channels_last(num):
+    batch = torch.rand(3, 4, 5, 6).contiguous(memory_format=LAST).requires_grad_()
+    first = first_of(batch, num)
+    assert torch.equal(first, batch[:num])
+    weights = torch.rand(num, 8, 5, 6).contiguous(memory_format=LAST)[:, :4]  # as `cat` gives them
+    (of_batch,) = torch.autograd.grad(first, batch, weights)
+    assert torch.equal(of_batch[:num], weights)
+    assert (of_batch[num:] == 0).all()
+    if num < len(batch):  # as it is handed on where it is the whole
+        assert of_batch.is_contiguous(memory_format=LAST)
+
+
+def test_first_of_all_is_the_batch():
+    batch = torch.rand(3, 4, 5, 6)
+    assert first_of(batch, 3) is batch
