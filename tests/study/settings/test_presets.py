@@ -10,6 +10,8 @@ from contract.methods import BUILT_FROM
 from contract.parameters import PARAMETERS, value_text
 from study.settings.config import build_config
 from study.settings.presets import PRESETS
+from trainables.data.scenes.georeference import tile_shape
+from trainables.data.scenes.synthetic import BUILTIN_AREAS
 from trainables.settings.config import training_fields
 
 _TABLE = Path(__file__).parents[3] / "docs" / "presets.md"
@@ -61,16 +63,12 @@ def test_documented_parameters_are_the_parameters() -> None:
     ]
 
 
-def test_the_demo_rebuilt_one_colour_in_windows_of_another_size_than_its_patches() -> None:
-    """Trained on patches of 64 pixels, windows of 288 had three times the error of those of 64."""
+def test_a_window_of_the_demo_holds_a_whole_built_in_tile() -> None:
+    """A window of 256 pixels with a step of 192 took most tiles of 272 pixels four times."""
     demo = PRESETS["demo"].training
-    assert demo.infer_window_px == demo.infer_step_px == demo.patch_px
-
-
-def test_the_demo_rebuilt_with_statistics_of_the_other_branch() -> None:
-    """Running statistics were a mixture of both branches', which training had used of neither."""
-    config = build_config({"preset": "demo"})
-    assert {one.branch_norm for one in config.trainings()} == {"separate"}
+    areas = (area for group in BUILTIN_AREAS.values() for area in group)
+    longest = max(max(tile_shape(area, 1024)) for area in areas)
+    assert longest / demo.downsample <= demo.infer_window_px
 
 
 def test_the_demo_weights_classes_for_all_its_methods_alike() -> None:

@@ -49,9 +49,6 @@ CLASS_COLORS: Final = np.array(
 IGNORED: Final = 255
 """Value of an eroded reference near a border of classes; black in the files."""
 
-BUILTIN_PX: Final = 512
-"""Mean side of a built-in tile: 46 m, which holds every class and is rendered in a second."""
-
 _RECORD: Final = "scenes.json"
 
 
@@ -209,7 +206,7 @@ def write_scenes(
     *,
     seed: int = 0,
     areas: Mapping[str, Sequence[int]] = BUILTIN_AREAS,
-    size_px: int = BUILTIN_PX,
+    size_px: int = 1024,
     num_processes: int = 2,
 ) -> Path:
     """Writes scenes as GeoTIFFs in the ISPRS Vaihingen layout; keeps a complete folder as it is.

@@ -16,7 +16,6 @@ import rasterio
 from trainables.data.scenes import render, synthetic
 from trainables.data.scenes.synthetic import (
     BUILTIN_AREAS,
-    BUILTIN_PX,
     CLASS_COLORS,
     SCENES_VERSION,
     erode_reference,
@@ -185,7 +184,7 @@ def test_two_processes_at_once_both_succeed(tmp_path):
 
 
 def _shares(seed: int, area: int) -> np.ndarray:
-    height_px, width_px = synthetic.tile_shape(area, BUILTIN_PX)
+    height_px, width_px = synthetic.tile_shape(area, 1024)
     mask = render_scene(seed, area, height_px=height_px, width_px=width_px).mask
     return 100 * np.bincount(mask.ravel(), minlength=NUM_CLASSES) / mask.size
 
