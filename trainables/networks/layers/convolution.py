@@ -3,12 +3,12 @@
 oneDNN's AVX2 kernel for that gradient passes over the images once for every eight by eight
 channels. In channels-last it then reads eight of the many channels that lie side by side, and is up
 to four times as slow as in torch's default layout where an image does not fit into the cache. It is
-slow as well where images are small and weights many, which it writes in a layout of its own; torch
-then brings them into its default one, and again into that of the weights.
+slow as well where weights are many, which it writes in a layout of its own; torch then brings them
+into its default one, and again into that of the weights.
 
-With many channels the gradient is therefore a product of matrices: the channels of all outputs by
+With many channels and pixels the gradient is therefore a product of matrices: the channels of all outputs by
 the 3 x 3 inputs around each. Its result lies in memory as the weights do, and is at least as exact.
-With fewer channels and large images the same kernel of oneDNN runs in the default layout, and gives
+With less of either and large images the same kernel of oneDNN runs in the default layout, and gives
 the same to the last bit. The other two passes are as fast or faster in channels-last.
 docs/performance.md has the figures.
 """
@@ -27,7 +27,9 @@ Way = Literal["product", "default layout", "torch"]
 """How the gradient of the weights is taken."""
 
 _MANY_CHANNELS: Final = 64
-"""With as many on both sides, a product of matrices is the fastest, whatever the size."""
+"""With as many on both sides, a product of matrices is the fastest."""
+_MANY_PX: Final = 2048
+"""Pixels of all images together from which it is; with fewer a whole step gains nothing."""
 _FEW_CHANNELS: Final = 16
 """With fewer, on either side, changing the layout takes longer than it saves, whatever the size."""
 _SOME_CHANNELS: Final = 32
@@ -74,9 +76,10 @@ def fastest_way(images: Tensor, weight: Tensor) -> Way:
     ):
         return "torch"
     fewer, more = sorted(weight.shape[:2])
-    if fewer >= _MANY_CHANNELS:
+    num, _, height, width = images.shape
+    if fewer >= _MANY_CHANNELS and num * height * width >= _MANY_PX:
         return "product"
-    image_bytes = more * images.shape[2] * images.shape[3] * images.element_size()
+    image_bytes = more * height * width * images.element_size()
     if fewer >= _FEW_CHANNELS and more >= _SOME_CHANNELS and image_bytes >= _LARGE_BYTES:
         return "default layout"
     return "torch"
