@@ -110,9 +110,10 @@ def _not_labelled(record: StudyRecord) -> Iterator[str]:
     teacher = "teacher" if len(found) == 1 else "teachers"
     yield (
         f"Hardly any pixel got a pseudo-label from the {teacher} of {named(list(found.values()))}: "
-        f"in the last steps {_range(shares, tenths)} of the pixels that are not annotated reached "
-        "pseudo_threshold. What pseudo-labels change is not measured by such trials; a lower "
-        "threshold or more steps give more of them."
+        f"in the last steps {_range(shares, tenths)} of the pixels that are not annotated, "
+        f"{tenths(shares.median())} in the median trial, reached pseudo_threshold. What "
+        "pseudo-labels change is not measured by such trials; a lower threshold or more steps give "
+        "more of them."
     )
 
 

@@ -6,11 +6,11 @@ to four times as slow as in torch's default layout where an image does not fit i
 slow as well where weights are many, which it writes in a layout of its own; torch then brings them
 into its default one, and again into that of the weights.
 
-With many channels and pixels the gradient is therefore a product of matrices: the channels of all outputs by
-the 3 x 3 inputs around each. Its result lies in memory as the weights do, and is at least as exact.
-With less of either and large images the same kernel of oneDNN runs in the default layout, and gives
-the same to the last bit. The other two passes are as fast or faster in channels-last.
-docs/performance.md has the figures.
+With many channels and pixels the gradient is therefore a product of matrices: the channels of all
+outputs by the 3 x 3 inputs around each. Its result lies in memory as the weights do, and is at
+least as exact. With less of either and large images the same kernel of oneDNN runs in the default
+layout, and gives the same to the last bit. The other two passes are as fast or faster in channels-
+last. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
