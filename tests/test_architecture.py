@@ -110,6 +110,6 @@ def test_a_mark_that_its_file_does_not_name_would_be_left_out_by_the_gate(
 
 
 def test_the_short_gate_has_slow_tests_of_pretrained_encoders():
-    (name,) = re.findall(r"^encoders=(tests/\S+)$", (ROOT / ".ci" / "run").read_text(), re.M)
+    (name,) = re.findall(r"^slow_files=(tests/\S+)$", (ROOT / ".ci" / "run").read_text(), re.M)
     assert "encoders" in name
     assert "mark.slow" in (ROOT / name).read_text(encoding="utf-8")
