@@ -21,8 +21,9 @@ import numpy as np
 from analysis.statistics.intervals import draw_tiles
 from analysis.statistics.label_efficiency.efficiency import ScoreGrid
 from analysis.statistics.label_efficiency.needed import annotations_needed
+from contract.protocol.looks import plan_looks
 from contract.protocol.power import LEVEL
-from tests.analysis.statistics.many_studies import Said, false_findings, said_of
+from tests.analysis.statistics.many_studies import Said, false_findings, read_often, said_of
 from tests.analysis.statistics.worlds import CURVES, GRIDS, NOISES, SHARES, World, covered
 
 _RARE = 0.01
@@ -38,6 +39,7 @@ def main() -> None:
     _needed_tables(options.studies)
     _finding_table(options.studies)
     _variants_table(options.studies)
+    _looks_table(options.studies)
     _power_table(options.studies)
     _tile_table(options.tile_studies)
 
@@ -137,6 +139,25 @@ def _variants_table(num_studies: int) -> None:
             share = false_findings(world, num_variants, 4 * num_studies, generator)
             cells.append(f"{share:.3f}")
         _print_row([noise, *cells])
+
+
+def _looks_table(num_studies: int) -> None:
+    """How often anything is found where equal models are read after every seed."""
+    print("\nStudies read after every seed that ever found equal models to differ (7 fractions,")
+    print(f"{num_studies} studies a cell); open: each reading as if it were the only one:\n")
+    plans = ((8,), (8, 11, 14))
+    names = [f"looks at {', '.join(map(str, plan))}" for plan in plans]
+    _print_row(["noise", *names, "open, to 14"])
+    _print_row(["---", *["---:"] * (len(plans) + 1)])
+    for noise in NOISES[:7]:
+        shares = []
+        for levels in (
+            *[{one.seeds: one.level for one in plan_looks(plan)} for plan in plans],
+            dict.fromkeys(range(1, 15), LEVEL),
+        ):
+            world = World(noise=noise, num_seeds=max(levels))
+            shares.append(read_often(world, levels, num_studies, np.random.default_rng(8)))
+        _print_row([noise, *[f"{share:.3f}" for share in shares]])
 
 
 def _power_table(num_studies: int) -> None:

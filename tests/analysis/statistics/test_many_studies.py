@@ -8,8 +8,16 @@ import pytest
 from analysis.reading.compared import tried_variants
 from analysis.reading.styles import styles_of
 from analysis.statistics.answer import compute_answer
+from contract.protocol.looks import plan_looks
+from contract.protocol.power import LEVEL
 from tests.analysis.statistics.claims.study_claims import family_of
-from tests.analysis.statistics.many_studies import adjusted, false_findings, said, said_of
+from tests.analysis.statistics.many_studies import (
+    adjusted,
+    false_findings,
+    read_often,
+    said,
+    said_of,
+)
 from tests.analysis.statistics.worlds import CURVES, GRIDS, NOISES, World, covered, frame_of
 
 STYLES = styles_of(tried_variants([("unet", "unet"), ("urec", "urec")]))
@@ -120,3 +128,15 @@ def test_several_equal_variants_are_told_apart_in_one_of_twenty_studies_at_most(
     world = World(noise=noise, fractions=GRIDS[3], num_seeds=8)
     found = false_findings(world, num_variants, 600, np.random.default_rng(4))
     assert found <= 0.05 + 0.015  # 1.7 standard errors of 600 studies
+
+
+@pytest.mark.parametrize("noise", ["Gaussian", "collapses"])
+def test_a_study_that_is_read_after_every_seed_errs_no_more_often_than_its_level(
+    noise: str,
+) -> None:
+    # read openly after every trial: 9 to 13 %
+    world = World(noise=noise, num_seeds=10)
+    planned = {look.seeds: look.level for look in plan_looks([7, 8, 10])}
+    assert read_often(world, planned, 1000, np.random.default_rng(1)) <= 0.055
+    opened = dict.fromkeys(range(1, 11), LEVEL)
+    assert read_often(world, opened, 1000, np.random.default_rng(1)) >= 0.08
