@@ -41,7 +41,7 @@ class ArmProgress:
     num_confirm: int
     num_failed: int
     best_score: float
-    """Highest score of a finished search trial on validation tiles; NaN without one."""
+    """Highest score of a finished trial on validation tiles; NaN without one."""
 
     @property
     def num_left(self) -> int:
@@ -194,7 +194,7 @@ def _arm(record: StudyRecord, label_frac: float, variant: str) -> ArmProgress:
     searched = [one for one in record.searched if one.is_of(style.variant.method, record.methods)]
     num_seeds = len(info.search_seeds) or 1 if searched else 1
     num_confirm = 0 if has_no_choice(record, label_frac, variant) else info.num_seeds_asked or 0
-    finished = search.loc[search["status"] == "finished", f"select_{info.select_by}"]
+    finished = arm.loc[arm["status"] == "finished", f"select_{info.select_by}"].dropna()
     return ArmProgress(
         label_frac=label_frac,
         label=style.label,

@@ -102,7 +102,7 @@ def progress_text(progress: StudyProgress) -> str:
         [
             percent(arm.label_frac),
             arm.label,
-            f"{arm.num_searched} of {arm.num_search}",
+            f"{arm.num_searched} of {arm.num_search}" if arm.num_search else "none",
             f"{arm.num_confirmed} of {arm.num_confirm}",
             str(arm.num_failed or ""),
             score(arm.best_score),

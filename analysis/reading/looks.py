@@ -102,7 +102,7 @@ def has_no_choice(record: StudyRecord, frac: float, variant: str) -> bool:
     """Whether the search of an arm has ended, and left nothing to choose from.
 
     A suggestion is chosen only where all of its seeds have finished. An arm in which nothing is
-    searched is confirmed whatever became of its one search trial.
+    searched is confirmed whatever became of the search trial that earlier versions gave it.
     """
     method = record.styles[variant].variant.method
     searched = [one for one in record.searched if one.is_of(method, record.methods)]

@@ -42,11 +42,11 @@ def num_suggestions(info: StudyInfo, searched: Sequence[StudyParameter]) -> int:
     Args:
         info: The study.
         searched: The parameters that are tuned inside the arm; none for one that has nothing to
-            search, and gets one trial.
+            search, and tries no setting.
     """
     config = info.document.get("config") or {}
     if not searched:
-        return 1
+        return 0
     if config.get("sampler") == "grid":
         return math.prod(len(one.domain.split("/")) for one in searched)
     num = config.get("trials")

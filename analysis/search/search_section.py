@@ -150,7 +150,7 @@ def _lacking(record: StudyRecord) -> Iterator[str]:
             only = f"{lacking[0]} varies" if len(lacking) == 1 else "these vary"
             yield (
                 f"{label} has no {listed(lacking)}: where only {only}, it has nothing to search "
-                "and gets one trial."
+                "and is confirmed at once."
             )
 
 

@@ -33,7 +33,7 @@ class Arm:
     searched: tuple[Varied, ...]
     """Hyperparameters tuned inside the arm; none for a method that has nothing to tune."""
     num_search: int
-    """Suggestions of the search."""
+    """Suggestions of the search; none where nothing is searched: confirmation comes at once."""
     search_seeds: tuple[int, ...]
     """With each of which every suggestion is trained."""
 
@@ -187,7 +187,7 @@ def num_trials(config: StudyConfig, arms: tuple[Arm, ...]) -> int:
 
 def _num_search(config: StudyConfig, searched: tuple[Varied, ...]) -> int:
     if not searched:
-        return 1
+        return 0
     if config.sampler == "grid":
         return math.prod(len(one.levels or ()) for one in searched)
     return config.trials

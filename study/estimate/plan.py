@@ -81,9 +81,8 @@ def plan_text(config: StudyConfig) -> str:
     longest = max(len(arm.name) for arm in arms)
     for arm in arms:
         searched = ", ".join(one.text for one in arm.searched) or "nothing to search"
-        lines.append(
-            f"  {arm.name:<{longest}} {_search_text(arm)} + {config.seeds_now} confirm ({searched})"
-        )
+        search = f"{_search_text(arm)} + " if arm.searched else ""
+        lines.append(f"  {arm.name:<{longest}} {search}{config.seeds_now} confirm ({searched})")
     looks = asked_looks(config, read_manifest(config.folder / MANIFEST))
     note = looks_note(config, looks)
     lines += [] if note is None else [note]

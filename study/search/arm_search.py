@@ -56,7 +56,7 @@ class ArmSearch:
     @property
     def num_left(self) -> int:
         """Trials not started yet, confirmation included."""
-        suggestions = self.arm.num_search - self._num_asked
+        suggestions = max(0, self.arm.num_search - self._num_asked)
         begun = len(self._open) + sum(map(len, self._held.values()))
         return suggestions * len(self.arm.search_seeds) + begun + len(self._seeds)
 
@@ -112,7 +112,7 @@ class ArmSearch:
 
     def _give_up_confirmation(self) -> None:
         """Confirm nothing where there is something to choose and no search trial to choose."""
-        searched = self._num_asked == self.arm.num_search
+        searched = self._num_asked >= self.arm.num_search
         ended = searched and not self._running and not self._open
         if self.arm.searched and ended and self._trials.chosen_values() is None:
             self._seeds.clear()

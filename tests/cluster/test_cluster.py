@@ -51,7 +51,7 @@ def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_serv
     study = make_study(
         "over-nodes",
         "--address", cluster.address, "--storage", s3_uri, "--tracking-uri", tracking_server,
-        space="label_frac=1", trials=1, seeds=2, steps=90, num_validations=6,
+        space="label_frac=1", trials=1, seeds=3, steps=90, num_validations=6,
     )  # fmt: skip
     store = Store(s3_uri).at("over-nodes")
 
@@ -78,8 +78,7 @@ def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_serv
     _add(cluster)
     study.finish()
 
-    keys = {f"search-{model}-f1.00-t000" for model in ("urec", "unet")}
-    keys |= {f"confirm-{model}-f1.00-s{seed}" for model in ("urec", "unet") for seed in (1, 2)}
+    keys = {f"confirm-{model}-f1.00-s{seed}" for model in ("urec", "unet") for seed in (1, 2, 3)}
     records = study.results()
     assert stored("result.json") == records.keys() == keys
     assert stored("checkpoint.pt") == set()
@@ -98,16 +97,15 @@ def test_nodes_and_driver_come_and_go(make_study, cluster, s3_uri, tracking_serv
         assert [point.step for point in points] == [15 * step for step in range(1, 7)], key
     assert (study.output / "over-nodes" / "report" / "index.html").stat().st_size > 0
 
-    alone = make_study("alone", space="label_frac=1", trials=1, seeds=2, steps=90,
+    alone = make_study("alone", space="label_frac=1", trials=1, seeds=3, steps=90,
                        num_validations=6, models=["unet"])  # fmt: skip
     alone.start()
     alone.finish()
     for key, record in alone.results().items():
         assert records[key]["history"] == record["history"], key
         assert records[key]["score"] == record["score"]
-        if key.startswith("confirm"):
-            one, other = (run.trials / key / "confusion.json" for run in (study, alone))
-            assert json.loads(one.read_text()) == json.loads(other.read_text())
+        one, other = (run.trials / key / "confusion.json" for run in (study, alone))
+        assert json.loads(one.read_text()) == json.loads(other.read_text())
 
 
 @pytest.mark.slow
@@ -157,18 +155,18 @@ def test_an_elastic_group_goes_on_with_the_machines_that_are_left(make_study, cl
     first, _ = _add(cluster), _add(cluster)
     study = make_study(
         "elastic", "--address", cluster.address, "--storage", s3_uri,
-        space="label_frac=1", trials=1, seeds=1, steps=400, num_validations=20, models=["unet"],
+        space="label_frac=1", trials=1, seeds=2, steps=400, num_validations=20, models=["unet"],
         workers="1..2",
     )  # fmt: skip
-    store = Store(s3_uri).at("elastic", "trials", "search-unet-f1.00-t000")
+    store = Store(s3_uri).at("elastic", "trials", "confirm-unet-f1.00-s1")
     study.start()
     study.wait_for(lambda: "checkpoint.pt" in store.names(), "a checkpoint")
     cluster.remove_node(first, allow_graceful=False)
     study.finish()
     records = study.results()
-    assert records.keys() == {"search-unet-f1.00-t000", "confirm-unet-f1.00-s1"}
+    assert records.keys() == {"confirm-unet-f1.00-s1", "confirm-unet-f1.00-s2"}
     for key, record in records.items():
         assert record["metrics"]["perf/workers"] == 1, key
         validated = [row["step"] for row in record["history"] if "val/oa" in row]
         assert validated == [20 * step for step in range(1, 21)], key
-    assert (study.trials / "search-unet-f1.00-t000" / "failures.txt").read_text() == "1"
+    assert (study.trials / "confirm-unet-f1.00-s1" / "failures.txt").read_text() == "1"

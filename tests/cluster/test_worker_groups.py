@@ -23,7 +23,7 @@ def _lasting(record):
 )
 def test_groups_take_turns_and_what_is_lost_changes_nothing(make_study):
     """Four trials that want both CPUs each; of one a worker is killed, and then what leads it."""
-    options = {"space": "label_frac=1", "trials": 1, "seeds": 1, "workers": 2, "gpus": 0}
+    options = {"space": "label_frac=1", "trials": 1, "seeds": 2, "workers": 2, "gpus": 0}
     options |= {"steps": 40, "num_validations": 8}
     disturbed = make_study("disturbed", **options)
     disturbed.start()

@@ -41,11 +41,11 @@ def test_what_is_searched_is_what_the_model_has():
     assert urec.num_search == unet.num_search == 4
 
 
-def test_an_arm_with_nothing_to_search_gets_one_trial():
+def test_an_arm_with_nothing_to_search_is_confirmed_at_once():
     urec, unet = plan_arms(study(space="w1,label_frac=1"))
-    assert (urec.num_search, unet.num_search) == (4, 1)
+    assert (urec.num_search, unet.num_search) == (4, 0)
     assert unet.searched == ()
-    assert [arm.num_search for arm in plan_arms(study(space="label_frac=1"))] == [1, 1]
+    assert [arm.num_search for arm in plan_arms(study(space="label_frac=1"))] == [0, 0]
 
 
 def test_a_grid_is_tried_whole_and_once():
@@ -55,7 +55,7 @@ def test_a_grid_is_tried_whole_and_once():
 
 def test_number_of_trials():
     config = study(space="w1,label_frac=0.1/1")
-    assert num_trials(config, plan_arms(config)) == 2 * (4 + 3) + 2 * (1 + 3)
+    assert num_trials(config, plan_arms(config)) == 2 * (4 + 3) + 2 * 3
 
 
 def test_keys_and_content_of_trials():
@@ -104,8 +104,8 @@ def test_no_seed_of_the_search_is_ever_one_of_confirmation(seed):
 def test_every_suggestion_is_trained_with_every_seed_where_there_is_something_to_search():
     config = study(space="w1,label_frac=1", search_seeds=2)
     urec, unet = plan_arms(config)
-    assert (urec.num_search, urec.num_search_trials, unet.num_search_trials) == (4, 8, 1)
-    assert num_trials(config, (urec, unet)) == 8 + 3 + 1 + 3
+    assert (urec.num_search, urec.num_search_trials, unet.num_search_trials) == (4, 8, 0)
+    assert num_trials(config, (urec, unet)) == 8 + 3 + 3
     trials = [search_trial(config, urec, 2, {"w1": 0.2}, seed) for seed in urec.search_seeds]
     assert [trial.key for trial in trials] == [
         "search-urec-f1.00-t002-s0",

@@ -61,11 +61,11 @@ def test_plan_names_arms_trials_and_disk(make_config, tmp_path):
     assert lines[0] == f"study tiny, preset demo, to {tmp_path / 'studies' / 'tiny'}"
     assert [line.split() for line in lines[1:5]] == [
         ["urec-f0.10", "4", "search", "+", "3", "confirm", "(w1=0.01..0.5)"],
-        ["unet-f0.10", "1", "search", "+", "3", "confirm", "(nothing", "to", "search)"],
+        ["unet-f0.10", "3", "confirm", "(nothing", "to", "search)"],
         ["urec-f1.00", "4", "search", "+", "3", "confirm", "(w1=0.01..0.5)"],
-        ["unet-f1.00", "1", "search", "+", "3", "confirm", "(nothing", "to", "search)"],
+        ["unet-f1.00", "3", "confirm", "(nothing", "to", "search)"],
     ]
-    assert "22 trials of 4 steps with 2 patches, 1 at once" in text
+    assert "20 trials of 4 steps with 2 patches, 1 at once" in text
     assert "MiB" in lines[-1]
     assert list(tmp_path.iterdir()) == []
 
@@ -85,16 +85,16 @@ def test_plan_counts_the_seeds_of_the_search(make_config, calibrated):
     text = plan_text(config)
     urec, unet = (line.strip() for line in text.splitlines()[1:3])
     assert urec.startswith("urec-f1.00 8 search (4 settings, 2 seeds each) + 3 confirm")
-    assert unet.startswith("unet-f1.00 1 search + 3 confirm")
-    assert "15 trials of 4 steps" in text
+    assert unet.startswith("unet-f1.00 3 confirm")
+    assert "14 trials of 4 steps" in text
 
 
 def test_plan_estimates_the_time(make_config, capsys):
     text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
-    # 4 + 3 trials of U-REC and 1 + 3 of U-Net, each of 120 s, one after the other
+    # 4 + 3 trials of U-REC and 3 of U-Net, each of 120 s, one after the other
     line = line_with(text, "estimated time")
     assert line == (
-        "estimated time: about 22 min (U-REC 2 min, U-Net 2 min a trial), "
+        "estimated time: about 20 min (U-REC 2 min, U-Net 2 min a trial), "
         "from a calibration run of 7 s"
     )
     assert "calibrating: training U-REC and U-Net" in capsys.readouterr().err
@@ -104,8 +104,8 @@ def test_plan_says_what_other_work_took(make_config, calibrated):
     calibrated.share = 0.5
     text = plan_text(make_config(steps=120, trials=4, seeds=3, space="w1", concurrent=1))
     line = line_with(text, "estimated time")
-    assert "about 22 min" in line
-    assert line.endswith("beside other work, which took 50 % of the CPUs; at most 11 min without")
+    assert "about 20 min" in line
+    assert line.endswith("beside other work, which took 50 % of the CPUs; at most 10 min without")
 
 
 def test_plan_of_what_is_compared_and_at_which_size_it_was_measured(make_config, calibrated):
@@ -217,7 +217,7 @@ def test_plan_of_a_study_that_has_begun(make_config):
     confirm = confirm_trial(config, urec, 2, {"w1": 0.1})
     write_failed(config.trials_folder / confirm.key, confirm, [], "out of memory")
     left = line_with(plan_text(config), "are done")
-    assert left.startswith("2 of 9 trials are done; what is left takes about ")
+    assert left.startswith("2 of 8 trials are done; what is left takes about ")
     assert line_with(plan_text(config), "estimated time") == whole, "that of all trials"
     with pytest.raises(ConfigError, match="trials: 2 -> 3"):
         plan_text(make_config(space="w1,label_frac=1", seeds=3, trials=3))
@@ -236,19 +236,18 @@ def test_confirmation_that_never_runs_was_said_to_take_time(make_config, calibra
         folder = config.trials_folder / trial.key
         folder.mkdir(parents=True)
         write_failed(folder, trial, [], "out of memory")
-    ended = [search_trial(config, unet, 0, {})]
-    ended += [confirm_trial(config, unet, seed, {}) for seed in (1, 2, 3)]
+    ended = [confirm_trial(config, unet, seed, {}) for seed in (1, 2, 3)]
     for trial in ended:
         leave_result(config.trials_folder / trial.key, trial)
     assert line_with(plan_text(config), "are done") == (
-        "6 of 9 trials are done, 3 are left out: no search trial of their arm finished"
+        "5 of 8 trials are done, 3 are left out: no search trial of their arm finished"
     )
 
 
 def test_plan_tells_the_looks_and_counts_up_to_the_one_it_ends_at(make_config):
     config = make_config(models=["unet"], space="label_frac=1", seeds="8,14", look=8)
     text = plan_text(config)
-    assert "1 search + 8 confirm" in text
+    assert "unet-f1.00 8 confirm" in text
     assert line_with(text, "the study has looks at 8 and 14 seeds, which may spend 0.034 and 0.016")
     assert line_with(text, "this run ends at the look at 8 seeds")
     with pytest.raises(ConfigError, match="--look must be one of 8, 14, got 9"):
@@ -288,7 +287,7 @@ def test_plan_refuses_whole_tiles_at_fractions_that_no_tile_fits(make_config, mo
 def test_plan_names_one_arm_for_equal_budgets_and_both_shares(make_config):
     config = make_config(budget_unit="tile", space="label_frac=0.01/0.05/1", val_frac=0.5)
     lines = plan_text(config).splitlines()
-    arms = [line.split()[0] for line in lines if " search + " in line]
+    arms = [line.split()[0] for line in lines if " confirm (" in line]
     assert arms == ["urec-f0.05", "unet-f0.05", "urec-f1.00", "unet-f1.00"]
     assert "label_frac 0.01/0.05 are one arm, named 0.05" in line_with("\n".join(lines), "one arm")
     # A tile is all of validation's: a unit is taken at least.

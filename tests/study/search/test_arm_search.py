@@ -13,7 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from contract.names import RESULT
-from study.design.arms import confirm_trial, plan_arms
+from study.design.arms import confirm_trial, plan_arms, search_trial
 from study.design.compute import flop_of_step, with_steps_of
 from study.machines.databases import create_optuna_database
 from study.machines.storage_sync import StorageSync
@@ -217,12 +217,27 @@ def test_defaults_outside_the_domain_move_to_its_edge(folder):
 
 
 def test_arm_with_nothing_to_search(folder):
+    """It had a search trial, of which nothing was chosen: an eighth more for eight seeds."""
     config = study()
     search = Search(config, folder, arm=1)
-    assert search.num_left == 1 + 2
+    assert search.num_left == 2
     trials = run_all(search, lambda trial: 0.5)
-    assert [trial.phase for trial in trials] == ["search", "confirm", "confirm"]
+    assert [trial.phase for trial in trials] == ["confirm", "confirm"]
     assert all(trial.training == config.training for trial in trials)
+    assert optuna.get_all_study_names(f"sqlite:///{folder / 'optuna.db'}") == []
+
+
+@pytest.mark.parametrize("score", [0.5, None])
+def test_a_search_trial_that_an_earlier_version_ran_for_nothing_is_kept(folder, score):
+    config = study()
+    arm = plan_arms(config)[1]
+    left = search_trial(config, arm, 0, {})
+    Search(config, folder, arm=1).leave(left, score, "failed" if score is None else "finished")
+    search = Search(config, folder, arm=1)
+    assert search.num_left == 2
+    assert [trial.phase for trial in run_all(search, lambda trial: 0.5)] == ["confirm", "confirm"]
+    (kept,) = in_database(config, folder, arm=1)
+    assert kept.value == score
 
 
 def test_confirmation_waits_for_every_search_trial(folder):

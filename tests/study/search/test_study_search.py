@@ -59,10 +59,6 @@ def test_a_lost_trial_is_served_again_with_its_values(open_search, phase):
 def test_nothing_is_left_when_every_trial_has_ended(open_search):
     config = study(models=["unet"], space="label_frac=1")
     search = open_search(config)
-    first = search.next_trial()
-    assert first.key == "search-unet-f1.00-t000"
-    assert search.next_trial() is None
-    end(search, first, 0.5)
     confirm = [search.next_trial() for _ in range(2)]
     assert [trial.key for trial in confirm] == [
         f"confirm-unet-f1.00-s{seed}" for seed in confirm_seeds(config)
@@ -77,17 +73,7 @@ def test_nothing_is_left_when_every_trial_has_ended(open_search):
 def test_no_arm_waits_for_another(open_search):
     search = open_search(study(space="w1,label_frac=1", trials=1))
     assert search.next_trial().key == "search-urec-f1.00-t000"
-    unet = search.next_trial()
-    assert unet.key == "search-unet-f1.00-t000"
-    assert search.next_trial() is None
-    end(search, unet, 0.5)
     assert search.next_trial().key == "confirm-unet-f1.00-s1"
-
-
-def test_an_arm_with_nothing_to_choose_is_confirmed_though_its_search_failed(open_search):
-    search = open_search(study(models=["unet"], space="label_frac=1"))
-    end(search, search.next_trial(), None)
-    assert search.next_trial().phase == "confirm"
 
 
 def test_all_arms_reach_a_look_before_any_goes_beyond_it(tmp_path):
@@ -97,8 +83,6 @@ def test_all_arms_reach_a_look_before_any_goes_beyond_it(tmp_path):
     database = OptunaDatabase(tmp_path / "optuna.db")
     arms = [ArmSearch(config, arm, database, trials) for arm in plan_arms(config)]
     search = StudySearch(arms, look_seeds=(1, 3))
-    for trial in [search.next_trial() for _ in range(2)]:
-        end(search, trial, 0.5)
     served = []
     while (trial := search.next_trial()) is not None:
         served.append((trial.seed, trial.label_frac))
@@ -113,8 +97,7 @@ def test_no_slot_idles_before_a_look(tmp_path):
     database = OptunaDatabase(tmp_path / "optuna.db")
     arms = [ArmSearch(config, arm, database, trials) for arm in plan_arms(config)]
     search = StudySearch(arms, look_seeds=(1, 2))
-    search.next_trial()
-    end(search, search.next_trial(), 0.5)
+    assert search.next_trial().phase == "search"
     assert [search.next_trial().key for _ in range(2)] == [
         "confirm-unet-f1.00-s1", "confirm-unet-f1.00-s2",
     ]  # fmt: skip

@@ -75,7 +75,7 @@ def test_runs_carry_what_their_method_has(study):
     (experiment,) = [e for e in client.search_experiments() if e.name == "open"]
     runs = client.search_runs([experiment.experiment_id], max_results=500)
     runs = [run for run in runs if "trial_key" in run.data.tags]
-    assert len(runs) == 2 * (1 + 3 + 3 + 3 * 2), "two fractions"
+    assert len(runs) == 2 * (3 + 3 + 3 * 2), "two fractions"
     for run in runs:
         own = {"depth", "activation", "w1"} & set(run.data.params)
         is_own = run.data.tags["model"] == "pyramid"

@@ -15,7 +15,7 @@ import yaml
 from harness.processes import Command
 
 NAME = "tortured"
-NUM_TRIALS = 14
+NUM_TRIALS = 12
 """Two fractions; U-REC with a grid of two, U-Net with nothing to search; two seeds each."""
 PARTIAL = ".checkpoint-new.pt.*.partial"
 """A checkpoint while it is written; the star is the pid of who writes it."""
