@@ -54,7 +54,7 @@ def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=tuple(_TASKS), help="one of both (default: both)")
-    parser.add_argument("--seeds", type=int, help="(default: 20 of sparse, 100 of grain)")
+    parser.add_argument("--seeds", type=int, help="(default: 20 of sparse, 40 of grain)")
     parser.add_argument("--first-seed", type=int, default=_FIRST_SEED)
     parser.add_argument("--workers", type=int, default=1, help="seeds at once")
     options = parser.parse_args()
@@ -91,7 +91,7 @@ _TASKS: Final[dict[str, Callable[[int], TrainingData]]] = {
     "sparse": sparse_task,
     "grain": grain_task,
 }
-_NUM_SEEDS: Final = {"sparse": 20, "grain": 100}
+_NUM_SEEDS: Final = {"sparse": 20, "grain": 40}
 _ARMS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "sparse": {
         "U-Net": {"model": "unet"},

@@ -80,15 +80,16 @@ def _num_ended(record: StudyRecord, looks: Sequence[Look]) -> int:
     An arm whose search found nothing to confirm has no more to wait for.
     """
     trials = record.trials
-    ended = trials[(trials["phase"] == "confirm") & ~trials["status"].isin(OPEN_STATUSES)]
+    has_ended = (trials["phase"] == "confirm") & ~trials["status"].isin(OPEN_STATUSES)
+    ended = trials.loc[has_ended, ["label_frac", "variant", "seed"]]
     seeds = sorted(_first_seeds(record, looks[-1].seeds))
     nums = []
     for frac, variant in arms_of([*record.arms, *planned_arms(record.info)], record.styles):
         if _is_given_up(record, frac, variant):
             continue
         of_arm = ended[(ended["label_frac"] == frac) & (ended["variant"] == variant)]
-        has_ended = set(of_arm["seed"])
-        missing = [number for number, seed in enumerate(seeds) if seed not in has_ended]
+        found = set(of_arm["seed"])
+        missing = [number for number, seed in enumerate(seeds) if seed not in found]
         nums.append(missing[0] if missing else len(seeds))
     return min(nums, default=0)
 
@@ -107,7 +108,8 @@ def has_no_choice(record: StudyRecord, frac: float, variant: str) -> bool:
     method = record.styles[variant].variant.method
     searched = [one for one in record.searched if one.is_of(method, record.methods)]
     trials = record.trials
-    arm = trials[(trials["label_frac"] == frac) & (trials["variant"] == variant)]
+    of_arm = (trials["label_frac"] == frac) & (trials["variant"] == variant)
+    arm = trials.loc[of_arm, ["trial_key", "phase", "status"]]
     if not searched or (arm["phase"] == "confirm").any():
         return False
     num_seeds = len(record.info.search_seeds) or 1

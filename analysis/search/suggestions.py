@@ -145,7 +145,7 @@ def distances(scored: pd.DataFrame, domains: tuple[Domain, ...], rule: ChoiceRul
     named = [one for one in domains if one.name in rule.simplest]
     return [
         distance([_apart(one, row[one.name], rule.simplest[one.name]) for one in named])
-        for row in scored.to_dict("records")
+        for row in scored[[one.name for one in named]].to_dict("records")
     ]
 
 

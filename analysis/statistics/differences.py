@@ -203,7 +203,7 @@ def paired_differences(
         One entry per shared fraction, ascending, not tested; its interval counts pairs (none
         shared: 0).
     """
-    rows = scores.to_dict("records")
+    rows = scores[scores["variant"].isin([variant, reference])].to_dict("records")
     minuends, subtrahends = (
         {
             (float(row["label_frac"]), int(row["seed"])): row

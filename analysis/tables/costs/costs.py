@@ -74,7 +74,7 @@ def costs(record: StudyRecord) -> pd.DataFrame:
     # Else arms would be compared of which one counts more than the other.
     all_tested = bool(confirmed["test_s"].notna().all())
     rows = []
-    trials = record.trials
+    trials = _with_share(record.trials, record)
     for frac, variant in record.arms:
         arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
         ended = arm[~arm["status"].isin(OPEN_STATUSES)]
@@ -82,7 +82,7 @@ def costs(record: StudyRecord) -> pd.DataFrame:
             of_phase = ended if phase == "total" else ended[ended["phase"] == phase]
             rows.append(
                 {"model": variant, "label_frac": frac, "phase": phase}
-                | _phase_costs(_with_share(of_phase, record), phase, devices, all_tested)
+                | _phase_costs(of_phase, phase, devices, all_tested)
             )
     _add_ratios(rows, first_baseline(record.styles))
     return pd.DataFrame(
