@@ -39,6 +39,7 @@ _VARIABLES: Final = _WORKER_VARIABLES | {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # else processes start one after the other
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's own record of all trials, which nobody reads
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they stand in the record
 }

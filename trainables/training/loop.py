@@ -35,6 +35,7 @@ from trainables.settings.process_group import ALONE, ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
 from trainables.training.gradient_shares import probed_steps
+from trainables.training.optimizer import UncompiledAdam
 from trainables.training.schedule import has_converged, learning_rate
 from trainables.training.step import Step, Terms
 from trainables.training.stopwatch import OFF, Stopwatch
@@ -197,7 +198,7 @@ def _new_state(
     if training.ema_decay > 0:
         average = _average(training.ema_decay)
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.Adam(
+    optimizer = UncompiledAdam(
         model.parameter_groups(),
         lr=training.lr,
         weight_decay=training.weight_decay,

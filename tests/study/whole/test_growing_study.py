@@ -230,7 +230,7 @@ def test_a_study_of_three_seeds_is_extended_to_five_and_killed(
     after = results(folder)
     assert {key: after[key] for key in before} == before
     assert {key: after[key] for key in between} == between
-    assert len(after) == 2 + 1 + 2 * 5
+    assert len(after) == 2 + 2 * 5
     with (folder / "report" / "tables" / "comparison.csv").open() as file:
         assert {row["num_seeds"] for row in csv.DictReader(file)} == {"5"}
     page = (folder / "report" / "index.html").read_text()
