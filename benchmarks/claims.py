@@ -1,6 +1,6 @@
 """How often what a report claims is true: intervals of the annotations needed, findings, power.
 
-`python benchmarks/claims.py [--studies 1000] [--tile-studies 200]`
+`python -m benchmarks.claims [--studies 1000] [--tile-studies 200]`
 
 Studies are simulated in worlds whose truth is known (tests/analysis/statistics/worlds.py): five
 curves, grids of 3, 5 and 7 fractions, 5 and 10 seeds, nine kinds of noise, and five shares of the

@@ -1,6 +1,6 @@
 """What is claimed of simulated studies whose truth is known: false findings, and power.
 
-`python benchmarks/findings.py [--studies 1000]` prints tables in Markdown, from the worlds of the
+`python -m benchmarks.findings [--studies 1000]` prints tables in Markdown, from the worlds of the
 tests. Run it from the root of the repository.
 """
 
