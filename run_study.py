@@ -56,7 +56,7 @@ def report(outcome: StudyOutcome) -> int:
     """Make the report of a study that has ended and print the comparison; the exit status."""
     from analysis.page.report import make_report
     from analysis.reading.schema import StudyDataError
-    from analysis.tables.comparison import comparison_text
+    from analysis.tables.comparison import arm_scores, comparison_text
     from study.mlflow_runs.study_run import attach_report
 
     folder = outcome.folder / REPORT
@@ -64,7 +64,8 @@ def report(outcome: StudyOutcome) -> int:
         made = make_report(outcome.name, tracking_uri=outcome.tracking_uri, out=folder)
     except (StudyDataError, OSError) as error:
         raise StudyHaltedError(f"the trials are done, the report is not: {error}") from error
-    attach_report(outcome.tracking_uri, outcome.parent_run_id, folder, made.summary)
+    scores = arm_scores(made.comparison)
+    attach_report(outcome.tracking_uri, outcome.parent_run_id, folder, made.summary, scores)
     print(f"{comparison_text(made.comparison)}\n{outcome.problems}report  {made.index}")
     print(f"{outcome.profile}browse  {outcome.browse}")
     return 0 if outcome.is_complete else 1

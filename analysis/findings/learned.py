@@ -89,7 +89,10 @@ def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
             f"; the reconstruction had {_range(of_all[RECONSTRUCTION_SHARE], tenths)} of the "
             "gradient of the weights that it shares with the segmentation"
         )
-    yield f"{text}. What a reconstruction changes is not measured by such trials."
+    yield (
+        f"{text}. So nothing here says what reconstruction brings; more steps or a larger w1 may "
+        "let it learn."
+    )
 
 
 def _not_labelled(record: StudyRecord) -> Iterator[str]:

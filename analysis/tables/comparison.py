@@ -24,6 +24,7 @@ from analysis.tables.confusion.confusion_tables import (
 from analysis.tables.published import is_vaihingen, published_oa, published_scores
 from analysis.tables.remarks import CLOSED, arm_remarks
 from analysis.wording import mean_and_sd, percent
+from contract.names import arm_name
 from contract.terminal import writable
 
 if TYPE_CHECKING:
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
 
     from analysis.reading.sources.record import StudyRecord
 
-__all__ = ["ConfusionTable", "comparison", "comparison_text", "confusion_tables", "per_class"]
+__all__ = [
+    "ConfusionTable",
+    "arm_scores",
+    "comparison",
+    "comparison_text",
+    "confusion_tables",
+    "per_class",
+]
+
+_MAIN_SCORES = ("mean_f1", "oa", "miou")
 
 PER_CLASS_SCORES = ("precision", "recall", "f1", "iou")
 
@@ -78,6 +88,20 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
     names = [f"{score}_{what}" for score in SCORE_LABELS for what in ("mean", "sd")]
     lead = ["model", "label_frac", "num_seeds", "num_failed", "num_not_converged"]
     return pd.DataFrame(columns=[*lead, *names, "w1", "lr", *SHARES, *FOR_READERS], dtype="float64")
+
+
+def arm_scores(frame: pd.DataFrame) -> dict[str, float]:
+    """The main mean scores by measure and arm, such as `mean_f1/urec-f0.10`; none is NaN.
+
+    Args:
+        frame: As from `comparison`.
+    """
+    return {
+        f"{score}/{arm_name(row['model'], row['label_frac'])}": row[f"{score}_mean"]
+        for score in _MAIN_SCORES
+        for row in frame.to_dict("records")
+        if not math.isnan(row[f"{score}_mean"])
+    }
 
 
 def without_findings(frame: pd.DataFrame) -> pd.DataFrame:

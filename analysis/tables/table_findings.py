@@ -238,20 +238,20 @@ def difference_finding(table: ConfusionDifference, styles: Styles) -> str:
     if not known:
         return "No class has an F1 on both sides"
     high, low = max(known, key=lambda one: one[0]), min(known, key=lambda one: one[0])
-    most, least = (f"{name} ({signed(value)} F1)" for value, name in (high, low))
+    most, least = (f"{name} ({signed(value)})" for value, name in (high, low))
     if max(abs(high[0]), abs(low[0])) < _SAME:
         return f"{variant} and {styles[table.reference].label} have the same F1 on every class"
     if len(known) == 1:
-        return f"{variant} {'gains' if high[0] > 0 else 'loses'} on {most}"
+        return f"{variant}: F1 {'up' if high[0] > 0 else 'down'} on {most}"
     if low[0] >= _SAME:
-        return f"{variant} gains on every class, most on {most}, least on {least}"
+        return f"{variant}: F1 up on every class, most on {most}, least on {least}"
     if high[0] <= -_SAME:
-        return f"{variant} loses on every class, most on {least}, least on {most}"
+        return f"{variant}: F1 down on every class, most on {least}, least on {most}"
     if high[0] < _SAME:
-        return f"{variant} gains on no class, loses most on {least}"
+        return f"{variant}: F1 up on no class, down most on {least}"
     if low[0] > -_SAME:
-        return f"{variant} gains most on {most}, loses on no class"
-    return f"{variant} gains most on {most}, loses most on {least}"
+        return f"{variant}: F1 up most on {most}, down on no class"
+    return f"{variant}: F1 up most on {most}, down most on {least}"
 
 
 def _range(changes: Iterable[float]) -> str:

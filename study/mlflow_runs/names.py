@@ -14,8 +14,9 @@ _OTHER: Final = re.compile(r"[^/\w.\- :]")
 _PER_CLASS: Final = ("f1", "iou", "precision", "recall")
 """Measures of `contract.measures.summarise` that a class has each."""
 _LONGEST_PREFIX: Final = "test_eroded/precision_"
-_MAX_CLASS: Final = 250 - len(_LONGEST_PREFIX)
-"""Characters; MLflow takes 250 in a name."""
+_LONGEST_NAME: Final = 250
+_MAX_CLASS: Final = _LONGEST_NAME - len(_LONGEST_PREFIX)
+"""Characters; MLflow takes so many in a name."""
 _MAX_PARAM: Final = 6000
 _MAX_TAG: Final = 8000
 _CHECKSUM: Final = 8
@@ -80,6 +81,11 @@ def tag_value(text: str) -> str:
 def param_value(value: object) -> str:
     """A value as that of a parameter: what no database stores is escaped, and the end cut off."""
     return _storable(str(value))[:_MAX_PARAM]
+
+
+def metric_name(text: str) -> str:
+    """A name of a metric, in which what MLflow refuses becomes "_"."""
+    return _OTHER.sub("_", text)[:_LONGEST_NAME]
 
 
 def _plain(own: str) -> str:

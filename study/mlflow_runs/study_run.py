@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from study.errors import StudyHaltedError
 from study.machines.databases import create_mlflow_database
 from study.mlflow_runs.artifact_root import artifact_root_note, check_artifact_root
 from study.mlflow_runs.client_calls import artifact_errors, search_runs, set_tags
-from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.names import MetricNames, metric_name, param_value, tag_value
 from study.mlflow_runs.shown.descriptions import (
     begun_text,
     ended_text,
@@ -278,7 +279,13 @@ def _artifact_location(tracking_uri: str, name: str) -> str | None:
     return (folder / _ARTIFACTS / name).as_uri()
 
 
-def attach_report(tracking_uri: str, parent_run_id: str, folder: Path, summary: str = "") -> None:
+def attach_report(
+    tracking_uri: str,
+    parent_run_id: str,
+    folder: Path,
+    summary: str = "",
+    scores: Mapping[str, float] | None = None,
+) -> None:
     """Put the report with the study's parent run, in place of an earlier one.
 
     Args:
@@ -287,10 +294,13 @@ def attach_report(tracking_uri: str, parent_run_id: str, folder: Path, summary: 
         folder: The report.
         summary: What it says in short, in Markdown, for the run's description; a person's own
             description stays.
+        scores: The study's own metrics by name, such as the mean score of an arm; none is NaN.
 
     Raises:
         StudyHaltedError: If the store does not take it.
     """
+    now_ms = int(time.time() * 1000)
+    metrics = [Metric(metric_name(name), one, now_ms, 0) for name, one in (scores or {}).items()]
 
     def halted(reason: str, advice: str) -> StudyHaltedError:
         return StudyHaltedError(
@@ -300,6 +310,7 @@ def attach_report(tracking_uri: str, parent_run_id: str, folder: Path, summary: 
     with store_failures(halted), artifact_errors():
         client = MlflowClient(tracking_uri=TrackingUri(tracking_uri).with_login)
         client.log_artifacts(parent_run_id, str(folder), REPORT)
+        client.log_batch(parent_run_id, metrics=metrics)
         if summary and may_be_written(client.get_run(parent_run_id).data.tags.get(MLFLOW_NOTE)):
             text = tag_value(ended_text(summary, folder.resolve()))
             client.set_tag(parent_run_id, MLFLOW_NOTE, text)

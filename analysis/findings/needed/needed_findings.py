@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.findings.needed.annotation_minutes import savings_in_minutes
 from analysis.findings.needed.validation_cost import savings_with_validation
 from analysis.reading.styles import against_baseline
-from analysis.statistics.intervals import CONFIDENCE, MIN_SEEDS
+from analysis.statistics.intervals import CONFIDENCE
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import MISSING, counted, percent
 
@@ -104,7 +104,9 @@ def _nothing_saved(
     asked = f"Whether {variant} needs fewer labels than {reference} for {score}"
     if not last.bounds.is_known:
         pairs = counted(last.num, "pair")
-        return f"{asked} cannot be told from {pairs} of seeds: an interval needs {MIN_SEEDS}."
+        return (
+            f"{asked} cannot be told: {pairs} of seeds {'is' if last.num == 1 else 'are'} too few."
+        )
     if any(one.is_testable for one in family if one.label_frac == last.label_frac):
         why = f"no test shows {variant} to score higher there"
     else:

@@ -165,18 +165,18 @@ def test_most_frequent_mistake_of_each_variant() -> None:
     ("f1", "said"),
     [
         ([0.076, 0.0, -0.02],
-         f"U-REC gains most on low veg (+0.076 F1), loses most on car ({MINUS}0.020 F1)"),
+         f"U-REC: F1 up most on low veg (+0.076), down most on car ({MINUS}0.020)"),
         ([0.076, 0.03, 0.01],
-         "U-REC gains on every class, most on low veg (+0.076 F1), least on car (+0.010 F1)"),
+         "U-REC: F1 up on every class, most on low veg (+0.076), least on car (+0.010)"),
         ([-0.01, -0.03, -0.02],
-         f"U-REC loses on every class, most on tree ({MINUS}0.030 F1), least on low veg "
-         f"({MINUS}0.010 F1)"),
-        ([0.02, 0.0, 0.0], "U-REC gains most on low veg (+0.020 F1), loses on no class"),
+         f"U-REC: F1 down on every class, most on tree ({MINUS}0.030), least on low veg "
+         f"({MINUS}0.010)"),
+        ([0.02, 0.0, 0.0], "U-REC: F1 up most on low veg (+0.020), down on no class"),
         ([0.0, -0.02, 0.0],
-         f"U-REC gains on no class, loses most on tree ({MINUS}0.020 F1)"),
+         f"U-REC: F1 up on no class, down most on tree ({MINUS}0.020)"),
         ([0.0004, -0.0004, NAN], "U-REC and U-Net have the same F1 on every class"),
-        ([NAN, 0.02, NAN], "U-REC gains on tree (+0.020 F1)"),
-        ([NAN, -0.02, NAN], f"U-REC loses on tree ({MINUS}0.020 F1)"),
+        ([NAN, 0.02, NAN], "U-REC: F1 up on tree (+0.020)"),
+        ([NAN, -0.02, NAN], f"U-REC: F1 down on tree ({MINUS}0.020)"),
         ([NAN, NAN, NAN], "No class has an F1 on both sides"),
     ],
 )  # fmt: skip
@@ -199,5 +199,5 @@ def test_a_class_without_reference_pixels_was_one_on_which_nothing_is_gained() -
         precision=nothing, recall=nothing, f1=np.array([0.02, 0.01, 0.0]),
     )  # fmt: skip
     assert difference_finding(table, STYLES) == (
-        "U-REC gains on every class, most on low veg (+0.020 F1), least on tree (+0.010 F1)"
+        "U-REC: F1 up on every class, most on low veg (+0.020), least on tree (+0.010)"
     )

@@ -152,7 +152,7 @@ def test_all_ways_of_counting_are_on_the_page(store: str) -> None:
 def test_findings_are_worded_as_descriptions(store: str) -> None:
     text = text_of(rendered(view_of(store, "full")[0]))
     assert "no test is made per class" in text
-    assert re.search(r"U-REC (gains|loses) .* F1\)", text)
+    assert re.search(r"U-REC: F1 (up|down) .*\)", text)
 
 
 def test_missing_class_is_a_dash_and_named(store: str) -> None:

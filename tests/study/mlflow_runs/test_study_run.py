@@ -157,6 +157,18 @@ def test_the_run_of_a_study_tells_its_findings(store, record_study, tmp_path):
         assert said.endswith("*Written by urec-study.*"), "else it is never written again"
 
 
+def test_the_run_of_a_study_had_no_metrics(store, record_study, tmp_path):
+    record_study("scored", {"config": {}})
+    client = MlflowClient(tracking_uri=store)
+    (run,) = client.search_runs([client.get_experiment_by_name("scored").experiment_id])
+    (tmp_path / "report").mkdir()
+    for score in (0.5, 0.7):  # again, after more seeds
+        scores = {"mean_f1/urec-f0.10": score, "mean_f1/my%net-f1.00": 0.6}
+        attach_report(store, run.info.run_id, tmp_path / "report", "", scores)
+    found = client.get_run(run.info.run_id).data.metrics
+    assert found == {"mean_f1/urec-f0.10": 0.7, "mean_f1/my_net-f1.00": 0.6}
+
+
 def test_the_data_set_of_a_run_was_not_shown(store, record_study):
     record_study("seen", DATA)
     client = MlflowClient(tracking_uri=store)
