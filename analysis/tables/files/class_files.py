@@ -171,9 +171,8 @@ def paper_claim(record: StudyRecord, differences: Sequence[ClassDifference], sha
             )
     if not parts:
         return ""
-    return " ".join(
-        ["The paper finds reconstruction better on clutter and worse on cars, in one run.", *parts]
-    )
+    found = "find reconstruction better on clutter and worse on cars, in one run."
+    return " ".join([f"Papadomanolaki et al. (2019) {found}", *parts])
 
 
 def _interval_text(one: ClassDifference) -> str:
