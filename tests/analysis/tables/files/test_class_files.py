@@ -56,8 +56,8 @@ def test_the_paper_s_claim_about_clutter_and_cars_gets_its_sentence(store: str) 
     ]
     assert plain(paper_claim(record, found, ASKED)) == (
         "Papadomanolaki et al. (2019) find reconstruction better on clutter and worse on cars, in "
-        "one run. Here U-REC minus U-Net is 0.000 F1 (-0.430 to +0.430: not told from 0) on clutter and -0.025 "
-        "F1 (-0.037 to -0.013) on cars with 100 % of the labels."
+        "one run. Here U-REC minus U-Net is 0.000 F1 (-0.430 to +0.430: not told from 0) on "
+        "clutter and -0.025 F1 (-0.037 to -0.013) on cars with 100 % of the labels."
     )
     assert paper_claim(record, [one("building", 1.0, 0.5, 0.5, 0.5)], ASKED) == ""
     assert paper_claim(record, [replace(found[1], variant="unet", reference="urec")], ASKED) == ""
