@@ -157,11 +157,11 @@ class StudySession(TrialListener):
         self._trials = trials
         self._sync = sync
         self._times = times
-        self._num_trials = num_trials(config, arms)
         self._models = KeptModels(config, arms, sync)
         self._runs: TrialRuns | None = None
         """In MLflow; None until `run` opens them."""
         searches = self._open_searches(longest_first(self._config, arms))
+        self._num_trials = num_trials(config, arms) + sum(one.num_unplanned for one in searches)
         self._search = StudySearch(searches, look_seeds(config, looks_of(config)))
 
     def run(self, data: StudyData, budgets: Budgets) -> StudyOutcome:

@@ -209,8 +209,7 @@ def _untestable(
     )
     return (
         f"No difference can be shown by {counted(most, 'paired seed')}, whatever the scores: "
-        f"tests of this study need {needed.pairs_needed} (--seeds {needed.pairs_needed}). Seen in "
-        f"{what}: {seen}."
+        f"tests of this study need {needed.pairs_needed}. Seen in {what}: {seen}."
     )
 
 

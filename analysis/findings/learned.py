@@ -90,8 +90,8 @@ def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
             "gradient of the weights that it shares with the segmentation"
         )
     yield (
-        f"{text}. So nothing here says what reconstruction brings; more steps or a larger w1 may "
-        "let it learn."
+        f"{text}. These trials say nothing of what reconstruction brings; more steps or a larger "
+        "w1 may let it learn."
     )
 
 

@@ -39,7 +39,6 @@ _VARIABLES: Final = _WORKER_VARIABLES | {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # else processes start one after the other
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's own record of all trials, which nobody reads
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they stand in the record
 }
@@ -61,6 +60,9 @@ def ray_on_this_machine(slots: Slots) -> Iterator[None]:
         "num_gpus": int(slots.num_gpus),
         "include_dashboard": False,
     }
+    # Else processes start one after the other. A cluster may be shared: where fewer fit than are
+    # asked for, Tune would give each free place to the newest trial.
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots.concurrent))
     began = time.monotonic()
     try:
         _init(options)

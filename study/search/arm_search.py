@@ -39,6 +39,8 @@ class ArmSearch:
         self.notes = self._trials.notes
         """What a person must know of trials whose records were lost, a line each."""
         self._num_asked = len(self._trials.all())
+        self.num_unplanned = max(0, self._num_asked - arm.num_search)
+        """Search trials of an earlier version, which ran one where nothing is searched."""
         self._open: deque[TrialConfig] = deque()
         """Trials of suggestions that were made, before those of new ones."""
         self._held: dict[int, list[TrialConfig]] = {}

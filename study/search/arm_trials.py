@@ -75,7 +75,7 @@ class ArmTrials:
             metric=f"val/{config.training.select_by}",
         )
         self._take_up(database.values(arm.name, shown.title))
-        if arm.searched or self.all():  # else there is no search to show
+        if arm.num_search or self.all():  # else there is no search to show
             self._record = database.write(shown, [self._shown(one) for one in self.all()])
 
     def all(self) -> list[FrozenTrial]:

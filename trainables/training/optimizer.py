@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -13,17 +14,18 @@ _MARKED: Final = ("add_param_group", "load_state_dict", "state_dict", "zero_grad
 
 
 class UncompiledAdam(Adam):
-    """Adam as torch has it, bit for bit, in a process that compiles nothing.
+    """Adam as torch has it, bit for bit; nothing is differentiated through its steps.
 
     The first call of a method that torch marks as not to be compiled imports `torch._dynamo`,
     which is used for nothing here: 2 to 3 s of CPU time and some 75 MiB of every process that
-    trains. These are the same methods without the mark.
+    trains. These are the same methods without the mark. Workers of a group import it all the same,
+    by `DistributedDataParallel`, and so does a trial that is traced.
     """
 
     @torch.no_grad()  # as the mark on `step` has it where nothing is differentiated through it
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Change the parameters by their gradients."""
-        _STEP(self, closure)
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Change the parameters by their gradients; returns what the closure does."""
+        return _STEP(self, closure)  # type: ignore[no-any-return]
 
 
 _STEP: Final = inspect.unwrap(Adam.step)

@@ -182,8 +182,7 @@ def test_three_pairs_are_too_few_to_show_anything() -> None:
     )
     assert second == (
         "No difference can be shown by 3 paired seeds, whatever the scores: tests of this study "
-        "need 6 (--seeds 6). Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 "
-        "at 100 %."
+        "need 6. Seen in test mean F1, U-REC minus U-Net: +0.200 at 10 % and +0.200 at 100 %."
     )
 
 
@@ -295,4 +294,4 @@ def test_seeds_that_any_test_needs_are_those_of_the_whole_curve_where_it_comes_f
     frame = study({0.1: HIGHER, 1.0: HIGHER})
     answer = compute_answer(frame, "mean_f1", STYLES, measures=("mean_f1",), level=0.0085)
     text = plain(findings(answer)[-1])
-    assert "tests of this study need 9 (--seeds 9). Seen in" in text
+    assert "tests of this study need 9. Seen in" in text

@@ -234,7 +234,7 @@ def test_a_search_trial_that_an_earlier_version_ran_for_nothing_is_kept(folder, 
     left = search_trial(config, arm, 0, {})
     Search(config, folder, arm=1).leave(left, score, "failed" if score is None else "finished")
     search = Search(config, folder, arm=1)
-    assert search.num_left == 2
+    assert (search.num_left, search.num_unplanned) == (2, 1)
     assert [trial.phase for trial in run_all(search, lambda trial: 0.5)] == ["confirm", "confirm"]
     (kept,) = in_database(config, folder, arm=1)
     assert kept.value == score

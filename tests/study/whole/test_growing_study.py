@@ -12,6 +12,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 import run_study
+import study.design.arms as arms_module
 from analysis.reading.looks import look_reached
 from analysis.reading.sources.load import load_study
 
@@ -190,6 +191,21 @@ def test_records_of_a_study_that_is_refused_are_left_alone(place, capsys):
     assert "trials: 2 -> 9" in capsys.readouterr().err
     assert {file: file.read_bytes() for file in folder.rglob("*.json")} == before
     assert not list(folder.rglob("*.damaged*"))
+
+
+def test_a_study_that_once_searched_for_nothing_is_whole_and_goes_on(place, monkeypatch):
+    """Its search trial of U-Net was on record and not among those asked for: `-1 were left out`."""
+    asked = arms_module._num_search
+    with monkeypatch.context() as earlier:
+        earlier.setattr(arms_module, "_num_search", lambda *given: max(1, asked(*given)))
+        assert run(place, "searched", "1") == 0
+    kept = place / "studies" / "searched" / "trials" / "search-unet-f1.00-t000" / "result.json"
+    before = kept.read_bytes()
+    assert run(place, "searched", "1") == 0
+    assert run(place, "searched", "2") == 0
+    assert kept.read_bytes() == before
+    confirmed = [*kept.parents[1].glob("confirm-unet-*")]
+    assert len(confirmed) == 2
 
 
 @pytest.mark.slow
