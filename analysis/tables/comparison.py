@@ -91,7 +91,7 @@ def comparison(record: StudyRecord, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def arm_scores(frame: pd.DataFrame) -> dict[str, float]:
-    """The main mean scores by measure and arm, such as `mean_f1/urec-f0.10`; none is NaN.
+    """The main mean scores by measure and arm, such as `mean_f1/NAME-f0.10`; none is NaN.
 
     Args:
         frame: As from `comparison`.
