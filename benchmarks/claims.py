@@ -5,7 +5,7 @@
 Studies are simulated in worlds whose truth is known (tests/analysis/statistics/worlds.py): five
 curves, grids of 3, 5 and 7 fractions, 5 and 10 seeds, nine kinds of noise, and five shares of the
 annotations that U-REC truly needs. A cell is one world and one fraction whose score is to be
-reached. Prints tables in Markdown, as they stand in docs/protocol.md; some five minutes on a free
+reached. Prints tables in Markdown, as they stand in docs/protocol.md; some ten minutes on a free
 core.
 """
 
