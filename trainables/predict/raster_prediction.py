@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.errors import ConfigError, DataError
+from trainables.evaluation.half_precision import HalfPrecision
 from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
 from trainables.networks.model_file import TrainedModel
 from trainables.predict.polygons import write_polygons
@@ -31,6 +32,8 @@ from trainables.predict.raster_layers import (
     reconstruction_layer,
 )
 from trainables.predict.raster_output import RowWriter, cloud_optimised
+from trainables.settings.config import Precision
+from trainables.settings.precision import has_bf16
 
 MIN_WINDOW_PX: Final = 32
 """Smaller windows would be padding for the most part."""
@@ -63,6 +66,8 @@ class PredictionConfig:
     """How far borders of polygons may move."""
     tta: bool = False
     """Whether outputs are means over the eight turns and flips of each window."""
+    precision: Precision = "fp32"
+    """Arithmetic of the network; bf16 is faster, and changes the class of some pixels."""
 
     def __post_init__(self) -> None:
         if self.window_px < MIN_WINDOW_PX:
@@ -101,18 +106,28 @@ class Predictor:
 
         Raises:
             DataError: If its weights do not fit.
-            ConfigError: If a network of one's own cannot be imported or built, or a reconstruction
-                is asked of a network that has none.
+            ConfigError: If a network of one's own cannot be imported or built, a reconstruction is
+                asked of a network that has none, or bf16 of a device that would emulate it.
         """
         self._trained = trained
         self._config = config
         self._device = device
+        if config.precision == "bf16" and not has_bf16(device):
+            raise ConfigError(
+                f"--precision must be fp32 on this {device.type}, got 'bf16', which it would "
+                "emulate, slower than fp32"
+            )
         self._model = trained.build().to(device)
         if config.reconstruction and not self._model.has_reconstruction:
             raise ConfigError(
                 f"--reconstruction must be left out for {trained.network}, which has no "
                 "reconstruction branch; take a model of a network that has one"
             )
+        self._forward = _forward(self._model, trained, config)
+        self.half_precision: HalfPrecision | None = None
+        """What bf16 changed so far; None in float32."""
+        if config.precision == "bf16":
+            self.half_precision = HalfPrecision(self._forward, len(trained.classes))
 
     def windows(self, raster: RasterInput) -> SlidingWindows:
         """The windows of a raster."""
@@ -198,7 +213,7 @@ class Predictor:
             return torch.from_numpy(image), shown
 
         for top, bottom, sums in overlap_add(
-            _forward(self._model, trained, self._config),
+            self._forward if self.half_precision is None else self.half_precision,
             read,
             windows,
             num_outputs=num_outputs,

@@ -11,6 +11,7 @@ from contract.parameters import PARAMETERS, Value
 from trainables.errors import ConfigError
 
 Phase = Literal["search", "confirm"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +97,9 @@ class TrainingConfig:
     """Rise of the selected measure over the last third of a run that still counts as flat."""
     method_parameters: Mapping[str, Value] = field(default_factory=dict)
     """Values of the parameters that the method alone has, by name (`Method.parameters`)."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """Arithmetic of forward and backward; weights and losses stay float32. A card without bf16
-    uses fp32."""
+    uses fp32, a processor without it emulates it, slower than fp32."""
 
     def __post_init__(self) -> None:
         """Check every field; raise `ConfigError` on the first that breaks its rule."""

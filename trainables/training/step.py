@@ -14,6 +14,7 @@ from trainables.data.patches.sampler import Batch
 from trainables.methods import METHODS
 from trainables.networks.network import Network, Output, trained_part
 from trainables.settings.config import TrialConfig
+from trainables.settings.precision import has_bf16
 from trainables.settings.process_group import ProcessGroup
 from trainables.settings.seeds import torch_generator
 from trainables.training.checkpoint import LoopState, Row
@@ -43,7 +44,10 @@ class Step:
         part = trained_part(state.model, self._objective.needs_reconstruction)
         self._part = part
         self._network = group.data_parallel(part, some_unused=part is not state.model)
-        self.bf16 = config.training.precision == "bf16" and _has_bf16(device)
+        # A processor without bf16 emulates it, so that a trial goes on anywhere as it began.
+        self.bf16 = config.training.precision == "bf16" and (
+            device.type == "cpu" or has_bf16(device)
+        )
         """Whether forward and backward run in bf16."""
 
     def take(self, batch: Batch) -> dict[str, Tensor]:
@@ -131,11 +135,6 @@ def _taught(teacher: Network, batch: Batch) -> Tensor:
     """Class scores that the teacher gives the patches that are viewed strongly."""
     assert batch.views is not None  # `Objective.num_views`
     return teacher.segment(batch.views.patches.contiguous(memory_format=torch.channels_last))
-
-
-def _has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16; older cards emulate it, slower than float32."""
-    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 class Terms:

@@ -1,0 +1,253 @@
+"""How soon a recipe of training reaches its plateau, on validation tiles alone.
+
+`python benchmarks/time_to_answer.py --data FOLDER [FOLDER ...] --recipes NAME[:FIELD=VALUE,...] ...`
+
+A recipe is a preset and fields of `TrainingConfig` that differ from it, such as
+`short:steps=1000,lr=0.01`. Every recipe is trained on every data set by both models over the same
+seeds: the same budget and initial weights. Test tiles are never read. Printed are, for each
+recipe, minutes of one core for a trial and the best validation mean F1, and beside the last recipe
+named, which is to be the longest, the mean of the paired differences with its 95 % t interval.
+Each finished trial is a line of `--log`; trials that stand there are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from blob_trials import enter_trial_process, run_trial
+from scipy import stats
+from timing import markdown, surroundings, surroundings_line
+
+from study.design.arms import confirm_trial, plan_arms
+from study.design.preflight import StudyData, find_dataset, read_data
+from study.settings.config import StudyConfig, build_config
+from study.settings.presets import PRESETS
+from trainables.data.budgets.drawing import draw_budget
+from trainables.training.loop import TrainingData
+
+_SCENES: Final = "scenes"
+"""Stands for the built-in scenes among data sets."""
+_SCORE: Final = "val/mean_f1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained."""
+
+    name: str
+    fields: Mapping[str, Any]
+    """Of `TrainingConfig`, where they differ from the preset's."""
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Read `NAME` or `NAME:FIELD=VALUE,...`."""
+        name, _, fields = text.partition(":")
+        pairs = [one.split("=", 1) for one in fields.split(",") if one]
+        return cls(name=name, fields={key: yaml.safe_load(value) for key, value in pairs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One trial of one recipe."""
+
+    data: str
+    model: str
+    recipe: Recipe
+    seed: int
+    label_frac: float
+    preset: str
+    output: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What a line of the log is found by."""
+        fields = json.dumps(self.recipe.fields, sort_keys=True)
+        return self.data, self.model, fields, self.seed, self.label_frac, self.preset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What one trial was and how it went."""
+
+    task: Task
+    train_s: float
+    eval_s: float
+    """CPU seconds cannot be told apart from other work; these are wall seconds of one thread."""
+    cpu_s: float
+    """CPU seconds of the whole trial."""
+    converged: bool
+    steps: Sequence[int]
+    """After which it was validated."""
+    scores: Sequence[float]
+    """Validation mean F1 then."""
+
+    @property
+    def best(self) -> float:
+        """Score that selects."""
+        return max(self.scores)
+
+
+def main() -> None:
+    """Train and print."""
+    options = _parse()
+    print(surroundings_line(surroundings()), flush=True)
+    recipes = [Recipe.parse(one) for one in options.recipes]
+    tasks = [
+        Task(
+            data=data,
+            model=model,
+            recipe=recipe,
+            seed=seed,
+            label_frac=options.fraction,
+            preset=options.preset,
+            output=options.output,
+        )
+        for seed in range(options.first_seed, options.first_seed + options.seeds)
+        for data in options.data
+        for recipe in recipes
+        for model in options.models
+    ]
+    courses = _finished(options.log)
+    waiting = [task for task in tasks if task.key not in courses]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.workers, spawn, enter_trial_process, (1,)) as pool:
+        for done in as_completed([pool.submit(run_task, task) for task in waiting]):
+            course = done.result()
+            courses[course.task.key] = course
+            with options.log.open("a") as file:
+                file.write(json.dumps(asdict(course)) + "\n")
+            task = course.task
+            print(
+                f"{Path(task.data).name}, {task.model}, {task.recipe.name}, seed {task.seed}: "
+                f"{course.best:.4f} in {course.cpu_s / 60:.1f} min",
+                flush=True,
+            )
+    print(table([courses[task.key] for task in tasks], recipes))
+
+
+def run_task(task: Task) -> Course:
+    """Train one trial and follow its validation."""
+    start = time.process_time()
+    config = build_config(
+        {
+            "preset": task.preset,
+            "space": f"label_frac={task.label_frac}",
+            "output": task.output,
+            "models": (task.model,),
+            "data": None if task.data == _SCENES else task.data,
+        }
+    )
+    data = read_data(config, find_dataset(config))
+    (arm,) = plan_arms(config)
+    trial = confirm_trial(config, arm, task.seed, task.recipe.fields)
+    result = run_trial(trial, _training_data(config, data, task))
+    rows = [row for row in result.history if _SCORE in row]
+    return Course(
+        task=task,
+        train_s=result.train_s,
+        eval_s=result.eval_s,
+        cpu_s=time.process_time() - start,
+        converged=result.converged,
+        steps=[int(row["step"]) for row in rows],
+        scores=[row[_SCORE] for row in rows],
+    )
+
+
+def _training_data(config: StudyConfig, data: StudyData, task: Task) -> TrainingData:
+    """Training and validation tiles with the budget of the task's seed."""
+    names = tuple(one.name for one in data.spec.classes)
+    budget, annotated = draw_budget(
+        data.tiles["train"],
+        fraction=task.label_frac,
+        seed=task.seed,
+        unit=config.unit,
+        num_classes=len(names),
+    )
+    return TrainingData(
+        train=data.tiles["train"],
+        annotated=annotated,
+        class_px=budget.class_px,
+        val=data.tiles["val"],
+        scaling=data.scaling,
+        class_names=names,
+        exclude_from_mean=data.spec.exclude_from_mean,
+    )
+
+
+def table(courses: Sequence[Course], recipes: Sequence[Recipe]) -> str:
+    """Cost and score of each recipe on each data set, beside the last recipe."""
+    rows = []
+    for data in _in_order(one.task.data for one in courses):
+        for model in _in_order(one.task.model for one in courses):
+            mine = [one for one in courses if one.task.data == data and one.task.model == model]
+            last = {one.task.seed: one for one in mine if one.task.recipe == recipes[-1]}
+            for recipe in recipes:
+                runs = [one for one in mine if one.task.recipe == recipe]
+                rows.append([Path(data).name, model, recipe.name, *_figures(runs, last)])
+    header = ["data", "model", "recipe", "seeds", "core-minutes", "training", "best mean F1",
+              "less the last recipe's", "95 % interval", "converged"]  # fmt: skip
+    return "\n" + markdown(header, rows)
+
+
+def _figures(runs: Sequence[Course], last: Mapping[int, Course]) -> list[str]:
+    differences = [one.best - last[one.task.seed].best for one in runs if one.task.seed in last]
+    mean, margin = statistics.mean(differences), ""
+    if len(differences) > 1 and any(differences):
+        half = stats.t.ppf(0.975, len(differences) - 1) * float(stats.sem(differences))
+        margin = f"{mean - half:+.4f} to {mean + half:+.4f}"
+    return [
+        str(len(runs)),
+        f"{statistics.median(one.cpu_s for one in runs) / 60:.1f}",
+        f"{statistics.median(one.train_s for one in runs) / 60:.1f}",
+        f"{statistics.mean(one.best for one in runs):.4f}",
+        f"{mean:+.4f}",
+        margin,
+        f"{sum(one.converged for one in runs)} of {len(runs)}",
+    ]
+
+
+def _in_order(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _finished(log: Path) -> dict[tuple[Any, ...], Course]:
+    """Trials that the log holds, by their keys."""
+    if not log.exists():
+        return {}
+    courses = [_course(json.loads(line)) for line in log.read_text().splitlines()]
+    return {one.task.key: one for one in courses}
+
+
+def _course(plain: dict[str, Any]) -> Course:
+    task = plain["task"]
+    recipe = Recipe(**task["recipe"])
+    return Course(**{**plain, "task": Task(**{**task, "recipe": recipe})})
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", default=[_SCENES], help="data sets, or `scenes`")
+    parser.add_argument("--recipes", nargs="+", default=["compact", "long:steps=12000"])
+    parser.add_argument("--models", nargs="+", default=["unet", "urec"])
+    parser.add_argument("--preset", default="compact", choices=list(PRESETS))
+    parser.add_argument("--fraction", type=float, default=0.1, help="label_frac of all trials")
+    parser.add_argument("--seeds", type=int, default=4, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="trials at once, a thread each")
+    parser.add_argument("--output", default="studies", help="folder of all studies")
+    parser.add_argument("--log", type=Path, default=Path("time_to_answer.jsonl"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
