@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.findings.workers import InThisProcess, worker_processes
+from analysis.findings.workers import InThisProcess, collect_rarely, worker_processes
 from analysis.page.report import (
     ReportPaths,
     make_curves,
@@ -139,4 +139,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     open_output()
+    collect_rarely()
     sys.exit(main())

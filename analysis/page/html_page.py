@@ -23,7 +23,6 @@ from analysis.findings.findings import findings, first_pairs, other_findings
 from analysis.findings.narrower import narrower_differences, narrower_needed
 from analysis.findings.needed.needed_findings import bounds_text
 from analysis.findings.needed.validation_cost import validation_note
-from analysis.findings.warnings import warnings
 from analysis.page.contents import Contents
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles, own_effect
@@ -75,7 +74,7 @@ def render_page(
     search: SearchSection,
     pictures: PictureSection | None,
     charts: Mapping[str, PageChart],
-    problems: Sequence[str] = (),
+    warnings: Sequence[str],
 ) -> str:
     """The whole report; it asks nothing of any host.
 
@@ -88,7 +87,7 @@ def render_page(
         search: As from `search_section.search_section`.
         pictures: As from `picture_section.picture_section`.
         charts: By name; a chart that could not be drawn is left out.
-        problems: Of making this report, told before the findings.
+        warnings: What a reader must know before the findings.
 
     Returns:
         An HTML document.
@@ -102,7 +101,7 @@ def render_page(
         .render(
             info=record.info,
             facts=study_facts(record),
-            warnings=(*warnings(record, scores), *problems),
+            warnings=warnings,
             failures=_failures(record),
             findings=findings(answer),
             other_findings=other_findings(answer),

@@ -12,7 +12,6 @@ from analysis.charts.chart import Chart, write_chart
 from analysis.charts.inline import page_chart
 from analysis.charts.scarcity import draw_label_scarcity, label_scarcity_info, label_scarcity_rows
 from analysis.findings.findings import findings
-from analysis.findings.warnings import warnings
 from analysis.page.html_page import difference_rows, environment, study_facts
 from analysis.reading.styles import Styles, styles_of
 from analysis.statistics.label_efficiency.shares import distinct_scores
@@ -66,7 +65,7 @@ def write_side_by_side(reports: Mapping[str, StudyReport], folder: Path) -> tupl
                     "name": name,
                     "folder": report.folder_name,
                     "facts": study_facts(report.record),
-                    "num_warnings": len(warnings(report.record, report.scores)),
+                    "num_warnings": len(report.warnings),
                     "findings": findings(report.answer),
                     "comparison": [
                         row | {"model": keys[name][row["model"]]}

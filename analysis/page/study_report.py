@@ -16,6 +16,7 @@ from analysis.charts.dose_response import dose_response_charts
 from analysis.charts.inline import PageChart, page_chart
 from analysis.charts.needed_chart import needed_chart
 from analysis.charts.scarcity import label_scarcity_chart
+from analysis.findings.warnings import warnings
 from analysis.findings.workers import InThisProcess
 from analysis.page.html_page import render_page
 from analysis.pictures.picture_files import picture_csvs, write_pictures
@@ -58,6 +59,11 @@ class StudyReport:
     def answer(self) -> Answer:
         """The statistics."""
         return answer_of(self.record, self.scores)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before any finding."""
+        return warnings(self.record, self.scores)
 
     @cached_property
     def tables(self) -> StudyTables:
@@ -147,7 +153,7 @@ class StudyReport:
             search=searched.result(),
             pictures=pictures,
             charts=charts,
-            problems=problems,
+            warnings=(*self.warnings, *problems),
         )
         index = folder / "index.html"
         folder.mkdir(parents=True, exist_ok=True)

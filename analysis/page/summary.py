@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.findings.findings import findings
-from analysis.findings.warnings import warnings
 from analysis.wording import mean_and_sd, percent
 
 if TYPE_CHECKING:
@@ -22,9 +21,9 @@ _MOST_ROWS = 40
 def summary_text(report: StudyReport) -> str:
     """Findings, then what a reader must know before them, then the scores of each arm."""
     parts = ["**Findings**", *map(_plain, findings(report.answer))]
-    said = warnings(report.record, report.scores)
-    if said:
-        parts += ["**Before you read them**", "\n".join(f"- {_plain(text)}" for text in said)]
+    if report.warnings:
+        said = "\n".join(f"- {_plain(text)}" for text in report.warnings)
+        parts += ["**Before you read them**", said]
     parts += ["**Scores on the test tiles**, mean ± standard deviation over seeds"]
     return "\n\n".join([*parts, "\n".join(_table(report.tables.comparison))])
 

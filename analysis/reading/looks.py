@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.reading.planned import num_suggestions, planned_arms
+from analysis.reading.sources.record import StudyRecord, once_per_record
 from analysis.reading.styles import arms_of
 from analysis.wording import counted
 from contract.names import OPEN_STATUSES, suggestion_key
@@ -15,8 +16,6 @@ from contract.protocol.power import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from analysis.reading.sources.record import StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,7 @@ class LookReached:
         return rows if self.seeds is None else rows[rows["seed"].isin(self.seeds)]
 
 
+@once_per_record
 def look_reached(record: StudyRecord) -> LookReached:
     """The last look of which all seeds of every arm have ended, and that may spend something.
 

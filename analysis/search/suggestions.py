@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.reading.schema import StudyDataError, StudyInfo
+from analysis.reading.sources.record import StudyRecord, once_per_record
 from analysis.search.domains import Domain, Level, searched_domains
 from analysis.statistics.intervals import t_interval
 from contract.names import OPEN_STATUSES, suggestion_key
@@ -20,7 +21,8 @@ from contract.protocol.choice import BEST, RULES, choose, distance, share_apart
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.reading.sources.record import StudyRecord
+
+_TOLD = ("trial_key", "model", "variant", "label_frac", "seed", "number", "status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +78,17 @@ def search_trials(record: StudyRecord) -> pd.DataFrame:
     """All search trials and the validation score by which they are compared.
 
     Returns:
-        Rows and columns of `record.trials`, and select_score: the score that
-        `record.info.select_by` names; NaN for a trial that has not finished. The score of a
-        pruned trial is from an earlier step of its run, and is compared with no other. A word
-        that a trial does not have is NaN too.
+        Rows of `record.trials`; columns trial_key, model, variant, label_frac, seed, number, status
+        and the record's parameters; and select_score: the score that `record.info.select_by`
+        names; NaN for a trial that has not finished. The score of a pruned trial is from an earlier
+        step of its run, and is compared with no other. A word that a trial does not have is NaN
+        too.
     """
-    searched = record.trials[record.trials["phase"] == "search"]
-    score = searched[f"select_{record.info.select_by}"]
+    of_search = record.trials["phase"] == "search"
+    score = record.trials.loc[of_search, f"select_{record.info.select_by}"]
+    named = [one.name for one in (*record.info.parameters, *record.settings)]
+    columns = dict.fromkeys([*_TOLD, *named])  # all others would be copied again and again
+    searched = record.trials.loc[of_search, [one for one in columns if one in record.trials]]
     words = [one.name for one in record.searched if not one.is_number]
     return searched.assign(
         select_score=score.where(searched["status"] == "finished"),
@@ -90,6 +96,7 @@ def search_trials(record: StudyRecord) -> pd.DataFrame:
     )
 
 
+@once_per_record
 def suggestions(record: StudyRecord) -> pd.DataFrame:
     """The suggestions of all searches.
 

@@ -203,7 +203,14 @@ def paired_differences(
         One entry per shared fraction, ascending, not tested; its interval counts pairs (none
         shared: 0).
     """
-    rows = scores[scores["variant"].isin([variant, reference])].to_dict("records")
+    columns = [
+        "variant",
+        "label_frac",
+        "seed",
+        measure,
+        *([] if resamples is None else ["trial_key"]),
+    ]
+    rows = scores.loc[scores["variant"].isin([variant, reference]), columns].to_dict("records")
     minuends, subtrahends = (
         {
             (float(row["label_frac"]), int(row["seed"])): row

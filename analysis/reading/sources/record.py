@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, TypeVar
 
 from analysis.reading.compared import StudyDataError, StudyParameter, tried_variants
 from analysis.reading.confusion import TrialConfusion
@@ -18,6 +18,8 @@ from contract.methods import METHODS, Method
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,24 @@ class StudyRecord:
             return None
         run_id, uri = rows[["run_id", "artifact_uri"]].iloc[0]
         return read_artifact(self.tracking_uri, str(run_id), str(uri), name)
+
+
+def once_per_record(find: Callable[[StudyRecord], _Found]) -> Callable[[StudyRecord], _Found]:
+    """Decorates what many parts of a report ask of a record: found once, and kept with it.
+
+    What it returns is not to be changed by those who ask.
+    """
+    name = f"{find.__module__}.{find.__qualname__}"
+
+    @wraps(find)
+    def found(record: StudyRecord) -> _Found:
+        kept = vars(record)  # as cached_property keeps its values
+        if name not in kept:
+            kept[name] = find(record)
+        result: _Found = kept[name]
+        return result
+
+    return found
 
 
 def check_same_classes(confusions: Mapping[str, TrialConfusion]) -> None:

@@ -43,6 +43,12 @@ COST_COLUMNS: dict[str, str] = {
 """Columns and dtypes of the table of costs."""
 
 
+_ASKED = (
+    *("phase", "variant", "label_frac", "status", "steps", "batch_size", "train_s", "eval_s"),
+    *("test_s", "workers", "patches_per_s", "peak_memory_mib"),
+)
+
+
 def costs(record: StudyRecord) -> pd.DataFrame:
     """Three rows per arm with a trial on record: its search, its confirmation, and both.
 
@@ -74,7 +80,8 @@ def costs(record: StudyRecord) -> pd.DataFrame:
     # Else arms would be compared of which one counts more than the other.
     all_tested = bool(confirmed["test_s"].notna().all())
     rows = []
-    trials = _with_share(record.trials, record)
+    # All other columns would be copied again and again.
+    trials = _with_share(record.trials, record)[[*_ASKED, "unannotated_share"]]
     for frac, variant in record.arms:
         arm = trials[(trials["variant"] == variant) & (trials["label_frac"] == frac)]
         ended = arm[~arm["status"].isin(OPEN_STATUSES)]

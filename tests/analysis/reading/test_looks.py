@@ -1,5 +1,6 @@
 """At which look a study stands, from its record alone."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -328,8 +329,8 @@ def test_other_seeds_than_those_of_the_study_count_for_nothing():
     record = record_of(8, seeds=[8, 14], looks=plan_looks([8, 14]))
     record.info.document["config"]["seed"] = 5
     assert look_reached(record).is_closed
-    record.trials["seed"] += 5
-    assert look_reached(record).seeds == frozenset(range(6, 14))
+    moved = record.trials.assign(seed=record.trials["seed"] + 5)
+    assert look_reached(replace(record, trials=moved)).seeds == frozenset(range(6, 14))
 
 
 def test_a_record_without_seeds_is_closed_until_it_has_ended():
