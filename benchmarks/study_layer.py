@@ -38,7 +38,7 @@ from timing import (
 
 _NUM_ARMS = 10
 _SPACE = "w1,lr,label_frac=0.2/0.4/0.6/0.8/1"
-_GOAL_S = 90.0
+_GOAL_S = 60.0
 _GOAL_RATIO = 1.2
 
 
@@ -89,7 +89,9 @@ def run_one(num_trials: int, cprofile: str | None) -> dict[str, float]:
     seeds = max(1, per_arm // 5)
     profiler = cProfile.Profile()
     with tempfile.TemporaryDirectory() as folder:
-        config = blank_config(Path(folder), space=_SPACE, trials=per_arm - seeds, seeds=seeds)
+        config = blank_config(
+            Path(folder), space=_SPACE, budget_px=16, trials=per_arm - seeds, seeds=seeds
+        )
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         if cprofile is not None:
             profiler.enable()
