@@ -30,6 +30,7 @@ bench:
 	$(PYTHON) benchmarks/training_step.py
 	$(PYTHON) benchmarks/training_step.py --losses 50 --width 8
 	$(PYTHON) benchmarks/tile_inference.py
+	$(PYTHON) benchmarks/predict_raster.py
 	$(PYTHON) benchmarks/trial_start.py
 	$(PYTHON) benchmarks/study_layer.py --plot docs/images/growth_trials.png
 	$(PYTHON) benchmarks/study_overhead.py

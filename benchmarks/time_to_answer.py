@@ -1,6 +1,6 @@
 """How soon a recipe of training reaches its plateau, on validation tiles alone.
 
-`python benchmarks/time_to_answer.py --data FOLDER [FOLDER ...] --recipes NAME[:FIELD=VALUE,...] ...`
+`python benchmarks/time_to_answer.py --data FOLDER ... --recipes NAME[:FIELD=VALUE,...] ...`
 
 A recipe is a preset and fields of `TrainingConfig` that differ from it, such as
 `short:steps=1000,lr=0.01`. Every recipe is trained on every data set by both models over the same

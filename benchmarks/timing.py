@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 _PACKAGES = ("torch", "numpy", "ray", "optuna", "mlflow", "rasterio", "scipy", "pandas")
 
 Figures = Mapping[str, Sequence[float]]
@@ -156,16 +157,23 @@ def write_json(path: Path | None, before: Mapping[str, Any], figures: Figures, *
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the CPU computes in bf16; others emulate it, slower than float32."""
+    """Whether the CPU computes in bf16; others, and one kept from it, emulate it more slowly."""
+    if any(name in os.environ for name in _LIMITS):
+        return False
     return not _cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
 def instruction_set() -> str:
-    """The widest vector instructions of the CPU that rates depend on, such as "AVX2, no bf16"."""
+    """The widest vector instructions of the CPU that rates depend on, such as "AVX2, no bf16".
+
+    Variables that keep torch or oneDNN from using all of them stand behind.
+    """
     names = {"avx512f": "AVX-512", "avx2": "AVX2"}
     flags = _cpu_flags()
     widest = next((name for flag, name in names.items() if flag in flags), "no AVX2")
-    return f"{widest}, {'bf16' if cpu_has_bf16() else 'no bf16'}"
+    bf16 = "bf16 in tiles (AMX)" if "amx_bf16" in flags else "bf16" if cpu_has_bf16() else "no bf16"
+    limits = [f"{name}={os.environ[name]}" for name in _LIMITS if name in os.environ]
+    return ", ".join([widest, bf16, *limits])
 
 
 def _cpu_flags() -> set[str]:

@@ -180,18 +180,3 @@ def synchronise(device: torch.device) -> None:
     """Wait until a card has done what it was told; a CPU has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def matmul_tflops(device: str, side: int = 8192, repeats: int = 20) -> float:
-    """Rate of bf16 matrix products on a card, TFLOP/s: the median of single products."""
-    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    seconds = []
-    for index in range(repeats + 5):  # the first ones wake the card
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        torch.mm(left, right)
-        end.record()
-        end.synchronize()
-        if index >= 5:
-            seconds.append(start.elapsed_time(end) / 1e3)
-    return 2 * side**3 / sorted(seconds)[repeats // 2] / 1e12
