@@ -23,6 +23,7 @@ _PLAIN: Final = {
     "\N{MINUS SIGN}": "-",
     "\N{NO-BREAK SPACE}": " ",
     "\N{HORIZONTAL ELLIPSIS}": "...",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-~+=*#", strict=True)),
 }
 _READER_GONE: Final = (errno.EPIPE, errno.EIO)
 """A pipe that was closed, a terminal that was."""

@@ -58,8 +58,8 @@ class RunningTrial:
     """Last optimiser step that was reported; 0 before the first."""
     steps: float
     """Of the whole trial; NaN where that is not on record."""
-    score: float
-    """Last score on validation tiles; NaN before the first."""
+    scores: tuple[float, ...]
+    """On validation tiles, one after the other; empty before the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def read_progress(name: str, tracking_uri: str | None, now_s: float) -> StudyPro
     with answering(uri):
         found = tracked_runs(client, uri, name)
         reported = {
-            key: _last_row(client, run)
+            key: _reported(client, run, found.info.select_by)
             for key, run in found.newest.items()
             if run.data.tags.get("status") == "running"
         }
@@ -127,16 +127,20 @@ def read_progress(name: str, tracking_uri: str | None, now_s: float) -> StudyPro
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastRow:
-    """What a running trial reported last."""
+class Reported:
+    """What a running trial has reported so far."""
 
     step: int
-    """Optimiser step; 0 before the first row."""
+    """Last optimiser step; 0 before the first row."""
     time_ms: int
     """When, since 1970; when it began, before the first row."""
+    scores: tuple[float, ...]
+    """On validation tiles so far."""
 
 
-def progress_of(found: TrackedRuns, reported: Mapping[str, LastRow], now_s: float) -> StudyProgress:
+def progress_of(
+    found: TrackedRuns, reported: Mapping[str, Reported], now_s: float
+) -> StudyProgress:
     """How far a study is, from its runs.
 
     Args:
@@ -168,7 +172,7 @@ def progress_of(found: TrackedRuns, reported: Mapping[str, LastRow], now_s: floa
                 key=key,
                 step=reported[key].step,
                 steps=float(total),
-                score=found.newest[key].data.metrics.get(f"val/{info.select_by}", math.nan),
+                scores=reported[key].scores,
             )
             for key, total in zip(running["trial_key"], running["steps"], strict=True)
         ),
@@ -178,7 +182,7 @@ def progress_of(found: TrackedRuns, reported: Mapping[str, LastRow], now_s: floa
     )
 
 
-def _last_news_ms(found: TrackedRuns, reported: Mapping[str, LastRow]) -> int:
+def _last_news_ms(found: TrackedRuns, reported: Mapping[str, Reported]) -> int:
     """When the study began, or a trial began, ended or reported something, whichever is last."""
     runs = [found.parent, *found.newest.values()]
     known: list[int] = [
@@ -244,9 +248,12 @@ def _seconds_left(
     return max(left_s - begun_s, 0.0) / num_running
 
 
-def _last_row(client: MlflowClient, run: Run) -> LastRow:
-    points = client.get_metric_history(run.info.run_id, _EVERY_ROW)
-    last = max(points, key=lambda point: point.step, default=None)
-    if last is None:
-        return LastRow(step=0, time_ms=run.info.start_time)
-    return LastRow(step=last.step, time_ms=last.timestamp)
+def _reported(client: MlflowClient, run: Run, select_by: str) -> Reported:
+    rows, validations = (
+        sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
+        for name in (_EVERY_ROW, f"val/{select_by}")
+    )
+    scores = tuple(point.value for point in validations)
+    if not rows:
+        return Reported(step=0, time_ms=run.info.start_time, scores=scores)
+    return Reported(step=rows[-1].step, time_ms=rows[-1].timestamp, scores=scores)

@@ -26,6 +26,10 @@ _SILENT_S = 600.0
 """From so many seconds without news on it is said that there are none."""
 _MOST_RUNNING = 8
 """Most running trials that have a line each."""
+_MOST_SCORES = 30
+"""Most of the last validations of a trial that are drawn."""
+_BARS = "▁▂▃▄▅▆▇█"
+"""Of scores from 0 to 1."""
 
 Sleep = Callable[[float], None]
 
@@ -83,7 +87,7 @@ def watch(
 
 
 def progress_text(progress: StudyProgress) -> str:
-    """Trials done, scores of validation tiles so far, and the time left; no test score.
+    """Trials done, curves of validation tiles so far, and the time left; no test score.
 
     Args:
         progress: As from `running.read_progress`.
@@ -114,7 +118,8 @@ def progress_text(progress: StudyProgress) -> str:
         lines.append("")
     for one in progress.running[:_MOST_RUNNING]:
         steps = "" if math.isnan(one.steps) else f" of {one.steps:.0f}"
-        reached = "" if math.isnan(one.score) else f", validation {label} {score(one.score)}"
+        curve = one.scores[-_MOST_SCORES:]
+        reached = f", validation {label} {_curve(curve)} {score(curve[-1])}" if curve else ""
         lines.append(f"{one.key}: step {one.step}{steps}{reached}")
     if len(progress.running) > _MOST_RUNNING:
         lines.append(f"and {len(progress.running) - _MOST_RUNNING} more that run")
@@ -177,6 +182,11 @@ def _columns(rows: Iterable[Iterable[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def _curve(scores: Iterable[float]) -> str:
+    """A bar for every score."""
+    return "".join(_BARS[min(int(one * len(_BARS)), len(_BARS) - 1)] for one in scores)
 
 
 def _clock(seconds: float) -> str:

@@ -9,6 +9,7 @@ from analysis.__main__ import main
 from analysis.page.running import ArmProgress, RunningTrial, StudyProgress
 from analysis.page.watch import progress_text, watch
 from analysis.reading.sources.store import StoreAwayError, UnknownStudyError
+from contract.terminal import writable
 
 ARM = ArmProgress(
     label_frac=0.02, label="U-Net", num_searched=1, num_search=1, num_confirmed=1, num_confirm=3,
@@ -18,7 +19,8 @@ GOING = StudyProgress(
     name="roofs", status="running", select_by="mean_f1",
     arms=(ARM, replace(ARM, label="U-REC", num_searched=0, num_confirmed=0, num_failed=0,
                        best_score=math.nan)),
-    running=(RunningTrial(key="confirm-unet-f0.02-s2", step=60, steps=120.0, score=0.43),),
+    running=(RunningTrial(key="confirm-unet-f0.02-s2", step=60, steps=120.0,
+                          scores=(0.0, 0.05, 0.3, 1.0, 0.43)),),
     seconds_left=3725.0, silent_s=3.0, look="Findings are closed until 3 seeds have ended.",
 )  # fmt: skip
 ENDED = replace(GOING, status="finished", running=())
@@ -63,10 +65,26 @@ def test_what_is_shown_of_a_study() -> None:
         "2 %     U-Net  1 of 1  1 of 3        1       0.512",
         "2 %     U-REC  0 of 1  0 of 3                \N{EN DASH}",
     ]
-    assert "confirm-unet-f0.02-s2: step 60 of 120, validation mean F1 0.430" in lines
+    assert "confirm-unet-f0.02-s2: step 60 of 120, validation mean F1 ▁▁▃█▄ 0.430" in lines
     assert lines[-1] == GOING.look
     unknown = replace(GOING, seconds_left=math.nan)
     assert "estimating time left" in progress_text(unknown)
+
+
+def test_a_trial_before_its_first_validation_has_no_curve() -> None:
+    (one,) = GOING.running
+    text = progress_text(replace(GOING, running=(replace(one, scores=()),)))
+    assert "confirm-unet-f0.02-s2: step 60 of 120\n" in text
+
+
+def test_of_a_long_trial_the_last_validations_are_drawn() -> None:
+    (one,) = GOING.running
+    text = progress_text(replace(GOING, running=(replace(one, scores=(1.0,) * 70 + (0.43,) * 30),)))
+    assert f"mean F1 {'▄' * 30} 0.430" in text
+
+
+def test_a_terminal_without_bars_has_other_signs() -> None:
+    assert "mean F1 __-#~ 0.430" in writable(progress_text(GOING), "ascii")
 
 
 def test_silence_is_told_after_a_while() -> None:
