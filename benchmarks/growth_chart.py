@@ -21,7 +21,7 @@ Measured = Mapping[float, Sequence[float]]
 
 _INK, _MUTED, _RULE, _MARK = "#1F2328", "#59636E", "#D8DCE0", "#0072B2"
 _SIZE_IN, _DPI = (7.0, 4.2), 150
-_STYLE = {
+STYLE = {
     "font.size": 12,
     "text.color": _INK,
     "axes.labelcolor": _INK,
@@ -31,6 +31,7 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+"""Of charts in the documents."""
 
 
 def growth_per_doubling(measured: Measured) -> list[float]:
@@ -64,7 +65,7 @@ def plot_growth(
         cost: What was measured, for the vertical axis.
         expected: `proportional` on logarithmic axes, `constant` on a vertical axis from 0.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=_SIZE_IN, layout="constrained")
         axes = figure.subplots()
         _draw(axes, measured, expected)

@@ -132,7 +132,10 @@ def main() -> None:
                 f"{course.best:.4f} in {course.cpu_s / 60:.1f} min",
                 flush=True,
             )
-    print(table([courses[task.key] for task in tasks], recipes))
+    found = [courses[task.key] for task in tasks]
+    print(table(found, recipes))
+    if options.plot is not None:
+        plot(options.plot, found, recipes)
 
 
 def run_task(task: Task) -> Course:
@@ -199,6 +202,45 @@ def table(courses: Sequence[Course], recipes: Sequence[Recipe]) -> str:
     return "\n" + markdown(header, rows)
 
 
+def plot(path: Path, courses: Sequence[Course], recipes: Sequence[Recipe]) -> None:
+    """Best score so far over minutes of one core: a panel for each model on each data set."""
+    from growth_chart import STYLE
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    datas = _in_order(one.task.data for one in courses)
+    models = _in_order(one.task.model for one in courses)
+    with rc_context(STYLE):
+        size = (4.2 * len(datas), 3.4 * len(models))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(len(models), len(datas), squeeze=False, sharex=True, sharey="col")
+        for row, model in enumerate(models):
+            for column, data in enumerate(datas):
+                axes = panels[row][column]
+                for number, recipe in enumerate(recipes):
+                    runs = [
+                        one
+                        for one in courses
+                        if (one.task.data, one.task.model, one.task.recipe) == (data, model, recipe)
+                    ]
+                    for run in runs:
+                        minutes = [run.cpu_s / 60 * step / run.steps[-1] for step in run.steps]
+                        best = [max(run.scores[: end + 1]) for end in range(len(run.scores))]
+                        label = recipe.name if run is runs[0] else None
+                        axes.plot(minutes, best, "o-", color=f"C{number}", ms=3, label=label)
+                axes.set_xscale("log")
+                axes.set_xticks((0.5, 1, 2, 5, 10, 20, 50), minor=False)
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_locator(NullLocator())
+                axes.set_title(f"{model}, {Path(data).stem}", loc="left", fontsize=12)
+        figure.supxlabel("minutes of one core", fontsize=12)
+        figure.supylabel("best validation mean F1 so far", fontsize=12)
+        panels[0][0].legend(frameon=False, fontsize=10)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150, metadata={"Software": None})
+
+
 def _figures(runs: Sequence[Course], last: Mapping[int, Course]) -> list[str]:
     differences = [one.best - last[one.task.seed].best for one in runs if one.task.seed in last]
     mean, margin = statistics.mean(differences), ""
@@ -246,6 +288,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="trials at once, a thread each")
     parser.add_argument("--output", default="studies", help="folder of all studies")
     parser.add_argument("--log", type=Path, default=Path("time_to_answer.jsonl"))
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="score over core-minutes, PNG")
     return parser.parse_args()
 
 
