@@ -139,5 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     open_output()
-    collect_rarely()
+    if WATCH not in sys.argv[1:2]:  # it may run for days
+        collect_rarely()
     sys.exit(main())

@@ -3,10 +3,11 @@
 # It needs torch and numpy alone. From the project's folder: sh benchmarks/on_card.sh [FOLDER]
 # Output and figures go into FOLDER. DEVICE=cpu with QUICK=1 tries the script where no card is.
 set -eu
+here=$(dirname "$0")
+export PYTHONPATH="$here/..:${PYTHONPATH:-}"
 out=${1:-card}
 device=${DEVICE:-cuda}
 python=${PYTHON:-python3}
-here=$(dirname "$0")
 mkdir -p "$out"
 step=$here/training_step.py tile=$here/tile_inference.py packed=$here/packed_trials.py
 few='' losses=20 small='' tiny=''

@@ -53,10 +53,10 @@ def main() -> None:
                    "--precision", options.precision, "--window", str(_WINDOW_PX),
                    "--overlap", str(options.overlap), str(image)]  # fmt: skip
         start = time.perf_counter()
-        told = subprocess.run(
-            command, check=True, capture_output=True, text=True, env=_environment()
-        ).stderr
+        ran = subprocess.run(command, capture_output=True, text=True, env=_environment())
         seconds = time.perf_counter() - start
+        if ran.returncode:
+            raise SystemExit(ran.stderr)
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
     windows = SlidingWindows(
         height_px=options.side,
@@ -73,7 +73,7 @@ def main() -> None:
         f"{options.side**2 / seconds / 1e6:.2f} Mpx/s, {peak_mib / 1024:.2f} GiB; {rate:.0f} "
         f"GFLOP/s, {rate / most:.0%} of {most:.0f}"
     )
-    for line in told.splitlines():
+    for line in ran.stderr.splitlines():
         if "in bf16" in line:
             print(line)
 

@@ -53,7 +53,7 @@ from trainables.settings.precision import has_bf16
 _WINDOW_PX, _STEP_PX = 256, 128
 _REFERENCE = "reference"
 _PRODUCT = "product (evaluate_tile)"
-_BF16 = "product in bf16 (as predict --precision bf16)"
+_BF16 = "product in bf16"
 _CANDIDATES = {
     _REFERENCE: "both_branches",
     "without reconstruction": "segmentation_alone",

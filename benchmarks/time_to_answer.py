@@ -4,7 +4,7 @@
 
 A recipe is a preset and fields of `TrainingConfig` that differ from it, such as
 `short:steps=1000,lr=0.01`. Every recipe is trained on every data set by both models over the same
-seeds: the same budget and initial weights. Test tiles are never read. Printed are, for each
+seeds: the same budget and initial weights. Test tiles are never scored. Printed are, for each
 recipe, minutes of one core for a trial and the best validation mean F1, and beside the last recipe
 named, which is to be the longest, the mean of the paired differences with its 95 % t interval.
 Each finished trial is a line of `--log`; trials that stand there are not run again.
@@ -19,11 +19,10 @@ import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from blob_trials import enter_trial_process, run_trial
 from scipy import stats
 from timing import markdown, surroundings, surroundings_line
@@ -53,7 +52,17 @@ class Recipe:
         """Read `NAME` or `NAME:FIELD=VALUE,...`."""
         name, _, fields = text.partition(":")
         pairs = [one.split("=", 1) for one in fields.split(",") if one]
-        return cls(name=name, fields={key: yaml.safe_load(value) for key, value in pairs})
+        return cls(name=name, fields={key: _value(value) for key, value in pairs})
+
+
+def _value(text: str) -> Any:
+    """A whole number, a number, yes or no, or a word."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"yes": True, "no": False}.get(text, text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +90,10 @@ class Course:
 
     task: Task
     train_s: float
+    """Wall seconds of training, other work of the machine in them; likewise `eval_s`."""
     eval_s: float
-    """CPU seconds cannot be told apart from other work; these are wall seconds of one thread."""
     cpu_s: float
-    """CPU seconds of the whole trial."""
+    """CPU seconds of the trial, data read."""
     converged: bool
     steps: Sequence[int]
     """After which it was validated."""
@@ -132,7 +141,8 @@ def main() -> None:
                 f"{course.best:.4f} in {course.cpu_s / 60:.1f} min",
                 flush=True,
             )
-    found = [courses[task.key] for task in tasks]
+    # Of a trial that stands in the log, the recipe may have had another name.
+    found = [replace(courses[task.key], task=task) for task in tasks]
     print(table(found, recipes))
     if options.plot is not None:
         plot(options.plot, found, recipes)
@@ -140,7 +150,6 @@ def main() -> None:
 
 def run_task(task: Task) -> Course:
     """Train one trial and follow its validation."""
-    start = time.process_time()
     config = build_config(
         {
             "preset": task.preset,
@@ -153,7 +162,9 @@ def run_task(task: Task) -> Course:
     data = read_data(config, find_dataset(config))
     (arm,) = plan_arms(config)
     trial = confirm_trial(config, arm, task.seed, task.recipe.fields)
-    result = run_trial(trial, _training_data(config, data, task))
+    given = _training_data(config, data, task)
+    start = time.process_time()
+    result = run_trial(trial, given)
     rows = [row for row in result.history if _SCORE in row]
     return Course(
         task=task,
@@ -197,7 +208,7 @@ def table(courses: Sequence[Course], recipes: Sequence[Recipe]) -> str:
             for recipe in recipes:
                 runs = [one for one in mine if one.task.recipe == recipe]
                 rows.append([Path(data).name, model, recipe.name, *_figures(runs, last)])
-    header = ["data", "model", "recipe", "seeds", "core-minutes", "training", "best mean F1",
+    header = ["data", "model", "recipe", "seeds", "core-minutes", "training, min", "best mean F1",
               "less the last recipe's", "95 % interval", "converged"]  # fmt: skip
     return "\n" + markdown(header, rows)
 

@@ -158,9 +158,11 @@ def write_json(path: Path | None, before: Mapping[str, Any], figures: Figures, *
 
 def cpu_has_bf16() -> bool:
     """Whether the CPU computes in bf16; others, and one kept from it, emulate it more slowly."""
-    if any(name in os.environ for name in _LIMITS):
-        return False
-    return not _cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    import torch
+
+    from trainables.settings.precision import has_bf16
+
+    return has_bf16(torch.device("cpu"))
 
 
 def instruction_set() -> str:
@@ -171,7 +173,9 @@ def instruction_set() -> str:
     names = {"avx512f": "AVX-512", "avx2": "AVX2"}
     flags = _cpu_flags()
     widest = next((name for flag, name in names.items() if flag in flags), "no AVX2")
-    bf16 = "bf16 in tiles (AMX)" if "amx_bf16" in flags else "bf16" if cpu_has_bf16() else "no bf16"
+    bf16 = "no bf16"
+    if cpu_has_bf16():
+        bf16 = "bf16 in tiles (AMX)" if "amx_bf16" in flags else "bf16"
     limits = [f"{name}={os.environ[name]}" for name in _LIMITS if name in os.environ]
     return ", ".join([widest, bf16, *limits])
 

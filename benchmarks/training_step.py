@@ -191,6 +191,8 @@ def _print_losses(setting: Setting, options: argparse.Namespace, before: dict[st
     header = [f"losses of {options.losses} steps", "largest relative difference", "goal", "reached"]
     print("\n" + markdown(header, rows))
     write_json(options.json, before, losses, unit="loss", largest_relative_differences=largest)
+    if any(value > LOSS_GOAL for name, value in largest.items() if "same state" in name):
+        raise SystemExit("losses from the same state differ by more than the goal")
 
 
 if __name__ == "__main__":

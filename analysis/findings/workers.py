@@ -14,21 +14,29 @@ from typing import Any
 
 _MOST_PROCESSES = 2
 _COLLECTED_AFTER = 100_000
-"""New objects after which Python looks for those that only hold each other; its own is 700 (2,000
-from Python 3.12)."""
+"""New objects after which Python looks for those that only hold each other; by itself it waits for
+a hundredth of that, or a little more."""
 
 
 def worker_processes() -> Executor:
     """Processes that load the drawing libraries at once, while the study is still being read.
 
-    One core is left to this process. They begin anew rather than as copies of it, whose threads
-    they would inherit; so the program that calls this must be a module or file with a guarded main.
+    This process has a core of its own where there are two or more. They begin anew rather than as
+    copies of it, whose threads they would inherit; so the program that calls this must be a module
+    or file with a guarded main.
     """
-    num = max(1, min(_MOST_PROCESSES, (os.cpu_count() or 1) - 1))
+    num = num_processes()
     pool = ProcessPoolExecutor(max_workers=num, mp_context=get_context("spawn"), initializer=_begin)
     for _ in range(num):
         pool.submit(_nothing)
     return pool
+
+
+def num_processes() -> int:
+    """How many draw: what is left of this machine's cores, one at least."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    num_cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, min(_MOST_PROCESSES, num_cpus - 1))
 
 
 def collect_rarely() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
+MOST_RUNNING = 8
+"""Most running trials that are shown with what they have reported."""
 _EVERY_ROW = "train/loss"
 """Metric that a trial reports in every row of its curves."""
 
@@ -118,10 +120,15 @@ def read_progress(name: str, tracking_uri: str | None, now_s: float) -> StudyPro
     client = open_store(uri)
     with answering(uri):
         found = tracked_runs(client, uri, name)
-        reported = {
-            key: _reported(client, run, found.info.select_by)
-            for key, run in found.newest.items()
+        running = {
+            key: run
+            for key, run in sorted(found.newest.items())
             if run.data.tags.get("status") == "running"
+        }
+        score = f"val/{found.info.select_by}"
+        reported = {
+            key: _reported(client, run, score if number < MOST_RUNNING else None)
+            for number, (key, run) in enumerate(running.items())
         }
     return progress_of(found, reported, now_s)
 
@@ -248,10 +255,13 @@ def _seconds_left(
     return max(left_s - begun_s, 0.0) / num_running
 
 
-def _reported(client: MlflowClient, run: Run, select_by: str) -> Reported:
+def _reported(client: MlflowClient, run: Run, score: str | None) -> Reported:
+    """What a run holds of its trial so far; of its scores if one is named."""
     rows, validations = (
         sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
-        for name in (_EVERY_ROW, f"val/{select_by}")
+        if name is not None
+        else []
+        for name in (_EVERY_ROW, score)
     )
     scores = tuple(point.value for point in validations)
     if not rows:

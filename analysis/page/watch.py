@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from analysis.page.running import StudyProgress, read_progress
+from analysis.page.running import MOST_RUNNING, StudyProgress, read_progress
 from analysis.reading.sources.store import StoreAwayError
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.wording import counted, percent, score
@@ -16,7 +16,7 @@ from contract.mlflow_store.logins import hide_logins
 from contract.terminal import writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 EVERY_S = 5.0
 """Seconds between two looks at the record."""
@@ -24,12 +24,12 @@ _TOP, _REST = "\x1b[H", "\x1b[J"
 """To a terminal: go to its first line; clear from here."""
 _SILENT_S = 600.0
 """From so many seconds without news on it is said that there are none."""
-_MOST_RUNNING = 8
-"""Most running trials that have a line each."""
 _MOST_SCORES = 30
 """Most of the last validations of a trial that are drawn."""
 _BARS = "▁▂▃▄▅▆▇█"
-"""Of scores from 0 to 1."""
+"""From the lowest score of a trial to its highest."""
+_LEAST_SPAN = 0.2
+"""Scores that are closer together than this are drawn as what they are: nearly level."""
 
 Sleep = Callable[[float], None]
 
@@ -116,13 +116,12 @@ def progress_text(progress: StudyProgress) -> str:
     lines = [f"{progress.name}: {', '.join(parts)}", "", *_columns(rows)]
     if progress.running:
         lines.append("")
-    for one in progress.running[:_MOST_RUNNING]:
+    for one in progress.running[:MOST_RUNNING]:
         steps = "" if math.isnan(one.steps) else f" of {one.steps:.0f}"
-        curve = one.scores[-_MOST_SCORES:]
-        reached = f", validation {label} {_curve(curve)} {score(curve[-1])}" if curve else ""
-        lines.append(f"{one.key}: step {one.step}{steps}{reached}")
-    if len(progress.running) > _MOST_RUNNING:
-        lines.append(f"and {len(progress.running) - _MOST_RUNNING} more that run")
+        curve = f", validation {label} {_curve(one.scores)}" if one.scores else ""
+        lines.append(f"{one.key}: step {one.step}{steps}{curve}")
+    if len(progress.running) > MOST_RUNNING:
+        lines.append(f"and {len(progress.running) - MOST_RUNNING} more that run")
     lines += ["", "Validation tiles alone: test tiles are compared in the report, not here."]
     if progress.look:
         lines.append(progress.look)
@@ -184,9 +183,14 @@ def _columns(rows: Iterable[Iterable[str]]) -> list[str]:
     ]
 
 
-def _curve(scores: Iterable[float]) -> str:
-    """A bar for every score."""
-    return "".join(_BARS[min(int(one * len(_BARS)), len(_BARS) - 1)] for one in scores)
+def _curve(scores: Sequence[float]) -> str:
+    """A bar for every score, of many for the last ones, and the last score."""
+    lowest = min(scores)
+    span = max(max(scores) - lowest, _LEAST_SPAN)
+    places = [int((one - lowest) / span * len(_BARS)) for one in scores[-_MOST_SCORES:]]
+    bars = "".join(_BARS[min(place, len(_BARS) - 1)] for place in places)
+    cut = "\N{HORIZONTAL ELLIPSIS}" if len(scores) > _MOST_SCORES else ""
+    return f"{cut}{bars} {score(scores[-1])}"
 
 
 def _clock(seconds: float) -> str:

@@ -86,8 +86,8 @@ def _predict(options: argparse.Namespace) -> list[Path]:
         # disable=None: no bar where nobody watches, such as a log file.
         with tqdm(total=num_windows, desc=image.stem, unit=" windows", disable=None) as bar:
             written += predictor.predict(image, options.out, bar.update)
-    compared = predictor.half_precision
-    if compared is not None:
+    compared = predictor.in_bf16
+    if compared is not None and compared.num_compared:  # images may have no pixel with data
         print(
             f"trainables.predict: in bf16 {compared.num_equal / compared.num_compared:.3%} of "
             f"{compared.num_compared:,} pixels of windows that were computed in fp32 too have the "

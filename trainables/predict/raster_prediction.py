@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.errors import ConfigError, DataError
-from trainables.evaluation.half_precision import HalfPrecision
+from trainables.evaluation.bf16_forward import Bf16Forward
 from trainables.evaluation.windows import Forward, SlidingWindows, overlap_add
 from trainables.networks.model_file import TrainedModel
 from trainables.predict.polygons import write_polygons
@@ -82,6 +82,11 @@ class PredictionConfig:
                 raise ConfigError(f"{name} must be 0 or more, got {value!r}")
             if value and not self.polygons:
                 raise ConfigError(f"{name} is about polygons, got {value!r} without --polygons")
+        if self.reconstruction and self.precision == "bf16":
+            raise ConfigError(
+                "--precision must be fp32 with --reconstruction, got 'bf16', whose values have "
+                "some 256 steps; predict twice"
+            )
 
     def rasters(self, image: RasterAddress, out: Path) -> list[Path]:
         """The rasters that are written for an image: the class map first."""
@@ -113,9 +118,10 @@ class Predictor:
         self._config = config
         self._device = device
         if config.precision == "bf16" and not has_bf16(device):
+            name = "card" if device.type == "cuda" else "processor"
             raise ConfigError(
-                f"--precision must be fp32 on this {device.type}, got 'bf16', which it would "
-                "emulate, slower than fp32"
+                f"--precision must be fp32 on this {name}, got 'bf16', which it would emulate, "
+                "slower than fp32; leave the option out"
             )
         self._model = trained.build().to(device)
         if config.reconstruction and not self._model.has_reconstruction:
@@ -124,10 +130,10 @@ class Predictor:
                 "reconstruction branch; take a model of a network that has one"
             )
         self._forward = _forward(self._model, trained, config)
-        self.half_precision: HalfPrecision | None = None
-        """What bf16 changed so far; None in float32."""
+        self.in_bf16: Bf16Forward | None = None
+        """The network in bf16, which counts what that changes; None in float32."""
         if config.precision == "bf16":
-            self.half_precision = HalfPrecision(self._forward, len(trained.classes))
+            self.in_bf16 = Bf16Forward(self._forward, len(trained.classes))
 
     def windows(self, raster: RasterInput) -> SlidingWindows:
         """The windows of a raster."""
@@ -213,7 +219,7 @@ class Predictor:
             return torch.from_numpy(image), shown
 
         for top, bottom, sums in overlap_add(
-            self._forward if self.half_precision is None else self.half_precision,
+            self._forward if self.in_bf16 is None else self.in_bf16,
             read,
             windows,
             num_outputs=num_outputs,
@@ -240,7 +246,7 @@ def _forward(model: nn.Module, trained: TrainedModel, config: PredictionConfig) 
     def once(scaled: Tensor) -> Tensor:
         if not config.reconstruction:
             logits: Tensor = model.segment(scaled)  # type: ignore[operator]
-            return logits
+            return logits.float()  # of bf16, which is too coarse to add up
         both = model(scaled)
         return torch.cat([both.logits, both.reconstruction], dim=1)
 

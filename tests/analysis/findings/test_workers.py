@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.findings.workers import InThisProcess, worker_processes
+from analysis.findings.workers import InThisProcess, num_processes, worker_processes
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,14 @@ def test_an_error_arrives_where_the_result_is_asked_for(processes: Executor) -> 
         future.result()
     with pytest.raises(ValueError, match="invalid literal"):
         InThisProcess().submit(int, "x")
+
+
+@pytest.mark.parametrize(("cores", "num"), [(1, 1), (2, 1), (3, 2), (64, 2)])
+def test_a_core_is_left_to_the_one_that_asks(
+    monkeypatch: pytest.MonkeyPatch, cores: int, num: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert num_processes() == num
 
 
 def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:

@@ -36,8 +36,11 @@ def fill(study: FakeStudy) -> None:
         study.confirm("unet", 0.1, seed, [confusion_counts(0.8, generator)])
     study.trial("search", "urec", 0.1, 0, metrics={"select/mean_f1": 0.61})
     study.trial("search", "urec", 0.1, 1, status="failed", metrics={"select/mean_f1": 0.99})
-    running = study.trial("search", "urec", 0.1, 2, status="running", metrics={"val/mean_f1": 0.25})
-    client.log_batch(running, metrics=[Metric("train/loss", 0.2, 1_700_000_005_000, 120)])
+    running = study.trial("search", "urec", 0.1, 2, status="running")
+    scores = [(120, 0.25), (40, 0.15), (80, 0.2)]  # a store may give them in any order
+    validations = [Metric("val/mean_f1", value, 1_700_000_004_000, step) for step, value in scores]
+    loss = Metric("train/loss", 0.2, 1_700_000_005_000, 120)
+    client.log_batch(running, metrics=[*validations, loss])
     for run in client.search_runs([study.experiment_id]):
         if run.data.tags.get("status") == "finished":
             client.set_terminated(run.info.run_id, end_time=run.info.start_time + 60_000)
@@ -81,7 +84,7 @@ def test_the_best_score_is_that_of_validation_and_of_no_failed_trial(going: Stud
 def test_what_runs_says_how_far_it_is(going: StudyProgress) -> None:
     (running,) = going.running
     assert running.key == "search-urec-f0.10-t002"
-    assert (running.step, running.steps, running.score) == (120, 400.0, 0.25)
+    assert (running.step, running.steps, running.scores) == (120, 400.0, (0.15, 0.2, 0.25))
     assert going.is_running
     assert going.look.startswith("Findings are closed until 2 seeds of every arm have ended (0 so")
 

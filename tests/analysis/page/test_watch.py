@@ -80,7 +80,13 @@ def test_a_trial_before_its_first_validation_has_no_curve() -> None:
 def test_of_a_long_trial_the_last_validations_are_drawn() -> None:
     (one,) = GOING.running
     text = progress_text(replace(GOING, running=(replace(one, scores=(1.0,) * 70 + (0.43,) * 30),)))
-    assert f"mean F1 {'▄' * 30} 0.430" in text
+    assert f"mean F1 \N{HORIZONTAL ELLIPSIS}{'▁' * 30} 0.430" in text
+
+
+def test_scores_that_hardly_move_are_drawn_level() -> None:
+    (one,) = GOING.running
+    text = progress_text(replace(GOING, running=(replace(one, scores=(0.70, 0.71, 0.70)),)))
+    assert "mean F1 ▁▁▁ 0.700" in text
 
 
 def test_a_terminal_without_bars_has_other_signs() -> None:

@@ -78,5 +78,43 @@ def test_the_share_of_equal_pixels_is_told_and_true(model, image, tmp_path, monk
 def test_it_is_refused_where_it_would_be_emulated(model, image, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(raster_prediction, "has_bf16", lambda device: False)
     assert _run(model, image, tmp_path / "half", "--precision", "bf16") == 2
-    assert "--precision must be fp32 on this cpu, got 'bf16'" in capsys.readouterr().err
+    assert "--precision must be fp32 on this processor, got 'bf16'" in capsys.readouterr().err
     assert not (tmp_path / "half").exists()
+
+
+def test_it_is_refused_with_a_reconstruction(model, image, tmp_path, capsys):
+    options = ("--precision", "bf16", "--reconstruction")
+    assert _run(model, image, tmp_path / "half", *options) == 2
+    assert "--precision must be fp32 with --reconstruction" in capsys.readouterr().err
+
+
+def test_an_image_without_data_is_compared_with_nothing(
+    model, image, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(raster_prediction, "has_bf16", lambda device: True)
+    with rasterio.open(image, "r+") as target:
+        target.nodata = 7
+        target.write(np.full((3, *target.shape), 7, dtype=np.uint8))
+    assert _run(model, image, tmp_path / "half", "--precision", "bf16") == 0
+    assert capsys.readouterr().err == ""
+    assert (_classes(tmp_path / "half") == 255).all()
+
+
+@pytest.mark.numbers
+def test_turns_and_flips_are_not_added_up_in_bf16(model, image, tmp_path, monkeypatch):
+    """Eight sums rounded to 8 bits were further from float32 than one pass without them."""
+    monkeypatch.setattr(raster_prediction, "has_bf16", lambda device: True)
+    for name, options in {
+        "full": (), "half": ("--precision", "bf16"),
+        "full8": ("--tta",), "half8": ("--tta", "--precision", "bf16"),
+    }.items():  # fmt: skip
+        assert _run(model, image, tmp_path / name, "--probabilities", *options) == 0
+
+    def off(name):
+        planes = []
+        for precision in ("half", "full"):
+            with rasterio.open(tmp_path / f"{precision}{name}" / "field_probabilities.tif") as file:
+                planes.append(file.read())
+        return float(np.sqrt(np.mean((planes[0] - planes[1]) ** 2)))
+
+    assert off("8") < off("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 import torch
@@ -13,21 +14,26 @@ _COMPARED_EVERY: Final = 50
 """One batch of so many is computed in float32 too."""
 
 
-class HalfPrecision:
-    """Outputs in bf16; every fiftieth batch, the first among them, is compared with float32."""
+class Bf16Forward:
+    """Outputs in bf16; one batch of every fifty, drawn with a fixed seed, beside float32.
+
+    Float32 is what the device computes without this: on a card, convolutions in TF32.
+    """
 
     def __init__(self, forward: Forward, num_classes: int) -> None:
         """Wrap a network.
 
         Args:
-            forward: Gives outputs (N, M, h, w) in float32, of which the first are logits.
+            forward: Gives outputs (N, M, h, w), of which the first are logits.
             num_classes: How many of them are.
         """
         self._forward = forward
         self._num_classes = num_classes
+        self._draw = random.Random(0)
         self._num_batches = 0
+        self._next_compared = 0
         self.num_compared = 0
-        """Pixels of windows, before windows are added up."""
+        """Pixels of windows, before windows are added up; those without data among them."""
         self.num_equal = 0
         """Those among them that have the class of float32."""
 
@@ -35,12 +41,15 @@ class HalfPrecision:
         """Outputs (N, M, h, w), float32, of images (N, C, h, w) as read."""
         with torch.autocast(images.device.type, torch.bfloat16):
             outputs = self._forward(images).float()
-        if self._num_batches % _COMPARED_EVERY == 0:
+        if self._num_batches == self._next_compared:
             classes, exact = (
                 given[:, : self._num_classes].argmax(dim=1)
                 for given in (outputs, self._forward(images))
             )
             self.num_compared += classes.numel()
             self.num_equal += int((classes == exact).sum())
+            # Of the next fifty; the rows of windows of an image may be as long as that.
+            following = self._num_batches - self._num_batches % _COMPARED_EVERY + _COMPARED_EVERY
+            self._next_compared = following + self._draw.randrange(_COMPARED_EVERY)
         self._num_batches += 1
         return outputs
