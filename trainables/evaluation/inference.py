@@ -210,7 +210,7 @@ def evaluate_tile(
             logits = outputs[num_bands:]
             if not logits.isfinite().all():  # argmax would make class 0 or another of it
                 raise FloatingPointError("logits must be finite, got NaN or infinity; lower lr")
-            prediction = logits.argmax(dim=0)
+            prediction = logits.max(dim=0).indices  # argmax takes ten times as long
             for name, reference in references.items():
                 rows = _as_tensor(reference[top:bottom]).to(prediction.device)
                 matrices[name] += confusion_matrix(prediction, rows, num_classes).cpu()

@@ -105,7 +105,7 @@ class ServedModel:
         ):
             if not sums.isfinite().all():  # argmax would make a class of it
                 raise DataError("outputs of the model must be finite, got NaN or infinity")
-            rows.append(sums.argmax(dim=0).to(torch.uint8).numpy())
+            rows.append(sums.max(dim=0).indices.to(torch.uint8).numpy())
         return np.concatenate(rows)
 
 

@@ -41,7 +41,9 @@ def class_layer(trained: TrainedModel) -> Layer:
     return Layer(
         content=content,
         fill=IGNORE_INDEX,
-        values=lambda outputs: outputs[:num_classes].argmax(dim=0, keepdim=True).to(torch.uint8),
+        values=lambda outputs: (
+            outputs[:num_classes].max(dim=0, keepdim=True).indices.to(torch.uint8)
+        ),
     )
 
 

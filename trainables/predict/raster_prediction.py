@@ -123,7 +123,8 @@ class Predictor:
                 f"--precision must be fp32 on this {name}, got 'bf16', which it would emulate, "
                 "slower than fp32; leave the option out"
             )
-        self._model = trained.build().to(device)
+        network = trained.build()
+        self._model = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.reconstruction and not self._model.has_reconstruction:
             raise ConfigError(
                 f"--reconstruction must be left out for {trained.network}, which has no "

@@ -58,7 +58,7 @@ def trial_picture(
         "device": device,
         "scaling": scaling,
     }
-    predicted = predict_logits(model, image, **window).argmax(0).cpu().numpy()  # type: ignore[arg-type]
+    predicted = predict_logits(model, image, **window).max(0).indices.cpu().numpy()  # type: ignore[arg-type]
     unit = scaling.to_unit(torch.from_numpy(image))
     panels = [_as_rgb(unit), _as_colors(tile.mask[crop], colors), _as_colors(predicted, colors)]
     if model.has_reconstruction:
