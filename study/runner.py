@@ -21,7 +21,7 @@ from study.design.budgets.notes import share_lines
 from study.design.budgets.study_budgets import Budgets
 from study.design.detectable import detectable_text
 from study.design.growth import last_tested, look_seeds, looks_note, looks_of
-from study.design.manifest import ADVICE
+from study.design.manifest import ADVICE, processor_note
 from study.design.preflight import (
     StudyData,
     check_output,
@@ -120,7 +120,11 @@ def run_study(config: StudyConfig) -> StudyOutcome:
             looks = looks_of(config)
             for line in compute_lines(config):
                 _say(line)
-            _note(looks_note(config, looks), similar_note(config, tracking_uri(config)))
+            _note(
+                processor_note(config.folder / MANIFEST),
+                looks_note(config, looks),
+                similar_note(config, tracking_uri(config)),
+            )
             for line in share_lines(config, budgets):
                 _say(line)
             _note(*budget_warnings(budgets, [one.name for one in data.spec.classes]))

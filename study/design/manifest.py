@@ -198,6 +198,25 @@ def note_continuation(path: Path, manifest: dict[str, Any]) -> None:
         write_manifest(path, manifest | {"continued": [*known[1:], now]})
 
 
+def processor_note(path: Path) -> str | None:
+    """Why a continued study is not that of one processor to the last bit; None where it is.
+
+    Args:
+        path: Of `study.yaml`, with what the study goes on with.
+    """
+    manifest = read_manifest(path) or {}
+    machines = [manifest.get("provenance"), *manifest.get("continued", ())]
+    used = [((one or {}).get("hardware") or {}).get("instructions") for one in machines]
+    known = [*dict.fromkeys(one for one in used if one)]
+    if len(known) < 2:
+        return None
+    return (
+        f"this study has run on processors with {' and '.join(known)}, which round differently: "
+        "scores stay comparable, but no trial from here on has the last bits that the first "
+        "processor would have given it"
+    )
+
+
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write `study.yaml`, whole or not at all."""
     write_atomically(path, yaml.safe_dump(dict(manifest), sort_keys=False).encode())
@@ -281,6 +300,7 @@ def _hardware() -> dict[str, Any]:
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "cpus": os.cpu_count(),
         "memory_mib": pages * page_bytes // 2**20,

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from contract.parameters import PARAMETERS
@@ -107,6 +108,7 @@ def test_versions_and_machine(manifest):
     assert found["hardware"]["cpus"] == os.cpu_count()
     assert found["hardware"]["memory_mib"] > 100
     assert isinstance(found["hardware"]["gpus"], list)
+    assert found["hardware"]["instructions"] == torch.backends.cpu.get_cpu_capability()
 
 
 def test_goes_through_the_file(manifest, tmp_path):
@@ -170,6 +172,24 @@ def test_other_versions_in_a_continued_study_are_noted_once(manifest, tmp_path, 
     (note,) = read_manifest(path)["continued"]
     assert note == content["provenance"] | {"commit": "def"}
     assert read_manifest(path)["provenance"] == content["provenance"]
+
+
+def test_a_study_that_goes_on_with_other_instructions_says_so(manifest, tmp_path, monkeypatch):
+    content, _ = manifest[:2]
+    path = tmp_path / "study.yaml"
+    assert provenance.processor_note(path) is None
+    first = content["provenance"]
+    older = {name: value for name, value in first.items() if name != "hardware"}
+    for known in (first, older):
+        write_manifest(path, content | {"provenance": known})
+        provenance.note_continuation(path, read_manifest(path))
+        assert provenance.processor_note(path) is None
+    write_manifest(path, content)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    for _ in range(2):
+        provenance.note_continuation(path, read_manifest(path))
+        note = provenance.processor_note(path)
+        assert f"with {first['hardware']['instructions']} and SVE256, which round" in note
 
 
 def test_login_that_an_earlier_version_wrote_is_removed_when_the_study_goes_on(manifest, tmp_path):
