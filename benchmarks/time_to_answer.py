@@ -27,6 +27,7 @@ from blob_trials import enter_trial_process, run_trial
 from scipy import stats
 from timing import markdown, surroundings, surroundings_line
 
+from contract.methods import METHODS
 from study.design.arms import confirm_trial, plan_arms
 from study.design.preflight import StudyData, find_dataset, read_data
 from study.settings.config import StudyConfig, build_config
@@ -244,7 +245,9 @@ def plot(path: Path, courses: Sequence[Course], recipes: Sequence[Recipe]) -> No
                 axes.set_xticks((0.5, 1, 2, 5, 10, 20, 50), minor=False)
                 axes.xaxis.set_major_formatter("{x:g}")
                 axes.xaxis.set_minor_locator(NullLocator())
-                axes.set_title(f"{model}, {Path(data).stem}", loc="left", fontsize=12)
+                axes.set_title(
+                    f"{METHODS[model].label}, {Path(data).stem}", loc="left", fontsize=12
+                )
         figure.supxlabel("minutes of one core", fontsize=12)
         figure.supylabel("best validation mean F1 so far", fontsize=12)
         panels[0][0].legend(frameon=False, fontsize=10)
