@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _TOLD = ("trial_key", "model", "variant", "label_frac", "seed", "number", "status")
+"""Columns of a search trial besides its parameters and its score."""
 
 
 @dataclass(frozen=True, kw_only=True)

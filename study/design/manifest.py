@@ -212,8 +212,8 @@ def processor_note(path: Path) -> str | None:
         return None
     return (
         f"this study has run on processors with {' and '.join(known)}, which round differently: "
-        "scores stay comparable, but no trial from here on has the last bits that the first "
-        "processor would have given it"
+        "scores stay comparable, but a trial of one does not have the last bits that another "
+        "would have given it"
     )
 
 

@@ -48,7 +48,7 @@ class Bf16Forward:
             )
             self.num_compared += classes.numel()
             self.num_equal += int((classes == exact).sum())
-            # Of the next fifty; the rows of windows of an image may be as long as that.
+            # Anywhere in the next fifty: a fixed step could always meet the same columns.
             following = self._num_batches - self._num_batches % _COMPARED_EVERY + _COMPARED_EVERY
             self._next_compared = following + self._draw.randrange(_COMPARED_EVERY)
         self._num_batches += 1

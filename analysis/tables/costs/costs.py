@@ -47,6 +47,7 @@ _ASKED = (
     *("phase", "variant", "label_frac", "status", "steps", "batch_size", "train_s", "eval_s"),
     *("test_s", "workers", "patches_per_s", "peak_memory_mib"),
 )
+"""Columns of trials that costs are made of."""
 
 
 def costs(record: StudyRecord) -> pd.DataFrame:
