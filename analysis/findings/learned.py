@@ -22,7 +22,7 @@ LABELLED_BELOW: Final = 0.01
 
 _ERROR, _CONSTANT, _BLOCKS = RECONSTRUCTION_ERRORS
 _NAMED_APART: Final = 3
-"""Most variants of which each is named where it never predicts a class."""
+"""Most variants of which each is named where it never recognises a class."""
 _RANGES: Final = (_ERROR, RECONSTRUCTION_SHARE)
 
 
@@ -56,10 +56,10 @@ def reconstruction_by_arm(record: StudyRecord) -> pd.DataFrame:
 
 
 def learning_warnings(record: StudyRecord) -> Iterator[str]:
-    """Variants that reconstructed nothing or had no labels, and classes never predicted."""
+    """Variants that reconstructed nothing or had no labels, and classes never recognised."""
     yield from _not_reconstructed(record)
     yield from _not_labelled(record)
-    yield from _never_predicted(record)
+    yield from _never_recognised(record)
 
 
 def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
@@ -84,15 +84,14 @@ def _not_reconstructed(record: StudyRecord) -> Iterator[str]:
         f"{_range(of_all[_ERROR])} where one constant colour gives {_range(of_all[_CONSTANT])} and "
         f"the mean colours of blocks of 8 px give {_range(of_all[_BLOCKS])}"
     )
+    cure = "more steps or a larger w1 may let it learn"
     if of_all[RECONSTRUCTION_SHARE].notna().any():
         text += (
             f"; the reconstruction had {_range(of_all[RECONSTRUCTION_SHARE], tenths)} of the "
             "gradient of the weights that it shares with the segmentation"
         )
-    yield (
-        f"{text}. These trials say nothing of what reconstruction brings; more steps or a larger "
-        "w1 may let it learn."
-    )
+        cure = "more steps may let it learn, and a larger w1 where that share is small"
+    yield f"{text}. These trials cannot tell what reconstruction brings; {cure}."
 
 
 def _not_labelled(record: StudyRecord) -> Iterator[str]:
@@ -120,8 +119,8 @@ def _not_labelled(record: StudyRecord) -> Iterator[str]:
     )
 
 
-def _never_predicted(record: StudyRecord) -> Iterator[str]:
-    """One text for all classes that a trial predicts nowhere though the test tiles hold them."""
+def _never_recognised(record: StudyRecord) -> Iterator[str]:
+    """One text for all classes of which a trial gets no pixel right though test tiles hold them."""
     variants = dict(zip(record.trials["trial_key"], record.trials["variant"], strict=True))
     pooled = {key: one.pooled() for key, one in record.confusions.items()}
     classes = next((one.classes for one in record.confusions.values()), ())
@@ -129,7 +128,7 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
     for index, name in enumerate(classes):
         held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
         if len(record.styles) > _NAMED_APART:
-            num = sum(pooled[key][:, index].sum() == 0 for key in held)
+            num = sum(pooled[key][index, index] == 0 for key in held)
             missed += (
                 [f"{class_text(name)} (in {num} of {counted(len(held), 'trial')})"] if num else []
             )
@@ -137,15 +136,15 @@ def _never_predicted(record: StudyRecord) -> Iterator[str]:
         found = []
         for variant, style in record.styles.items():
             own = [key for key in held if variants[key] == variant]
-            num = sum(pooled[key][:, index].sum() == 0 for key in own)
+            num = sum(pooled[key][index, index] == 0 for key in own)
             if num:
                 found.append(f"{style.label} in {num} of {counted(len(own), 'trial')}")
         if found:
             missed.append(f"{class_text(name)} ({listed(found)})")
     if missed:
         yield (
-            f"Never predicted on the test tiles, which hold them: {'; '.join(missed)}. F1 and IoU "
-            "are 0 there."
+            f"Not one pixel recognised on the test tiles, which hold them: {'; '.join(missed)}. F1 "
+            "and IoU are 0 there."
         )
 
 

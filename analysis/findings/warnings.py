@@ -54,7 +54,7 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     if num_climbing:
         found.append(
             f"{_of(num_climbing, len(finished), 'confirmation trial')} not converged: validation "
-            "still climbed when training stopped, so the scores measure training time too."
+            "still rose in the last third of training, so the scores measure training time too."
         )
     num_unknown = int(finished["converged"].isna().sum())
     if num_unknown:
@@ -114,27 +114,35 @@ def _equal_budgets(record: StudyRecord, confirmed: Sequence[BudgetInfo]) -> Iter
 
 def _validation_warnings(record: StudyRecord) -> Iterator[str]:
     """Validation budgets that lack classes: those of confirmation, then those of the search."""
-    searched = record.info.search_seeds
-    confirmed = [one for one in record.info.val_budgets if one.seed not in searched]
-    tried = [one for one in record.info.val_budgets if one.seed in searched]
-    yield from _lacking_validation(confirmed, "budgets", "weights")
-    if record.searched:
-        yield from _lacking_validation(tried, "the search's budgets", "settings")
-
-
-def _lacking_validation(budgets: Sequence[BudgetInfo], draws: str, what: str) -> Iterator[str]:
-    """One text for each fraction of whose budgets some lack classes."""
-    for frac in sorted({one.label_frac for one in budgets}):
-        same = [one for one in budgets if one.label_frac == frac]
-        lacking = Counter(name for one in same for name in one.empty_classes)
-        if lacking:
-            names = listed(
-                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
-            )
+    confirmed, tried = _by_phase(record, record.info.val_budgets)
+    for draws, what, budgets in (
+        ("budgets", "weights", confirmed),
+        ("the search's budgets", "settings", tried),
+    ):
+        for frac, names in _lacking(budgets):
             yield (
                 f"At {percent(frac)} of the validation tiles, {draws} hold not one pixel of "
                 f"{names}: {what} were chosen without these classes."
             )
+
+
+def _by_phase(
+    record: StudyRecord, budgets: Sequence[BudgetInfo]
+) -> tuple[list[BudgetInfo], list[BudgetInfo]]:
+    """Budgets of the confirmation, and those of the search; none where nothing is searched."""
+    seeds = record.info.search_seeds
+    confirmed = [one for one in budgets if one.seed not in seeds]
+    return confirmed, [one for one in budgets if one.seed in seeds] if record.searched else []
+
+
+def _lacking(budgets: Sequence[BudgetInfo]) -> Iterator[tuple[float, str]]:
+    """Fractions of whose budgets some lack classes, with the names of these and how often."""
+    for frac in sorted({one.label_frac for one in budgets}):
+        same = [one for one in budgets if one.label_frac == frac]
+        lacking = Counter(name for one in same for name in one.empty_classes)
+        if lacking:
+            counts = [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
+            yield frac, listed(counts)
 
 
 def _test_set(confusion: TrialConfusion) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -168,23 +176,22 @@ def _data_notes(record: StudyRecord) -> Iterator[str]:
 
 
 def _budget_warnings(record: StudyRecord) -> Iterator[str]:
-    """Confirmed budgets that are equal, lack classes, or hold more than was asked for."""
-    confirmed = [one for one in record.info.budgets if one.seed not in record.info.search_seeds]
+    """Budgets that are equal, lack classes, or hold more than was asked for."""
+    confirmed, tried = _by_phase(record, record.info.budgets)
     yield from _equal_budgets(record, confirmed)
-    for frac in sorted({one.label_frac for one in confirmed}):
-        same = [one for one in confirmed if one.label_frac == frac]
-        lacking = Counter(name for one in same for name in one.empty_classes)
-        if lacking:
-            names = listed(
-                [f"{class_text(name)} ({num} of {len(same)})" for name, num in lacking.items()]
-            )
-            yield (
-                f"At {percent(frac)}, budgets hold not one pixel of {names}: no "
-                "model can learn these classes from them."
-            )
-        if any(one.exceeds for one in same):
-            reached = max(one.reached_frac for one in same)
-            yield (
-                f"At {percent(frac)}, a single unit of the budget exceeds what was asked for: up "
-                f"to {percent(reached)} of the labels were used."
-            )
+    for frac, names in _lacking(confirmed):
+        yield (
+            f"At {percent(frac)}, budgets hold not one pixel of {names}: no "
+            "model can learn these classes from them."
+        )
+    for frac, names in _lacking(tried):
+        yield (
+            f"At {percent(frac)}, the search's budgets hold not one pixel of {names}: settings "
+            "were chosen by networks that could not learn these classes."
+        )
+    for frac in sorted({one.label_frac for one in confirmed if one.exceeds}):
+        reached = max(one.reached_frac for one in confirmed if one.label_frac == frac)
+        yield (
+            f"At {percent(frac)}, a single unit of the budget exceeds what was asked for: up "
+            f"to {percent(reached)} of the labels were used."
+        )

@@ -27,6 +27,7 @@ from analysis.page.contents import Contents
 from analysis.pictures.trial_pictures import budget_pictures, trial_pictures
 from analysis.reading.styles import Styles, own_effect
 from analysis.statistics.answer import MEASURES
+from analysis.statistics.intervals import MIN_SEEDS
 from analysis.statistics.label_efficiency.shares import ASKED, Shares
 from analysis.statistics.scores import SCORE_LABELS
 from analysis.tables.costs.equal import equal_fact
@@ -60,6 +61,11 @@ _SHAPES = {
     "50% 70%, 21% 91%, 32% 57%, 2% 35%, 39% 35%);",
 }
 """matplotlib's markers in CSS."""
+_REPEAT = (
+    "python run_study.py --config study.yaml --name ANOTHER, where study.yaml is the text below or "
+    "the study's own file"
+)
+"""How a study is run once more."""
 _STATISTICS = ("differences", "intervals", "curves")
 """Tables offered below the differences."""
 
@@ -94,7 +100,7 @@ def render_page(
     """
     files = {stem: download(f"{stem}.csv", text.encode()) for stem, text in csvs.items()}
     whole_tiles = trial_pictures(record, scores) if pictures is None else []
-    styles = record.styles
+    styles, rows = record.styles, difference_rows(answer)
     return (
         environment(styles, tables.shares if answer.closed else answer.shares)
         .get_template("report.html")
@@ -120,7 +126,11 @@ def render_page(
             narrower_needed=narrower_needed(answer),
             rare_classes=rare_classes(answer),
             charts=charts,
-            differences=difference_rows(answer),
+            differences=rows,
+            has_intervals=any(
+                one.difference.is_known for row in rows for one in row["differences"].values()
+            ),
+            has_tests=any(row["differences"][answer.measure].is_testable for row in rows),
             first_pairs=first_pairs(answer),
             difference_scores=MEASURES,
             statistics=[files[stem] for stem in _STATISTICS if stem in files],
@@ -173,6 +183,7 @@ def environment(styles: Styles, shares: Shares | None = None) -> Environment:
         "shapes": _SHAPES,
         "contents": Contents(),
         "SCORE_LABELS": SCORE_LABELS,
+        "MIN_SEEDS": MIN_SEEDS,
         "own_effect": partial(own_effect, styles),
         "bounds_text": bounds_text,
         "longest_word": _longest_word,
@@ -290,6 +301,7 @@ def _provenance(record: StudyRecord) -> dict[str, str]:
             provenance["hardware"], default_flow_style=True, sort_keys=False, width=1000
         ).strip("{}\n")
     if record.info.document:
+        shown = {"Command": _REPEAT} | shown
         shown["study.yaml"] = yaml.safe_dump(
             dict(record.info.document), sort_keys=False, allow_unicode=True
         )

@@ -30,7 +30,7 @@ def summary_text(report: StudyReport) -> str:
 
 def _table(comparison: pd.DataFrame) -> Iterator[str]:
     yield _row(["labels", "model", "seeds", *_SCORES.values(), "remarks"])
-    yield _row(["---"] * (4 + len(_SCORES)))
+    yield f"|{' --- |' * (4 + len(_SCORES))}"
     rows = comparison.to_dict("records")
     for row in rows[:_MOST_ROWS]:
         scores = [mean_and_sd(row[f"{one}_mean"], row[f"{one}_sd"]) for one in _SCORES]
@@ -43,7 +43,8 @@ def _table(comparison: pd.DataFrame) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_plain(cell) for cell in cells)} |"
+    """Cells with the room between them that MLflow does not leave."""
+    return f"| {' &nbsp; &nbsp; | '.join(_plain(cell) for cell in cells)} |"
 
 
 def _plain(text: str) -> str:

@@ -20,8 +20,12 @@ from analysis.pictures.maps.disagreement import (
     most_disagreeing,
     summed,
 )
-from analysis.pictures.maps.maps import ClassMap, Picture
+from analysis.pictures.maps.maps import UNKNOWN, ClassMap, Picture
 from analysis.pictures.maps.panels import (
+    NO_REFERENCE,
+    RIGHT,
+    UNKNOWN_COLOR,
+    WRONG,
     Panel,
     color_text,
     error_colors,
@@ -68,7 +72,7 @@ class FractionPictures:
     label_frac: float
     """As asked for."""
     reached_frac: float
-    """What its budgets reached, mean over seeds."""
+    """What the budget of its seed reached."""
     seed: int
     """Seed of all its trials."""
     styles: Styles
@@ -131,7 +135,7 @@ class FractionPictures:
     def heading(self) -> str:
         """What was found, for a reader."""
         total, (first, second) = self.total, self.pair_labels
-        at = f"At {percent(self.reached_frac)} of the labels"
+        at = f"At {percent(self.label_frac)} of the labels"
         if not total.num_known:
             return f"{at}, no test pixel has a reference to compare with"
         if not total.num_deciding:
@@ -170,6 +174,13 @@ class PictureSection:
         return [
             (name, color_text(color)) for name, color in zip(self.classes, self.colors, strict=True)
         ]
+
+    def crop_legend(self, fraction: FractionPictures) -> list[tuple[str, str]]:
+        """Name and colour of all that the crops of a fraction show."""
+        others = [("errors: right", RIGHT), ("errors: wrong", WRONG)]
+        if any((one.reference == UNKNOWN).any() for one in fraction.crops):
+            others = [("unknown", UNKNOWN_COLOR), *others, ("errors: unknown", NO_REFERENCE)]
+        return [*((_words(name), color) for name, color in self.legend), *others]
 
     def panels(self, one: CropPictures, styles: Styles) -> list[Panel]:
         """The pictures of a crop: what is there, what was predicted, errors, reconstructions.

@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_LOGGED_MODELS,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
 )
 
 from contract.methods import serves
@@ -36,6 +37,7 @@ from contract.parameters import PARAMETERS
 from study.design.arms import arm_of
 from study.mlflow_runs.client_calls import artifact_errors, search_runs
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
+from study.mlflow_runs.shown.descriptions import may_be_written, trial_text
 from study.mlflow_runs.shown.metrics import ShownMetrics
 from study.mlflow_runs.shown.model import ARTIFACT, share_weights, written_model
 from study.mlflow_runs.shown.source import source_tags
@@ -89,8 +91,6 @@ class TrialRuns:
         self._ids: dict[str, str] = {}
         self._asked: set[str] = set()
         """Trials whose run was asked for before, and may be there although nobody said so."""
-        self._untouched: set[str] = set()
-        """Trials whose run was made here, and has got no final measures yet."""
         self._ended: set[str] = set()
         self._last_step: dict[str, int] = {}
         by_key: dict[str, list[Run]] = {}
@@ -142,7 +142,6 @@ class TrialRuns:
         else:
             run = self._client.create_run(self._experiment_id, tags=tags)
             self._ids[key] = run.info.run_id
-            self._untouched.add(key)
             self._last_step[key] = -1
         self._client.log_batch(self._ids[key], params=_params(trial))
         if self._data_set is not None:
@@ -208,15 +207,14 @@ class TrialRuns:
             tags[MEASURES_TAG] = self._shown.rest(record["metrics"])
             if record.get("damaged_checkpoints"):
                 tags["damaged_checkpoints"] = "; ".join(record["damaged_checkpoints"])
-            known: Mapping[str, float] = {}
-            if key not in self._untouched:  # an end that was cut off may have left some
-                known = self._client.get_run(run_id).data.metrics
-            self._untouched.discard(key)
+            known = self._client.get_run(run_id).data  # an end that was cut off may have left some
+            if may_be_written(known.tags.get(MLFLOW_RUN_NOTE)):
+                tags[MLFLOW_RUN_NOTE] = trial_text(record)
             metrics = [
                 Metric(self._names.of(name), value, time_ms, _FINAL_STEP)
                 for name, value in record["metrics"].items()
                 if self._shown.holds(name)
-                and self._names.of(name) not in known
+                and self._names.of(name) not in known.metrics
                 and not math.isnan(value)
             ]
         if metrics:
@@ -289,7 +287,6 @@ class TrialRuns:
     def _forget(self, key: str) -> None:
         self._ids.pop(key, None)
         self._ended.discard(key)
-        self._untouched.discard(key)
         self._last_step.pop(key, None)
 
     def _find_last_step(self, key: str) -> int:

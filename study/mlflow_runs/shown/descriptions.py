@@ -1,7 +1,8 @@
-"""What MLflow shows as the description of a study's experiment and of its run."""
+"""What MLflow shows as the description of a study's experiment and of its runs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,9 @@ from study.mlflow_runs.names import tag_value
 
 _OURS: Final = f"*Written by {DISTRIBUTION}.*"
 """Last line of what is written here: a text without it is a person's own, and stays."""
+
+_SCORES: Final = {"mean_f1": "mean F1", "miou": "mean IoU", "oa": "OA"}
+"""Those of a trial that its description names, and how."""
 
 
 def experiment_text(name: str, manifest: Mapping[str, Any], report: Path) -> str:
@@ -55,6 +59,30 @@ def ended_text(findings: str, report: Path) -> str:
         report: Folder of the report.
     """
     return _signed(f"{findings}\n\nReport: `{report / 'index.html'}`, and among the artifacts.")
+
+
+def trial_text(record: Mapping[str, Any]) -> str:
+    """Of the run of a trial that has finished: its scores, and whether it had converged.
+
+    Args:
+        record: Content of its `result.json`.
+    """
+    metrics = record["metrics"]
+    tested = [
+        f"{words} {metrics[f'test/{name}']:.3f}"
+        for name, words in _SCORES.items()
+        if not math.isnan(metrics.get(f"test/{name}", math.nan))
+    ]
+    text = f"Test: {', '.join(tested)}.\n\n" if tested else ""
+    for name, words in _SCORES.items():
+        if f"select/{name}" in metrics:
+            text += (
+                f"Validation: {words} {metrics[f'select/{name}']:.3f} after step "
+                f"{metrics['select/step']:.0f}, whose weights were kept."
+            )
+    if not record["converged"]:
+        text += " Not converged: validation still rose in the last third of training."
+    return _signed(text)
 
 
 def may_be_written(text: str | None) -> bool:

@@ -162,8 +162,11 @@ def test_an_exported_file_keeps_what_a_teacher_labelled(full, tmp_path):
     assert said(load_exported(path)) == said(record) != []
 
 
-def test_a_class_that_is_never_predicted_is_told_by_variant_with_counts(full):
-    """A mean F1 with a class at 0 throughout was read as a model's quality in all classes."""
+def test_a_class_that_is_never_recognised_is_told_by_variant_with_counts(full):
+    """A mean F1 with a class at 0 throughout was read as a model's quality in all classes.
+
+    Two pixels of it, both at a wrong place, were taken for a class that is predicted.
+    """
     keys = sorted(full.confusions)
     confusions = dict(full.confusions)
     for key in keys:
@@ -173,13 +176,14 @@ def test_a_class_that_is_never_predicted_is_told_by_variant_with_counts(full):
                 counts = tile.full.copy()
                 counts[:, 0] += counts[:, 4]
                 counts[:, 4] = 0
+                counts[1, 4] = 2
                 tiles.append(replace(tile, full=counts))
             confusions[key] = replace(confusions[key], tiles=tuple(tiles))
     name = confusions[keys[0]].classes[4]
     (found,) = said(replace(full, confusions=confusions))
     assert found == (
-        f"Never predicted on the test tiles, which hold them: {name} (U-Net in 2 of 6 trials and "
-        "U-REC in 1 of 6 trials). F1 and IoU are 0 there."
+        f"Not one pixel recognised on the test tiles, which hold them: {name} (U-Net in 2 of 6 "
+        "trials and U-REC in 1 of 6 trials). F1 and IoU are 0 there."
     )
 
 

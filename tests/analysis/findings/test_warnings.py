@@ -134,6 +134,25 @@ def test_classes_that_validation_lacks_are_told(store: str) -> None:
     ]
 
 
+def test_what_the_search_could_not_learn_is_told(store: str) -> None:
+    """The search of an arm had no car to learn, and its settings were used without a word."""
+    for name, sentences in (("unknown", 1), ("one-seed", 0)):
+        record = load_study(name, store)
+        budgets = (
+            BudgetInfo(
+                seed=0, label_frac=0.1, reached_frac=0.1, empty_classes=("car",), exceeds=False
+            ),
+        )
+        document = {**record.info.document, "search": {"seeds": [0]}}
+        info = replace(record.info, budgets=budgets, document=document)
+        said = warnings(replace(record, info=info), score_trials(record))
+        expected = (
+            "At 10\N{NO-BREAK SPACE}%, the search's budgets hold not one pixel of car (1 of 1): "
+            "settings were chosen by networks that could not learn these classes."
+        )
+        assert said.count(expected) == sentences
+
+
 def test_settings_are_chosen_by_the_draws_of_the_search(store: str) -> None:
     """Those of confirmation were said to have chosen them, and those of the search not told."""
     record = load_study("unknown", store)

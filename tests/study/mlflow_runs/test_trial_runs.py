@@ -106,7 +106,12 @@ def finished(trial, tmp_path) -> tuple[Path, Outcome]:
         "trial": trial.to_plain(),
         "score": 0.7,
         "converged": True,
-        "metrics": {"select/mean_f1": 0.7, "test/f1_car": math.nan, "test/miou": 0.5},
+        "metrics": {
+            "select/mean_f1": 0.7,
+            "select/step": 4,
+            "test/f1_car": math.nan,
+            "test/miou": 0.5,
+        },
         "history": ROWS,
         "damaged_checkpoints": ["checkpoint.pt was damaged and not used"],
     }
@@ -177,8 +182,10 @@ def test_child_run_of_a_finished_trial(open_runs, children, runs, client, trial,
     assert (run.data.tags["converged"], run.data.tags["attempts"]) == ("true", "1")
     assert run.data.tags["damaged_checkpoints"] == "checkpoint.pt was damaged and not used"
     assert run.data.metrics == {
-        "select/mean_f1": 0.7, "test/miou": 0.5, "train/loss": 1.0, "val/miou": 0.25,
+        "select/mean_f1": 0.7, "select/step": 4, "test/miou": 0.5, "train/loss": 1.0,
+        "val/miou": 0.25,
     }  # fmt: skip
+    assert run.data.tags["mlflow.note.content"].startswith("Test: mean IoU 0.500.")
     assert points(client, run, "train/loss") == [(2, 1.5), (4, 1.0)]
     assert points(client, run, "val/miou") == [(4, 0.25)], "a NaN is never logged"
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {CONFUSION, RESULT}
@@ -272,6 +279,16 @@ def test_every_call_may_be_repeated(open_runs, children, client, trial, finished
     assert points(client, run, "test/miou") == [(0, 0.5)], (
         "a bar of a chart, not a dot at the last step"
     )
+
+
+def test_what_a_person_wrote_of_a_run_stays(open_runs, children, client, trial, finished):
+    trials = open_runs()
+    trials.begin(trial)
+    (run,) = children()
+    client.set_tag(run.info.run_id, "mlflow.note.content", "Seed 2 looks odd")
+    trials.end(*finished, 2)
+    (run,) = children()
+    assert run.data.tags["mlflow.note.content"] == "Seed 2 looks odd"
 
 
 def test_interrupted_trial_goes_on_in_its_run(open_runs, children, client, trial, finished):

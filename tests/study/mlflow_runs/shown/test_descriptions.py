@@ -6,6 +6,7 @@ from study.mlflow_runs.shown.descriptions import (
     ended_text,
     experiment_text,
     may_be_written,
+    trial_text,
 )
 
 REPORT = Path("/studies/town/report")
@@ -36,6 +37,17 @@ def test_a_study_in_a_folder_whose_name_is_no_utf8_was_not_recorded():
     ):
         assert tag_value(text) == text
         assert may_be_written(text)
+
+
+def test_a_trial_says_its_scores_and_that_it_had_not_converged():
+    metrics = {"select/oa": 0.81249, "select/step": 160.0}
+    searched = trial_text({"metrics": metrics, "converged": True})
+    assert searched.startswith("Validation: OA 0.812 after step 160, whose weights were kept.\n\n")
+    metrics |= {"test/mean_f1": 0.7, "test/miou": float("nan"), "test/oa": 0.8}
+    confirmed = trial_text({"metrics": metrics, "converged": False})
+    assert confirmed.startswith("Test: mean F1 0.700, OA 0.800.\n\nValidation: ")
+    assert "Not converged: validation still rose" in confirmed
+    assert may_be_written(confirmed)
 
 
 def test_a_record_that_says_little_is_described_in_whole_sentences():
