@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from trainables.data.scenes.canvas.layout import GSD_M
@@ -27,20 +31,30 @@ def tile_transform(area: int, size_px: int) -> Affine:
 
 
 def write_geotiff(path: Path, bands: NDArray[np.uint8], transform: Affine) -> None:
-    """Writes bands (C, H, W) as a compressed GeoTIFF."""
+    """Writes bands (C, H, W) as a compressed GeoTIFF.
+
+    Raises:
+        OSError: If the folder cannot be written or the disk is full.
+    """
     count, height, width = bands.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=count,
-        height=height,
-        width=width,
-        dtype="uint8",
-        crs="EPSG:32632",
-        transform=transform,
-        compress="deflate",
-        zlevel=1,
-        photometric="RGB",
-    ) as file:
-        file.write(bands)
+    try:
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            count=count,
+            height=height,
+            width=width,
+            dtype="uint8",
+            crs="EPSG:32632",
+            transform=transform,
+            compress="deflate",
+            zlevel=1,
+            photometric="RGB",
+        ) as file:
+            file.write(bands)
+    except RasterioError as error:
+        # That the disk is full GDAL says on the terminal alone.
+        if shutil.disk_usage(path.parent).free < bands.nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise OSError(f"cannot write {path}: {error}") from None

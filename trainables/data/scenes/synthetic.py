@@ -158,6 +158,9 @@ def _write_tiles(
         try:
             for future in futures:
                 future.result()
+        except OSError as error:
+            pool.shutdown(cancel_futures=True)
+            raise error from None  # the traceback of the other process is no part of the message
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import RasterioError
 
-from trainables.data.scenes import render, synthetic
+from trainables.data.scenes import georeference, render, synthetic
 from trainables.data.scenes.synthetic import (
     BUILTIN_AREAS,
     CLASS_COLORS,
@@ -166,6 +168,24 @@ def test_interrupted_writing_leaves_no_half_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "erode_reference", fail)
     with pytest.raises(KeyboardInterrupt):
         write_scenes(tmp_path / "scenes", areas=SMALL, size_px=64, num_processes=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(0, "No space left on device"), (10**9, "cannot write .*: IO error")]
+)
+def test_a_file_that_cannot_be_written_says_why(tmp_path, monkeypatch, free, said):
+    """A full disk was a traceback of GDAL's tags: that it is full stood on the terminal alone."""
+
+    def fail(*args, **options):
+        raise RasterioError("IO error writing tag data")
+
+    monkeypatch.setattr(georeference.rasterio, "open", fail)
+    monkeypatch.setattr(
+        georeference.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free)
+    )
+    with pytest.raises(OSError, match=said):
+        write_scenes(tmp_path / "scenes", size_px=64, num_processes=1)
     assert list(tmp_path.iterdir()) == []
 
 
