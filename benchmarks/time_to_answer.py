@@ -293,7 +293,7 @@ def _course(plain: dict[str, Any]) -> Course:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=[_SCENES], help="data sets, or `scenes`")
-    parser.add_argument("--recipes", nargs="+", default=["compact", "long:steps=12000"])
+    parser.add_argument("--recipes", nargs="+", default=["compact", "long:steps=6000"])
     parser.add_argument("--models", nargs="+", default=["unet", "urec"])
     parser.add_argument("--preset", default="compact", choices=list(PRESETS))
     parser.add_argument("--fraction", type=float, default=0.1, help="label_frac of all trials")

@@ -229,7 +229,7 @@ PARAMETERS: Final = {
             label="patch side, px",
             kind="integer",
             lowest=32,
-            levels=(64, 128, 256),
+            levels=(64, 96, 128, 256),
             takes_time=True,
         ),
         Parameter(
