@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from blob_trials import enter_trial_process, run_trial
 from scipy import stats
@@ -38,6 +38,7 @@ from trainables.training.loop import TrainingData
 _SCENES: Final = "scenes"
 """Stands for the built-in scenes among data sets."""
 _SCORE: Final = "val/mean_f1"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,8 @@ def main() -> None:
         for model in options.models
     ]
     courses = _finished(options.log)
+    if options.finished:
+        tasks = [task for task in tasks if task.key in courses]
     waiting = [task for task in tasks if task.key not in courses]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.workers, spawn, enter_trial_process, (1,)) as pool:
@@ -200,18 +203,28 @@ def _training_data(config: StudyConfig, data: StudyData, task: Task) -> Training
 
 
 def table(courses: Sequence[Course], recipes: Sequence[Recipe]) -> str:
-    """Cost and score of each recipe on each data set, beside the last recipe."""
+    """Cost and score of each recipe on each data set and on all, beside the last recipe."""
+    last = {_pair(one): one.best for one in courses if one.task.recipe == recipes[-1]}
     rows = []
-    for data in _in_order(one.task.data for one in courses):
-        for model in _in_order(one.task.model for one in courses):
-            mine = [one for one in courses if one.task.data == data and one.task.model == model]
-            last = {one.task.seed: one for one in mine if one.task.recipe == recipes[-1]}
-            for recipe in recipes:
-                runs = [one for one in mine if one.task.recipe == recipe]
+    cells = [(one.task.data, one.task.model) for one in courses]
+    for data, model in [*_in_order(cells), ("all", "all")]:
+        for recipe in recipes:
+            runs = [
+                one
+                for one in courses
+                if one.task.recipe == recipe and data in (one.task.data, "all")
+                if model in (one.task.model, "all")
+            ]
+            if runs:
                 rows.append([Path(data).name, model, recipe.name, *_figures(runs, last)])
-    header = ["data", "model", "recipe", "seeds", "core-minutes", "training, min", "best mean F1",
+    header = ["data", "model", "recipe", "trials", "core-minutes", "training, min", "best mean F1",
               "less the last recipe's", "95 % interval", "converged"]  # fmt: skip
     return "\n" + markdown(header, rows)
+
+
+def _pair(one: Course) -> tuple[str, str, int, float]:
+    """What a trial shares with those of other recipes that it is compared with."""
+    return one.task.data, one.task.model, one.task.seed, one.task.label_frac
 
 
 def plot(path: Path, courses: Sequence[Course], recipes: Sequence[Recipe]) -> None:
@@ -255,24 +268,29 @@ def plot(path: Path, courses: Sequence[Course], recipes: Sequence[Recipe]) -> No
         figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
-def _figures(runs: Sequence[Course], last: Mapping[int, Course]) -> list[str]:
-    differences = [one.best - last[one.task.seed].best for one in runs if one.task.seed in last]
-    mean, margin = statistics.mean(differences), ""
-    if len(differences) > 1 and any(differences):
-        half = stats.t.ppf(0.975, len(differences) - 1) * float(stats.sem(differences))
-        margin = f"{mean - half:+.4f} to {mean + half:+.4f}"
+def _figures(
+    runs: Sequence[Course], last: Mapping[tuple[str, str, int, float], float]
+) -> list[str]:
+    differences = [one.best - last[_pair(one)] for one in runs if _pair(one) in last]
+    mean, margin = "", ""
+    if differences:
+        middle = statistics.mean(differences)
+        mean = f"{middle:+.4f}"
+        if len(differences) > 1 and any(differences):
+            half = stats.t.ppf(0.975, len(differences) - 1) * float(stats.sem(differences))
+            margin = f"{middle - half:+.4f} to {middle + half:+.4f}"
     return [
         str(len(runs)),
         f"{statistics.median(one.cpu_s for one in runs) / 60:.1f}",
         f"{statistics.median(one.train_s for one in runs) / 60:.1f}",
         f"{statistics.mean(one.best for one in runs):.4f}",
-        f"{mean:+.4f}",
+        mean,
         margin,
         f"{sum(one.converged for one in runs)} of {len(runs)}",
     ]
 
 
-def _in_order(values: Iterable[str]) -> list[str]:
+def _in_order(values: Iterable[_T]) -> list[_T]:
     return list(dict.fromkeys(values))
 
 
@@ -302,6 +320,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="trials at once, a thread each")
     parser.add_argument("--output", default="studies", help="folder of all studies")
     parser.add_argument("--log", type=Path, default=Path("time_to_answer.jsonl"))
+    parser.add_argument("--finished", action="store_true", help="train nothing: those of the log")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="score over core-minutes, PNG")
     return parser.parse_args()
 

@@ -143,8 +143,8 @@ def _never_recognised(record: StudyRecord) -> Iterator[str]:
             missed.append(f"{class_text(name)} ({listed(found)})")
     if missed:
         yield (
-            f"Not one pixel recognised on the test tiles, which hold them: {'; '.join(missed)}. F1 "
-            "and IoU are 0 there."
+            f"Of classes that the test tiles hold, not one pixel is recognised: "
+            f"{'; '.join(missed)}. F1 and IoU are 0 there."
         )
 
 

@@ -54,7 +54,7 @@ def warnings(record: StudyRecord, scores: pd.DataFrame) -> tuple[str, ...]:
     if num_climbing:
         found.append(
             f"{_of(num_climbing, len(finished), 'confirmation trial')} not converged: validation "
-            "still rose in the last third of training, so the scores measure training time too."
+            "was not flat in the last third of training, so the scores measure training time too."
         )
     num_unknown = int(finished["converged"].isna().sum())
     if num_unknown:
@@ -186,8 +186,8 @@ def _budget_warnings(record: StudyRecord) -> Iterator[str]:
         )
     for frac, names in _lacking(tried):
         yield (
-            f"At {percent(frac)}, the search's budgets hold not one pixel of {names}: settings "
-            "were chosen by networks that could not learn these classes."
+            f"At {percent(frac)}, the search's budgets hold not one pixel of {names}: networks "
+            "trained on them could not learn these classes, and settings were chosen by them."
         )
     for frac in sorted({one.label_frac for one in confirmed if one.exceeds}):
         reached = max(one.reached_frac for one in confirmed if one.label_frac == frac)

@@ -300,8 +300,9 @@ def _provenance(record: StudyRecord) -> dict[str, str]:
         shown["Hardware"] = yaml.safe_dump(
             provenance["hardware"], default_flow_style=True, sort_keys=False, width=1000
         ).strip("{}\n")
-    if record.info.document:
+    if provenance and "config" in record.info.document:  # else it is no file for --config
         shown = {"Command": _REPEAT} | shown
+    if record.info.document:
         shown["study.yaml"] = yaml.safe_dump(
             dict(record.info.document), sort_keys=False, allow_unicode=True
         )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from analysis.page.study_report import StudyReport
 
 _SCORES = {"oa": "OA", "mean_f1": "mean F1", "miou": "mean IoU"}
+_HEAD = [f"&emsp;{name}&emsp;" for name in ("labels", "model", "seeds")]
+_WIDE = [f"&emsp;&emsp;&emsp;{name}&emsp;&emsp;&emsp;" for name in _SCORES.values()]
+"""Heads with room around them, since MLflow leaves none between the columns of a table."""
 _MOST_ROWS = 40
 """Rows of the table of scores; MLflow takes 8000 characters in all."""
 
@@ -29,7 +32,7 @@ def summary_text(report: StudyReport) -> str:
 
 
 def _table(comparison: pd.DataFrame) -> Iterator[str]:
-    yield _row(["labels", "model", "seeds", *_SCORES.values(), "remarks"])
+    yield f"| {' | '.join([*_HEAD, *_WIDE, 'remarks'])} |"
     yield f"|{' --- |' * (4 + len(_SCORES))}"
     rows = comparison.to_dict("records")
     for row in rows[:_MOST_ROWS]:
@@ -43,8 +46,7 @@ def _table(comparison: pd.DataFrame) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str]) -> str:
-    """Cells with the room between them that MLflow does not leave."""
-    return f"| {' &nbsp; &nbsp; | '.join(_plain(cell) for cell in cells)} |"
+    return f"| {' | '.join(_plain(cell) for cell in cells)} |"
 
 
 def _plain(text: str) -> str:

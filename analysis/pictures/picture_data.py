@@ -72,7 +72,7 @@ class FractionPictures:
     label_frac: float
     """As asked for."""
     reached_frac: float
-    """What the budget of its seed reached."""
+    """What the budgets of the two reached, as all of their seed."""
     seed: int
     """Seed of all its trials."""
     styles: Styles
@@ -132,10 +132,23 @@ class FractionPictures:
         return _panel(one.tile, uri, alt, is_map=True)
 
     @property
+    def share(self) -> str:
+        """Such as "1 %", or "0.86 % (1 % asked for)"."""
+        reached = percent(self.reached_frac)
+        asked = percent(self.label_frac)
+        return asked if asked == reached else f"{reached} ({asked} asked for)"
+
+    @property
+    def has_one_budget(self) -> bool:
+        """Whether the two models learned from the same annotations."""
+        orders = {self.styles[name].variant.levels.get("budget_order") for name in self.pair}
+        return len(orders) == 1
+
+    @property
     def heading(self) -> str:
         """What was found, for a reader."""
         total, (first, second) = self.total, self.pair_labels
-        at = f"At {percent(self.label_frac)} of the labels"
+        at = f"At {self.share} of the labels"
         if not total.num_known:
             return f"{at}, no test pixel has a reference to compare with"
         if not total.num_deciding:
@@ -179,7 +192,11 @@ class PictureSection:
         """Name and colour of all that the crops of a fraction show."""
         others = [("errors: right", RIGHT), ("errors: wrong", WRONG)]
         if any((one.reference == UNKNOWN).any() for one in fraction.crops):
-            others = [("unknown", UNKNOWN_COLOR), *others, ("errors: unknown", NO_REFERENCE)]
+            others = [
+                ("no reference", UNKNOWN_COLOR),
+                *others,
+                ("errors: no reference", NO_REFERENCE),
+            ]
         return [*((_words(name), color) for name, color in self.legend), *others]
 
     def panels(self, one: CropPictures, styles: Styles) -> list[Panel]:

@@ -50,12 +50,12 @@ def picture_section(record: StudyRecord, scores: pd.DataFrame) -> PictureSection
             so_far.append(_compared(mapped, arms, tile, reference, cell_px))
     fractions = []
     for arms, of_tiles in zip(mapped.arms, compared, strict=True):
-        of_seed = shares_of(scores[scores["seed"] == arms.seed])
+        of_pair = shares_of(scores[scores["trial_key"].isin(arms.trial_keys[v] for v in arms.pair)])
         chosen = choose_crops(tiles, [counts for _, counts in of_tiles], cell_px=cell_px)
         fractions.append(
             FractionPictures(
                 label_frac=arms.label_frac,
-                reached_frac=of_seed.reached(arms.label_frac),
+                reached_frac=of_pair.reached(arms.label_frac),
                 seed=arms.seed,
                 styles={name: record.styles[name] for name in arms.trial_keys},
                 pair=arms.pair,

@@ -55,7 +55,7 @@ def prediction_sheet(section: PictureSection, fraction: FractionPictures) -> She
         return tuple(shown)
 
     return Sheet(
-        title=f"Where the models differ most, at {percent(fraction.label_frac)} of the labels",
+        title=f"Where the models differ most, at {fraction.share} of the labels",
         rows=tuple(cells(one) for one in fraction.crops),
         captions=tuple(_caption(one, fraction) for one in fraction.crops),
         legend=tuple((color, name) for name, color in section.crop_legend(fraction)),
@@ -84,7 +84,7 @@ def reconstruction_sheet(section: PictureSection, fraction: FractionPictures) ->
     if not rows:
         return None
     return Sheet(
-        title=f"Reconstruction and maps, at {percent(fraction.label_frac)} of the labels",
+        title=f"Reconstruction and maps, at {fraction.share} of the labels",
         rows=tuple(rows),
         captions=tuple(captions),
         legend=tuple(_classes(section)),

@@ -275,7 +275,8 @@ def refuse_changes(config: StudyConfig, data: StudyData, earlier: Mapping[str, A
     if changes:
         raise ConfigError(
             f"--name must be new when the study changes, got {config.name!r}, which was begun with "
-            f"other settings ({'; '.join(changes)}); choose another --name"
+            f"other settings ({'; '.join(changes)}); choose another --name, or go on with it as it "
+            f"was begun: --config {config.folder / MANIFEST}"
         )
     asked_looks(config, earlier)
 

@@ -99,7 +99,24 @@ def cloud_optimised(path: Path, like: Raster, content: OutputFile) -> Iterator[R
                     OVERVIEW_RESAMPLING=content.overviews.upper(),
                     BIGTIFF="IF_SAFER",
                 )
+                _read_whole(complete)
             complete.replace(path)
+
+
+def _read_whole(path: Path) -> None:
+    """Reads every pixel of a file, and of its overviews, that was just written.
+
+    When GDAL closes a file that a full disk cut off, it says so on the terminal alone.
+
+    Raises:
+        RasterioError: If a part of the file is missing.
+    """
+    with rasterio.open(path) as file:
+        num_overviews = len(file.overviews(1))
+    for level in range(-1, num_overviews):  # -1: the file itself
+        with rasterio.open(path, overview_level=level) as file:
+            for _, window in file.block_windows(1):
+                file.read(window=window)
 
 
 def _profile(like: Raster, content: OutputFile) -> dict[str, Any]:

@@ -77,11 +77,11 @@ def trial_text(record: Mapping[str, Any]) -> str:
     for name, words in _SCORES.items():
         if f"select/{name}" in metrics:
             text += (
-                f"Validation: {words} {metrics[f'select/{name}']:.3f} after step "
-                f"{metrics['select/step']:.0f}, whose weights were kept."
+                f"Validation: {words} {metrics[f'select/{name}']:.3f}, best at step "
+                f"{metrics['select/step']:.0f}."
             )
     if not record["converged"]:
-        text += " Not converged: validation still rose in the last third of training."
+        text += " Not converged: validation was not flat in the last third of training."
     return _signed(text)
 
 

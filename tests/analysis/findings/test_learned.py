@@ -182,8 +182,8 @@ def test_a_class_that_is_never_recognised_is_told_by_variant_with_counts(full):
     name = confusions[keys[0]].classes[4]
     (found,) = said(replace(full, confusions=confusions))
     assert found == (
-        f"Not one pixel recognised on the test tiles, which hold them: {name} (U-Net in 2 of 6 "
-        "trials and U-REC in 1 of 6 trials). F1 and IoU are 0 there."
+        f"Of classes that the test tiles hold, not one pixel is recognised: {name} (U-Net in 2 of "
+        "6 trials and U-REC in 1 of 6 trials). F1 and IoU are 0 there."
     )
 
 

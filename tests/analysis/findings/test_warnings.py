@@ -148,7 +148,8 @@ def test_what_the_search_could_not_learn_is_told(store: str) -> None:
         said = warnings(replace(record, info=info), score_trials(record))
         expected = (
             "At 10\N{NO-BREAK SPACE}%, the search's budgets hold not one pixel of car (1 of 1): "
-            "settings were chosen by networks that could not learn these classes."
+            "networks trained on them could not learn these classes, and settings were chosen by "
+            "them."
         )
         assert said.count(expected) == sentences
 

@@ -9,7 +9,7 @@ def test_the_run_of_a_study_says_what_its_report_says(store: str) -> None:
     findings, rest = text.split("**Scores on the test tiles**")
     assert findings.startswith("**Findings**\n\n")
     rows = [line for line in rest.splitlines() if line.startswith("|")]
-    assert rows[0].startswith("| labels &nbsp; &nbsp; | model &nbsp; &nbsp; | seeds ")
+    assert rows[0].startswith("| &emsp;labels&emsp; | &emsp;model&emsp; | &emsp;seeds&emsp; ")
     assert len(rows) == 2 + len(report.tables.comparison)
     assert {row.count("|") for row in rows} == {8}
     assert len(text) < 8000, "MLflow takes no more"

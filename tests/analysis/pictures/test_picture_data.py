@@ -8,8 +8,8 @@ def test_the_heading_says_what_was_found(make_section) -> None:
     # 7 known pixels: 3 both right, 1 the first alone, 2 the second alone, 1 both wrong
     (fraction,) = make_section().fractions
     assert fraction.heading.replace("\u00a0", " ") == (
-        "At 1 % of the labels, one model alone is right on 42.9 % of the test pixels: U-REC on "
-        "28.6 %, U-Net on 14.3 %"
+        "At 0.96 % (1 % asked for) of the labels, one model alone is right on 42.9 % of the test "
+        "pixels: U-REC on 28.6 %, U-Net on 14.3 %"
     )
     legend = [(meaning, share.replace("\u00a0", " ")) for _, meaning, share in fraction.legend]
     assert legend == [

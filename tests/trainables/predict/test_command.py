@@ -682,6 +682,23 @@ def test_a_disk_that_is_full_is_no_class_map(model, tmp_path, monkeypatch, capsy
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_file_that_was_cut_off_when_it_was_closed_is_no_class_map(
+    model, tmp_path, monkeypatch, capsys
+):
+    """On a disk that filled up last of all a map without half of its tiles was called written."""
+    image = _write(tmp_path / "a.tif", _pixels(), **PLACE)
+    copy = raster_output.raster_files.copy
+
+    def cut_off(source, target, **options):
+        copy(source, target, **options)
+        os.truncate(target, target.stat().st_size - 40)
+
+    monkeypatch.setattr(raster_output.raster_files, "copy", cut_off)
+    assert _run(model, tmp_path / "out", image) == 2
+    assert "output must be writable, got: " in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
 class TestModel:
     def test_a_file_or_the_folder_of_a_trial(self, model):
         for given in (model, model.parent):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from trainables.data.scenes.canvas.layout import GSD_M
@@ -33,14 +29,14 @@ def tile_transform(area: int, size_px: int) -> Affine:
 def write_geotiff(path: Path, bands: NDArray[np.uint8], transform: Affine) -> None:
     """Writes bands (C, H, W) as a compressed GeoTIFF.
 
+    GDAL itself says only on the terminal that a disk is full, and leaves a part of the file.
+
     Raises:
         OSError: If the folder cannot be written or the disk is full.
     """
     count, height, width = bands.shape
-    try:
-        with rasterio.open(
-            path,
-            "w",
+    with MemoryFile() as memory:
+        with memory.open(
             driver="GTiff",
             count=count,
             height=height,
@@ -53,8 +49,4 @@ def write_geotiff(path: Path, bands: NDArray[np.uint8], transform: Affine) -> No
             photometric="RGB",
         ) as file:
             file.write(bands)
-    except RasterioError as error:
-        # That the disk is full GDAL says on the terminal alone.
-        if shutil.disk_usage(path.parent).free < bands.nbytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
-        raise OSError(f"cannot write {path}: {error}") from None
+        path.write_bytes(memory.read())

@@ -42,11 +42,11 @@ def test_a_study_in_a_folder_whose_name_is_no_utf8_was_not_recorded():
 def test_a_trial_says_its_scores_and_that_it_had_not_converged():
     metrics = {"select/oa": 0.81249, "select/step": 160.0}
     searched = trial_text({"metrics": metrics, "converged": True})
-    assert searched.startswith("Validation: OA 0.812 after step 160, whose weights were kept.\n\n")
+    assert searched.startswith("Validation: OA 0.812, best at step 160.\n\n")
     metrics |= {"test/mean_f1": 0.7, "test/miou": float("nan"), "test/oa": 0.8}
     confirmed = trial_text({"metrics": metrics, "converged": False})
     assert confirmed.startswith("Test: mean F1 0.700, OA 0.800.\n\nValidation: ")
-    assert "Not converged: validation still rose" in confirmed
+    assert "Not converged: validation was not flat" in confirmed
     assert may_be_written(confirmed)
 
 
