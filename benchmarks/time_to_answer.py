@@ -47,14 +47,17 @@ class Recipe:
 
     name: str
     fields: Mapping[str, Any]
-    """Of `TrainingConfig`, where they differ from the preset's."""
+    """All of `TrainingConfig`: presets change, and a log outlives them."""
 
     @classmethod
-    def parse(cls, text: str) -> Recipe:
-        """Read `NAME` or `NAME:FIELD=VALUE,...`."""
-        name, _, fields = text.partition(":")
-        pairs = [one.split("=", 1) for one in fields.split(",") if one]
-        return cls(name=name, fields={key: _value(value) for key, value in pairs})
+    def parse(cls, text: str, preset: str) -> Recipe:
+        """Read `NAME` or `NAME:FIELD=VALUE,...`, what differs from the preset."""
+        name, _, differing = text.partition(":")
+        pairs = [one.split("=", 1) for one in differing.split(",") if one]
+        given = {key: _value(value) for key, value in pairs}
+        fields = asdict(replace(PRESETS[preset].training, **given))
+        del fields["method_parameters"]  # those of methods of a person's own
+        return cls(name=name, fields=fields)
 
 
 def _value(text: str) -> Any:
@@ -112,7 +115,7 @@ def main() -> None:
     """Train and print."""
     options = _parse()
     print(surroundings_line(surroundings()), flush=True)
-    recipes = [Recipe.parse(one) for one in options.recipes]
+    recipes = [Recipe.parse(one, options.preset) for one in options.recipes]
     tasks = [
         Task(
             data=data,
