@@ -157,6 +157,20 @@ def test_page_says_what_is_missing(page_of: Callable[[str], Path], study: str, s
     assert ">nan" not in html
 
 
+def test_what_a_page_explains_is_on_it(page_of: Callable[[str], Path]) -> None:
+    """Intervals and p values were explained above a table that had neither."""
+    for study, has_them in (("full", True), ("one-seed", False)):
+        html = page_of(study).read_text()
+        assert ("interval over seeds (t)" in html) == has_them
+        assert "p: sign-flip test" not in html, "three seeds are too few for any test"
+        assert ("an interval of it needs 3 seeds" in html) == (not has_them)
+
+
+def test_a_study_is_repeated_by_its_own_file(full_page: str) -> None:
+    provenance = full_page[full_page.index('id="provenance"') :]
+    assert "python run_study.py --config study.yaml --name ANOTHER" in provenance
+
+
 def test_warning_stands_before_the_finding(page_of: Callable[[str], Path]) -> None:
     html = page_of("broken").read_text()
     assert html.index("not converged") < html.index('class="finding first"')

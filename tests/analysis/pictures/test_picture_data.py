@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,20 @@ def test_the_heading_says_what_was_found(make_section) -> None:
         ("U-REC alone right", "28.6 %"), ("both wrong", "14.3 %"),
         ("no reference", "not counted"),
     ]  # fmt: skip
+
+
+def test_the_legend_of_crops_has_no_reference_only_where_some_is_missing(make_section) -> None:
+    """An entry for black stood where no crop had a black pixel, and none for right pixels."""
+    section = make_section()
+    (fraction,) = section.fractions
+    classes = [("low vegetation", "#00FFFF"), ("car", "#FFFF00")]
+    errors = [("errors: right", "#E6E9EC"), ("errors: wrong", "#30363D")]
+    assert section.crop_legend(fraction) == [
+        *classes, ("no reference", "#000000"), *errors, ("errors: no reference", "#A3ABB3"),
+    ]  # fmt: skip
+    crop = fraction.crops[0]
+    known = replace(crop, reference=np.ones_like(crop.reference))
+    assert section.crop_legend(replace(fraction, crops=(known,))) == [*classes, *errors]
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,14 @@ def test_the_ends_of_the_fractions_and_the_first_seed(study) -> None:
     ]  # fmt: skip
 
 
+def test_a_map_is_named_by_what_the_budget_of_its_seed_reached(study) -> None:
+    """It was the mean over all seeds, which none of the budgets that were compared had reached."""
+    record = study({0.1: BOTH})
+    record.trials["reached_frac"] = record.trials["seed"].map({1: 0.0864, 2: 0.0532})
+    (fraction,) = picture_section(record, score_trials(record)).fractions
+    assert fraction.share.replace("\u00a0", " ") == "8.64 % (10 % asked for)"
+
+
 def test_counts_of_tiles_by_plain_comparison(study) -> None:
     record = study({0.1: BOTH})
     section = picture_section(record, score_trials(record))
