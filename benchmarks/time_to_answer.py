@@ -38,6 +38,8 @@ from trainables.training.loop import TrainingData
 _SCENES: Final = "scenes"
 """Stands for the built-in scenes among data sets."""
 _SCORE: Final = "val/mean_f1"
+_SHOWN: Final = 0.25
+"""How far below the best score a chart goes."""
 _T = TypeVar("_T")
 
 
@@ -144,7 +146,7 @@ def main() -> None:
                 file.write(json.dumps(asdict(course)) + "\n")
             task = course.task
             print(
-                f"{Path(task.data).name}, {task.model}, {task.recipe.name}, seed {task.seed}: "
+                f"{_short(task.data)}, {task.model}, {task.recipe.name}, seed {task.seed}: "
                 f"{course.best:.4f} in {course.cpu_s / 60:.1f} min",
                 flush=True,
             )
@@ -219,10 +221,16 @@ def table(courses: Sequence[Course], recipes: Sequence[Recipe]) -> str:
                 if model in (one.task.model, "all")
             ]
             if runs:
-                rows.append([Path(data).name, model, recipe.name, *_figures(runs, last)])
+                rows.append([_short(data), model, recipe.name, *_figures(runs, last)])
     header = ["data", "model", "recipe", "trials", "core-minutes", "training, min", "best mean F1",
               "less the last recipe's", "95 % interval", "converged"]  # fmt: skip
     return "\n" + markdown(header, rows)
+
+
+def _short(data: str) -> str:
+    """Name of a data set: that of its file, or of the folder of a `dataset.yaml`."""
+    path = Path(data)
+    return path.parent.name if path.name.startswith("dataset") else path.stem
 
 
 def _pair(one: Course) -> tuple[str, str, int, float]:
@@ -261,9 +269,9 @@ def plot(path: Path, courses: Sequence[Course], recipes: Sequence[Recipe]) -> No
                 axes.set_xticks((0.5, 1, 2, 5, 10, 20, 50), minor=False)
                 axes.xaxis.set_major_formatter("{x:g}")
                 axes.xaxis.set_minor_locator(NullLocator())
-                axes.set_title(
-                    f"{METHODS[model].label}, {Path(data).stem}", loc="left", fontsize=12
-                )
+                axes.set_title(f"{METHODS[model].label}, {_short(data)}", loc="left", fontsize=12)
+                best = max(one.best for one in courses if one.task.data == data)
+                axes.set_ylim(best - _SHOWN, best + 0.01)
         figure.supxlabel("minutes of one core", fontsize=12)
         figure.supylabel("best validation mean F1 so far", fontsize=12)
         panels[0][0].legend(frameon=False, fontsize=10)
@@ -314,7 +322,7 @@ def _course(plain: dict[str, Any]) -> Course:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=[_SCENES], help="data sets, or `scenes`")
-    parser.add_argument("--recipes", nargs="+", default=["compact", "long:steps=6000"])
+    parser.add_argument("--recipes", nargs="+", default=["compact", "long:steps=8000"])
     parser.add_argument("--models", nargs="+", default=["unet", "urec"])
     parser.add_argument("--preset", default="compact", choices=list(PRESETS))
     parser.add_argument("--fraction", type=float, default=0.1, help="label_frac of all trials")

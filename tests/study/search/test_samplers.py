@@ -56,7 +56,7 @@ def test_the_papers_setting_comes_first_then_the_presets():
     urec, unet = plan_arms(config)
     paper = {"w1": 0.1, "lr": 1e-4, "batch_size": 14, "warmup_steps": 0, "ema_decay": 0.0,
              "augment": False, "patch_px": 256}  # fmt: skip
-    preset = {"w1": 0.1, "lr": 1e-2, "batch_size": 8, "warmup_steps": 20, "ema_decay": 0.99,
+    preset = {"w1": 0.1, "lr": 5e-3, "batch_size": 8, "warmup_steps": 20, "ema_decay": 0.99,
               "augment": True, "patch_px": 96}  # fmt: skip
     assert tried_first(config, urec) == [paper, preset]
     for values in (paper, preset):
