@@ -143,7 +143,7 @@ def _never_recognised(record: StudyRecord) -> Iterator[str]:
             missed.append(f"{class_text(name)} ({listed(found)})")
     if missed:
         yield (
-            f"Of classes that the test tiles hold, not one pixel is recognised: "
+            "Of classes that the test tiles hold, not one pixel is recognised: "
             f"{'; '.join(missed)}. F1 and IoU are 0 there."
         )
 

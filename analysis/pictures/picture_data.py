@@ -133,10 +133,12 @@ class FractionPictures:
 
     @property
     def share(self) -> str:
-        """Such as "1 %", or "0.86 % (1 % asked for)"."""
+        """Such as "1 %", or "0.86 % (1 % asked for)" where the two have one budget."""
         reached = percent(self.reached_frac)
         asked = percent(self.label_frac)
-        return asked if asked == reached else f"{reached} ({asked} asked for)"
+        if asked == reached or not self.has_one_budget:
+            return asked
+        return f"{reached} ({asked} asked for)"
 
     @property
     def has_one_budget(self) -> bool:
