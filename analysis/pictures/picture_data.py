@@ -35,6 +35,7 @@ from analysis.pictures.maps.panels import (
     picture_uri,
 )
 from analysis.reading.styles import Styles
+from analysis.statistics.label_efficiency.shares import Share
 from analysis.wording import MISSING, counted, percent
 
 MAX_TILES = 12
@@ -72,7 +73,7 @@ class FractionPictures:
     label_frac: float
     """As asked for."""
     reached_frac: float
-    """What the budgets of the two reached, as all of their seed."""
+    """Mean of what the budgets of the two reached, which are one budget in most studies."""
     seed: int
     """Seed of all its trials."""
     styles: Styles
@@ -134,11 +135,8 @@ class FractionPictures:
     @property
     def share(self) -> str:
         """Such as "1 %", or "0.86 % (1 % asked for)" where the two have one budget."""
-        reached = percent(self.reached_frac)
-        asked = percent(self.label_frac)
-        if asked == reached or not self.has_one_budget:
-            return asked
-        return f"{reached} ({asked} asked for)"
+        reached = self.reached_frac if self.has_one_budget else self.label_frac
+        return Share(label_frac=self.label_frac, reached=reached, with_val=math.nan).text
 
     @property
     def has_one_budget(self) -> bool:

@@ -159,11 +159,9 @@ def _write_tiles(
             for future in futures:
                 future.result()
         except OSError as error:
-            pool.shutdown(cancel_futures=True)
             raise error from None  # the traceback of the other process is no part of the message
-        except BaseException:
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _has_room_for_sockets() -> bool:
