@@ -11,9 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    DatasetInput,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import (
     MLFLOW_LOGGED_MODELS,
@@ -39,8 +48,9 @@ from study.mlflow_runs.client_calls import artifact_errors, search_runs
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
 from study.mlflow_runs.shown.descriptions import may_be_written, trial_text
 from study.mlflow_runs.shown.metrics import ShownMetrics
-from study.mlflow_runs.shown.model import ARTIFACT, share_weights, written_model
+from study.mlflow_runs.shown.model import model_name, share_weights, written_model
 from study.mlflow_runs.shown.source import source_tags
+from trainables.errors import DataError
 from trainables.settings.config import TrialConfig
 from trainables.training.trace import PROFILE
 from trainables.trial.folder.outcomes import Outcome, Rows
@@ -232,7 +242,7 @@ class TrialRuns:
             self.end(folder, outcome, time_ms)
 
     def log_model(self, file: Path, own_code: Sequence[str] = ()) -> None:
-        """Put the network of a confirmed arm with its trial's run, as a model of MLflow.
+        """Log the network of a confirmed arm as a model of MLflow, which its trial's run put out.
 
         A network that an earlier session chose, of fewer seeds, stays with its own run: it may
         have been registered.
@@ -240,20 +250,47 @@ class TrialRuns:
         Args:
             file: The model file in the folder of the trial that is kept.
             own_code: Files and folders of networks of a person's own.
+
+        Raises:
+            DataError: If the file is damaged, or the server is too old to keep models.
         """
         key = file.parent.name
         self._require(key)
         run = self._client.get_run(self._ids[key])
-        if MLFLOW_LOGGED_MODELS in run.data.tags:
+        if MLFLOW_LOGGED_MODELS in run.data.tags or (run.outputs and run.outputs.model_outputs):
             return
-        with written_model(file, own_code) as (folder, model), artifact_errors():
-            model.run_id, model.artifact_path = run.info.run_id, ARTIFACT
-            self._client.log_artifacts(run.info.run_id, str(folder), ARTIFACT)
-            text = json.dumps([model.get_tags_dict()])
-        stored = local_folder(run.info.artifact_uri)
+        logged = self._logged_model(run)
+        with written_model(file, logged, own_code) as folder, artifact_errors():
+            self._client.log_model_artifacts(logged.model_id, str(folder))
+        stored = local_folder(logged.artifact_location)
         if stored is not None:
-            share_weights(file, stored / ARTIFACT)
-        self._client.set_tag(run.info.run_id, MLFLOW_LOGGED_MODELS, text)
+            share_weights(file, stored)
+        shown = [
+            Metric(name, value, run.info.end_time, _FINAL_STEP, logged.model_id)
+            for name, value in run.data.metrics.items()
+            if name.startswith("test/")
+        ]
+        self._client.log_batch(run.info.run_id, metrics=shown)
+        self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        output = LoggedModelOutput(logged.model_id, _FINAL_STEP)
+        self._client.log_outputs(run.info.run_id, [output])
+
+    def _logged_model(self, run: Run) -> LoggedModel:
+        """The model that was begun for a run, by an earlier attempt maybe."""
+        name, run_id = model_name(run.data.tags["arm"]), run.info.run_id
+        try:
+            known = self._client.search_logged_models(
+                [self._experiment_id], f"name = '{name}' AND source_run_id = '{run_id}'"
+            )
+            if known:
+                return known[0]
+            return self._client.create_logged_model(
+                self._experiment_id, name, run_id, params=run.data.params
+            )
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(ENDPOINT_NOT_FOUND):
+                raise
+            raise DataError("the MLflow server must be of version 3 or later") from None
 
     def stop(self) -> None:
         """Mark the runs that have not ended: the study was stopped and can be continued."""

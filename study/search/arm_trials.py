@@ -306,17 +306,22 @@ class ArmTrials:
     def _show_validations(self, number: int, rows: Rows, trial: TrialConfig) -> None:
         """Write the validations among rows of a trial to the database, unless they are there."""
         shown = self._validated.setdefault(number, {})
+        steps = trial.training.validation_steps()
         for validation, score in self._validations(rows, trial):
             if validation not in shown:
                 shown[validation] = score
-                self._record.add_validation(number, validation, score)
+                self._record.add_validation(number, steps[validation - 1], score)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
         """A suggestion with what a person finds it by, and its validations."""
         shown = copy.copy(trial)
         keys = [self._arm.search_key(trial.number, seed) for seed in self._arm.search_seeds]
         shown.user_attrs = {TRIAL_KEY: keys[0] if len(keys) == 1 else keys}
-        shown.intermediate_values = dict(self._validated.get(trial.number, {}))
+        steps = self._trial(trial.number).training.validation_steps()
+        shown.intermediate_values = {
+            steps[validation - 1]: score
+            for validation, score in self._validated.get(trial.number, {}).items()
+        }
         return shown
 
     def _title(self) -> str:

@@ -155,9 +155,9 @@ class ArmRecord:
         """Write a new trial, values and all, or nothing of it."""
         self._ids.append(self._storage.create_new_trial(self._study_id, trial))
 
-    def add_validation(self, number: int, validation: int, score: float) -> None:
-        """Write a validation of a trial."""
-        self._storage.set_trial_intermediate_value(self._ids[number], validation, score)
+    def add_validation(self, number: int, step: int, score: float) -> None:
+        """Write a validation of a trial, at the step after which it was."""
+        self._storage.set_trial_intermediate_value(self._ids[number], step, score)
 
     def end(self, trial: FrozenTrial) -> None:
         """Write how a trial ended, and its runs in MLflow, which began with it."""

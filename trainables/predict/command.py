@@ -139,7 +139,7 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
 
 
 def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
-    """The model of a run: its artifact or, without one, the file in the trial's folder."""
+    """The model of a run: its artifact, the file in the trial's folder, or its model in MLflow."""
     database = sqlite_file(uri)
     if database is not None and not database.is_file():  # MLflow would create it
         raise DataError(
@@ -172,8 +172,17 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
                     Path(client.download_artifacts(run_id, MODEL_FILE, folder))
                 )
         folder_of_trial = _trial_folder(client, run)
-    if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
-        return TrainedModel.load(folder_of_trial / MODEL_FILE)
+        if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
+            return TrainedModel.load(folder_of_trial / MODEL_FILE)
+        for output in run.outputs.model_outputs if run.outputs else ():
+            from mlflow.artifacts import download_artifacts
+
+            with tempfile.TemporaryDirectory() as folder:
+                place = client.get_logged_model(output.model_id).artifact_location
+                file = download_artifacts(
+                    f"{place}/data/{MODEL_FILE}", dst_path=folder, tracking_uri=uri.with_login
+                )
+                return TrainedModel.load(Path(file))
     raise DataError(
         f"--model must be a run with a model, got {run_id!r} ({run.data.tags.get('phase')} run, "
         f"trial {run.data.tags.get('trial_key')}) without the artifact {MODEL_FILE} and without "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import Final
 
 import mlflow.pyfunc
 import numpy as np
+from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -21,8 +23,7 @@ from contract.names import MODEL_FILE
 from trainables.networks.model_file import TrainedModel
 from trainables.predict import mlflow_model
 
-ARTIFACT: Final = "model"
-"""Folder of the model among the artifacts of its trial's run."""
+_REFUSED: Final = re.compile("[/:.%\"']")
 _NEEDED: Final = ("torch", "numpy")
 """Packages that a network is applied with; `trainables.predict.mlflow_model` imports no others."""
 _ENCODERS: Final = "transformers"
@@ -30,26 +31,39 @@ _ROOMS: Final = (contract, trainables)
 """This project's code that travels with a model: it is in no package registry."""
 
 
+def model_name(arm: str) -> str:
+    """The name of an arm's model: `urec-f0_01`; MLflow allows some characters in no name."""
+    return _REFUSED.sub("_", arm)
+
+
 @contextmanager
-def written_model(file: Path, own_code: Sequence[str] = ()) -> Iterator[tuple[Path, Model]]:
+def written_model(file: Path, logged: LoggedModel, own_code: Sequence[str] = ()) -> Iterator[Path]:
     """A folder with the model as MLflow keeps it, until the end of the block.
 
     Args:
         file: A trained network, `model.pt`.
+        logged: What MLflow knows of the model.
         own_code: Files and folders of networks of a person's own.
     """
     trained = TrainedModel.load(file)
+    model = Model(
+        artifact_path=logged.artifact_location,
+        run_id=logged.source_run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+    )
     with tempfile.TemporaryDirectory(prefix="mlflow-model-") as name:
-        folder = Path(name) / ARTIFACT
+        folder = Path(name) / "model"
         mlflow.pyfunc.save_model(
             str(folder),
+            mlflow_model=model,
             loader_module=mlflow_model.__name__,
             data_path=str(file),
             code_paths=[*(str(Path(str(one.__file__)).parent) for one in _ROOMS), *own_code],
             signature=signature_of(trained),
             pip_requirements=requirements_of(trained),
         )
-        yield folder, Model.load(str(folder))
+        yield folder
 
 
 def signature_of(trained: TrainedModel) -> ModelSignature:
@@ -74,7 +88,7 @@ def share_weights(file: Path, stored: Path) -> None:
 
     Args:
         file: The trial's.
-        stored: The folder of artifacts that holds the model's copy of it.
+        stored: The folder that holds the model's copy of it.
     """
     copy = next(iter(stored.rglob(MODEL_FILE)), None)
     if copy is None:

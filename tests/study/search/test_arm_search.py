@@ -536,8 +536,9 @@ def test_a_pruned_trial_is_told_with_its_intermediate_values_and_never_chosen(fo
     search.end(bad, None, "pruned")
     first, second = in_database(config, folder)
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.PRUNED)
-    assert first.intermediate_values == dict.fromkeys(range(1, 10), 0.5)
-    assert second.intermediate_values == {1: 0.4}
+    steps = good.training.validation_steps()
+    assert first.intermediate_values == dict.fromkeys(steps, 0.5)
+    assert second.intermediate_values == {steps[0]: 0.4}
     confirm = search.next_trial()
     assert confirm is not None
     assert confirm.training == good.training
@@ -554,7 +555,9 @@ def test_rows_told_again_after_an_interruption_are_told_once(folder):
     for rows in (validations(trial, [0.1, 0.2]), validations(trial, [0.1, 0.2, 0.3])):
         assert not search.should_prune(trial.key, rows)
     (told_to_optuna,) = in_database(config, folder)
-    assert told_to_optuna.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+    steps = trial.training.validation_steps()
+    shown = zip(steps, (0.1, 0.2, 0.3), strict=False)
+    assert told_to_optuna.intermediate_values == dict(shown)
 
 
 LEVELS = "w1,lr=0.0001/0.0003/0.001/0.003/0.01,label_frac=1"
@@ -880,7 +883,10 @@ def test_a_dashboard_showed_numbers_without_names(folder, pruner):
     assert [one.user_attrs["trial_key"] for one in seen.trials] == [
         "search-urec-f1.00-t000", "search-urec-f1.00-t001",
     ]  # fmt: skip
-    assert [one.intermediate_values for one in seen.trials] == [{1: 0.1, 2: 0.3}, {1: 0.2}]
+    first, second = config.training.validation_steps()[:2]
+    assert [one.intermediate_values for one in seen.trials] == [
+        {first: 0.1, second: 0.3}, {first: 0.2},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("pruner", ["none", "asha"])

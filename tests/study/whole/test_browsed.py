@@ -46,13 +46,15 @@ def runs(place):
 
 def test_each_arm_has_one_model_whose_weights_lie_on_the_disk_once(place, runs):
     kept = {file.parent.name: file for file in place.glob("studies/town/trials/*/model.pt")}
-    logged = {key: run for key, run in runs.items() if "mlflow.log-model.history" in run.data.tags}
+    logged = {key: run.outputs.model_outputs for key, run in runs.items()}
+    logged = {key: outputs for key, outputs in logged.items() if outputs}
     assert logged.keys() == kept.keys()
-    assert {run.data.tags["model"] for run in logged.values()} == {"urec", "unet"}
-    for key, run in logged.items():
-        (model,) = json.loads(run.data.tags["mlflow.log-model.history"])
-        assert (model["run_id"], model["artifact_path"]) == (run.info.run_id, "model")
-        folder = local_folder(run.info.artifact_uri) / "model"
+    assert {runs[key].data.tags["model"] for key in logged} == {"urec", "unet"}
+    client = MlflowClient(tracking_uri=f"sqlite:///{place / 'mlflow.db'}")
+    for key, (output,) in logged.items():
+        model = client.get_logged_model(output.model_id)
+        assert model.source_run_id == runs[key].info.run_id
+        folder = local_folder(model.artifact_location)
         assert (folder / "data" / "model.pt").samefile(kept[key])
         served = mlflow.pyfunc.load_model(str(folder))
         classes = served.predict(np.zeros((3, 40, 50), np.uint8))
@@ -93,4 +95,5 @@ def test_optuna_leads_to_the_runs(place, runs):
         assert trial.user_attrs["mlflow_run"] == run.info.run_id
         assert run.data.metrics["select/mean_f1"] == pytest.approx(trial.value)
         assert len(trial.intermediate_values) == 2
-        assert trial.intermediate_values[2] == pytest.approx(run.data.metrics["val/mean_f1"])
+        last = int(run.data.params["steps"])
+        assert trial.intermediate_values[last] == pytest.approx(run.data.metrics["val/mean_f1"])

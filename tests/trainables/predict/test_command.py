@@ -791,7 +791,7 @@ def test_a_run_leads_to_its_model(model, tmp_path, monkeypatch, way, prefix):
         (tmp_path / "studies" / "harbour" / "trials").symlink_to(tmp_path)
         params = {"output": str(tmp_path / "studies"), "name": "harbour"}
     runs = {
-        child: SimpleNamespace(data=SimpleNamespace(tags=tags, params={})),
+        child: SimpleNamespace(data=SimpleNamespace(tags=tags, params={}), outputs=None),
         parent: SimpleNamespace(data=SimpleNamespace(tags={}, params=params)),
     }
     monkeypatch.setattr(mlflow.tracking, "MlflowClient", FakeClient)

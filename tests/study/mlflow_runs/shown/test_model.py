@@ -9,15 +9,25 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from mlflow.entities import LoggedModel, LoggedModelStatus, Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
 from contract.names import MODEL_FILE
-from study.mlflow_runs.shown.model import requirements_of, share_weights, signature_of
+from study.mlflow_runs.shown.model import (
+    model_name,
+    requirements_of,
+    share_weights,
+    signature_of,
+)
 from study.mlflow_runs.trial_runs import TrialRuns
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling
+from trainables.errors import DataError
 from trainables.networks.build import build_network
 from trainables.networks.model_file import TrainedModel
+from trainables.predict.command import load_trained
 from trainables.predict.mlflow_model import ServedModel
 
 KEY = "confirm-unet-f1.00-s1"
@@ -39,19 +49,38 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def logged(store: str, tmp_path: Path, file: Path):
-    """The run of a trial whose network was logged, twice as after a server that went away."""
-    client = MlflowClient(tracking_uri=store)
+def client(store: str) -> MlflowClient:
+    return MlflowClient(tracking_uri=store)
+
+
+@pytest.fixture
+def run(client: MlflowClient, tmp_path: Path) -> Run:
+    """The run of a trial that has ended."""
     experiment = client.create_experiment(
         f"served-{tmp_path.name}", artifact_location=(tmp_path / "runs").as_uri()
     )
     parent = client.create_run(experiment)
-    tags = {"trial_key": KEY, "mlflow.parentRunId": parent.info.run_id}
+    tags = {"trial_key": KEY, "arm": "unet-f1.00", "mlflow.parentRunId": parent.info.run_id}
     run = client.create_run(experiment, tags=tags)
-    runs = TrialRuns(client, experiment, parent.info.run_id, None)
+    client.log_param(run.info.run_id, "label_frac", "1.0")
+    client.log_metric(run.info.run_id, "test/mean_f1", 0.5, step=0)
+    client.log_metric(run.info.run_id, "perf/train_s", 9, step=0)
+    client.set_terminated(run.info.run_id)
+    return client.get_run(run.info.run_id)
+
+
+@pytest.fixture
+def runs(client: MlflowClient, run: Run) -> TrialRuns:
+    return TrialRuns(client, run.info.experiment_id, run.data.tags["mlflow.parentRunId"], None)
+
+
+@pytest.fixture
+def logged(client: MlflowClient, run: Run, runs: TrialRuns, file: Path) -> LoggedModel:
+    """The model of the run, logged twice as after a server that went away."""
     for _ in range(2):
         runs.log_model(file)
-    return client.get_run(run.info.run_id)
+    (logged,) = client.search_logged_models([run.info.experiment_id])
+    return logged
 
 
 def test_a_served_model_needs_nothing_of_this_project_installed(logged, store, file, tmp_path):
@@ -61,7 +90,7 @@ def test_a_served_model_needs_nothing_of_this_project_installed(logged, store, f
     code = f"""
 import mlflow, numpy as np, sys
 mlflow.set_tracking_uri({store!r})
-model = mlflow.pyfunc.load_model("runs:/{logged.info.run_id}/model")
+model = mlflow.pyfunc.load_model("models:/{logged.model_id}")
 classes = model.predict(np.load({str(tmp_path / "image.npy")!r}))
 np.save({str(tmp_path / "classes.npy")!r}, classes)
 print(sys.modules["trainables"].__file__, *(m for m in ("rasterio", "ray") if m in sys.modules))
@@ -81,13 +110,62 @@ print(sys.modules["trainables"].__file__, *(m for m in ("rasterio", "ray") if m 
 
 def test_the_registry_takes_the_model(logged, store, monkeypatch):
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", store)
-    taken = mlflow.register_model(f"runs:/{logged.info.run_id}/model", "town")
-    assert taken.run_id == logged.info.run_id
-    assert '"artifact_path": "model"' in logged.data.tags["mlflow.log-model.history"]
+    taken = mlflow.register_model(f"models:/{logged.model_id}", "town")
+    assert taken.run_id == logged.source_run_id
+    of_run = f"runs:/{logged.source_run_id}/unet-f1_00"
+    assert mlflow.models.get_model_info(of_run).model_id == logged.model_id
+
+
+def test_the_list_of_models_was_empty(client, logged, run):
+    """Models lay among the artifacts of their runs, where MLflow's page of models shows none."""
+    assert (logged.name, logged.status) == ("unet-f1_00", LoggedModelStatus.READY)
+    assert logged.params == {"label_frac": "1.0"}
+    assert {one.key: one.value for one in logged.metrics} == {"test/mean_f1": 0.5}
+    (output,) = client.get_run(run.info.run_id).outputs.model_outputs
+    assert output.model_id == logged.model_id
+    history = client.get_metric_history(run.info.run_id, "test/mean_f1")
+    assert {(one.step, one.value) for one in history} == {(0, 0.5)}
+
+
+@pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs"])
+def test_a_model_that_was_cut_off_is_taken_up(client, run, runs, file, monkeypatch, call):
+    def break_off(*_, **__):
+        raise OSError("connection reset")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(client, call, break_off)
+        with pytest.raises(OSError, match="connection reset"):
+            runs.log_model(file)
+    runs.log_model(file)
+    (logged,) = client.search_logged_models([run.info.experiment_id])
+    assert logged.status == LoggedModelStatus.READY
+    (output,) = client.get_run(run.info.run_id).outputs.model_outputs
+    assert output.model_id == logged.model_id
+
+
+def test_a_server_too_old_for_models_is_named(client, runs, file, monkeypatch):
+    def refuse(*_, **__):
+        raise MlflowException("no such page", error_code=ENDPOINT_NOT_FOUND)
+
+    monkeypatch.setattr(client, "search_logged_models", refuse)
+    with pytest.raises(DataError, match="version 3 or later"):
+        runs.log_model(file)
+
+
+def test_a_network_whose_trial_has_lost_its_folder_comes_from_its_model(logged, file, store):
+    told = TrainedModel.load(file)
+    file.unlink()
+    found = load_trained(logged.source_run_id, store)
+    assert found.trial_key == told.trial_key
+    assert all(torch.equal(found.state[name], value) for name, value in told.state.items())
+
+
+def test_names_that_mlflow_refuses_are_not_asked_for():
+    assert model_name("my.nets:UNet++-f0.01") == "my_nets_UNet++-f0_01"
 
 
 def test_weights_lay_on_the_disk_twice(logged, file):
-    (copy,) = Path(logged.info.artifact_uri.removeprefix("file://")).rglob(MODEL_FILE)
+    (copy,) = Path(logged.artifact_location.removeprefix("file://")).rglob(MODEL_FILE)
     assert copy.samefile(file)
 
 
