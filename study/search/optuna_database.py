@@ -6,6 +6,7 @@ trials that an earlier version began, which wrote them nowhere else.
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,7 @@ class OptunaDatabase:
             if named and list(map(_summary, known)) == list(map(_summary, trials)):
                 return self._record(study_id, [one._trial_id for one in known])
             self._storage.delete_study(study_id)
+            trials = _with_runs(trials, known)
         made = optuna.create_study(
             storage=self._storage, study_name=shown.title, direction="maximize"
         )
@@ -167,6 +169,22 @@ class ArmRecord:
             found = runs if len(runs) > 1 else runs[0]
             self._storage.set_trial_user_attr(self._ids[trial.number], _RUN, found)
         self._storage.set_trial_state_values(self._ids[trial.number], trial.state, trial.values)
+
+
+def _with_runs(trials: Sequence[FrozenTrial], known: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials with the runs in MLflow that the database knew of them."""
+    runs = {
+        str(one.user_attrs.get(TRIAL_KEY)): one.user_attrs[_RUN]
+        for one in known
+        if _RUN in one.user_attrs
+    }
+    linked = []
+    for trial in trials:
+        one = copy.copy(trial)
+        run = runs.get(str(trial.user_attrs.get(TRIAL_KEY)))
+        one.user_attrs = trial.user_attrs | ({} if run is None else {_RUN: run})
+        linked.append(one)
+    return linked
 
 
 def _summary(trial: FrozenTrial) -> tuple[Any, ...]:

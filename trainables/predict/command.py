@@ -11,7 +11,8 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, get_args
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _RUN_ID: Final = re.compile(r"(?:runs:/+)?([0-9a-f]{32})/?")
+_MODEL_ID: Final = re.compile(r"(?:models:/+)?(m-[0-9a-f]{32})/?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,8 +104,8 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
 
     Args:
         model: A model file, the folder of a confirmation trial, with or without its seed (of an
-            arm's repeats, one keeps its model), or a run of one in MLflow (its id, or `runs:/`
-            and its id).
+            arm's repeats, one keeps its model), or a run of one or its model in MLflow (the id,
+            or `runs:/` or `models:/` and the id).
         tracking_uri: MLflow server or database; None for MLFLOW_TRACKING_URI, or else
             mlflow.db in the working folder.
 
@@ -132,14 +134,63 @@ def load_trained(model: str, tracking_uri: str | None = None) -> TrainedModel:
         return TrainedModel.load(kept[0])
     if match := _RUN_ID.fullmatch(model):
         return _load_of_run(match[1], resolve(tracking_uri))
+    if match := _MODEL_ID.fullmatch(model):
+        return _load_of_model(match[1], resolve(tracking_uri))
     raise DataError(
         f"--model must be a {MODEL_FILE}, the folder of a confirmation trial or the id of its "
-        f"MLflow run, got {model!r}; there is no such file or folder"
+        f"run or model in MLflow, got {model!r}; there is no such file or folder"
     )
 
 
 def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
     """The model of a run: its artifact, the file in the trial's folder, or its model in MLflow."""
+    with _mlflow_client(f"a run with a model, got {run_id!r}", uri) as client:
+        with first_call():
+            run = client.get_run(run_id)
+        if any(entry.path == MODEL_FILE for entry in client.list_artifacts(run_id)):
+            with tempfile.TemporaryDirectory() as folder:
+                return TrainedModel.load(
+                    Path(client.download_artifacts(run_id, MODEL_FILE, folder))
+                )
+        folder_of_trial = _trial_folder(client, run)
+        if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
+            return TrainedModel.load(folder_of_trial / MODEL_FILE)
+        for output in run.outputs.model_outputs if run.outputs else ():
+            return _load_logged(client, output.model_id, uri)
+    raise DataError(
+        f"--model must be a run with a model, got {run_id!r} ({run.data.tags.get('phase')} run, "
+        f"trial {run.data.tags.get('trial_key')}) without the artifact {MODEL_FILE}, without "
+        f"{'a known folder' if folder_of_trial is None else folder_of_trial / MODEL_FILE} and "
+        "without a model in MLflow; give the folder of a confirmation trial, "
+        "<output>/<study>/trials/confirm-..., as --model"
+    )
+
+
+def _load_of_model(model_id: str, uri: TrackingUri) -> TrainedModel:
+    """A model of MLflow's."""
+    with _mlflow_client(f"a model of MLflow's, got {model_id!r}", uri) as client:
+        return _load_logged(client, model_id, uri)
+
+
+def _load_logged(client: MlflowClient, model_id: str, uri: TrackingUri) -> TrainedModel:
+    from mlflow.artifacts import download_artifacts
+
+    with first_call():
+        place = client.get_logged_model(model_id).artifact_location
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"{place}/data/{MODEL_FILE}"
+        file = download_artifacts(address, dst_path=folder, tracking_uri=uri.with_login)
+        return TrainedModel.load(Path(file))
+
+
+@contextmanager
+def _mlflow_client(wanted: str, uri: TrackingUri) -> Iterator[MlflowClient]:
+    """A client of MLflow that answers; what goes wrong with it is one line.
+
+    Args:
+        wanted: What `--model` must be, and what it was.
+        uri: Server or database.
+    """
     database = sqlite_file(uri)
     if database is not None and not database.is_file():  # MLflow would create it
         raise DataError(
@@ -152,43 +203,18 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
 
     def refuse(reason: str, advice: str) -> DataError:
         return DataError(
-            f"--model must be a run with a model, got {run_id!r} in {uri}: {reason}; "
-            f"{advice}, or give another --tracking-uri"
+            f"--model must be {wanted} in {uri}: {reason}; {advice}, or give another --tracking-uri"
         )
 
     with store_failures(refuse):
         from mlflow.tracking import MlflowClient
 
-        with first_call():
-            if uri.is_database:  # asked once; MLflow would try for minutes, and tell every time
-                import sqlalchemy
+        if uri.is_database:  # asked once; MLflow would try for minutes, and tell every time
+            import sqlalchemy
 
+            with first_call():
                 sqlalchemy.create_engine(uri.with_login, poolclass=sqlalchemy.NullPool).connect()
-            client = MlflowClient(tracking_uri=uri.with_login)
-            run = client.get_run(run_id)
-        if any(entry.path == MODEL_FILE for entry in client.list_artifacts(run_id)):
-            with tempfile.TemporaryDirectory() as folder:
-                return TrainedModel.load(
-                    Path(client.download_artifacts(run_id, MODEL_FILE, folder))
-                )
-        folder_of_trial = _trial_folder(client, run)
-        if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
-            return TrainedModel.load(folder_of_trial / MODEL_FILE)
-        for output in run.outputs.model_outputs if run.outputs else ():
-            from mlflow.artifacts import download_artifacts
-
-            with tempfile.TemporaryDirectory() as folder:
-                place = client.get_logged_model(output.model_id).artifact_location
-                file = download_artifacts(
-                    f"{place}/data/{MODEL_FILE}", dst_path=folder, tracking_uri=uri.with_login
-                )
-                return TrainedModel.load(Path(file))
-    raise DataError(
-        f"--model must be a run with a model, got {run_id!r} ({run.data.tags.get('phase')} run, "
-        f"trial {run.data.tags.get('trial_key')}) without the artifact {MODEL_FILE} and without "
-        f"{'a known folder' if folder_of_trial is None else folder_of_trial / MODEL_FILE}; give "
-        "the folder of a confirmation trial, <output>/<study>/trials/confirm-..., as --model"
-    )
+        yield MlflowClient(tracking_uri=uri.with_login)
 
 
 def _trial_folder(client: MlflowClient, run: Run) -> Path | None:
@@ -295,7 +321,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         required=True,
         help=f"a {MODEL_FILE}, the folder of a confirmation trial (its seed may be left out), or "
-        "the id of its MLflow run",
+        "the id of its run or model in MLflow",
     )
     add("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
     add("--probabilities", action="store_true", help="also write NAME_probabilities.tif")

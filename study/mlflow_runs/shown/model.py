@@ -37,15 +37,17 @@ def model_name(arm: str) -> str:
 
 
 @contextmanager
-def written_model(file: Path, logged: LoggedModel, own_code: Sequence[str] = ()) -> Iterator[Path]:
+def written_model(
+    file: Path, trained: TrainedModel, logged: LoggedModel, own_code: Sequence[str] = ()
+) -> Iterator[Path]:
     """A folder with the model as MLflow keeps it, until the end of the block.
 
     Args:
         file: A trained network, `model.pt`.
+        trained: What it holds.
         logged: What MLflow knows of the model.
         own_code: Files and folders of networks of a person's own.
     """
-    trained = TrainedModel.load(file)
     model = Model(
         artifact_path=logged.artifact_location,
         run_id=logged.source_run_id,
@@ -79,6 +81,18 @@ def requirements_of(trained: TrainedModel) -> list[str]:
     """What `pip` installs to apply it; the release of torch without the name of its build."""
     names = (*_NEEDED, _ENCODERS) if trained.encoder is not None else _NEEDED
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]
+
+
+def drop_weights(stored: Path) -> None:
+    """Remove a model's copy of a model file, which may be the trial's own file by another name.
+
+    MLflow writes into the files that it finds; see `share_weights`.
+
+    Args:
+        stored: The folder that holds the copy, if there is one.
+    """
+    for copy in stored.rglob(MODEL_FILE):
+        copy.unlink()
 
 
 def share_weights(file: Path, stored: Path) -> None:

@@ -889,6 +889,28 @@ def test_a_dashboard_showed_numbers_without_names(folder, pruner):
     ]  # fmt: skip
 
 
+def test_a_database_that_is_written_anew_keeps_what_leads_to_mlflow(folder):
+    """As after a version that counted validations instead of telling their steps."""
+    config = study(trials=1)
+    search = Search(config, folder, runs={"search-urec-f1.00-t000": "the run"})
+    trial = search.next_trial()
+    search.end(trial, 0.1)
+    (told,) = shown_to_others(folder).trials
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
+    as_then = storage.get_trial(told._trial_id)
+    as_then.intermediate_values = {1: 0.1}
+    study_id = storage.get_study_id_from_name("U-REC, 100 %")
+    storage.delete_study(study_id)
+    earlier = optuna.create_study(study_name="U-REC, 100 %", storage=storage, direction="maximize")
+    earlier.set_metric_names(["val/mean_f1"])
+    earlier.add_trial(as_then)
+    Search(config, folder)
+    (anew,) = shown_to_others(folder).trials
+    assert anew.user_attrs["mlflow_run"] == "the run"
+    assert anew.intermediate_values == told.intermediate_values
+    assert anew.user_attrs == told.user_attrs
+
+
 @pytest.mark.parametrize("pruner", ["none", "asha"])
 def test_a_database_with_the_names_of_an_earlier_version_goes_on(folder, pruner):
     config = study(trials=3, pruner=pruner)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from mlflow.entities import LoggedModel, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
+from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.tracking import MlflowClient
+from mlflow.utils.validation import _validate_logged_model_name
 
 from contract.names import MODEL_FILE
 from study.mlflow_runs.shown.model import (
@@ -60,7 +61,10 @@ def run(client: MlflowClient, tmp_path: Path) -> Run:
         f"served-{tmp_path.name}", artifact_location=(tmp_path / "runs").as_uri()
     )
     parent = client.create_run(experiment)
-    tags = {"trial_key": KEY, "arm": "unet-f1.00", "mlflow.parentRunId": parent.info.run_id}
+    tags = {
+        "trial_key": KEY, "arm": "unet-f1.00", "mlflow.parentRunId": parent.info.run_id,
+        "trial_folder": str(tmp_path / KEY),
+    }  # fmt: skip
     run = client.create_run(experiment, tags=tags)
     client.log_param(run.info.run_id, "label_frac", "1.0")
     client.log_metric(run.info.run_id, "test/mean_f1", 0.5, step=0)
@@ -120,48 +124,119 @@ def test_the_list_of_models_was_empty(client, logged, run):
     """Models lay among the artifacts of their runs, where MLflow's page of models shows none."""
     assert (logged.name, logged.status) == ("unet-f1_00", LoggedModelStatus.READY)
     assert logged.params == {"label_frac": "1.0"}
+    check_logged(client, run)
+
+
+def check_logged(client: MlflowClient, run: Run) -> None:
+    """The run has one model, with its test scores, and each of its own points once."""
+    (logged,) = client.search_logged_models([run.info.experiment_id])
+    assert logged.status == LoggedModelStatus.READY
     assert {one.key: one.value for one in logged.metrics} == {"test/mean_f1": 0.5}
     (output,) = client.get_run(run.info.run_id).outputs.model_outputs
     assert output.model_id == logged.model_id
     history = client.get_metric_history(run.info.run_id, "test/mean_f1")
-    assert {(one.step, one.value) for one in history} == {(0, 0.5)}
+    assert [(one.step, one.value) for one in history] == [(0, 0.5)]
 
 
-@pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs"])
-def test_a_model_that_was_cut_off_is_taken_up(client, run, runs, file, monkeypatch, call):
-    def break_off(*_, **__):
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "call",
+    ["create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_batch",
+     "log_outputs"],
+)  # fmt: skip
+def test_a_model_that_was_cut_off_is_taken_up(client, run, runs, file, monkeypatch, call, after):
+    sent = getattr(client, call)
+
+    def break_off(*given, **named):
+        if after:  # it arrived, and the answer was lost
+            sent(*given, **named)
         raise OSError("connection reset")
 
     with monkeypatch.context() as broken:
         broken.setattr(client, call, break_off)
         with pytest.raises(OSError, match="connection reset"):
             runs.log_model(file)
+    weights = file.read_bytes()
     runs.log_model(file)
-    (logged,) = client.search_logged_models([run.info.experiment_id])
-    assert logged.status == LoggedModelStatus.READY
-    (output,) = client.get_run(run.info.run_id).outputs.model_outputs
-    assert output.model_id == logged.model_id
+    check_logged(client, run)
+    assert file.read_bytes() == weights
 
 
-def test_a_server_too_old_for_models_is_named(client, runs, file, monkeypatch):
+def test_a_second_upload_does_not_write_into_the_trials_own_file(client, runs, file, monkeypatch):
+    """The first had made the copy a second name of it; a kill in the middle would take both."""
+    with monkeypatch.context() as broken:
+        broken.setattr(client, "finalize_logged_model", refused("INTERNAL_ERROR"))
+        with pytest.raises(MlflowException):
+            runs.log_model(file)
+    upload = client.log_model_artifacts
+
+    def watched(model_id, folder):
+        assert file.stat().st_nlink == 1
+        upload(model_id, folder)
+
+    monkeypatch.setattr(client, "log_model_artifacts", watched)
+    runs.log_model(file)
+    assert file.stat().st_nlink == 2
+
+
+def test_a_request_that_was_repeated_below_leaves_one_model(client, run, runs, file, monkeypatch):
+    create = client.create_logged_model
+
+    def twice(*given, **named):
+        create(*given, **named)
+        return create(*given, **named)
+
+    monkeypatch.setattr(client, "create_logged_model", twice)
+    runs.log_model(file)
+    check_logged(client, run)
+
+
+def refused(word: str):
     def refuse(*_, **__):
-        raise MlflowException("no such page", error_code=ENDPOINT_NOT_FOUND)
+        raise MlflowException("it said no", error_code=ErrorCode.Value(word))
 
-    monkeypatch.setattr(client, "search_logged_models", refuse)
-    with pytest.raises(DataError, match="version 3 or later"):
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("ENDPOINT_NOT_FOUND", "none before version 3"), ("PERMISSION_DENIED", "it said no")],
+)
+def test_a_server_that_takes_no_models_is_named(client, run, runs, file, monkeypatch, word, said):
+    monkeypatch.setattr(client, "create_logged_model", refused(word))
+    with pytest.raises(DataError, match=said):
         runs.log_model(file)
+
+
+def test_a_damaged_network_leaves_no_model_behind(client, run, runs, file):
+    file.write_bytes(b"")
+    with pytest.raises(DataError):
+        runs.log_model(file)
+    assert not client.search_logged_models([run.info.experiment_id])
+
+
+def test_a_run_that_a_person_deleted_gets_no_model(client, run, runs, file):
+    client.delete_run(run.info.run_id)
+    with pytest.raises(MlflowException, match="deleted"):
+        runs.log_model(file)
+    assert not client.search_logged_models([run.info.experiment_id])
 
 
 def test_a_network_whose_trial_has_lost_its_folder_comes_from_its_model(logged, file, store):
     told = TrainedModel.load(file)
     file.unlink()
-    found = load_trained(logged.source_run_id, store)
-    assert found.trial_key == told.trial_key
-    assert all(torch.equal(found.state[name], value) for name, value in told.state.items())
+    for address in (logged.source_run_id, logged.model_id, f"models:/{logged.model_id}"):
+        found = load_trained(address, store)
+        assert found.trial_key == told.trial_key
+        assert all(torch.equal(found.state[name], value) for name, value in told.state.items())
+    with pytest.raises(DataError, match="a model of MLflow's"):
+        load_trained("m-" + 32 * "0", store)
 
 
 def test_names_that_mlflow_refuses_are_not_asked_for():
-    assert model_name("my.nets:UNet++-f0.01") == "my_nets_UNet++-f0_01"
+    name = model_name("my.nets:UNet++-f0.01")
+    assert name == "my_nets_UNet++-f0_01"
+    _validate_logged_model_name(name)
 
 
 def test_weights_lay_on_the_disk_twice(logged, file):
