@@ -282,8 +282,10 @@ class TrialRuns:
             logged = self._logged_model(run)
             if logged.status != LoggedModelStatus.READY:
                 self._upload_model(file, trained, logged, own_code)
+            used = [one.dataset for one in run.inputs.dataset_inputs] if run.inputs else []
+            on = (used[0].name, used[0].digest) if used else (None, None)
             shown = [
-                Metric(name, point.value, point.timestamp, point.step, logged.model_id)
+                Metric(name, point.value, point.timestamp, point.step, logged.model_id, *on)
                 for name in run.data.metrics
                 if name.startswith("test/")
                 for point in self._client.get_metric_history(run.info.run_id, name)
@@ -297,8 +299,10 @@ class TrialRuns:
         name, run_id = model_name(run.data.tags.get("arm", "network")), run.info.run_id
         known = self._models_of(run_id, name)
         if not known:
+            note = run.data.tags.get(MLFLOW_RUN_NOTE)
+            tags = None if note is None else {MLFLOW_RUN_NOTE: note}
             self._client.create_logged_model(
-                self._experiment_id, name, run_id, params=run.data.params
+                self._experiment_id, name, run_id, tags, run.data.params
             )
             known = self._models_of(run_id, name)  # two, where a lost answer was asked for again
         for one in known[1:]:

@@ -9,7 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from mlflow.entities import LoggedModel, LoggedModelStatus, Run
+from mlflow.entities import Dataset, DatasetInput, LoggedModel, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.tracking import MlflowClient
@@ -67,6 +67,9 @@ def run(client: MlflowClient, tmp_path: Path) -> Run:
     }  # fmt: skip
     run = client.create_run(experiment, tags=tags)
     client.log_param(run.info.run_id, "label_frac", "1.0")
+    client.set_tag(run.info.run_id, "mlflow.note.content", "what it found")
+    used = Dataset(name="town", digest="12ab", source_type="local", source="{}")
+    client.log_inputs(run.info.run_id, [DatasetInput(used)])
     client.log_metric(run.info.run_id, "test/mean_f1", 0.5, step=0)
     client.log_metric(run.info.run_id, "perf/train_s", 9, step=0)
     client.set_terminated(run.info.run_id)
@@ -124,6 +127,7 @@ def test_the_list_of_models_was_empty(client, logged, run):
     """Models lay among the artifacts of their runs, where MLflow's page of models shows none."""
     assert (logged.name, logged.status) == ("unet-f1_00", LoggedModelStatus.READY)
     assert logged.params == {"label_frac": "1.0"}
+    assert logged.tags["mlflow.note.content"] == "what it found"
     check_logged(client, run)
 
 
@@ -131,7 +135,8 @@ def check_logged(client: MlflowClient, run: Run) -> None:
     """The run has one model, with its test scores, and each of its own points once."""
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert logged.status == LoggedModelStatus.READY
-    assert {one.key: one.value for one in logged.metrics} == {"test/mean_f1": 0.5}
+    (score,) = logged.metrics
+    assert (score.key, score.value, score.dataset_name) == ("test/mean_f1", 0.5, "town")
     (output,) = client.get_run(run.info.run_id).outputs.model_outputs
     assert output.model_id == logged.model_id
     history = client.get_metric_history(run.info.run_id, "test/mean_f1")
