@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from analysis.wording import class_text, counted, listed, named, score, tenths
+from analysis.wording import class_text, counted, listed, named, percent, score, tenths
 from contract.names import PSEUDO_SHARE, RECONSTRUCTION_ERRORS, RECONSTRUCTION_SHARE
 
 if TYPE_CHECKING:
@@ -121,31 +121,37 @@ def _not_labelled(record: StudyRecord) -> Iterator[str]:
 
 def _never_recognised(record: StudyRecord) -> Iterator[str]:
     """One text for all classes of which a trial gets no pixel right though test tiles hold them."""
-    variants = dict(zip(record.trials["trial_key"], record.trials["variant"], strict=True))
+    trials = record.trials.set_index("trial_key")
     pooled = {key: one.pooled() for key, one in record.confusions.items()}
     classes = next((one.classes for one in record.confusions.values()), ())
     missed = []
     for index, name in enumerate(classes):
-        held = [key for key, counts in pooled.items() if counts[index].sum() > 0]
-        if len(record.styles) > _NAMED_APART:
-            num = sum(pooled[key][index, index] == 0 for key in held)
-            missed += (
-                [f"{class_text(name)} (in {num} of {counted(len(held), 'trial')})"] if num else []
-            )
+        held = trials.loc[[key for key, counts in pooled.items() if counts[index].sum() > 0]]
+        misses = held[[pooled[key][index, index] == 0 for key in held.index]]
+        if misses.empty:
             continue
-        found = []
-        for variant, style in record.styles.items():
-            own = [key for key in held if variants[key] == variant]
-            num = sum(pooled[key][index, index] == 0 for key in own)
-            if num:
-                found.append(f"{style.label} in {num} of {counted(len(own), 'trial')}")
-        if found:
-            missed.append(f"{class_text(name)} ({listed(found)})")
+        if len(record.styles) > _NAMED_APART:
+            text = _part(misses, held)
+        else:
+            text = named(
+                [
+                    f"{style.label} {_part(own, held[held['variant'] == variant])}"
+                    for variant, style in record.styles.items()
+                    if not (own := misses[misses["variant"] == variant]).empty
+                ]
+            )
+        missed.append(f"{class_text(name)} ({text})")
     if missed:
         yield (
             "Of classes that the test tiles hold, not one pixel is recognised: "
             f"{'; '.join(missed)}. F1 and IoU are 0 there."
         )
+
+
+def _part(some: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """How many of some trials, and at which fractions: "in 2 of 6 trials, at 1 %"."""
+    where = listed([percent(one) for one in sorted(some["label_frac"].unique())])
+    return f"in {len(some)} of {counted(len(trials), 'trial')}, at {where}"
 
 
 def _measured(record: StudyRecord) -> pd.DataFrame:
