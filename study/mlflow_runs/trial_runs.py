@@ -7,42 +7,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mlflow.entities import (
-    DatasetInput,
-    LifecycleStage,
-    LoggedModel,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    ENDPOINT_NOT_FOUND,
-    PERMISSION_DENIED,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import (
-    MLFLOW_LOGGED_MODELS,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NAME,
     MLFLOW_RUN_NOTE,
 )
 
 from contract.methods import serves
-from contract.mlflow_store.artifact_uri import local_folder
-from contract.mlflow_store.logins import hide_logins
-from contract.mlflow_store.pages import all_pages
 from contract.names import (
     CONFUSION,
     MAPS,
@@ -57,16 +36,9 @@ from study.design.arms import arm_of
 from study.mlflow_runs.client_calls import artifact_errors, search_runs
 from study.mlflow_runs.names import MetricNames, param_value, tag_value
 from study.mlflow_runs.shown.descriptions import may_be_written, trial_text
+from study.mlflow_runs.shown.logged_model import log_model
 from study.mlflow_runs.shown.metrics import ShownMetrics
-from study.mlflow_runs.shown.model import (
-    drop_weights,
-    model_name,
-    share_weights,
-    written_model,
-)
 from study.mlflow_runs.shown.source import source_tags
-from trainables.errors import DataError
-from trainables.networks.model_file import TrainedModel
 from trainables.settings.config import TrialConfig
 from trainables.training.trace import PROFILE
 from trainables.trial.folder.outcomes import Outcome, Rows
@@ -258,77 +230,15 @@ class TrialRuns:
             self.end(folder, outcome, time_ms)
 
     def log_model(self, file: Path, own_code: Sequence[str] = ()) -> None:
-        """Log the network of a confirmed arm as a model of MLflow, the output of its trial's run.
-
-        A network that an earlier session chose, of fewer seeds, stays with its own run: it may
-        have been registered.
+        """Log the network that a trial keeps as a model of MLflow; see `logged_model.log_model`.
 
         Args:
-            file: The model file in the folder of the trial that is kept.
+            file: The model file in the folder of the trial.
             own_code: Files and folders of networks of a person's own.
-
-        Raises:
-            DataError: If the file is damaged, or the server refuses models or is too old for them.
         """
         key = file.parent.name
         self._require(key)
-        run = self._client.get_run(self._ids[key])
-        if run.info.lifecycle_stage != LifecycleStage.ACTIVE:
-            raise MlflowException(f"the run of trial {key} is deleted", RESOURCE_DOES_NOT_EXIST)
-        if MLFLOW_LOGGED_MODELS in run.data.tags or (run.outputs and run.outputs.model_outputs):
-            return
-        trained = TrainedModel.load(file)
-        with _models_refused():
-            logged = self._logged_model(run)
-            if logged.status != LoggedModelStatus.READY:
-                self._upload_model(file, trained, logged, own_code)
-            used = [one.dataset for one in run.inputs.dataset_inputs] if run.inputs else []
-            on = (used[0].name, used[0].digest) if used else (None, None)
-            shown = [
-                Metric(name, point.value, point.timestamp, point.step, logged.model_id, *on)
-                for name in run.data.metrics
-                if name.startswith("test/")
-                for point in self._client.get_metric_history(run.info.run_id, name)
-            ]  # at the points' own times: the run keeps each of them once
-            self._client.log_batch(run.info.run_id, metrics=shown)
-            output = LoggedModelOutput(logged.model_id, _FINAL_STEP)
-            self._client.log_outputs(run.info.run_id, [output])
-
-    def _logged_model(self, run: Run) -> LoggedModel:
-        """The model of a run: the one that an earlier attempt began, or else a new one."""
-        name, run_id = model_name(run.data.tags.get("arm", "network")), run.info.run_id
-        known = self._models_of(run_id, name)
-        if not known:
-            note = run.data.tags.get(MLFLOW_RUN_NOTE)
-            tags = None if note is None else {MLFLOW_RUN_NOTE: note}
-            self._client.create_logged_model(
-                self._experiment_id, name, run_id, tags, run.data.params
-            )
-            known = self._models_of(run_id, name)  # two, where a lost answer was asked for again
-        for one in known[1:]:
-            if one.status != LoggedModelStatus.READY:
-                self._client.delete_logged_model(one.model_id)
-        return known[0]
-
-    def _models_of(self, run_id: str, name: str) -> list[LoggedModel]:
-        """The models of a run, those first that are complete."""
-        search = partial(
-            self._client.search_logged_models, [self._experiment_id], f"name = '{name}'"
-        )
-        found = [one for one in all_pages(search) if one.source_run_id == run_id]
-        return sorted(found, key=lambda one: one.status != LoggedModelStatus.READY)
-
-    def _upload_model(
-        self, file: Path, trained: TrainedModel, logged: LoggedModel, own_code: Sequence[str]
-    ) -> None:
-        stored = local_folder(logged.artifact_location)
-        if stored is not None:
-            drop_weights(stored)
-        with written_model(file, trained, logged, own_code) as folder, artifact_errors():
-            self._client.log_model_artifacts(logged.model_id, str(folder))
-        if stored is not None:
-            share_weights(file, stored)
-        self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        log_model(self._client, self._client.get_run(self._ids[key]), file, own_code)
 
     def stop(self) -> None:
         """Mark the runs that have not ended: the study was stopped and can be continued."""
@@ -369,21 +279,6 @@ class TrialRuns:
             points = self._client.get_metric_history(self._ids[key], _EVERY_ROW)
             self._last_step[key] = max((point.step for point in points), default=-1)
         return self._last_step[key]
-
-
-@contextmanager
-def _models_refused() -> Iterator[None]:
-    """Have a server that takes runs and not models named: the study ends well without them."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code == ErrorCode.Name(ENDPOINT_NOT_FOUND):
-            reason = "the MLflow server keeps none before version 3"
-        elif error.error_code == ErrorCode.Name(PERMISSION_DENIED):
-            reason = f"the MLflow server refuses it: {hide_logins(' '.join(str(error).split()))}"
-        else:
-            raise
-        raise DataError(reason) from None
 
 
 def _params(trial: TrialConfig) -> list[Param]:

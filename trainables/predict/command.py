@@ -155,8 +155,9 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
         folder_of_trial = _trial_folder(client, run)
         if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
             return TrainedModel.load(folder_of_trial / MODEL_FILE)
-        for output in run.outputs.model_outputs if run.outputs else ():
-            return _load_logged(client, output.model_id, uri)
+        models = run.outputs.model_outputs if run.outputs else []
+        if models:
+            return _load_logged(client, models[0].model_id, uri)
     raise DataError(
         f"--model must be a run with a model, got {run_id!r} ({run.data.tags.get('phase')} run, "
         f"trial {run.data.tags.get('trial_key')}) without the artifact {MODEL_FILE}, without "

@@ -1,4 +1,4 @@
-"""A confirmed network as a model of MLflow, for its registry and its servers."""
+"""The files of a model of MLflow, for its registry and its servers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from trainables.networks.model_file import TrainedModel
 from trainables.predict import mlflow_model
 
 _REFUSED: Final = re.compile("[/:.%\"']")
+"""Characters that MLflow allows in no name of a model."""
 _NEEDED: Final = ("torch", "numpy")
 """Packages that a network is applied with; `trainables.predict.mlflow_model` imports no others."""
 _ENCODERS: Final = "transformers"
@@ -32,7 +33,7 @@ _ROOMS: Final = (contract, trainables)
 
 
 def model_name(arm: str) -> str:
-    """The name of an arm's model: `urec-f0_01`; MLflow allows some characters in no name."""
+    """The name of an arm's model, such as `NAME-f0_01` at 1 %."""
     return _REFUSED.sub("_", arm)
 
 

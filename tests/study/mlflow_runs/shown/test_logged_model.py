@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import _validate_logged_model_name
 
 from contract.names import MODEL_FILE
-from study.mlflow_runs.shown.model import (
+from study.mlflow_runs.shown.model_folder import (
     model_name,
     requirements_of,
     share_weights,
