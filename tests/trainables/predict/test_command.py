@@ -800,7 +800,7 @@ def test_a_run_leads_to_its_model(model, tmp_path, monkeypatch, way, prefix):
     monkeypatch.setattr(FakeClient, "artifacts", found, raising=False)
     if way == "nothing":
         with pytest.raises(
-            predict.DataError, match=r"without the artifact model\.pt and without a"
+            predict.DataError, match=r"without the artifact model\.pt, without a known folder"
         ):
             predict.load_trained(prefix + child, "http://server")
     else:
