@@ -289,7 +289,8 @@ def _log_models(files: Sequence[Path], own: Sequence[str], runs: TrialRuns) -> N
         try:
             runs.log_model(file, own)
         except DataError as error:
-            _note(f"a network is not among the models in MLflow: {error}")
+            name = file.parent.name
+            _note(f"the network of {name} is not among the models in MLflow: {error}")
 
 
 def _own_code(config: StudyConfig) -> list[str]:

@@ -131,11 +131,11 @@ def _never_recognised(record: StudyRecord) -> Iterator[str]:
         if misses.empty:
             continue
         if len(record.styles) > _NAMED_APART:
-            text = _part(misses, held)
+            text = f"in {_part(misses, held)}"
         else:
             text = named(
                 [
-                    f"{style.label} {_part(own, held[held['variant'] == variant])}"
+                    f"{style.label} in {_part(own, held[held['variant'] == variant])}"
                     for variant, style in record.styles.items()
                     if not (own := misses[misses["variant"] == variant]).empty
                 ]
@@ -149,9 +149,10 @@ def _never_recognised(record: StudyRecord) -> Iterator[str]:
 
 
 def _part(some: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """How many of some trials, and at which fractions: "in 2 of 6 trials, at 1 %"."""
+    """How many of some trials, and at which fractions: "2 of 6 trials, all at 1 %"."""
     where = listed([percent(one) for one in sorted(some["label_frac"].unique())])
-    return f"in {len(some)} of {counted(len(trials), 'trial')}, at {where}"
+    each = {1: "", 2: "both "}.get(len(some), "all ")
+    return f"{len(some)} of {counted(len(trials), 'trial')}, {each}at {where}"
 
 
 def _measured(record: StudyRecord) -> pd.DataFrame:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _RUN_ID: Final = re.compile(r"(?:runs:/+)?([0-9a-f]{32})/?")
+_LOGGED_BEFORE: Final = "mlflow.log-model.history"
+"""Tag of runs whose model lies among their artifacts, as earlier versions put it."""
 _MODEL_ID: Final = re.compile(r"(?:models:/+)?(m-[0-9a-f]{32})/?")
 
 
@@ -155,6 +157,10 @@ def _load_of_run(run_id: str, uri: TrackingUri) -> TrainedModel:
         folder_of_trial = _trial_folder(client, run)
         if folder_of_trial is not None and (folder_of_trial / MODEL_FILE).is_file():
             return TrainedModel.load(folder_of_trial / MODEL_FILE)
+        if _LOGGED_BEFORE in run.data.tags:
+            with tempfile.TemporaryDirectory() as folder:
+                path = f"model/data/{MODEL_FILE}"
+                return TrainedModel.load(Path(client.download_artifacts(run_id, path, folder)))
         models = run.outputs.model_outputs if run.outputs else []
         if models:
             return _load_logged(client, models[0].model_id, uri)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import requests
 from mlflow.entities import (
     LifecycleStage,
     LoggedModel,
@@ -22,7 +23,6 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     ENDPOINT_NOT_FOUND,
-    PERMISSION_DENIED,
     RESOURCE_DOES_NOT_EXIST,
     ErrorCode,
 )
@@ -42,6 +42,11 @@ from study.mlflow_runs.shown.model_folder import (
 from trainables.errors import DataError
 from trainables.networks.model_file import TrainedModel
 
+_REFUSALS: Final = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "PERMISSION_DENIED")
+"""MLflow's words for what it would refuse again. Not among them: a run that a person deleted, whose
+records are then written anew."""
+_MAY_PASS: Final = (401, 408, 429)
+"""HTTP statuses of requests that are worth another try."""
 _SCORES: Final = "test/"
 """Metrics of a run whose names begin so are those of its model too."""
 
@@ -90,8 +95,8 @@ def _model_of(client: MlflowClient, run: Run) -> LoggedModel:
     if not known:
         note = run.data.tags.get(MLFLOW_RUN_NOTE)
         tags = None if note is None else {MLFLOW_RUN_NOTE: note}
-        client.create_logged_model(experiment_id, name, run_id, tags, run.data.params)
-        known = find()  # two, where a request was repeated whose answer was lost
+        made = client.create_logged_model(experiment_id, name, run_id, tags, run.data.params)
+        known = find() or [made]  # two, where a request was repeated whose answer was lost
     for one in known[1:]:
         if one.status != LoggedModelStatus.READY:
             client.delete_logged_model(one.model_id)
@@ -138,9 +143,16 @@ def _models_refused() -> Iterator[None]:
         yield
     except MlflowException as error:
         if error.error_code == ErrorCode.Name(ENDPOINT_NOT_FOUND):
-            reason = "the MLflow server keeps none before version 3"
-        elif error.error_code == ErrorCode.Name(PERMISSION_DENIED):
-            reason = f"the MLflow server refuses it: {hide_logins(' '.join(str(error).split()))}"
-        else:
+            raise DataError("the MLflow server keeps none before version 3") from None
+        if error.error_code not in _REFUSALS:
             raise
-        raise DataError(reason) from None
+        raise DataError(f"the MLflow server refuses it: {_one_line(error)}") from None
+    except requests.HTTPError as error:  # of an upload of files
+        status = 0 if error.response is None else error.response.status_code
+        if not 400 <= status < 500 or status in _MAY_PASS:
+            raise
+        raise DataError(f"the MLflow server refuses its files: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return hide_logins(" ".join(str(error).split()))

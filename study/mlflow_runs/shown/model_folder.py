@@ -92,8 +92,9 @@ def drop_weights(stored: Path) -> None:
     Args:
         stored: The folder that holds the copy, if there is one.
     """
-    for copy in stored.rglob(MODEL_FILE):
-        copy.unlink()
+    for name in (MODEL_FILE, f".{MODEL_FILE}.*"):  # the latter where sharing was cut off
+        for copy in stored.rglob(name):
+            copy.unlink()
 
 
 def share_weights(file: Path, stored: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_class_that_is_never_recognised_is_told_by_variant_with_counts(full):
     (found,) = said(replace(full, confusions=confusions))
     assert found == (
         f"Of classes that the test tiles hold, not one pixel is recognised: {name} (U-Net in 2 of "
-        "6 trials, at 2 %; and U-REC in 1 of 6 trials, at 100 %). "
+        "6 trials, both at 2 %; and U-REC in 1 of 6 trials, at 100 %). "
         "F1 and IoU are 0 there."
     )
 

@@ -777,7 +777,7 @@ class FakeClient:
 
 
 @pytest.mark.parametrize("prefix", ["", "runs:/"])
-@pytest.mark.parametrize("way", ["artifact", "tag", "parent", "nothing"])
+@pytest.mark.parametrize("way", ["artifact", "tag", "parent", "earlier", "nothing"])
 def test_a_run_leads_to_its_model(model, tmp_path, monkeypatch, way, prefix):
     import mlflow.tracking
 
@@ -797,6 +797,9 @@ def test_a_run_leads_to_its_model(model, tmp_path, monkeypatch, way, prefix):
     monkeypatch.setattr(mlflow.tracking, "MlflowClient", FakeClient)
     monkeypatch.setattr(FakeClient, "runs", runs, raising=False)
     found = {"model.pt": str(model)} if way == "artifact" else {"result.json": ""}
+    if way == "earlier":
+        tags["mlflow.log-model.history"] = "[]"
+        found["model/data/model.pt"] = str(model)
     monkeypatch.setattr(FakeClient, "artifacts", found, raising=False)
     if way == "nothing":
         with pytest.raises(

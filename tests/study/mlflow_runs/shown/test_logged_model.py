@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import requests
 import torch
 from mlflow.entities import Dataset, DatasetInput, LoggedModel, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
@@ -23,6 +24,8 @@ from study.mlflow_runs.shown.model_folder import (
     signature_of,
 )
 from study.mlflow_runs.trial_runs import TrialRuns
+from study.mlflow_runs.upload_queue import UploadQueue
+from study.runner import _log_models
 from trainables.data.layouts.spec import ClassSpec
 from trainables.data.tilesets.scaling import BandScaling
 from trainables.errors import DataError
@@ -161,10 +164,8 @@ def test_a_model_that_was_cut_off_is_taken_up(client, run, runs, file, monkeypat
         broken.setattr(client, call, break_off)
         with pytest.raises(OSError, match="connection reset"):
             runs.log_model(file)
-    weights = file.read_bytes()
     runs.log_model(file)
     check_logged(client, run)
-    assert file.read_bytes() == weights
 
 
 def test_a_second_upload_does_not_write_into_the_trials_own_file(client, runs, file, monkeypatch):
@@ -203,14 +204,48 @@ def refused(word: str):
     return refuse
 
 
+def denied(*_, **__):
+    response = requests.Response()
+    response.status_code = 403
+    raise requests.HTTPError("403 Forbidden", response=response)
+
+
 @pytest.mark.parametrize(
-    ("word", "said"),
-    [("ENDPOINT_NOT_FOUND", "none before version 3"), ("PERMISSION_DENIED", "it said no")],
+    ("call", "refuse", "said"),
+    [
+        ("search_logged_models", refused("ENDPOINT_NOT_FOUND"), "none before version 3"),
+        ("create_logged_model", refused("PERMISSION_DENIED"), "it said no"),
+        ("log_model_artifacts", denied, "403 Forbidden"),
+    ],
 )
-def test_a_server_that_takes_no_models_is_named(client, run, runs, file, monkeypatch, word, said):
-    monkeypatch.setattr(client, "create_logged_model", refused(word))
-    with pytest.raises(DataError, match=said):
-        runs.log_model(file)
+def test_a_study_ends_well_on_a_server_that_takes_no_models(
+    client, runs, file, monkeypatch, capsys, call, refuse, said
+):
+    monkeypatch.setattr(client, call, refuse)
+    queue = UploadQueue()
+    queue.put(_log_models, [file], [], runs)
+    assert queue.close(60)
+    assert queue.refused == []
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"note: the network of {KEY} is not among the models in MLflow: ")
+    assert said in told
+
+
+@pytest.mark.parametrize(("word", "status"), [("INTERNAL_ERROR", 500), ("UNAUTHENTICATED", 401)])
+def test_what_may_pass_is_tried_again(client, runs, file, monkeypatch, word, status):
+    def fail(*_, **__):
+        response = requests.Response()
+        response.status_code = status
+        raise requests.HTTPError("not now", response=response)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(client, "create_logged_model", refused(word))
+        with pytest.raises(MlflowException):
+            runs.log_model(file)
+        broken.setattr(client, "create_logged_model", fail)
+        with pytest.raises(OSError, match="not now"):
+            runs.log_model(file)
+    runs.log_model(file)
 
 
 def test_a_damaged_network_leaves_no_model_behind(client, run, runs, file):
