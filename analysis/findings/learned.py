@@ -149,10 +149,10 @@ def _never_recognised(record: StudyRecord) -> Iterator[str]:
 
 
 def _part(some: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """How many of some trials, and at which fractions: "2 of 6 trials, all at 1 %"."""
-    where = listed([percent(one) for one in sorted(some["label_frac"].unique())])
-    each = {1: "", 2: "both "}.get(len(some), "all ")
-    return f"{len(some)} of {counted(len(trials), 'trial')}, {each}at {where}"
+    """How many of some trials, and at which fractions: "2 of 6 trials, both at 1 %"."""
+    where = [percent(one) for one in sorted(some["label_frac"].unique())]
+    each = "" if len(some) == 1 or len(where) > 1 else "both " if len(some) == 2 else "all "
+    return f"{len(some)} of {counted(len(trials), 'trial')}, {each}at {listed(where)}"
 
 
 def _measured(record: StudyRecord) -> pd.DataFrame:

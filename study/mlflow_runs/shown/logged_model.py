@@ -21,11 +21,7 @@ from mlflow.entities import (
     Run,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    ENDPOINT_NOT_FOUND,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NOTE
 
@@ -78,7 +74,8 @@ def log_model(client: MlflowClient, run: Run, file: Path, own_code: Sequence[str
         if logged.status != LoggedModelStatus.READY:
             _upload(client, logged, file, trained, own_code)
         client.log_batch(run_id, metrics=_scores(client, run, logged))
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    # A request that was repeated is refused although the first has arrived: not for good.
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
 def _model_of(client: MlflowClient, run: Run) -> LoggedModel:
@@ -142,7 +139,7 @@ def _models_refused() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code == ErrorCode.Name(ENDPOINT_NOT_FOUND):
+        if error.error_code == "ENDPOINT_NOT_FOUND":
             raise DataError("the MLflow server keeps none before version 3") from None
         if error.error_code not in _REFUSALS:
             raise
